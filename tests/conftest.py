@@ -1,0 +1,52 @@
+"""Shared fixtures: golden arrays of the official implementations, and one small random generator."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from rusr_core.generator import Generator, GeneratorConfig
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def golden(name: str) -> dict[str, torch.Tensor]:
+    """All arrays of one golden file as tensors (text stays bytes)."""
+    with np.load(GOLDEN / f"{name}.npz", allow_pickle=False) as data:
+        return {k: torch.from_numpy(np.array(data[k])) for k in data.files}
+
+
+def golden_generator(arrays: dict[str, torch.Tensor], **config) -> Generator:
+    """The generator whose parameters a golden file holds."""
+    with torch.random.fork_rng(devices=[]):  # new layers draw initial weights
+        G = Generator(GeneratorConfig(resolution=32, channels=(32, 32, 32, 16), mapping_layers=2, **config))
+    state = {k.removeprefix("param/"): v for k, v in arrays.items() if k.startswith("param/")}
+    G.load_state_dict(state, strict=True)
+    return G.eval().requires_grad_(False)
+
+
+def random_generator(seed: int = 0, **config) -> Generator:
+    """A small generator with random weights whose biases, noise strengths and mean are not zero."""
+    settings = dict(resolution=32, channels=(12, 12, 8, 6), z_dim=16, w_dim=20, mapping_layers=2) | config
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        G = Generator(GeneratorConfig(**settings))
+        for name, parameter in G.named_parameters():
+            if name.endswith(("bias", "noise_strength")):
+                parameter.data += 0.1 * torch.randn_like(parameter)
+        G.mapping.w_avg.copy_(0.1 * torch.randn(G.config.w_dim))
+    return G.eval().requires_grad_(False)
+
+
+@pytest.fixture
+def small_generator() -> Generator:
+    return random_generator()
+
+
+@pytest.fixture(autouse=True)
+def global_rng_is_left_alone():
+    """No function of the library may draw from the global generator."""
+    before = torch.random.get_rng_state()
+    yield
+    assert torch.equal(before, torch.random.get_rng_state()), "the global random state was changed"

@@ -1,0 +1,67 @@
+"""Latent spaces: shapes, seeding, the radius, and the way up only."""
+
+import pytest
+import torch
+from conftest import random_generator
+
+from rusr_core.generator import LatentError
+from rusr_core.latents import mean_w, sample_w, space, to_w_plus, to_w_plus_plus, w_radius
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def test_shapes_and_names(small_generator):
+    G = small_generator
+    w = mean_w(G, 3)
+    assert (w.shape, space(w)) == ((3, 20), "W")
+    wp = to_w_plus(w, G)
+    assert (wp.shape, space(wp)) == ((3, G.num_ws, 20), "W+")
+    wpp = to_w_plus_plus(wp, G)
+    assert (wpp.shape, space(wpp)) == ((3, 1, sum(G.rows), 20), "W++")
+    assert torch.equal(to_w_plus(wp, G), wp) and to_w_plus_plus(wpp, G) is wpp
+    assert torch.equal(to_w_plus_plus(w, G), wpp)
+
+
+def test_each_filter_gets_its_layers_vector(small_generator):
+    G = small_generator
+    wp = torch.randn(1, G.num_ws, 20, generator=seeded())
+    parts = to_w_plus_plus(wp, G).squeeze(1).split(G.rows, dim=1)
+    for k, part in enumerate(parts):
+        assert part.shape[1] == G.rows[k]
+        assert torch.equal(part, wp[:, k : k + 1].expand_as(part))
+
+
+def test_no_way_down(small_generator):
+    wpp = to_w_plus_plus(mean_w(small_generator), small_generator)
+    with pytest.raises(LatentError, match="more freedom"):
+        to_w_plus(wpp, small_generator)
+
+
+def test_mean_is_a_copy(small_generator):
+    mean_w(small_generator).add_(1)
+    assert small_generator.mapping.w_avg.abs().max() < 1
+
+
+def test_sampling_is_seeded_and_truncated(small_generator):
+    G = small_generator
+    w = sample_w(G, 4, generator=seeded(1))
+    assert torch.equal(w, sample_w(G, 4, generator=seeded(1)))
+    half = sample_w(G, 4, psi=0.5, generator=seeded(1))
+    torch.testing.assert_close(half - G.mapping.w_avg, 0.5 * (w - G.mapping.w_avg))
+
+
+def test_conditional_sampling():
+    G = random_generator(c_dim=4)
+    assert sample_w(G, 5, generator=seeded()).shape == (5, 20)
+
+
+def test_radius_is_the_rms_distance(small_generator):
+    G = small_generator
+    w = sample_w(G, 1500, generator=seeded(7))
+    first = sample_w(G, 1000, generator=seeded(7))  # w_radius draws in blocks of 1,000 from one seed
+    assert torch.equal(first, w[:1000])
+    expected = (w - G.mapping.w_avg).square().sum(1).mean().sqrt().item()
+    assert w_radius(G, 1500, seed=7) == pytest.approx(expected, rel=1e-5)
+    assert w_radius(G, 1500, seed=7) == w_radius(G, 1500, seed=7)
