@@ -1,0 +1,71 @@
+"""Presets: ONE setting for every task, level and composition. Nothing here depends on the degradation."""
+
+import dataclasses
+from dataclasses import dataclass
+
+from .errors import RusrError
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Search in one latent space. `lr` is the length of a row's step in FFHQ's W; a prior's lr_scale multiplies it."""
+
+    space: str  # "W", "W+" or "W++"
+    lr: float
+    steps: int
+
+
+@dataclass(frozen=True)
+class Preset:
+    """All hyper-parameters of a restoration."""
+
+    name: str
+    phases: tuple[Phase, ...]
+    optimizer: str  # "adam", "ngd" or "sgd"
+    patience: int | None  # early stopping of each phase; None: all steps
+    lpips_levels: int  # 1: plain LPIPS
+    lpips_smallest: int  # LPIPS is computed on sides above this, px
+    l1_weight: float
+    identity_weight: float
+    identity_reference: str = "input"  # "input": E(f(G(w))) against E(y); "clean": an ORACLE, E(G(w)) against E(x)
+
+    def with_steps(self, steps: int) -> "Preset":
+        """The same preset with another number of steps in each phase (for quick looks; not for results)."""
+        phases = tuple(dataclasses.replace(phase, steps=steps) for phase in self.phases)
+        return dataclasses.replace(self, phases=phases)
+
+
+PRESETS = {
+    # The report ("Algorithm"): Adam, single loss LPIPS + 0.1 L1 + lambda_ID ID, patience 15 in every phase. It gives
+    # neither rates nor lambda_ID; ours were chosen on rendered portraits outside Portraits-X, see the ablation chapter.
+    "report": Preset(
+        name="report",
+        phases=(Phase("W", 0.08, 150), Phase("W+", 0.02, 150), Phase("W++", 0.005, 150)),
+        optimizer="adam",
+        patience=15,
+        lpips_levels=1,
+        lpips_smallest=15,
+        l1_weight=0.1,
+        identity_weight=0.1,
+    ),
+    # The published method: rates and steps of section 4.2, loss of section 3.3.
+    "cvpr2023": Preset(
+        name="cvpr2023",
+        phases=(Phase("W", 0.08, 150), Phase("W+", 0.02, 150), Phase("W++", 0.005, 150)),
+        optimizer="ngd",
+        patience=None,
+        lpips_levels=6,
+        lpips_smallest=16,
+        l1_weight=0.1,
+        identity_weight=0.0,
+    ),
+}
+
+
+def get(preset: str | Preset) -> Preset:
+    """A preset by name; a `Preset` is returned as it is."""
+    if isinstance(preset, Preset):
+        return preset
+    if preset not in PRESETS:
+        raise RusrError(f"preset {preset!r}: expected one of {', '.join(PRESETS)}")
+    return PRESETS[preset]

@@ -1,0 +1,103 @@
+"""LPIPS on VGG16 against the published pyramid (golden arrays) and the `lpips` package itself."""
+
+import hashlib
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from conftest import golden
+
+from rusr_core.errors import RusrError
+from rusr_core.perceptual import LPIPSFeatures, distance
+
+# torchvision's index of each convolution of VGG16, and its channels
+LAYERS = {0: (3, 64), 2: (64, 64), 5: (64, 128), 7: (128, 128), 10: (128, 256), 12: (256, 256), 14: (256, 256)}
+LAYERS |= {17: (256, 512), 19: (512, 512), 21: (512, 512), 24: (512, 512), 26: (512, 512), 28: (512, 512)}
+
+
+def seeded_vgg() -> dict[str, torch.Tensor]:
+    """The random VGG16 of the golden arrays, see their README."""
+    state, digest = {}, hashlib.sha256()
+    for k, (index, (inputs, outputs)) in enumerate(LAYERS.items()):
+        rs = np.random.RandomState(7000 + k)
+        bound = np.sqrt(6 / (9 * inputs))
+        weight = ((rs.random_sample((outputs, inputs, 3, 3)) * 2 - 1) * bound).astype(np.float32)
+        bias = ((rs.random_sample(outputs) * 2 - 1) * 0.1).astype(np.float32)
+        digest.update(weight.tobytes())
+        digest.update(bias.tobytes())
+        state[f"features.{index}.weight"] = torch.from_numpy(weight)
+        state[f"features.{index}.bias"] = torch.from_numpy(bias)
+    state["sha256"] = digest.hexdigest()
+    return state
+
+
+@pytest.fixture(scope="session")
+def vgg() -> LPIPSFeatures:
+    arrays = golden("multiscale_lpips")
+    state = seeded_vgg()
+    assert state.pop("sha256") == bytes(arrays["meta/vgg_sha256_hex"].numpy()).decode()
+    return LPIPSFeatures(state)
+
+
+def test_channel_weights_are_the_published_ones(vgg):
+    arrays = golden("multiscale_lpips")
+    for level in range(5):
+        assert torch.equal(getattr(vgg, f"weight{level}"), arrays[f"lin/lin{level}"])
+    assert torch.equal(vgg.shift.flatten(), arrays["lin/shift"])
+    assert torch.equal(vgg.scale.flatten(), arrays["lin/scale"])
+
+
+@pytest.mark.parametrize("size", [64, 128])
+def test_golden_layers(size, vgg):
+    arrays = golden("multiscale_lpips")
+    x, y = (arrays[f"r{size}/{name}"].unsqueeze(0) for name in "xy")
+    terms = [distance([a], [b]).item() for a, b in zip(vgg.features(x), vgg.features(y), strict=True)]
+    assert terms == pytest.approx(arrays[f"r{size}/nomask/layers_finest"].tolist(), abs=1e-7)
+
+
+def test_same_value_as_the_lpips_package(vgg):
+    import lpips
+
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        package = lpips.LPIPS(net="vgg", pnet_rand=True, verbose=False)
+    state = seeded_vgg()
+    for index in LAYERS:
+        layer = next(getattr(package.net, s)[int(i)] for s, i in _places(package, index))
+        layer.weight.data, layer.bias.data = state[f"features.{index}.weight"], state[f"features.{index}.bias"]
+    a, b = torch.rand(2, 2, 3, 48, 40, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        expected = package(a, b, normalize=True).flatten()
+    torch.testing.assert_close(distance(vgg.features(a), vgg.features(b)), expected, atol=1e-7, rtol=1e-5)
+
+
+def _places(package, index):
+    for name in ("slice1", "slice2", "slice3", "slice4", "slice5"):
+        if str(index) in dict(getattr(package.net, name).named_children()):
+            yield name, list(dict(getattr(package.net, name).named_children())).index(str(index))
+
+
+def test_equal_images_have_distance_zero(vgg):
+    x = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    assert distance(vgg.features(x), vgg.features(x)).item() == 0
+
+
+def test_missing_weights_name_the_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    with pytest.raises(RusrError, match=r"vgg16.*\.pth.*download"):
+        LPIPSFeatures()
+
+
+def test_weights_from_a_file(tmp_path, vgg):
+    state = seeded_vgg()
+    state.pop("sha256")
+    torch.save(state, tmp_path / "vgg.pth")
+    x = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    for a, b in zip(LPIPSFeatures(tmp_path / "vgg.pth").features(x), vgg.features(x), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_small_images_are_refused(vgg):
+    with pytest.raises(RusrError, match=r"\(1, 3, 8, 64\).*at least 16"):
+        vgg.features(torch.zeros(1, 3, 8, 64))
