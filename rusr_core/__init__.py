@@ -1,4 +1,5 @@
-"""Robust unsupervised StyleGAN image restoration: find the latent code whose degraded image matches the input.
+"""Robust unsupervised StyleGAN image restoration: search a generator's latent space for the image that,
+once degraded, matches the input.
 
 Importing this package reads no file, opens no connection and touches no device; each name below is imported
 from its module when it is first used.

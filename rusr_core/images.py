@@ -133,8 +133,9 @@ def resize(x: Tensor, size: int | tuple[int, int], mode: str = "area") -> Tensor
     """`x` `[N, C, H, W]` resized to `size` (a side or (height, width)); differentiable in every mode.
 
     `bilinear`, `bicubic` (a = -0.5) and `lanczos` (3 lobes) widen their kernels when they shrink, as Pillow's
-    filters do, and agree with Pillow's float mode to 1e-5. `area` averages, for shrinking by whole factors. `bicubic` and `lanczos`
-    overshoot: clamp where a picture is wanted. Raises `ImageError` on an unknown mode or an empty size.
+    filters do, and agree with Pillow's float mode to 1e-5. `area` averages, for shrinking by whole
+    factors. `bicubic` and `lanczos` overshoot: clamp where a picture is wanted. Raises `ImageError` on an
+    unknown mode or an empty size.
     """
     height, width = (size, size) if isinstance(size, int) else size
     if min(height, width) < 1:
