@@ -1,0 +1,59 @@
+# Each target makes its own virtual environment `.venv` from constraints.txt when there is none or it is stale.
+#   make demo   restore a few held-out portraits and write _build/demo.png
+#   make test   unit, golden, notebook and book tests (what CI runs)
+#   make book   execute every chapter and build the pages into _build/html
+#   make lab    open the chapters in JupyterLab
+#   make lint   ruff, on the library, the tests and the benchmarks
+#   make prior  train the embedded prior again (hours; see data/portraits/MODEL_CARD.md)
+# PYTHON=... chooses the interpreter (3.11 or newer), PIP_ARGS=... is handed to pip (for example another index).
+
+PYTHON ?= python3
+PIP_ARGS ?=
+JOBS ?= 2
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+# One thread a process: the tests and the book run $(JOBS) processes side by side.
+export OMP_NUM_THREADS ?= 1
+export PYDEVD_DISABLE_FILE_VALIDATION = 1
+
+.PHONY: demo test book lab lint prior clean
+.DEFAULT_GOAL := demo
+
+$(READY): constraints.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 11) else f"Python 3.11 or newer is needed, {sys.executable} is {v[0]}.{v[1]}; set PYTHON=")'
+	@echo "== Making $(VENV) from constraints.txt (once; some minutes, mostly PyTorch's download)"
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet $(PIP_ARGS) --constraint constraints.txt --editable '.[book,test,dask]'
+	@touch $(READY)
+
+demo: $(READY)
+	@echo "== Restoring held-out portraits with the embedded prior"
+	OMP_NUM_THREADS=$(JOBS) $(BIN)/python -m benchmarks.demo --out _build/demo.png
+
+test: $(READY) lint
+	@echo "== Unit, golden, notebook and book tests in $(JOBS) processes"
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope --nbval-lax --nbval-current-env \
+	  --nbval-cell-timeout=300 --durations=15 tests book
+
+book: $(READY)
+	@echo "== Executing every chapter and building the book; warnings are errors"
+	@mkdir -p _build
+	$(BIN)/python book/configure.py > _build/_config.yml
+	$(BIN)/jupyter-book build . --config _build/_config.yml -n -W --keep-going
+	@echo "== Open _build/html/index.html"
+
+lab: $(READY)
+	@echo "== Opening the chapters in JupyterLab"
+	$(BIN)/jupyter lab --notebook-dir=book
+
+lint: $(READY)
+	$(BIN)/ruff check rusr_core tests benchmarks book data
+
+prior: $(READY)
+	@echo "== Training the embedded prior again; hours on a CPU, see data/portraits/MODEL_CARD.md"
+	OMP_NUM_THREADS=$(JOBS) $(BIN)/python data/portraits/train.py
+
+clean:
+	rm -rf _build $(VENV)
