@@ -1,0 +1,85 @@
+"""Render the training set: identities x nuisance draws, 8-bit, in one file that is read in place.
+
+    python data/portraits/render_training_set.py FOLDER --identities 2500 --views 12 --processes 2
+
+writes FOLDER/images.npy, uint8 `[identities, views, 3, 128, 128]`. The factors are not stored: `factors(...)` gives
+them back from the seed. A rerun continues where the last one stopped.
+"""
+
+import argparse
+import multiprocessing
+from pathlib import Path
+
+import numpy as np
+import torch
+from renderer import ID_DIM, paint, sample_z, textures
+from renderer.portrait import CHUNK
+from torch import Tensor
+
+IDENTITY_SEED, NUISANCE_SEED = 5_000, 5_001  # the training portraits; held-out seeds are in make_test.py
+SIZE = 128
+
+
+def factors(identities: int, views: int) -> Tensor:
+    """Factors `[identities, views, Z_DIM]` of the training set, on the sphere of radius sqrt(Z_DIM).
+
+    A plain mapping network normalises z, so the length of z must not mean anything in the pictures either.
+    """
+    identity = sample_z(IDENTITY_SEED, identities)[:, None, :ID_DIM].expand(-1, views, -1)
+    nuisance = sample_z(NUISANCE_SEED, identities * views)[:, ID_DIM:].view(identities, views, -1)
+    return normalized(torch.cat([identity, nuisance], 2))
+
+
+def normalized(z: Tensor) -> Tensor:
+    """Scale factors `[..., Z_DIM]` to mean square 1."""
+    return z * torch.rsqrt(z.square().mean(-1, keepdim=True) + 1e-8)
+
+
+def render_part(folder: Path, identities: int, views: int, part: int, parts: int) -> None:
+    """Render every `parts`-th block of identities, view by view."""
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    images = np.load(folder / "images.npy", mmap_mode="r+")
+    z, done = factors(identities, views), folder / f"done{part}of{parts}.txt"
+    start = int(done.read_text()) if done.exists() else 0
+    blocks = [(v, i) for v in range(views) for i in range(part * CHUNK, identities, parts * CHUNK)]
+    with torch.no_grad():
+        t = textures(SIZE, z.device)
+        painter = torch.compile(paint, dynamic=False)
+        for count, (view, first) in enumerate(blocks[start:], start + 1):
+            chunk = z[first : first + CHUNK, view]
+            padded = torch.cat([chunk, z[: CHUNK - len(chunk), 0]]) if len(chunk) < CHUNK else chunk
+            pixels = (painter(padded, t, {})[: len(chunk)] * 255 + 0.5).to(torch.uint8)
+            images[first : first + CHUNK, view] = pixels.numpy()
+            if count % 50 == 0 or count == len(blocks):
+                images.flush()
+                done.write_text(str(count))
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--identities", type=int, default=2500)
+    parser.add_argument("--views", type=int, default=12)
+    parser.add_argument("--processes", type=int, default=2)
+    args = parser.parse_args()
+    args.folder.mkdir(parents=True, exist_ok=True)
+    path, shape = args.folder / "images.npy", (args.identities, args.views, 3, SIZE, SIZE)
+    if not path.exists():
+        np.lib.format.open_memmap(path, "w+", np.uint8, shape).flush()
+    context = multiprocessing.get_context("spawn")
+    workers = [
+        context.Process(target=render_part, args=(args.folder, *shape[:2], part, args.processes))
+        for part in range(args.processes)
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    if any(worker.exitcode for worker in workers):
+        raise SystemExit("a rendering process failed; run the command again to continue")
+
+
+if __name__ == "__main__":
+    main()
