@@ -1,0 +1,258 @@
+"""Pictures for chapters: panels of images, loss curves, and two interactive figures that need no server.
+
+`compare` and `timeline` are plain HTML: data-URI JPEGs, CSS and one `<input type="range">` each, so that they
+work in the static book, offline, by mouse, touch and keyboard. `explorer` is for a live kernel only.
+"""
+
+import base64
+import io
+import os
+import sys
+from collections.abc import Sequence
+from html import escape
+
+import matplotlib.pyplot as plt
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from rusr_core.errors import RusrError
+from rusr_core.images import resize, to_pil, to_uint8
+
+STYLE = "rusr_core.rusr"  # rusr.mplstyle beside this file
+PHASE_COLOURS = {"W": "#0072B2", "W+": "#D55E00", "W++": "#009E73"}
+JPEG_QUALITY = 92
+RANGE = "width:100%;margin:.4em 0 0;accent-color:#0072B2"
+
+
+class FigureError(RusrError):
+    """Images or labels that do not belong together."""
+
+
+class Html(str):
+    """Markup that notebooks display as it is."""
+
+    def _repr_html_(self) -> str:
+        return str(self)
+
+
+def show(*images: Tensor, titles: Sequence[str] | None = None, size: float = 1.7) -> None:
+    """Display `panel(*images)` at once: in a notebook in the cell's output, elsewhere in a window."""
+    figure = _panel(images, titles, None, size)
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if hasattr(shell, "kernel"):
+        from IPython.display import display
+
+        display(figure)
+    else:
+        plt.show()
+    plt.close(figure)
+
+
+def panel(
+    *images: Tensor, titles: Sequence[str] | None = None, rows: Sequence[str] | None = None, size: float = 1.7
+) -> Figure:
+    """Columns of images: each argument `[N, 3, H, W]` in [0, 1] is a column of N rows, of any resolution.
+
+    `titles` names the columns, `rows` the rows; `size` is the width of a column in inches. Small images are
+    enlarged by repeating pixels, so that what is drawn is what was measured. Raises `FigureError`.
+    """
+    figure = _panel(images, titles, rows, size)
+    plt.close(figure)  # or a notebook would draw it a second time
+    return figure
+
+
+def _panel(
+    images: Sequence[Tensor], titles: Sequence[str] | None, rows: Sequence[str] | None, size: float
+) -> Figure:
+    columns = [_batch(image) for image in images]
+    if not columns or len({len(column) for column in columns}) > 1:
+        raise FigureError(f"columns must hold equally many images, got {[len(c) for c in columns]}")
+    num = len(columns[0])
+    for name, labels, expected in (("titles", titles, len(columns)), ("rows", rows, num)):
+        if labels is not None and len(labels) != expected:
+            raise FigureError(
+                f"{len(labels)} {name} for {expected} {'columns' if name == 'titles' else 'rows'}"
+            )
+    extent = (size * len(columns), size * num * 1.02 + (0.25 if titles else 0))
+    with plt.style.context(STYLE):
+        figure, axes = plt.subplots(num, len(columns), figsize=extent, squeeze=False, layout="constrained")
+        figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
+        for row in range(num):
+            for column, batch in enumerate(columns):
+                _draw(axes[row, column], batch[row])
+                if row == 0 and titles:
+                    axes[row, column].set_title(titles[column])
+            if rows:
+                axes[row, 0].set_ylabel(rows[row])
+    return figure
+
+
+def loss_curves(result: object, *, image: int = 0, term: str = "total", ax: Axes | None = None) -> Figure:
+    """One image's loss over all phases of a `Restoration`, a vertical line where a phase begins.
+
+    `term` is a key of the recorded history ("total", "lpips", ...). The scale is logarithmic.
+    """
+    with plt.style.context(STYLE):
+        figure = ax.figure if ax is not None else plt.figure(figsize=(6.4, 2.8), layout="constrained")
+        ax = ax if ax is not None else figure.add_subplot()
+        begin = 0
+        for phase in result.phases:
+            if term not in phase.history:
+                raise FigureError(
+                    f"no loss {term!r} was recorded; expected one of {', '.join(phase.history)}"
+                )
+            values = phase.history[term][:, image]
+            values = values[torch.isfinite(values)]
+            steps = torch.arange(begin, begin + len(values))
+            ax.plot(steps, values, color=PHASE_COLOURS.get(phase.space))
+            ax.axvline(begin, color="#BFBFBF", linewidth=0.8, zorder=0)
+            label_at = (begin + max(len(values), 1) / 2, 1.0)
+            ax.annotate(
+                phase.space, label_at, xycoords=("data", "axes fraction"), ha="center", va="bottom",
+                color=PHASE_COLOURS.get(phase.space),
+            )  # fmt: skip
+            begin += len(values)
+        ax.set(xlabel="step", ylabel=f"{term} loss", yscale="log")
+        ax.margins(x=0.01)
+        plt.close(figure)
+    return figure
+
+
+def compare(
+    before: Tensor,
+    after: Tensor,
+    *,
+    labels: tuple[str, str] = ("before", "after"),
+    alt: str,
+    width: int = 384,
+) -> Html:
+    """A before/after slider of two images `[1, 3, H, W]` in [0, 1]; `alt` says what is to be seen.
+
+    The smaller image is enlarged by repeating pixels. `width` is the picture's width on the page, CSS pixels.
+    """
+    before, after = _same_size(before, after)
+    height, columns = after.shape[-2:]
+    left, right = (escape(label) for label in labels)
+    cover = "position:absolute;inset:0;width:100%;height:100%;margin:0"
+    box = f"position:relative;aspect-ratio:{columns}/{height};overflow:hidden"
+    line = "position:absolute;top:0;bottom:0;left:var(--cut);width:2px;margin-left:-1px;background:#fff"
+    moved = "this.parentNode.style.setProperty('--cut', this.value + '%')"
+    return Html(
+        f'<div class="rusr-compare" role="group" aria-label="{escape(alt)}" '
+        f'style="--cut:50%;max-width:{width}px"><div style="{box}">'
+        f'<img class="dark-light" alt="{right}: {escape(alt)}" src="{_jpeg(after)}" style="{cover}">'
+        f'<img class="dark-light" alt="{left}: {escape(alt)}" src="{_jpeg(before)}" '
+        f'style="{cover};clip-path:inset(0 calc(100% - var(--cut)) 0 0)">'
+        f'<span aria-hidden="true" style="{line};box-shadow:0 0 2px #000"></span></div>'
+        f'<input type="range" min="0" max="100" value="50" style="{RANGE}" '
+        f'aria-label="Share of {left} that is shown, in percent" oninput="{moved}">'
+        f'<div style="display:flex;justify-content:space-between"><span>{left}</span><span>{right}</span></div>'
+        "</div>"
+    )
+
+
+def timeline(frames: Sequence[Tensor], labels: Sequence[str], *, alt: str, width: int = 384) -> Html:
+    """A scrubber over `frames`, each `[1, 3, H, W]` in [0, 1] of one size, with a label each.
+
+    It opens at the last frame. All frames travel as one tall JPEG, moved behind a window by the range input.
+    """
+    if not frames or len(frames) != len(labels):
+        raise FigureError(f"{len(frames)} frames and {len(labels)} labels: expected as many, at least one")
+    strip = torch.cat([_batch(frame)[:1] for frame in frames], 2)
+    num, last = len(frames), len(frames) - 1
+    height, columns = frames[0].shape[-2:]
+    names, shown = escape("|".join(label.replace("|", "/") for label in labels)), escape(labels[-1])
+    box = f"position:relative;aspect-ratio:{columns}/{height};overflow:hidden"
+    strip_style = (
+        f"position:absolute;left:0;top:0;margin:0;width:100%;max-width:none;height:{num}00%;"
+        f"transform:translateY(calc(var(--frame) * -100% / {num}))"
+    )
+    moved = (
+        "const box=this.parentNode,label=box.dataset.labels.split('|')[this.value];"
+        "box.style.setProperty('--frame',this.value);box.lastElementChild.textContent=label;"
+        "this.setAttribute('aria-valuetext',label)"
+    )
+    return Html(
+        f'<div class="rusr-timeline" role="group" aria-label="{escape(alt)}" data-labels="{names}" '
+        f'style="--frame:{last};max-width:{width}px"><div style="{box}">'
+        f'<img class="dark-light" alt="{escape(alt)}" src="{_jpeg(strip)}" style="{strip_style}"></div>'
+        f'<input type="range" min="0" max="{last}" value="{last}" style="{RANGE}" aria-label="Frame" '
+        f'aria-valuetext="{shown}" oninput="{moved}"><div style="text-align:center">{shown}</div></div>'
+    )
+
+
+def is_static() -> bool:
+    """True while the book is built (`RUSR_STATIC=1`): widgets would be dead on its pages."""
+    return os.environ.get("RUSR_STATIC") == "1"
+
+
+def explorer(prior: object, x: Tensor, *, steps: int = 40, seed: int = 0) -> object:
+    """A live-kernel widget: choose task and level, press the button, see `x` `[1, 3, R, R]` restored.
+
+    Needs ipywidgets. While the book is built it is a sentence instead.
+    """
+    if is_static():
+        return Html(
+            "<p><em>Open this page in Jupyter or Colab to choose a task and a level yourself.</em></p>"
+        )
+    import ipywidgets as widgets
+    from IPython.display import display
+
+    from rusr_core import presets, tasks
+    from rusr_core.restore import restore
+
+    task = widgets.Dropdown(
+        options=["upsampling", "denoising", "inpainting", "deartifacting"], description="task"
+    )
+    level = widgets.SelectionSlider(options=["XS", "S", "M", "L", "XL"], value="M", description="level")
+    count = widgets.IntSlider(steps, 5, 150, description="steps")
+    button, output = widgets.Button(description="Restore"), widgets.Output()
+
+    def run(_button: object) -> None:
+        f = tasks.get(task.value, level.value)
+        y = f.degrade(x, torch.Generator().manual_seed(seed))
+        with output:
+            output.clear_output(wait=True)
+            result = restore(prior, y, f, preset=presets.get("cvpr2023").with_steps(count.value))
+            display(
+                panel(y, *[p.image for p in result.phases], x, titles=["input", "W", "W+", "W++", "truth"])
+            )
+
+    button.on_click(run)
+    return widgets.VBox([task, level, count, button, output])
+
+
+def _batch(image: Tensor) -> Tensor:
+    """`[N, 3, H, W]` on the CPU; a single `[3, H, W]` gains its first dimension."""
+    image = image.detach().cpu()
+    image = image[None] if image.dim() == 3 else image
+    if image.dim() != 4 or image.shape[1] != 3 or not image.numel():
+        raise FigureError(f"expected images [N, 3, H, W], got {list(image.shape)}")
+    return image
+
+
+def _draw(ax: Axes, image: Tensor) -> None:
+    """One image `[3, H, W]`, no ticks, no frame; the axes stay, to carry a label."""
+    ax.imshow(to_uint8(image).permute(1, 2, 0).numpy())
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
+
+
+def _same_size(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Two single images `[1, 3, H, W]`, the smaller enlarged to the larger by repeating pixels."""
+    a, b = _batch(a), _batch(b)
+    if len(a) != 1 or len(b) != 1:
+        raise FigureError(f"a comparison needs two single images, got {len(a)} and {len(b)}")
+    height, width = max(a.shape[-2], b.shape[-2]), max(a.shape[-1], b.shape[-1])
+    if a.shape[-2] * b.shape[-1] != a.shape[-1] * b.shape[-2]:
+        raise FigureError(f"images of different shape: {list(a.shape[-2:])} and {list(b.shape[-2:])}")
+    return resize(a, (height, width), "nearest"), resize(b, (height, width), "nearest")
+
+
+def _jpeg(image: Tensor) -> str:
+    """One image as a data URI."""
+    buffer = io.BytesIO()
+    to_pil(image).save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0, optimize=True)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

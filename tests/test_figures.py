@@ -1,0 +1,140 @@
+"""Figures hold the pixels they were given; interactive ones are complete without a server and labelled."""
+
+import base64
+import io
+import re
+from html.parser import HTMLParser
+from types import SimpleNamespace
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from rusr_core import figures
+from rusr_core.figures import FigureError
+
+
+def noise(*shape: int) -> torch.Tensor:
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(0))
+
+
+class Elements(HTMLParser):
+    """Start tags with their attributes; fails on tags that are not closed."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.found, self.depth = [], 0
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.found.append((tag, dict(attributes)))
+        self.depth += tag not in ("img", "input")
+
+    def handle_endtag(self, tag):
+        self.depth -= 1
+
+    def __getitem__(self, tag):
+        return [attributes for name, attributes in self.found if name == tag]
+
+
+def decode(source: str) -> Image.Image:
+    head, data = source.split(",")
+    assert head == "data:image/jpeg;base64"
+    return Image.open(io.BytesIO(base64.b64decode(data)))
+
+
+def test_panel_draws_the_pixels_of_every_resolution():
+    small, large = noise(2, 3, 4, 4), noise(2, 3, 16, 16)
+    figure = figures.panel(small, large, titles=["input", "truth"], rows=["first", "second"])
+    assert len(figure.axes) == 4
+    drawn = figure.axes[2].images[0].get_array()
+    assert np.array_equal(drawn, (small[1] * 255).round().byte().permute(1, 2, 0).numpy())
+    assert [ax.get_title() for ax in figure.axes[:2]] == ["input", "truth"]
+    assert figure.axes[2].get_ylabel() == "second"
+    assert plt.get_fignums() == []  # nothing left open, nothing shown twice
+
+
+@pytest.mark.parametrize(
+    "images, options, words",
+    [
+        ([], {}, "equally many"),
+        ([noise(1, 3, 4, 4), noise(2, 3, 4, 4)], {}, r"\[1, 2\]"),
+        ([noise(1, 3, 4, 4)], {"titles": ["a", "b"]}, "2 titles for 1 columns"),
+        ([noise(1, 3, 4, 4)], {"rows": []}, "0 rows for 1 rows"),
+        ([noise(1, 1, 4, 4)], {}, r"got \[1, 1, 4, 4\]"),
+    ],
+)
+def test_panel_refuses_what_does_not_fit(images, options, words):
+    with pytest.raises(FigureError, match=words):
+        figures.panel(*images, **options)
+
+
+def test_show_leaves_no_figure_open(monkeypatch):
+    shown = []
+    monkeypatch.setattr(plt, "show", lambda: shown.append(plt.get_fignums()))
+    figures.show(noise(1, 3, 4, 4), titles=["a"])
+    assert shown == [[1]] and plt.get_fignums() == []
+
+
+def test_style_is_used_and_not_left_behind():
+    before = plt.rcParams["axes.spines.top"]
+    figures.panel(noise(1, 3, 4, 4))
+    assert plt.rcParams["axes.spines.top"] == before
+    with plt.style.context(figures.STYLE):
+        assert not plt.rcParams["axes.spines.top"]
+
+
+def test_loss_curves_mark_the_phases():
+    nan = float("nan")
+    history = {"total": torch.tensor([[3.0, 9.0], [2.0, 9.0], [nan, 9.0]])}
+    phases = [SimpleNamespace(space=s, history=history) for s in ("W", "W+")]
+    ax = figures.loss_curves(SimpleNamespace(phases=phases)).axes[0]
+    curves = [line for line in ax.lines if len(line.get_xdata()) == 2 and line.get_ydata()[0] == 3]
+    assert [list(c.get_xdata()) for c in curves] == [[0, 1], [2, 3]]
+    assert [t.get_text() for t in ax.texts] == ["W", "W+"] and ax.get_yscale() == "log"
+    with pytest.raises(FigureError, match="'lpips' was recorded; expected one of total"):
+        figures.loss_curves(SimpleNamespace(phases=phases), term="lpips")
+
+
+def test_compare_is_self_contained_and_labelled():
+    html = figures.compare(
+        noise(1, 3, 8, 8), noise(1, 3, 32, 32), labels=("in <8 px>", "out"), alt='a "face"'
+    )
+    elements = Elements(html)
+    assert elements.depth == 0 and not re.search(r"https?:|<script|<link", html)
+    assert [decode(image["src"]).size for image in elements["img"]] == [(32, 32), (32, 32)]
+    assert all('a "face"' in image["alt"] for image in elements["img"])
+    (slider,) = elements["input"]
+    assert slider["type"] == "range" and "in <8 px>" in slider["aria-label"] and "--cut" in slider["oninput"]
+    assert html._repr_html_() == html
+    assert html == figures.compare(
+        noise(1, 3, 8, 8), noise(1, 3, 32, 32), labels=("in <8 px>", "out"), alt='a "face"'
+    )
+
+
+def test_timeline_holds_every_frame_in_order():
+    frames = [torch.full((1, 3, 16, 16), value) for value in (0.0, 0.5, 1.0)]
+    html = figures.timeline(frames, ["start", "middle", "end"], alt="a search")
+    elements = Elements(html)
+    assert elements.depth == 0 and not re.search(r"https?:|<script|<link", html)
+    strip = np.asarray(decode(elements["img"][0]["src"]).convert("L"))
+    assert [strip[8].mean().round(), strip[24].mean().round(), strip[40].mean().round()] == [0, 128, 255]
+    (slider,) = elements["input"]
+    assert (slider["min"], slider["max"], slider["value"], slider["aria-valuetext"]) == ("0", "2", "2", "end")
+    assert elements["div"][0]["data-labels"] == "start|middle|end"
+
+
+def test_interactives_refuse_what_does_not_fit():
+    with pytest.raises(FigureError, match="different shape"):
+        figures.compare(noise(1, 3, 8, 8), noise(1, 3, 8, 16), alt="a")
+    with pytest.raises(FigureError, match="got 2 and 1"):
+        figures.compare(noise(2, 3, 8, 8), noise(1, 3, 8, 8), alt="a")
+    with pytest.raises(FigureError, match="1 frames and 0 labels"):
+        figures.timeline([noise(1, 3, 8, 8)], [], alt="a")
+
+
+def test_explorer_is_a_sentence_on_static_pages(monkeypatch):
+    monkeypatch.setenv("RUSR_STATIC", "1")
+    assert "Jupyter" in figures.explorer(None, noise(1, 3, 8, 8))
