@@ -148,8 +148,8 @@ def compare(
         f'<span aria-hidden="true" style="{line};box-shadow:0 0 2px #000"></span></div>'
         f'<input type="range" min="0" max="100" value="50" style="{RANGE}" '
         f'aria-label="Share of {left} that is shown, in percent" oninput="{moved}">'
-        f'<div style="display:flex;justify-content:space-between"><span>{left}</span><span>{right}</span></div>'
-        "</div>"
+        f'<div style="display:flex;justify-content:space-between"><span>{left}</span><span>{right}</span>'
+        "</div></div>"
     )
 
 
