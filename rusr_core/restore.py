@@ -1,0 +1,268 @@
+"""The method: search W, then W+, then W++ for the latent code whose degraded image matches y.
+
+Poirier-Ginter & Lalonde, "Robust Unsupervised StyleGAN Image Restoration", CVPR 2023,
+https://arxiv.org/abs/2302.06733, section 3. One fixed preset serves every task, level and composition.
+
+    w~ = argmin_w L_total(f(G(w)), y),    f = f_1 o ... o f_k
+
+Chapter: book/phases.ipynb.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from .errors import RusrError
+from .latents import mean_w, to_w_plus, to_w_plus_plus
+from .losses import IdentityLoss, MultiscaleLPIPS, RestorationLoss
+from .optimizers import make_optimizer
+from .presets import Phase, Preset, get
+from .protocol import TwoMethods, mask_of
+from .zoo import Prior
+
+WIDEN = {"W": lambda w, G: w, "W+": to_w_plus, "W++": to_w_plus_plus}
+
+
+class RestorationError(RusrError):
+    """The search cannot start, or has left the numbers (NaN or infinity in a latent)."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a callback sees after each step."""
+
+    phase: str  # "W", "W+" or "W++"
+    step: int  # in this phase, from 0
+    losses: dict[str, Tensor]  # before the step: each term [N], NaN for images that have stopped
+    active: Tensor  # [N] bool, images that are still searched
+    image: Callable[[], Tensor]  # call it for the images that gave these losses, [N, 3, R, R] in [0, 1]
+
+
+@dataclass(frozen=True)
+class PhaseResult:
+    """One phase's outcome."""
+
+    space: str
+    image: Tensor  # [N, 3, R, R] in [0, 1]
+    latents: Tensor  # of rank 2, 3 or 4, see latents.py
+    steps: list[int]  # steps that each image took
+    history: dict[str, Tensor]  # each loss term, [steps, N], NaN after an image has stopped
+
+
+@dataclass(frozen=True)
+class Restoration:
+    """What `restore` returns, and every baseline too."""
+
+    image: Tensor  # [N, 3, R, R] in [0, 1]
+    phases: list[PhaseResult]
+    preset: str
+    seed: int
+    seconds: float
+    interrupted: bool = False  # by Ctrl-C: the phases hold what there was
+    oracle: bool = False  # the clean image was used (identity_reference="clean")
+
+    @property
+    def latents(self) -> Tensor:
+        return self.phases[-1].latents
+
+    @property
+    def steps(self) -> list[int]:
+        """Steps of each image over all phases."""
+        return [sum(counts) for counts in zip(*(phase.steps for phase in self.phases), strict=True)]
+
+
+@dataclass
+class _Search:
+    """The state of one restoration: one latent tensor an image, so that each has its own optimiser state."""
+
+    prior: Prior
+    f: TwoMethods
+    loss: RestorationLoss
+    y: Tensor
+    mask: Tensor | None
+    clean: Tensor | None
+    seed: int
+    images: Tensor | None = None  # [N, 3, R, R], the latest image of each, [0, 1] not clamped
+    rngs: list[torch.Generator] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.target = self.loss.target(self.y, self.mask, self.clean)
+
+    def reseed(self, phase: int) -> None:
+        """Each phase has its own random stream, the same for every image: an image gets what it would get alone,
+        whenever the others of its batch stop."""
+        self.rngs = [torch.Generator().manual_seed(self.seed + phase) for _ in range(len(self.y) + 1)]
+
+    def losses(self, latents: list[Tensor], index: list[int]) -> dict[str, Tensor]:
+        """Loss terms [n] of the images `index`; remembers their pictures."""
+        x = self.prior.generator.image(torch.cat([latents[i] for i in index]))
+        everything = len(index) == len(latents)
+        if self.images is None:
+            self.images = x.detach()
+        self.images = self.images.index_copy(0, _index(index, x), x.detach())
+        # f sees all images, the stopped ones as constants: a degradation may treat each image in its own way
+        guess = self.f.forward(x if everything else self.images.index_copy(0, _index(index, x), x), self.rngs[1:])
+        if guess.shape != self.y.shape:
+            raise RestorationError(f"f(G(w)) is {tuple(guess.shape)} but y is {tuple(self.y.shape)}: not y's degradation")
+        if everything:
+            return self.loss(guess, self.target, self.rngs[0], x)
+        keep = _index(index, x)
+        return self.loss(guess[keep], self.target.select(keep), self.rngs[0], x)
+
+
+def _index(index: list[int], like: Tensor) -> Tensor:
+    return torch.tensor(index, device=like.device)
+
+
+@dataclass
+class _EarlyStopping:
+    """Stop an image after `patience` steps without a new best loss (the report, "Algorithm")."""
+
+    patience: int | None
+    best: list[float]
+    waited: list[int]
+
+    @classmethod
+    def of(cls, patience: int | None, num: int) -> "_EarlyStopping":
+        return cls(patience, [float("inf")] * num, [0] * num)
+
+    def stops(self, i: int, loss: float) -> bool:
+        if loss < self.best[i]:
+            self.best[i], self.waited[i] = loss, 0
+        else:
+            self.waited[i] += 1
+        return self.patience is not None and self.waited[i] >= self.patience
+
+
+def restore(
+    prior: Prior,
+    y: Tensor,
+    f: TwoMethods,
+    *,
+    preset: str | Preset = "report",
+    generator: torch.Generator | None = None,
+    callback: Callable[[Step], None] | None = None,
+    clean: Tensor | None = None,
+    start: Tensor | None = None,
+) -> Restoration:
+    """Restore degraded images by latent search.
+
+    Args:
+        prior: generator and networks, see `zoo.load_prior`.
+        y: degraded images [N, 3, h, w] in [0, 1], h x w as f gives them for the prior's resolution. A batch is
+            searched at once; each image gets what it would get alone.
+        f: the known degradation; only its `forward(x, generator)` is used (and its mask, if it has one).
+        preset: name or `presets.Preset`; nothing in it depends on task or level.
+        generator: seeds the random numbers of f and of the loss (its `initial_seed`; default 0).
+        callback: called after each step with a `Step`.
+        clean: the true images; only for presets with identity_reference="clean", which are oracles.
+        start: where W begins, [N, D]; default the mean latent (section 3.2).
+
+    Ctrl-C returns what there is. Raises RestorationError if y does not fit f, or on NaN (phase and step are named).
+    """
+    begun = time.perf_counter()
+    preset = get(preset)
+    G = prior.generator
+    device = G.mapping.w_avg.device
+    seed = 0 if generator is None else generator.initial_seed()
+    y = _checked(y).to(device)
+    w = mean_w(G, len(y)) if start is None else start.detach().clone().to(device)
+    if w.shape != (len(y), G.config.w_dim):
+        raise RestorationError(f"start is {tuple(w.shape)}: expected W [{len(y)}, {G.config.w_dim}]")
+    loss = _loss(prior, preset)
+    clean = _reference(preset, loss, clean)
+    search = _Search(prior, f, loss, y, mask_of(f, prior_shape(prior, len(y))), clean, seed)
+    latents, results, interrupted = list(w.split(1)), [], False
+    for number, phase in enumerate(preset.phases):
+        latents = [WIDEN[phase.space](v.detach(), G).clone() for v in latents]
+        search.reseed(number)
+        result, interrupted = _run_phase(search, phase, preset, latents, callback)
+        results.append(result)
+        if interrupted:
+            break
+    seconds = time.perf_counter() - begun
+    return Restoration(results[-1].image, results, preset.name, seed, seconds, interrupted, clean is not None)
+
+
+def prior_shape(prior: Prior, num: int) -> tuple[int, int, int, int]:
+    """Shape of the images that the prior makes."""
+    config = prior.generator.config
+    return (num, config.img_channels, config.resolution, config.resolution)
+
+
+def _checked(y: Tensor) -> Tensor:
+    if y.ndim != 4 or y.shape[1] != 3 or len(y) == 0 or not y.isfinite().all() or y.min() < 0 or y.max() > 1:
+        raise RestorationError(f"y is {tuple(y.shape)}, {y.dtype}: expected [N, 3, h, w] with values in [0, 1]")
+    return y.float()
+
+
+def _loss(prior: Prior, preset: Preset) -> RestorationLoss:
+    """The preset's loss on the prior's networks; a prior of a domain without an identity network has no such term."""
+    identity = None
+    if preset.identity_weight and prior.identity is not None:
+        identity = IdentityLoss(prior.identity)
+    lpips = MultiscaleLPIPS(prior.perceptual, preset.lpips_levels, preset.lpips_smallest)
+    return RestorationLoss(lpips, identity, preset.l1_weight, preset.identity_weight)
+
+
+def _reference(preset: Preset, loss: RestorationLoss, clean: Tensor | None) -> Tensor | None:
+    """The clean images if the preset is an oracle, else None."""
+    if preset.identity_reference == "input" or not loss.uses_identity:
+        return None
+    if clean is None:
+        raise RestorationError("identity_reference='clean' is an oracle: restore(..., clean=...) is needed")
+    return clean
+
+
+def _run_phase(
+    search: _Search, phase: Phase, preset: Preset, latents: list[Tensor], callback: Callable[[Step], None] | None
+) -> tuple[PhaseResult, bool]:
+    """Search one latent space from `latents` (one tensor [1, ...] an image, changed in place)."""
+    num = len(latents)
+    optimizer = make_optimizer(preset.optimizer, latents, phase.lr * search.prior.lr_scale)
+    stopping = _EarlyStopping.of(preset.patience, num)
+    active, steps, rows, interrupted = list(range(num)), [0] * num, [], False
+    for parameter in latents:
+        parameter.requires_grad_(True)
+    try:
+        for step in range(phase.steps):
+            if not active:
+                break
+            terms = search.losses(latents, active)
+            optimizer.zero_grad(set_to_none=True)  # latents without a gradient are not touched by the step
+            terms["total"].sum().backward()
+            optimizer.step()
+            _check_finite(latents, active, phase.space, step)
+            rows.append({name: _scatter(value.detach(), active, num) for name, value in terms.items()})
+            totals = terms["total"].tolist()
+            for i in active:
+                steps[i] += 1
+            active = [i for i, total in zip(list(active), totals, strict=True) if not stopping.stops(i, total)]
+            if callback is not None:
+                mask = torch.zeros(num, dtype=torch.bool)
+                mask[active] = True
+                images = search.images
+                callback(Step(phase.space, step, rows[-1], mask, lambda images=images: images.clamp(0, 1)))
+    except KeyboardInterrupt:
+        interrupted = True
+    ws = torch.cat([parameter.detach().requires_grad_(False) for parameter in latents])
+    with torch.no_grad():
+        search.images = search.prior.generator.image(ws)
+    history = {name: torch.stack([row[name] for row in rows]) for name in (rows[0] if rows else ())}
+    return PhaseResult(phase.space, search.images.clamp(0, 1), ws, steps, history), interrupted
+
+
+def _check_finite(latents: list[Tensor], active: list[int], name: str, step: int) -> None:
+    for i in active:
+        if not latents[i].isfinite().all():
+            raise RestorationError(f"image {i}: NaN or infinity in the latent, phase {name}, step {step}")
+
+
+def _scatter(values: Tensor, index: list[int], num: int) -> Tensor:
+    """Values of some images -> [num] on the CPU, NaN elsewhere."""
+    full = torch.full((num,), float("nan"))
+    full[index] = values.float().cpu()
+    return full
