@@ -1,8 +1,9 @@
 """Weights on disk: safetensors with the configuration and a SHA-256 in the header.
 
-The layout is https://github.com/huggingface/safetensors (README, "Format"): eight bytes of header length, a JSON
-header, then the raw tensors. Everything the header declares is checked against the file before memory is taken, and
-one changed byte is noticed: `sha256` covers the metadata, the names, types and shapes, and all tensor bytes.
+The layout is https://github.com/huggingface/safetensors (README, "Format"): eight bytes of header length, a
+JSON header, then the raw tensors. Everything the header declares is checked against the file before memory is
+taken, and one changed byte is noticed: `sha256` covers the metadata, the names, types and shapes, and all
+tensor bytes.
 
 Chapter: book/zoo.ipynb.
 """
@@ -26,7 +27,7 @@ MAX_HEADER = 4 * 2**20  # bytes; a 1024 px generator has about 20 kB
 
 
 class CheckpointError(RusrError):
-    """A file that is not a checkpoint this library reads, is damaged, or asks for something that is refused."""
+    """A file that is no checkpoint this library reads, is damaged, or asks for what is refused."""
 
 
 def map_file(path: str | Path) -> memoryview:
@@ -62,14 +63,17 @@ def _digest(metadata: dict[str, str], shapes: dict[str, list], parts: dict[str, 
 
 
 def write_weights(tensors: dict[str, Tensor], path: str | Path, metadata: dict[str, str]) -> None:
-    """Write `tensors` (float32, float16 or bfloat16) and text `metadata`; the same input gives the same bytes.
+    """Write `tensors` (float32, float16 or bfloat16) and text `metadata`; the same input gives the same
+    bytes.
 
     The file appears under its name when it is complete: an interrupted write leaves nothing there.
     """
     path = Path(path)
     for name, tensor in tensors.items():
         if tensor.dtype not in NAMES:
-            raise CheckpointError(f"{path}: {name} is {tensor.dtype}, expected one of {', '.join(map(str, NAMES))}")
+            raise CheckpointError(
+                f"{path}: {name} is {tensor.dtype}, expected one of {', '.join(map(str, NAMES))}"
+            )
     parts = {name: _raw(tensors[name]) for name in sorted(tensors)}
     shapes = {name: [NAMES[tensors[name].dtype], list(tensors[name].shape)] for name in parts}
     header, start = {"__metadata__": metadata | {"sha256": _digest(metadata, shapes, parts)}}, 0
@@ -97,19 +101,19 @@ def is_safetensors(data: memoryview) -> bool:
     return len(data) > 9 and data[8] == ord("{") and struct.unpack("<Q", data[:8])[0] <= len(data) - 8
 
 
-def _header(data: memoryview, source: str) -> tuple[dict[str, str], dict[str, dict], memoryview]:
+def _header(data: memoryview) -> tuple[dict[str, str], dict[str, dict], memoryview]:
     size = struct.unpack("<Q", data[:8])[0]
     if size > MAX_HEADER:
-        raise CheckpointError(f"{source}: a header of {size} bytes, expected at most {MAX_HEADER}")
+        raise CheckpointError(f"a header of {size} bytes, expected at most {MAX_HEADER}")
     try:
         header = json.loads(bytes(data[8 : 8 + size]))
     except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{source}: damaged safetensors header") from error
+        raise CheckpointError("damaged safetensors header") from error
     if not isinstance(header, dict) or not all(isinstance(v, dict) for v in header.values()):
-        raise CheckpointError(f"{source}: damaged safetensors header")
+        raise CheckpointError("damaged safetensors header")
     metadata = header.pop("__metadata__", {})
     if not all(isinstance(v, str) for v in metadata.values()):
-        raise CheckpointError(f"{source}: header metadata must be text")
+        raise CheckpointError("header metadata must be text")
     return metadata, header, data[8 + size :]
 
 
@@ -117,31 +121,35 @@ def _whole(*values: object) -> bool:
     return all(type(v) is int and v >= 0 for v in values)
 
 
-def _part(name: str, entry: dict, body: memoryview, source: str) -> tuple[torch.dtype, list[int], memoryview]:
+def _part(name: str, entry: dict, body: memoryview) -> tuple[torch.dtype, list[int], memoryview]:
     dtype, shape, offsets = entry.get("dtype"), entry.get("shape"), entry.get("data_offsets")
     if dtype not in DTYPES:
-        raise CheckpointError(f"{source}: {name[:80]} has type {str(dtype)[:20]}, expected one of {', '.join(DTYPES)}")
+        raise CheckpointError(f"{name[:80]!r} is {str(dtype)[:20]}, expected one of {', '.join(DTYPES)}")
     fits = isinstance(shape, list) and len(shape) <= 8 and _whole(*shape)
     fits = fits and isinstance(offsets, list) and len(offsets) == 2 and _whole(*offsets)
     if not fits or prod(shape) * DTYPES[dtype].itemsize != offsets[1] - offsets[0] or offsets[1] > len(body):
-        raise CheckpointError(f"{source}: {name[:80]} does not fit its bytes in the file: truncated or damaged")
+        raise CheckpointError(f"{name[:80]!r} does not fit its bytes in the file: truncated or damaged")
     return DTYPES[dtype], shape, body[offsets[0] : offsets[1]]
 
 
 def read_metadata(path: str | Path) -> dict[str, str]:
     """The header's metadata; {} for a file that is not safetensors. Nothing is verified."""
     data = map_file(path)
-    return _header(data, Path(path).name)[0] if is_safetensors(data) else {}
+    return _header(data)[0] if is_safetensors(data) else {}
 
 
-def read_weights(data: memoryview, source: str) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Tensors (as stored) and metadata of safetensors bytes, verified against their SHA-256; else CheckpointError."""
-    metadata, header, body = _header(data, source)
-    entries = {name: _part(name, entry, body, source) for name, entry in header.items()}
+def read_weights(data: memoryview) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors (as stored) and metadata of safetensors bytes, verified against their SHA-256; else
+    CheckpointError.
+    """
+    metadata, header, body = _header(data)
+    entries = {name: _part(name, entry, body) for name, entry in header.items()}
     if sum(len(raw) for _, _, raw in entries.values()) != len(body):
-        raise CheckpointError(f"{source}: tensors do not cover the file exactly: truncated or damaged")
+        raise CheckpointError("tensors do not cover the file exactly: truncated or damaged")
     shapes = {name: [NAMES[dtype], shape] for name, (dtype, shape, _) in entries.items()}
     digest = _digest(metadata, shapes, {name: raw for name, (_, _, raw) in entries.items()})
     if metadata.get("sha256", digest) != digest:
-        raise CheckpointError(f"{source}: damaged, SHA-256 is {digest[:16]}..., expected {metadata['sha256'][:16]}...")
-    return {name: to_tensor(raw, dtype).reshape(shape) for name, (dtype, shape, raw) in entries.items()}, metadata
+        raise CheckpointError(f"damaged, SHA-256 is {digest[:16]}..., expected {metadata['sha256'][:16]}...")
+    return {
+        name: to_tensor(raw, dtype).reshape(shape) for name, (dtype, shape, raw) in entries.items()
+    }, metadata

@@ -29,7 +29,7 @@ class ZooError(RusrError):
 
 @dataclass(frozen=True)
 class Prior:
-    """What a restoration needs to know about the world: frozen networks, and the scale of the learning rates."""
+    """What a restoration needs to know: frozen networks, and the scale of the learning rates."""
 
     name: str
     generator: Generator
@@ -45,11 +45,15 @@ def data_path(relative: str) -> Path:
     for folder in (here / "_data", here.parent / "data"):
         if (folder / relative).exists():
             return folder / relative
-    raise ZooError(f"data file {relative!r} is not installed, expected it in {here / '_data'} or {here.parent / 'data'}")
+    raise ZooError(
+        f"data file {relative!r} is not installed, expected it in {here / '_data'} or {here.parent / 'data'}"
+    )
 
 
 def cache_dir() -> Path:
-    """Where downloads and computed sizes live: `rusr` beside torch's own hub folder (TORCH_HOME, XDG_CACHE_HOME)."""
+    """Where downloads and computed sizes live: `rusr` beside torch's own hub folder (TORCH_HOME,
+    XDG_CACHE_HOME).
+    """
     return Path(torch.hub.get_dir()).parent / "rusr"
 
 
@@ -65,14 +69,17 @@ def load_prior(
     if name_or_path == EMBEDDED:
         net = PortraitNet.load(data_path("portraits/features_a.safetensors"), device)
         return Prior(EMBEDDED, generator.to(device), net, net, radius, radius / FFHQ_TRAVEL)
-    return Prior(path.stem, generator.to(device), LPIPSFeatures().to(device), None, radius, radius / FFHQ_TRAVEL)
+    return Prior(
+        path.stem, generator.to(device), LPIPSFeatures().to(device), None, radius, radius / FFHQ_TRAVEL
+    )
 
 
 def prior_radius(G: Generator, path: Path) -> float:
-    """W radius of the generator in `path`: from its header, from an earlier computation, or computed (10,000 samples).
+    """W radius of the generator in `path`: from its header, from an earlier computation, or computed (10,000
+    samples).
 
-    A computed radius is kept beside the weights, in the cache folder where that is not writable; it belongs to the
-    mapping network's bytes, so that replaced weights never meet an old radius.
+    A computed radius is kept beside the weights, in the cache folder where that is not writable; it belongs
+    to the mapping network's bytes, so that replaced weights never meet an old radius.
     """
     header = read_metadata(path).get("w_radius", "")
     if header:
