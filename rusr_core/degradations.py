@@ -1,0 +1,284 @@
+"""Degradations: what happened to the picture (`degrade`), and its differentiable approximation (`forward`).
+
+A degradation is any object with two methods; nothing has to be registered or inherited:
+
+    degrade(x, generator=None) -> y    the true operation, without gradient
+    forward(x, generator=None) -> y    a differentiable approximation of it, for the search
+
+`x` is `[N, 3, H, W]` float in [0, 1]; `y` has the same form, perhaps another size. What a file is expected to
+hold, `degrade` rounds to 8 bit. `generator` is a `torch.Generator`, a list of one per image, or None: see
+`randomness`.
+
+A degradation is a pure function: it holds no state, so the `f` that made `y` is the `f` that restores it.
+What the restorer knows (the mask) is therefore fixed by f's own fields, as `Strokes.seed`; what nobody knows
+(noise, the resampling filter) comes from `generator`. Two more methods are optional, `Degradation` has them:
+
+    mask(shape) -> Tensor | None       what f shows of an image of `shape` [N, 3, H, W]: [N or 1, 1, h, w] in
+                                       [0, 1] at f's output size, 1 = visible; None = everything
+    carry(mask) -> Tensor              a mask of the picture before f -> after f
+
+By default the published flaws are corrected; `compat="cvpr2023"` repeats the published code
+(robust-unsupervised afa53685): 8 bit by truncation, noise that is half a photon too dark, JPEG tables
+transposed, whole-pixel brushes. Chapter: book/degradations.ipynb.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from . import jpeg, randomness
+from .images import RESIZE_MODES, from_pil, quantize, resize, to_pil
+from .masks import Mask, Strokes
+from .protocol import (
+    COMPAT,
+    Degradation,
+    DegradationError,
+    TwoMethods,
+    carry_mask,
+    check,
+    check_compat,
+    eight_bit,
+    is_number,
+    is_whole,
+    mask_of,
+    shape_after,
+    size_of,
+    soft_clamp,
+    true_input,
+)
+from .randomness import Generators
+
+__all__ = [
+    "COMPAT", "JPEG", "Compose", "Degradation", "DegradationError", "Downsample", "Mask",
+    "PoissonBernoulliNoise", "Resize", "Strokes", "TwoMethods", "mask_of", "shape_after",
+]  # fmt: skip
+
+FILTERS = {
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+
+
+@dataclass(frozen=True)
+class Downsample(Degradation):
+    """Reduce each side by a whole `factor`.
+
+    True: Pillow's resize of the 8-bit image. `filter="random"` draws bilinear, bicubic or lanczos for each
+    image from the generator (the published protocol); by name it is fixed. Surrogate: averages of factor x
+    factor pixels.
+    """
+
+    factor: int
+    filter: str = "random"
+    compat: str | None = None
+    name: ClassVar[str] = "downsample"
+
+    def __post_init__(self) -> None:
+        check_compat(self.compat)
+        check(is_whole(self.factor) and self.factor >= 1, "factor", "a whole number from 1", self.factor)
+        known = (*FILTERS, "random")
+        check(self.filter in known, "filter", f"one of {', '.join(known)}", self.filter)
+
+    def degrade(self, x: Tensor, generator: Generators = None) -> Tensor:
+        height, width = self.output_shape(true_input(x).shape)[2:]
+        names = [self.filter] * len(x)
+        if self.filter == "random":
+            draws = randomness.uniform((len(x),), generator, torch.empty(0)).tolist()
+            names = [list(FILTERS)[int(u * len(FILTERS))] for u in draws]
+        steps = [lambda picture, name=name: picture.resize((width, height), FILTERS[name]) for name in names]
+        return _through_files(x, steps, self.compat)
+
+    def forward(self, x: Tensor, generator: Generators = None) -> Tensor:
+        size_of(x)
+        self.output_shape(x.shape)
+        return F.avg_pool2d(x, self.factor)
+
+    def carry(self, mask: Tensor) -> Tensor:
+        return F.avg_pool2d(mask, self.factor)
+
+    def output_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
+        height, width = shape[2:]
+        if height % self.factor or width % self.factor:
+            raise DegradationError(
+                f"{width}x{height} px cannot be reduced by {self.factor}: both sides must be multiples of it"
+            )
+        return (*shape[:2], height // self.factor, width // self.factor)
+
+
+@dataclass(frozen=True)
+class PoissonBernoulliNoise(Degradation):
+    """Photon noise, then dead pixels: Poisson(photons x) / photons, then each pixel is black with probability
+    `p`.
+
+    Surrogate: x + sqrt(photons x) e / photons, e ~ N(0, 1), the same dead pixels, both clamped to [0, 1] with
+    the gradient of a sigmoid. The published surrogate is 1 / (2 photons) darker (`compat`).
+    """
+
+    photons: float
+    p: float
+    compat: str | None = None
+    name: ClassVar[str] = "noise"
+
+    def __post_init__(self) -> None:
+        check_compat(self.compat)
+        check(is_number(self.photons) and 0 < self.photons < 1e9, "photons", "a number above 0", self.photons)
+        check(is_number(self.p) and 0 <= self.p < 1, "p", "a number in [0, 1)", self.p)
+
+    def degrade(self, x: Tensor, generator: Generators = None) -> Tensor:
+        return eight_bit(self.draw(x, generator), self.compat)
+
+    def forward(self, x: Tensor, generator: Generators = None) -> Tensor:
+        size_of(x)
+        noise = randomness.normal(x.shape, generator, x)
+        return self.approximate(x, noise, self._alive(x, generator))
+
+    def draw(self, x: Tensor, generator: Generators = None) -> Tensor:
+        """The true noisy image before it is stored in 8 bit, same shape, in [0, 1]."""
+        counts = randomness.poisson(true_input(x).clamp(0, 1) * self.photons, generator)
+        return (counts / self.photons * self._alive(x, generator)).clamp(0, 1)
+
+    def approximate(self, x: Tensor, noise: Tensor, alive: Tensor) -> Tensor:
+        """The surrogate for given N(0, 1) `noise` `[N, 3, H, W]` and `alive` pixels `[N, 1, H, W]` in {0,
+        1}."""
+        count = self.photons * soft_clamp(x)
+        shift = 0.5 if self.compat else 0.0
+        observed = (count - shift + (count + 1e-3).sqrt() * noise) / self.photons
+        return soft_clamp(observed * alive)
+
+    def _alive(self, x: Tensor, generator: Generators) -> Tensor:
+        return (randomness.uniform((len(x), 1, *x.shape[2:]), generator, x) > self.p).to(x)
+
+
+@dataclass(frozen=True)
+class JPEG(Degradation):
+    """JPEG compression at Pillow's `quality` (1 to 100) with chroma at half size (4:2:0), for any image size.
+
+    True: a file written and read by Pillow. Surrogate: `jpeg.differentiable_jpeg`.
+    """
+
+    quality: int
+    compat: str | None = None
+    name: ClassVar[str] = "jpeg"
+
+    def __post_init__(self) -> None:
+        check_compat(self.compat)
+        whole = is_whole(self.quality) and 1 <= self.quality <= 100
+        check(whole, "quality", "a whole number from 1 to 100", self.quality)
+
+    def degrade(self, x: Tensor, generator: Generators = None) -> Tensor:
+        step = partial(jpeg.file_round_trip, quality=self.quality)
+        return _through_files(true_input(x), [step] * len(x), self.compat)
+
+    def forward(self, x: Tensor, generator: Generators = None) -> Tensor:
+        size_of(x)
+        return (jpeg.published_jpeg if self.compat else jpeg.differentiable_jpeg)(x, self.quality)
+
+
+@dataclass(frozen=True)
+class Resize(Degradation):
+    """Resize to `size` (a side, or (height, width), in px) with a mode of `images.resize`.
+
+    True: the same resize of the 8-bit image, rounded to 8 bit, from which the surrogate differs by rounding
+    and by clamping the overshoot of bicubic and lanczos.
+    """
+
+    size: int | tuple[int, int]
+    mode: str = "bicubic"
+    name: ClassVar[str] = "resize"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.size, list):
+            object.__setattr__(self, "size", tuple(self.size))
+        sides = self.size if isinstance(self.size, tuple) else (self.size, self.size)
+        good = len(sides) == 2 and all(is_whole(side) and side >= 1 for side in sides)
+        check(good, "size", "a side or (height, width) from 1 px", self.size)
+        check(self.mode in RESIZE_MODES, "mode", f"one of {', '.join(RESIZE_MODES)}", self.mode)
+
+    def degrade(self, x: Tensor, generator: Generators = None) -> Tensor:
+        return quantize(resize(quantize(true_input(x)), self.size, self.mode))
+
+    def forward(self, x: Tensor, generator: Generators = None) -> Tensor:
+        size_of(x)
+        return resize(x, self.size, self.mode)
+
+    def carry(self, mask: Tensor) -> Tensor:
+        return resize(mask, self.size, "nearest" if self.mode == "nearest" else "area")
+
+    def output_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
+        sides = self.size if isinstance(self.size, tuple) else (self.size, self.size)
+        return (*shape[:2], *sides)
+
+
+@dataclass(frozen=True, init=False)
+class Compose(Degradation):
+    """Degradations one after another, left to right: `Compose(f1, f2)(x)` is `f2(f1(x))`. Without any:
+    identity.
+
+    `degrade` rounds to 8 bit after every stage, as if each were stored as a file. A stage may be any object
+    with `degrade` and `forward`. The mask of the composition is that of all its stages, carried to the output
+    size.
+    """
+
+    stages: tuple[TwoMethods, ...]
+    name: ClassVar[str] = "compose"
+
+    def __init__(self, *stages: TwoMethods) -> None:
+        for stage in stages:
+            for method in ("degrade", "forward"):
+                if not callable(getattr(stage, method, None)):
+                    raise DegradationError(
+                        f"a degradation needs a method {method}(x, generator); {stage!r} has none"
+                    )
+        inner = (stage.stages if isinstance(stage, Compose) else (stage,) for stage in stages)
+        object.__setattr__(self, "stages", tuple(stage for group in inner for stage in group))
+
+    def degrade(self, x: Tensor, generator: Generators = None) -> Tensor:
+        x = true_input(x) if self.stages else quantize(true_input(x))
+        generator = randomness.per_image(generator, len(x))
+        for stage in self.stages:
+            x = quantize(stage.degrade(x, generator))
+        return x
+
+    def forward(self, x: Tensor, generator: Generators = None) -> Tensor:
+        size_of(x)
+        generator = randomness.per_image(generator, len(x))
+        for stage in self.stages:
+            x = stage.forward(x, generator)
+        return x
+
+    def mask(self, shape: Sequence[int]) -> Tensor | None:
+        mask = None
+        for stage in self.stages:
+            after, own = shape_after(stage, shape), mask_of(stage, shape)
+            carried = None if mask is None else carry_mask(stage, mask, after)
+            mask = own if carried is None else carried if own is None else carried * own
+            shape = after
+        return mask
+
+    def carry(self, mask: Tensor) -> Tensor:
+        shape = (len(mask), 3, *mask.shape[2:])
+        for stage in self.stages:
+            shape = shape_after(stage, shape)
+            mask = carry_mask(stage, mask, shape)
+        return mask
+
+    def output_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
+        for stage in self.stages:
+            shape = shape_after(stage, shape)
+        return tuple(shape)
+
+    def __str__(self) -> str:
+        return " | ".join(str(stage) for stage in self.stages) or "identity"
+
+
+def _through_files(x: Tensor, steps: list[Callable], compat: str | None) -> Tensor:
+    """Each image of `x` `[N, 3, H, W]` as an 8-bit Pillow image through its step."""
+    pictures = [step(to_pil(image)) for step, image in zip(steps, eight_bit(x, compat), strict=True)]
+    return torch.cat([from_pil(picture) for picture in pictures]).to(x)

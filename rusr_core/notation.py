@@ -1,0 +1,72 @@
+"""Degradations in words, for commands and tables: "downsample:8 | noise:24,0.16 | jpeg:12 | strokes:9"."""
+
+from dataclasses import MISSING, fields
+from difflib import get_close_matches
+
+from .degradations import (
+    JPEG,
+    Compose,
+    Degradation,
+    DegradationError,
+    Downsample,
+    Mask,
+    PoissonBernoulliNoise,
+    Resize,
+    Strokes,
+)
+
+NAMES = {kind.name: kind for kind in (Downsample, PoissonBernoulliNoise, JPEG, Strokes, Resize, Mask)}
+KINDS = {"factor": int, "quality": int, "count": int, "photons": float, "p": float, "width": float}
+
+
+def parse(notation: str) -> Degradation:
+    """A degradation from words: "downsample:8 | noise:24,0.16 | jpeg:12 | strokes:9", applied left to right.
+
+    Each stage is a name of `NAMES` and the arguments of its class, in order or as name=value:
+    "downsample:8,bicubic", "strokes:9,seed=3", a seed for each image as "seed=3+4+5", "resize:64,area",
+    "resize:64+48" (height, width), "mask:holes.png". "identity" does nothing. `str(f)` gives the words back.
+    Raises `DegradationError`.
+    """
+    if notation.strip() == "identity":
+        return Compose()
+    stages = [_parse_stage(part.strip()) for part in notation.split("|")]
+    return stages[0] if len(stages) == 1 else Compose(*stages)
+
+
+def _parse_stage(words: str) -> Degradation:
+    name, _, rest = words.partition(":")
+    kind = NAMES.get(name.strip().lower())
+    if kind is None:
+        close = get_close_matches(name.strip().lower(), NAMES, 1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise DegradationError(
+            f"unknown degradation {name.strip()!r}; expected one of {', '.join(NAMES)}{hint}"
+        )
+    known = [item.name for item in fields(kind) if item.init]
+    arguments = {}
+    for place, word in enumerate(part.strip() for part in rest.split(",") if rest.strip()):
+        key, equals, value = word.partition("=")
+        if not (equals and key in known):
+            key, value = (known[place] if place < len(known) else ""), word
+        if not key or key in arguments:
+            raise DegradationError(f"{words!r}: cannot use {word!r}; {kind.name} takes {', '.join(known)}")
+        arguments[key] = _value(words, key, value.strip())
+    missing = [item.name for item in fields(kind) if item.default is MISSING and item.name not in arguments]
+    if missing:
+        raise DegradationError(
+            f"{words!r}: {', '.join(missing)} missing; {kind.name} takes {', '.join(known)}"
+        )
+    return kind(**arguments)
+
+
+def _value(words: str, key: str, value: str) -> object:
+    """The text `value` of the argument `key` as its type."""
+    if key in ("seed", "size") and value:
+        kind = lambda v: tuple(int(n) for n in v.split("+")) if "+" in v else int(v)  # noqa: E731
+    else:
+        kind = KINDS.get(key, str)
+    try:
+        return kind(value)
+    except ValueError:
+        expected = {float: "a number", int: "a whole number"}.get(kind, "whole numbers joined by +")
+        raise DegradationError(f"{words!r}: {key} must be {expected}, got {value!r}") from None
