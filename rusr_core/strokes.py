@@ -61,11 +61,12 @@ def _spans(
     if length == 0:
         return left, right
     ux, uy = (x1 - x0) / length, (y1 - y0) / length
-    # along = (x - x0) ux + (y - y0) uy in [0, length]; across = (y - y0) ux - (x - x0) uy in [-radius,
-    radius] low, high = _between(ux, (rows - y0) * uy - x0 * ux, 0, length) low2, high2 = _between(-uy, (rows
-    - y0) * ux + x0 * uy, -radius, radius) low, high = np.maximum(low, low2), np.minimum(high, high2) hit =
-    low <= high return np.where(hit, np.minimum(left, low), left), np.where(hit, np.maximum(right, high),
-    right)
+    # 0 <= (x - x0) ux + (y - y0) uy <= length and -radius <= (y - y0) ux - (x - x0) uy <= radius
+    low, high = _between(ux, (rows - y0) * uy - x0 * ux, 0, length)
+    low2, high2 = _between(-uy, (rows - y0) * ux + x0 * uy, -radius, radius)
+    low, high = np.maximum(low, low2), np.minimum(high, high2)
+    hit = low <= high
+    return np.where(hit, np.minimum(left, low), left), np.where(hit, np.maximum(right, high), right)
 
 
 def _between(slope: float, offset: np.ndarray, low: float, high: float) -> tuple[np.ndarray, np.ndarray]:
