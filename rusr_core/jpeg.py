@@ -8,6 +8,7 @@ derivative of `round_coefficients`, which is what makes the codec useful to a se
 
 import io
 import math
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -80,21 +81,30 @@ def published_jpeg(x: Tensor, quality: int) -> Tensor:
     height, width = x.shape[-2:]
     ycc = _extend(_colour(255 * x, TO_YCC), 2 * BLOCK, 2 * BLOCK)
     luma, chroma = (table.T for table in tables(quality))
-    y = _code(ycc[:, :1], luma) + 128
-    c = F.interpolate(_code(F.avg_pool2d(ycc[:, 1:], 2), chroma), scale_factor=2, mode="nearest")
+    y = _code(ycc[:, :1], luma, round_coefficients) + 128
+    c = _code(F.avg_pool2d(ycc[:, 1:], 2), chroma, round_coefficients)
+    c = F.interpolate(c, scale_factor=2, mode="nearest")
     return _colour(torch.cat([y, c], 1), TO_RGB)[..., :height, :width] / 255
 
 
 def round_coefficients(t: Tensor, k: float = ROUNDING) -> Tensor:
-    """round(t), with the derivative (1 - k) + 3 k (t - round t)^2: 0.2 on the numbers, 0.8 half way
-    between."""
-    whole = t.detach().round()
+    """round(t) with the derivative (1 - k) + 3 k (t - round t)^2: 0.2 on the numbers, 0.8 half way between."""
+    return _softly(t, t.detach().round(), k)
+
+
+def _round_away(t: Tensor, k: float = ROUNDING) -> Tensor:
+    """`round_coefficients`, but halves go away from zero as libjpeg's do; they are common, since the mean of a
+    block is a whole number of 64ths. The margin is above float32's rounding errors."""
+    return _softly(t, t.detach().sign() * (t.detach().abs() + 0.5 + 1e-4).floor(), k)
+
+
+def _softly(t: Tensor, whole: Tensor, k: float) -> Tensor:
     rest = t - whole
     soft = (1 - k) * rest + k * rest**3
     return whole + (soft - soft.detach())
 
 
-def _passing(x: Tensor, step) -> Tensor:
+def _passing(x: Tensor, step: Callable) -> Tensor:
     """`step(x)`, whose gradient is passed on unchanged."""
     with torch.no_grad():
         value = step(x)
@@ -141,12 +151,12 @@ def _dct(dtype: torch.dtype, device: torch.device) -> Tensor:
     return torch.from_numpy(np.kron(basis, basis)).to(device, dtype)
 
 
-def _code(x: Tensor, table: Tensor) -> Tensor:
+def _code(x: Tensor, table: Tensor, rounding: Callable = _round_away) -> Tensor:
     """Transform, quantise by `table` `[8, 8]` and transform back each 8x8 block of `[N, C, H, W]`."""
     n, c, h, w = x.shape
     dct = _dct(x.dtype, x.device)
     steps = table.reshape(-1).to(x)
     blocks = x.view(n, c, h // BLOCK, BLOCK, w // BLOCK, BLOCK).transpose(3, 4).reshape(-1, BLOCK * BLOCK)
-    blocks = (round_coefficients(blocks @ dct.T / steps) * steps) @ dct
+    blocks = (rounding(blocks @ dct.T / steps) * steps) @ dct
     blocks = blocks.view(n, c, h // BLOCK, w // BLOCK, BLOCK, BLOCK).transpose(3, 4)
     return blocks.reshape(n, c, h, w)
