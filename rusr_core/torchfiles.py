@@ -242,7 +242,7 @@ class Reader:
         records = _zip_records(self.data)
         pickles = [name for name in records if name.endswith("/data.pkl")]
         if len(pickles) != 1:
-            raise CheckpointError("a zip archive that is not one of torch.save (no data.pkl)")
+            raise CheckpointError("a zip archive that is not one of torch.save (expected one data.pkl)")
         prefix = pickles[0].removesuffix("data.pkl")
         raw, crc = records[pickles[0]]
         if zlib.crc32(raw) != crc:
