@@ -53,11 +53,11 @@ def read_all(folder: Path) -> dict:
 
     from rusr_core.checkpoints import CheckpointError, load_generator, save_generator
 
-    save_generator(
-        random_generator(), folder / "warm-up"
-    )  # everything that is imported late, is imported now
-    load_generator(folder / "warm-up")
-    (folder / "warm-up").unlink()
+    warm = folder / "warm-up"  # what the standard library imports late, is imported now
+    save_generator(random_generator(), warm)
+    load_generator(warm)
+    warm.unlink()
+    zipfile.ZipFile(io.BytesIO(archive({"a": b"x"}))).infolist()
     files = sorted(folder.iterdir())
     events: list[str] = []
     watch = [True]
