@@ -13,9 +13,10 @@ A degradation is a pure function: it holds no state, so the `f` that made `y` is
 What the restorer knows (the mask) is therefore fixed by f's own fields, as `Strokes.seed`; what nobody knows
 (noise, the resampling filter) comes from `generator`. Two more methods are optional, `Degradation` has them:
 
-    mask(shape) -> Tensor | None       what f shows of an image of `shape` [N, 3, H, W]: [N or 1, 1, h, w] in
+    mask(shape) -> Tensor | None       what f shows of images of `shape` [N, 3, H, W]: [N or 1, 1, h, w] in
                                        [0, 1] at f's output size, 1 = visible; None = everything
-    carry(mask) -> Tensor              a mask of the picture before f -> after f
+    carry(mask) -> Tensor              a mask of the picture before f, moved to where it is after f; by
+                                       default it is averaged to f's output size
 
 By default the published flaws are corrected; `compat="cvpr2023"` repeats the published code
 (robust-unsupervised afa53685): 8 bit by truncation, noise that is half a photon too dark, JPEG tables
@@ -71,8 +72,11 @@ class Downsample(Degradation):
     """Reduce each side by a whole `factor`.
 
     True: Pillow's resize of the 8-bit image. `filter="random"` draws bilinear, bicubic or lanczos for each
-    image from the generator (the published protocol); by name it is fixed. Surrogate: averages of factor x
-    factor pixels.
+    image from the generator (the published protocol); by name it is fixed. Surrogate: means of factor x
+    factor pixels. Raises `DegradationError` if a side is no multiple of the factor.
+
+    Agreement of the two on the 100 test portraits of 128 px, median PSNR in dB for factors 2, 4, 8, 16, 32:
+    bilinear 41, 41, 39, 37, 35; bicubic 46, 45, 42, 40, 38; lanczos 44, 42, 39, 37, 36.
     """
 
     factor: int
@@ -87,7 +91,7 @@ class Downsample(Degradation):
         check(self.filter in known, "filter", f"one of {', '.join(known)}", self.filter)
 
     def degrade(self, x: Tensor, generator: Generators = None) -> Tensor:
-        height, width = self.output_shape(true_input(x).shape)[2:]
+        height, width = self._size(true_input(x))
         names = [self.filter] * len(x)
         if self.filter == "random":
             draws = randomness.uniform((len(x),), generator, torch.empty(0)).tolist()
@@ -96,29 +100,29 @@ class Downsample(Degradation):
         return _through_files(x, steps, self.compat)
 
     def forward(self, x: Tensor, generator: Generators = None) -> Tensor:
-        size_of(x)
-        self.output_shape(x.shape)
+        self._size(x)
         return F.avg_pool2d(x, self.factor)
 
-    def carry(self, mask: Tensor) -> Tensor:
-        return F.avg_pool2d(mask, self.factor)
-
-    def output_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
-        height, width = shape[2:]
+    def _size(self, x: Tensor) -> tuple[int, int]:
+        """Height and width of the output."""
+        height, width = size_of(x)
         if height % self.factor or width % self.factor:
             raise DegradationError(
                 f"{width}x{height} px cannot be reduced by {self.factor}: both sides must be multiples of it"
             )
-        return (*shape[:2], height // self.factor, width // self.factor)
+        return height // self.factor, width // self.factor
 
 
 @dataclass(frozen=True)
 class PoissonBernoulliNoise(Degradation):
-    """Photon noise, then dead pixels: Poisson(photons x) / photons, then each pixel is black with probability
-    `p`.
+    """Photon noise, then dead pixels: Poisson(photons x) / photons, and black with probability `p`.
 
-    Surrogate: x + sqrt(photons x) e / photons, e ~ N(0, 1), the same dead pixels, both clamped to [0, 1] with
-    the gradient of a sigmoid. The published surrogate is 1 / (2 photons) darker (`compat`).
+    Surrogate: x + sqrt(photons x) e / photons with e ~ N(0, 1), dead pixels in the same way, both clamped to
+    [0, 1] with the gradient of a sigmoid. The published surrogate is half a photon darker (`compat`).
+
+    Agreement on the golden picture for (96, 0.04), (24, 0.16), (6, 0.64), 300 draws: the surrogate's mean is
+    0.0002, 0.0007, 0.0027 above the true one (published: 0.0044, 0.0146, 0.0188 below); its standard
+    deviation 0.2, 0.4, 0.7 % above.
     """
 
     photons: float
@@ -158,9 +162,13 @@ class PoissonBernoulliNoise(Degradation):
 
 @dataclass(frozen=True)
 class JPEG(Degradation):
-    """JPEG compression at Pillow's `quality` (1 to 100) with chroma at half size (4:2:0), for any image size.
+    """JPEG compression at Pillow's `quality` (1 to 100) with chroma at half size (4:2:0), any image size.
 
     True: a file written and read by Pillow. Surrogate: `jpeg.differentiable_jpeg`.
+
+    Agreement at qualities 6, 9, 12, 15, 18: 61 to 63 dB on the golden picture (published: 26 to 29). On the
+    100 test portraits of 128 px the median PSNR is 70, 54, 61, 57, 55 dB (published: 33, 34, 35, 36, 36), and
+    42 dB for the worst image (31).
     """
 
     quality: int
@@ -185,8 +193,9 @@ class JPEG(Degradation):
 class Resize(Degradation):
     """Resize to `size` (a side, or (height, width), in px) with a mode of `images.resize`.
 
-    True: the same resize of the 8-bit image, rounded to 8 bit, from which the surrogate differs by rounding
-    and by clamping the overshoot of bicubic and lanczos.
+    True: the same resize of the 8-bit image, rounded to 8 bit. Surrogate: without the rounding, from which it
+    differs by at most 0.5 / 255; and without cutting off the overshoot of bicubic and lanczos at strong
+    edges (58 dB or more on 20 test portraits in every mode).
     """
 
     size: int | tuple[int, int]
@@ -208,18 +217,10 @@ class Resize(Degradation):
         size_of(x)
         return resize(x, self.size, self.mode)
 
-    def carry(self, mask: Tensor) -> Tensor:
-        return resize(mask, self.size, "nearest" if self.mode == "nearest" else "area")
-
-    def output_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
-        sides = self.size if isinstance(self.size, tuple) else (self.size, self.size)
-        return (*shape[:2], *sides)
-
 
 @dataclass(frozen=True, init=False)
 class Compose(Degradation):
-    """Degradations one after another, left to right: `Compose(f1, f2)(x)` is `f2(f1(x))`. Without any:
-    identity.
+    """Degradations one after another: `Compose(f1, f2)(x)` is `f2(f1(x))`. Without any, identity.
 
     `degrade` rounds to 8 bit after every stage, as if each were stored as a file. A stage may be any object
     with `degrade` and `forward`. The mask of the composition is that of all its stages, carried to the output
@@ -261,18 +262,6 @@ class Compose(Degradation):
             mask = own if carried is None else carried if own is None else carried * own
             shape = after
         return mask
-
-    def carry(self, mask: Tensor) -> Tensor:
-        shape = (len(mask), 3, *mask.shape[2:])
-        for stage in self.stages:
-            shape = shape_after(stage, shape)
-            mask = carry_mask(stage, mask, shape)
-        return mask
-
-    def output_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
-        for stage in self.stages:
-            shape = shape_after(stage, shape)
-        return tuple(shape)
 
     def __str__(self) -> str:
         return " | ".join(str(stage) for stage in self.stages) or "identity"

@@ -43,8 +43,8 @@ def file_round_trip(picture: Image.Image, quality: int) -> Image.Image:
 
 
 def tables(quality: int) -> tuple[Tensor, Tensor]:
-    """libjpeg's luma and chroma tables `[8, 8]` (float32, 1 to 255) for a quality of 1 to 100, rows
-    vertical."""
+    """libjpeg's luma and chroma tables `[8, 8]` (float32, 1 to 255) for a quality of 1 to 100. Rows are
+    vertical frequencies."""
     scale = 5000 // quality if quality < 50 else 200 - 2 * quality
     luma, chroma = (
         torch.tensor([int(v) for v in text.split()]).view(BLOCK, BLOCK) for text in (LUMA, CHROMA)
@@ -55,8 +55,8 @@ def tables(quality: int) -> tuple[Tensor, Tensor]:
 def differentiable_jpeg(x: Tensor, quality: int) -> Tensor:
     """`x` `[N, 3, H, W]` in [0, 1], any size -> what Pillow's JPEG of it decodes to, same shape, in [0, 1].
 
-    Values outside [0, 1] are clamped as an 8-bit file would; their gradient passes. Agreement with Pillow on
-    the golden 64 px picture: see `degradations.JPEG`.
+    Values outside [0, 1] are clamped as an 8-bit file would; their gradient passes. How well it agrees with
+    Pillow: see `degradations.JPEG`.
     """
     height, width = x.shape[-2:]
     luma, chroma = tables(quality)
@@ -81,21 +81,20 @@ def published_jpeg(x: Tensor, quality: int) -> Tensor:
     height, width = x.shape[-2:]
     ycc = _extend(_colour(255 * x, TO_YCC), 2 * BLOCK, 2 * BLOCK)
     luma, chroma = (table.T for table in tables(quality))
-    y = _code(ycc[:, :1], luma, round_coefficients) + 128
-    c = _code(F.avg_pool2d(ycc[:, 1:], 2), chroma, round_coefficients)
+    y = _code(ycc[:, :1], luma, as_libjpeg=False) + 128
+    c = _code(F.avg_pool2d(ycc[:, 1:], 2), chroma, as_libjpeg=False)
     c = F.interpolate(c, scale_factor=2, mode="nearest")
     return _colour(torch.cat([y, c], 1), TO_RGB)[..., :height, :width] / 255
 
 
 def round_coefficients(t: Tensor, k: float = ROUNDING) -> Tensor:
-    """round(t) with the derivative (1 - k) + 3 k (t - round t)^2: 0.2 on the numbers, 0.8 half way between."""
+    """round(t) with the derivative (1 - k) + 3 k (t - round t)^2: 0.2 on whole numbers, 0.8 half way."""
     return _softly(t, t.detach().round(), k)
 
 
-def _round_away(t: Tensor, k: float = ROUNDING) -> Tensor:
-    """`round_coefficients`, but halves go away from zero as libjpeg's do; they are common, since the mean of a
-    block is a whole number of 64ths. The margin is above float32's rounding errors."""
-    return _softly(t, t.detach().sign() * (t.detach().abs() + 0.5 + 1e-4).floor(), k)
+def _round_as_libjpeg(t: Tensor, k: float = ROUNDING) -> Tensor:
+    """`round_coefficients`, but halves go away from zero."""
+    return _softly(t, t.detach().sign() * (t.detach().abs() + 0.5).floor(), k)
 
 
 def _softly(t: Tensor, whole: Tensor, k: float) -> Tensor:
@@ -143,20 +142,24 @@ def _double(c: Tensor) -> Tensor:
 
 @lru_cache(maxsize=8)
 def _dct(dtype: torch.dtype, device: torch.device) -> Tensor:
-    """The orthonormal 8x8 cosine transform of a flattened block as a matrix `[64, 64]`: one product for both
-    axes."""
+    """The orthonormal cosine transform of a flattened 8x8 block, `[64, 64]`: one product for both axes."""
     n = np.arange(BLOCK)
     basis = np.sqrt(2 / BLOCK) * np.cos((2 * n[None] + 1) * n[:, None] * np.pi / (2 * BLOCK))
     basis[0] /= np.sqrt(2)
     return torch.from_numpy(np.kron(basis, basis)).to(device, dtype)
 
 
-def _code(x: Tensor, table: Tensor, rounding: Callable = _round_away) -> Tensor:
+def _code(x: Tensor, table: Tensor, as_libjpeg: bool = True) -> Tensor:
     """Transform, quantise by `table` `[8, 8]` and transform back each 8x8 block of `[N, C, H, W]`."""
     n, c, h, w = x.shape
     dct = _dct(x.dtype, x.device)
     steps = table.reshape(-1).to(x)
     blocks = x.view(n, c, h // BLOCK, BLOCK, w // BLOCK, BLOCK).transpose(3, 4).reshape(-1, BLOCK * BLOCK)
-    blocks = (rounding(blocks @ dct.T / steps) * steps) @ dct
+    blocks = blocks @ dct.T
+    if as_libjpeg:  # its integer transform gives whole eighths, so that exact halves of a step are common
+        blocks = _round_as_libjpeg(_passing(blocks, lambda v: (8 * v).round() / 8) / steps)
+    else:
+        blocks = round_coefficients(blocks / steps)
+    blocks = (blocks * steps) @ dct
     blocks = blocks.view(n, c, h // BLOCK, w // BLOCK, BLOCK, BLOCK).transpose(3, 4)
     return blocks.reshape(n, c, h, w)

@@ -1,5 +1,4 @@
-"""Masks: random brush strokes, and your own. A mask is 1 where the picture is seen and 0 where it is
-hidden."""
+"""Masks, random brush strokes or your own: 1 where the picture is seen, 0 where it is hidden."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -40,11 +39,11 @@ class _Masked(Degradation):
 
 @dataclass(frozen=True)
 class Strokes(_Masked):
-    """Hide the picture under `count` random brush strokes, `width` times the shorter side wide, with soft
-    edges.
+    """Hide the picture under `count` soft brush strokes, each `width` times its shorter side wide.
 
-    The strokes are a function of (`seed`, image size): one seed gives all images of a batch the same strokes,
-    a tuple of N seeds gives each image its own. True and surrogate differ by the rounding to 8 bit only.
+    Both ends of a stroke lie in the outer thirds of the picture, so that it often crosses the middle. The
+    strokes are a function of (`seed`, image size): one seed gives all images of a batch the same strokes, a
+    tuple of N seeds gives each image its own. True and surrogate differ by the rounding to 8 bit only.
     """
 
     count: int
@@ -56,9 +55,7 @@ class Strokes(_Masked):
     def __post_init__(self) -> None:
         check_compat(self.compat)
         check(is_whole(self.count) and self.count >= 0, "count", "a whole number from 0", self.count)
-        check(
-            is_number(self.width) and 0 < self.width <= 1, "width", "a fraction of the image side", self.width
-        )
+        check(is_number(self.width) and 0 < self.width <= 1, "width", "in (0, 1] of the side", self.width)
         if isinstance(self.seed, list):
             object.__setattr__(self, "seed", tuple(self.seed))
         seeds = self.seed if isinstance(self.seed, tuple) else (self.seed,)
@@ -69,9 +66,7 @@ class Strokes(_Masked):
         num, _, height, width = shape
         brush = self.width * min(height, width)
         if self.compat:
-            brush = (
-                max(1, int(brush)) + 0.25
-            )  # whole pixels; OpenCV's line is one pixel of the 4x canvas wider
+            brush = max(1, int(brush)) + 0.25  # whole px, drawn by OpenCV 1 px of the 4x canvas wider
         seeds = self.seed if isinstance(self.seed, tuple) else (self.seed,)
         if len(seeds) not in (1, num):
             raise DegradationError(
@@ -94,7 +89,7 @@ class Mask(_Masked):
 
     def __post_init__(self) -> None:
         if isinstance(self.source, Tensor):
-            mask = self.source.detach().float().cpu()
+            mask = self.source.detach().float().cpu().clone()
         else:
             mask = load_image(self.source).mean(1, keepdim=True)
         mask = mask[(None,) * (4 - mask.dim())] if mask.dim() in (2, 3) else mask

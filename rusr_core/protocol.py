@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .errors import RusrError
 from .images import quantize, resize
-from .randomness import Generators
+from .randomness import Generators, per_image
 
 COMPAT = "cvpr2023"
 
@@ -46,15 +46,6 @@ class Degradation:
         """What is visible of images of `shape` `[N, 3, H, W]`, at the output size; None if everything is."""
         return None
 
-    def carry(self, mask: Tensor) -> Tensor:
-        """A mask `[N, 1, H, W]` of the picture before this degradation, where it is in the picture after
-        it."""
-        return mask
-
-    def output_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
-        """The shape of the output for images of `shape` `[N, 3, H, W]`."""
-        return tuple(shape)
-
     def __str__(self) -> str:
         """The notation that `notation.parse` reads."""
         arguments = []
@@ -68,25 +59,32 @@ class Degradation:
 
 
 def mask_of(f: TwoMethods, shape: Sequence[int]) -> Tensor | None:
-    """What `f`, anyone's degradation, shows of images of `shape` `[N, 3, H, W]`: `[N or 1, 1, h, w]` or
-    None."""
-    method = getattr(f, "mask", None)
-    return method(shape) if callable(method) else None
+    """What `f`, anyone's degradation, shows of images of `shape` `[N, 3, H, W]`: `[N or 1, 1, h, w]` or None.
+
+    `f.mask` may be a method of the shape, or a tensor `[h, w]` or `[N or 1, 1, h, w]`, or be missing.
+    """
+    mask = getattr(f, "mask", None)
+    mask = mask(shape) if callable(mask) else mask
+    if mask is None:
+        return None
+    if isinstance(mask, Tensor) and mask.dim() == 2:
+        mask = mask[None, None]
+    good = isinstance(mask, Tensor) and mask.dim() == 4 and mask.shape[1] == 1
+    if not good or len(mask) not in (1, shape[0]):
+        found = list(mask.shape) if isinstance(mask, Tensor) else repr(mask)
+        raise DegradationError(f"a mask must be [h, w] or [{shape[0]} or 1, 1, h, w], got {found}")
+    return mask
 
 
 def shape_after(f: TwoMethods, shape: Sequence[int]) -> tuple[int, ...]:
-    """The shape of `f(x)` for x of `shape` `[N, 3, H, W]`; a degradation that does not tell is tried on a
-    black image."""
-    method = getattr(f, "output_shape", None)
-    if callable(method):
-        return tuple(method(shape))
+    """The shape of `f(x)` for x of `shape` `[N, 3, H, W]`, found by trying it on black images."""
     with torch.no_grad():
-        return tuple(f.forward(torch.zeros(tuple(shape)), None).shape)
+        return tuple(f.forward(torch.zeros(tuple(shape)), per_image(None, shape[0])).shape)
 
 
 def carry_mask(f: TwoMethods, mask: Tensor, shape: Sequence[int]) -> Tensor:
-    """`mask` of the picture before `f` as a mask of the picture of `shape` after it; averaged if f does not
-    tell."""
+    """`mask` of the picture before `f`, moved to where it is in the picture of `shape` after it: as `f.carry`
+    says, else averaged to that size."""
     method = getattr(f, "carry", None)
     if callable(method):
         return method(mask)
