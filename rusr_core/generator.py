@@ -191,21 +191,19 @@ class ModulatedConv(nn.Module):
         """w [N, D] -> [N, I], or the rows [N, rows, D] of W++ -> [N, O, I]."""
         return self.affine(w if w.ndim == 2 else w[:, : self.outputs])
 
-    def modulated(self, x: Tensor, s: Tensor, demodulate: bool, kernel: Tensor | None = None) -> Tensor:
-        """x [N, I, H, W], styles [N, I] or [N, O, I] -> [N, O, H', W']."""
-        power = self.weight.square().sum((2, 3)) if demodulate else None  # [O, I]
+    def modulated(self, x: Tensor, s: Tensor, kernel: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """x [N, I, H, W], styles [N, I] or [N, O, I] -> output [N, O, H', W'] and the demodulation it must still be
+        multiplied with, [N, O, 1, 1] (None: done): the caller does that in one pass with the bias."""
+        power = self.weight.square().sum((2, 3))  # [O, I]
         if s.ndim == 2:
             x = _convolve(x * s.to(x.dtype)[:, :, None, None], self.weight, kernel)
-            if demodulate:
-                d = torch.rsqrt(s.square() @ power.t() + 1e-8)  # [N, O]
-                x = x * d.to(x.dtype)[:, :, None, None]
-            return x
-        if demodulate:  # rsqrt of the modulated weights' power, without forming their squares
-            s = s * torch.rsqrt((s.square() * power).sum(2, keepdim=True) + 1e-8)
+            return x, torch.rsqrt(s.square() @ power.t() + 1e-8).to(x.dtype)[:, :, None, None]
+        # by the power of the modulated weights, without forming their squares
+        s = s * torch.rsqrt((s.square() * power).sum(2, keepdim=True) + 1e-8)
         num, outputs = s.shape[:2]
         weight = (self.weight * s[..., None, None]).flatten(0, 1)  # [N*O, I, k, k]
         x = _convolve(x.reshape(1, -1, *x.shape[2:]), weight.to(x.dtype), kernel, groups=num)
-        return x.reshape(num, outputs, *x.shape[2:])
+        return x.reshape(num, outputs, *x.shape[2:]), None
 
 
 class SynthesisLayer(ModulatedConv):
@@ -230,22 +228,27 @@ class SynthesisLayer(ModulatedConv):
         raise RusrError(f"noise mode {mode!r}: expected 'const', 'none' or 'random'")
 
     def forward(self, x: Tensor, w: Tensor, mode: str, generator: torch.Generator | None, gain: float = 1) -> Tensor:
-        x = self.modulated(x, self.styles(w), demodulate=True, kernel=self.resample_filter if self.up else None)
+        x, scale = self.modulated(x, self.styles(w), self.resample_filter if self.up else None)
+        gain = SQRT2 * gain  # taken before the activation, where it costs no pass of its own
+        bias = (self.bias * gain).to(x.dtype)[:, None, None]
+        x = torch.add(bias, x, alpha=gain) if scale is None else torch.addcmul(bias, x, scale * gain)
         noise = self.noise(x, mode, generator)
-        offset = self.bias[:, None, None] if noise is None else self.bias[:, None, None] + noise
-        x = F.leaky_relu(x + offset.to(x.dtype), 0.2) * (SQRT2 * gain)
-        return x if self.clamp is None else x.clamp(-self.clamp * gain, self.clamp * gain)
+        if noise is not None:
+            x = x.add_((noise * gain).to(x.dtype))
+        x = F.leaky_relu_(x, 0.2)
+        return x if self.clamp is None else x.clamp(-self.clamp * gain / SQRT2, self.clamp * gain / SQRT2)
 
 
 class ToRGB(ModulatedConv):
-    """Modulated 1 x 1 convolution to colours, not demodulated."""
+    """Modulated 1 x 1 convolution to colours, not demodulated: a matrix product of its few modulated weights."""
 
     def __init__(self, config: GeneratorConfig, inputs: int):
         super().__init__(config, inputs, config.img_channels, 1)
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         styles = self.styles(w) * (1 / math.sqrt(self.weight.shape[1]))
-        x = self.modulated(x, styles, demodulate=False) + self.bias.to(x.dtype)[:, None, None]
+        weight = self.weight.flatten(1) * (styles.unsqueeze(1) if styles.ndim == 2 else styles)  # [N, 3, I]
+        x = torch.bmm(weight.to(x.dtype), x.flatten(2)).unflatten(2, x.shape[2:]) + self.bias.to(x.dtype)[:, None, None]
         return x if self.clamp is None else x.clamp(-self.clamp, self.clamp)
 
 
