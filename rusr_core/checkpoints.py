@@ -26,6 +26,7 @@ from .keymaps import (
     STYLEGAN3,
     STYLEGAN_XL,
     is_rosinality,
+    load_tensors,
     network_state,
     nvidia,
     refuse_relatives,
@@ -213,3 +214,21 @@ def build(config: GeneratorConfig, state: dict[str, Tensor]) -> Generator:
     if estimate:
         G.mapping.w_avg.copy_(sample_w(G, 10_000, generator=torch.Generator().manual_seed(0)).mean(0))
     return G
+
+
+def load_state(path: str | Path) -> dict[str, Tensor]:
+    """A plain state dict of any network from torch.save or safetensors, read as data: name -> float32."""
+    data, source = map_file(path), Path(path).name
+    try:
+        if is_safetensors(data):
+            return {name: t.float() for name, t in read_weights(data)[0].items()}
+        content = read_torch(data)
+        if type(content) is not dict or not all(type(k) is str for k in content):
+            raise CheckpointError(f"a {type(content).__name__} where a state dict was expected")
+        state = {k: v for k, v in content.items() if type(v) is LazyTensor}
+        state = {k: v for k, v in state.items() if not k.endswith("num_batches_tracked")}  # whole numbers
+        return load_tensors(state, len(data))
+    except CheckpointError as error:
+        raise CheckpointError(" ".join(f"{source}: {error}".split())) from error
+    except DAMAGE as error:
+        raise CheckpointError(f"{source}: damaged ({type(error).__name__})") from error

@@ -1,30 +1,57 @@
 """Priors by name or by path: a generator, the networks that judge its images, and the size of its W space.
 
+The names are in data/zoo.toml, with the address that an official README publishes for each, where one does.
+
 Chapter: book/zoo.ipynb.
 """
 
 import hashlib
 import json
 import os
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from .checkpoints import load_generator, read_metadata
+from . import downloads
+from .checkpoints import load_generator, load_state, read_metadata
 from .errors import RusrError
 from .features import PortraitNet
 from .generator import Generator
-from .identity import Embedder
+from .identity import ArcFace, Embedder, FaceNet
 from .latents import w_radius
 from .perceptual import LPIPSFeatures, Perceptual
 
 EMBEDDED = "portraits-128"
+FFHQ = "ffhq-1024"
 FFHQ_TRAVEL = 12.0  # 150 steps of 0.08: the path in W for which the published learning rates were chosen
 
 
 class ZooError(RusrError):
     """A prior or network that the zoo does not know, or cannot get."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the table. Empty `url`: no address could be verified, supply a path."""
+
+    name: str
+    kind: str  # "prior" or "identity"
+    title: str
+    license: str
+    source: str  # where the address is published
+    url: str
+    sha256: str  # as published; empty: pinned at the first download
+    size: str  # as published
+    domain: str = "faces"
+    resolution: int | None = None
+    faces: bool = True
+
+    @property
+    def path(self) -> Path:
+        """Where the downloaded file lies, or would."""
+        return cache_dir() / self.name / self.url.rsplit("/", 1)[-1]
 
 
 @dataclass(frozen=True)
@@ -45,33 +72,112 @@ def data_path(relative: str) -> Path:
     for folder in (here / "_data", here.parent / "data"):
         if (folder / relative).exists():
             return folder / relative
-    raise ZooError(
-        f"data file {relative!r} is not installed, expected it in {here / '_data'} or {here.parent / 'data'}"
-    )
+    raise ZooError(f"data file {relative!r} is not installed, expected it in {here / '_data'}")
 
 
 def cache_dir() -> Path:
-    """Where downloads and computed sizes live: `rusr` beside torch's own hub folder (TORCH_HOME,
-    XDG_CACHE_HOME).
-    """
+    """Downloads and computed sizes: `rusr` beside torch's own hub folder (TORCH_HOME, XDG_CACHE_HOME)."""
     return Path(torch.hub.get_dir()).parent / "rusr"
+
+
+def table() -> dict[str, Entry]:
+    """The zoo by name: generators, then identity networks."""
+    with open(data_path("zoo.toml"), "rb") as file:
+        kinds = tomllib.load(file)
+    rows = [(kind, name, row) for kind, entries in kinds.items() for name, row in entries.items()]
+    return {name: Entry(name=name, kind=kind, **row) for kind, name, row in rows}
+
+
+def fetch(name: str, progress: downloads.Progress | None = None) -> Path:
+    """The file of an entry, downloaded on first use (see `downloads.fetch`). No address: ZooError."""
+    entry = find(name)
+    if not entry.url:
+        raise ZooError(f"{name} has no verified address: supply a path ({entry.title}; {entry.source})")
+    downloads.fetch(entry.url, entry.path, entry.sha256, progress)
+    return entry.path
+
+
+def find(name: str, kind: str = "") -> Entry:
+    """One entry of the table; a name that is not in it is an error that lists those that are."""
+    known = {n: e for n, e in table().items() if e.kind.startswith(kind)}
+    if name not in known:
+        raise ZooError(f"{name!r} is neither a file nor in the zoo: {', '.join([EMBEDDED, *known])}")
+    return known[name]
 
 
 def load_prior(
     name_or_path: str | Path = EMBEDDED,
     *,
     device: str | torch.device = "cpu",
+    perceptual: str | Perceptual | None = None,
+    identity: str | Path | Embedder | None = None,
 ) -> Prior:
-    """The embedded prior or a checkpoint, frozen, on `device`."""
-    path = data_path("portraits/generator.safetensors") if name_or_path == EMBEDDED else Path(name_or_path)
+    """A prior, frozen, on `device`: the embedded one, one of the zoo (downloaded on first use), or a
+    checkpoint.
+
+    Args: name_or_path: "portraits-128", a name in data/zoo.toml, or a file that `load_generator` reads.
+    perceptual: "lpips" (VGG), "portraits" (the embedded net) or a network; by default the embedded net for
+    the embedded prior, else LPIPS. identity: what `load_identity` takes, or a network. By default the
+    embedded net for the embedded prior, else none.
+    """
+    embedded = str(name_or_path) == EMBEDDED
+    path, name, entry = _locate(name_or_path)
     generator = load_generator(path)
     radius = prior_radius(generator, path)
-    if name_or_path == EMBEDDED:
-        net = PortraitNet.load(data_path("portraits/features_a.safetensors"), device)
-        return Prior(EMBEDDED, generator.to(device), net, net, radius, radius / FFHQ_TRAVEL)
-    return Prior(
-        path.stem, generator.to(device), LPIPSFeatures().to(device), None, radius, radius / FFHQ_TRAVEL
-    )
+    scale = 1.0 if name == FFHQ else radius / FFHQ_TRAVEL
+    perceptual = perceptual or ("portraits" if embedded else "lpips")
+    if embedded and identity is None:
+        identity = "portraits"
+    if identity is not None and entry is not None and not entry.faces:
+        raise ZooError(f"{name} shows {entry.domain}: no identity network applies")
+    networks = {"portraits": portraits_net, "lpips": LPIPSFeatures}
+    if isinstance(perceptual, str):
+        if perceptual not in networks:
+            raise ZooError(f"perceptual network {perceptual!r}: expected 'lpips' or 'portraits'")
+        perceptual = networks[perceptual]()
+    if isinstance(identity, str | Path):
+        identity = load_identity(identity)
+    if embedded and isinstance(perceptual, PortraitNet) and isinstance(identity, PortraitNet):
+        identity = perceptual  # one net, two uses
+    return Prior(name, generator.to(device), _to(perceptual, device), _to(identity, device), radius, scale)
+
+
+def _to(network: object, device: str | torch.device) -> object:
+    return network.to(device) if isinstance(network, torch.nn.Module) else network
+
+
+def _locate(name_or_path: str | Path) -> tuple[Path, str, Entry | None]:
+    """File, name and table entry of a prior; a file on disk goes before a name."""
+    if str(name_or_path) == EMBEDDED:
+        return data_path("portraits/generator.safetensors"), EMBEDDED, None
+    path = Path(name_or_path)
+    if path.exists() or path.suffix:
+        return path, read_metadata(path).get("name", path.stem), None
+    entry = find(str(name_or_path), "prior")
+    return fetch(entry.name), entry.name, entry
+
+
+def portraits_net() -> PortraitNet:
+    """The embedded feature net, which the embedded profile optimises."""
+    return PortraitNet.load(data_path("portraits/features_a.safetensors"))
+
+
+def load_identity(name_or_path: str | Path) -> Embedder:
+    """A frozen face embedder: "portraits", "arcface", "facenet-vggface2", "facenet-casia", or a file of
+    theirs.
+
+    A file is an ArcFace IR-SE50 or FaceNet state dict, told apart by its tensors.
+    """
+    if str(name_or_path) == "portraits":
+        return portraits_net()
+    path = Path(name_or_path)
+    if not path.exists() and not path.suffix:
+        path = fetch(find(str(name_or_path), "identity").name)
+    state = load_state(path)
+    for network in (ArcFace, FaceNet):
+        if network.MARK in state:
+            return network.from_state(state)
+    raise ZooError(f"{path}: neither ArcFace IR-SE50 nor FaceNet (first tensor {next(iter(state), None)!r})")
 
 
 def prior_radius(G: Generator, path: Path) -> float:
@@ -89,16 +195,14 @@ def prior_radius(G: Generator, path: Path) -> float:
             raise ZooError(f"{path}: w_radius {header!r} in the header, expected a number") from error
     key = _mapping_digest(G)
     places = [cache_dir() / "radius" / f"{key}.json"]
-    if path != data_path("portraits/generator.safetensors"):  # the project's own data folder is left as it is
+    if not path.resolve().is_relative_to(data_path("portraits").resolve()):  # our own folder is left as it is
         places.insert(0, path.with_name(path.name + ".radius.json"))
     for place in places:
         radius = _read_radius(place, key)
         if radius is not None:
             return radius
     radius = w_radius(G)
-    for place in places:
-        if _write_radius(place, key, radius):
-            break
+    next((place for place in places if _write_radius(place, key, radius)), None)
     return radius
 
 

@@ -1,0 +1,111 @@
+"""`rusr zoo list | info NAME | fetch NAME | convert IN OUT.safetensors`.
+
+Chapter: book/zoo.ipynb.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from tqdm import tqdm
+
+from . import zoo
+from .checkpoints import load_generator, save_generator
+from .downloads import file_sha256
+from .latents import w_radius
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """The sub-commands, as options of `rusr zoo`."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions.add_parser("list", help="all priors and identity networks by name")
+    for action, text in (("info", "what is known about one"), ("fetch", "download one, verified")):
+        actions.add_parser(action, help=text).add_argument("name")
+    convert = actions.add_parser("convert", help="any checkpoint that is read here, to safetensors")
+    convert.add_argument("input", type=Path, help="NVIDIA .pkl, rosinality .pt, ... (told apart by content)")
+    convert.add_argument("output", type=Path, help="OUT.safetensors")
+    convert.add_argument(
+        "--network", choices=("G_ema", "G"), default="G_ema", help="default: the averaged weights"
+    )
+    convert.add_argument("--half", action="store_true", help="float16: half the size, rounded")
+    convert.add_argument("--force", action="store_true", help="overwrite an existing file")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run one of the sub-commands; 0 when done. Bad input raises a RusrError."""
+    return {"list": _list, "info": _info, "fetch": _fetch, "convert": _convert}[args.action](args)
+
+
+def _state(entry: zoo.Entry) -> str:
+    if not entry.url:
+        return "supply a path"
+    return "downloaded" if entry.path.exists() else "not downloaded"
+
+
+def _list(args: argparse.Namespace) -> int:
+    print(f"{zoo.EMBEDDED:18} prior       128 px  {'portraits':14} embedded")
+    for entry in zoo.table().values():
+        side = f"{entry.resolution} px" if entry.resolution else ""
+        print(f"{entry.name:18} {entry.kind:9} {side:>8}  {entry.domain:14} {_state(entry)}")
+    return 0
+
+
+def _info(args: argparse.Namespace) -> int:
+    if args.name == zoo.EMBEDDED:
+        path = zoo.data_path("portraits/generator.safetensors")
+        lines = {"name": args.name, "title": "procedural portraits, trained for this project", "path": path}
+        lines["sha256"] = file_sha256(path)
+    else:
+        entry = zoo.find(args.name)
+        lines = {"name": entry.name, "kind": entry.kind, "title": entry.title, "domain": entry.domain}
+        lines |= {
+            "resolution": f"{entry.resolution} px" if entry.resolution else "",
+            "license": entry.license,
+        }
+        lines |= {"source": entry.source, "address": entry.url or "none verified: supply a path"}
+        lines |= {"size": entry.size or "not stated by the source", "state": _state(entry)}
+        lines["sha256"] = entry.sha256 or "not published: pinned at the first download"
+        lines["path"] = entry.path if entry.url else ""
+    for key, value in lines.items():
+        if value:
+            print(f"{key:11} {value}")
+    return 0
+
+
+def _fetch(args: argparse.Namespace) -> int:
+    if args.name == zoo.EMBEDDED:
+        print(f"{args.name} is embedded: {zoo.data_path('portraits/generator.safetensors')}")
+        return 0
+    with tqdm(unit="B", unit_scale=True, desc=args.name, disable=not sys.stderr.isatty()) as bar:
+
+        def progress(done: int, total: int | None) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        path = zoo.fetch(args.name, progress)
+    origin = (
+        "as published"
+        if zoo.find(args.name).sha256
+        else "pinned at the first download, no publisher states it"
+    )
+    print(f"{path}\nsha256 {file_sha256(path)} ({origin})")
+    return 0
+
+
+def _convert(args: argparse.Namespace) -> int:
+    if args.output.exists() and not args.force:
+        raise zoo.ZooError(f"{args.output} exists: --force overwrites it")
+    if args.output.suffix != ".safetensors":
+        raise zoo.ZooError(f"{args.output}: expected a name that ends in .safetensors")
+    G = load_generator(args.input, args.network)
+    extra = {
+        "w_radius": repr(w_radius(G)),
+        "source": args.input.name,
+        "source_sha256": file_sha256(args.input),
+    }
+    name = next(
+        (e.name for e in zoo.table().values() if e.url and e.path.resolve() == args.input.resolve()), ""
+    )
+    save_generator(G, args.output, extra | ({"name": name} if name else {}), half=args.half)
+    print(f"{args.output}: {G.config.resolution} px, {args.output.stat().st_size / 1e6:.1f} MB")
+    return 0
