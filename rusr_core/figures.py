@@ -75,7 +75,7 @@ def _panel(
             raise FigureError(
                 f"{len(labels)} {name} for {expected} {'columns' if name == 'titles' else 'rows'}"
             )
-    extent = (size * len(columns), size * num * 1.02 + (0.25 if titles else 0))
+    extent = (size * len(columns) + (0.25 if rows else 0), size * num + (0.25 if titles else 0))
     with plt.style.context(STYLE):
         figure, axes = plt.subplots(num, len(columns), figsize=extent, squeeze=False, layout="constrained")
         figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
