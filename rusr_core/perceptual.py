@@ -27,6 +27,32 @@ class Perceptual(Protocol):
         """x [N, 3, H, W] in [0, 1] -> maps [N, C_l, H_l, W_l], unit-normalised, times the root of the channel weights."""
 
 
+class _UnitChannels(torch.autograd.Function):
+    """`unit_channels` with its gradient by hand: half the passes over the maps that autograd would make."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, scale: Tensor, epsilon: float) -> Tensor:
+        inverse = (x.square().sum(1, keepdim=True) + epsilon).rsqrt()
+        ctx.save_for_backward(x, scale, inverse)
+        return (x * inverse).mul_(scale)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:
+        x, scale, inverse = ctx.saved_tensors
+        gradient = gradient * scale
+        along = (gradient * x).sum(1, keepdim=True) * inverse.pow(3)
+        return gradient.mul_(inverse).addcmul_(x, along, value=-1), None, None
+
+
+def unit_channels(x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
+    """x [N, C, H, W] divided by its norm over the channels, times sqrt(weight [C]).
+
+    `epsilon` is added to the squared norm: a vector of zeros stays zero and has a finite gradient.
+    """
+    return _UnitChannels.apply(x, weight.sqrt()[:, None, None], epsilon)
+
+
 def distance(a: list[Tensor], b: list[Tensor]) -> Tensor:
     """LPIPS [N] between two lists of features; b may hold one image for all of a."""
     return sum((u - v).square().sum(1).mean((1, 2)) for u, v in zip(a, b, strict=True))
@@ -70,8 +96,7 @@ class LPIPSFeatures(nn.Module):
                 x = F.max_pool2d(x, 2)
             for i in group:
                 x = F.relu_(getattr(self, f"conv{i}")(x))
-            norm = x.square().sum(1, keepdim=True).sqrt() + 1e-10
-            maps.append(x * (getattr(self, f"weight{level}").sqrt()[:, None, None] / norm))
+            maps.append(unit_channels(x, getattr(self, f"weight{level}"), 1e-20))  # the published 1e-10, squared
         return maps
 
 

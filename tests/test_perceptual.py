@@ -9,7 +9,7 @@ import torch
 from conftest import golden
 
 from rusr_core.errors import RusrError
-from rusr_core.perceptual import LPIPSFeatures, distance
+from rusr_core.perceptual import LPIPSFeatures, distance, unit_channels
 
 # torchvision's index of each convolution of VGG16, and its channels
 LAYERS = {0: (3, 64), 2: (64, 64), 5: (64, 128), 7: (128, 128), 10: (128, 256), 12: (256, 256), 14: (256, 256)}
@@ -81,6 +81,21 @@ def _places(package, index):
 def test_equal_images_have_distance_zero(vgg):
     x = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     assert distance(vgg.features(x), vgg.features(x)).item() == 0
+
+
+def test_unit_channels_and_its_gradient():
+    draw = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 5, 3, 4, generator=draw, dtype=torch.float64).requires_grad_()
+    weight = torch.rand(5, generator=draw, dtype=torch.float64)
+    expected = x / x.norm(dim=1, keepdim=True) * weight.sqrt()[:, None, None]
+    torch.testing.assert_close(unit_channels(x, weight, 1e-20), expected)
+    assert torch.autograd.gradcheck(lambda v: unit_channels(v, weight, 1e-3), x)
+
+
+def test_a_flat_map_has_a_finite_gradient():
+    x = torch.zeros(1, 5, 2, 2, requires_grad=True)
+    unit_channels(x, torch.ones(5), 1e-20).square().sum().backward()
+    assert (x.grad == 0).all()
 
 
 def test_missing_weights_name_the_file(tmp_path, monkeypatch):
