@@ -140,12 +140,15 @@ class PoissonBernoulliNoise(Degradation):
 
     def forward(self, x: Tensor, generator: Generators = None) -> Tensor:
         size_of(x)
+        generator = randomness.per_image(generator, len(x))  # once: noise and dead pixels share its stream
         noise = randomness.normal(x.shape, generator, x)
         return self.approximate(x, noise, self._alive(x, generator))
 
     def draw(self, x: Tensor, generator: Generators = None) -> Tensor:
         """The true noisy image before it is stored in 8 bit, same shape, in [0, 1]."""
-        counts = randomness.poisson(true_input(x).clamp(0, 1) * self.photons, generator)
+        x = true_input(x)
+        generator = randomness.per_image(generator, len(x))
+        counts = randomness.poisson(x.clamp(0, 1) * self.photons, generator)
         return (counts / self.photons * self._alive(x, generator)).clamp(0, 1)
 
     def approximate(self, x: Tensor, noise: Tensor, alive: Tensor) -> Tensor:

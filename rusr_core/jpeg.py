@@ -61,7 +61,8 @@ def differentiable_jpeg(x: Tensor, quality: int) -> Tensor:
     height, width = x.shape[-2:]
     luma, chroma = tables(quality)
     pixels = _passing(255 * x, lambda v: v.round().clamp(0, 255))
-    ycc = _passing(_colour(pixels, TO_YCC), torch.round)
+    half = torch.tensor([0.5, 0.4999, 0.4999]).to(x).view(3, 1, 1)  # chroma's exact halves go down in libjpeg
+    ycc = _passing(_colour(pixels, TO_YCC), lambda v: (v + half).floor())
     # libjpeg repeats the last column of the full-size picture, but the last row of the half-size chroma
     ycc = _extend(ycc, 2, 2 * BLOCK)
     y = _code(_extend(ycc[:, :1], BLOCK, 1), luma)

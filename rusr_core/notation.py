@@ -16,7 +16,6 @@ from .degradations import (
 )
 
 NAMES = {kind.name: kind for kind in (Downsample, PoissonBernoulliNoise, JPEG, Strokes, Resize, Mask)}
-KINDS = {"factor": int, "quality": int, "count": int, "photons": float, "p": float, "width": float}
 
 
 def parse(notation: str) -> Degradation:
@@ -61,12 +60,28 @@ def _parse_stage(words: str) -> Degradation:
 
 def _value(words: str, key: str, value: str) -> object:
     """The text `value` of the argument `key` as its type."""
-    if key in ("seed", "size") and value:
-        kind = lambda v: tuple(int(n) for n in v.split("+")) if "+" in v else int(v)  # noqa: E731
-    else:
-        kind = KINDS.get(key, str)
+    kind, expected = KINDS.get(key, (str, ""))
     try:
         return kind(value)
     except ValueError:
-        expected = {float: "a number", int: "a whole number"}.get(kind, "whole numbers joined by +")
         raise DegradationError(f"{words!r}: {key} must be {expected}, got {value!r}") from None
+
+
+def _numbers(value: str) -> int | tuple[int, ...]:
+    """The text "3" as 3, "3+4+5" as (3, 4, 5)."""
+    numbers = tuple(int(number) for number in value.split("+"))
+    return numbers if len(numbers) > 1 else numbers[0]
+
+
+WHOLE, NUMBER = (int, "a whole number"), (float, "a number")
+NUMBERS = (_numbers, "a whole number, or several joined by +")
+KINDS = {
+    "factor": WHOLE,
+    "quality": WHOLE,
+    "count": WHOLE,
+    "photons": NUMBER,
+    "p": NUMBER,
+    "width": NUMBER,
+    "seed": NUMBERS,
+    "size": NUMBERS,
+}

@@ -7,7 +7,8 @@ Wherever the library takes `generator` for a batch of N images it may be
 - None: a fresh generator of seed 2024 for each image, so that the result is repeatable and every image gets
   the
   same draw, as in the published protocol (whose noise has the seed 2024).
-The global generator is never touched.
+What draws more than once resolves it first, `generator = per_image(generator, len(x))`, so that its draws
+continue one stream. The global generator is never touched.
 """
 
 from collections.abc import Sequence

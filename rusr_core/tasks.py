@@ -95,7 +95,7 @@ def _names(task: str) -> list[str]:
         name = ALIASES.get(word, by_letter.get(word.upper(), word))
         if name not in TASKS:
             close = get_close_matches(word, [*TASKS, *ALIASES], 1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
+            hint = f"; did you mean {ALIASES.get(close[0], close[0])!r}?" if close else ""
             compositions = "compositions as UN or upsampling+denoising"
             raise TaskError(
                 f"unknown task {task!r}; expected one of {', '.join(TASKS)}, {compositions}{hint}"
