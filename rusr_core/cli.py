@@ -15,7 +15,7 @@ from typing import NoReturn
 import torch
 from tqdm import tqdm
 
-from rusr_core import notation, presets, tasks, zoo
+from rusr_core import notation, presets, tasks, zoo, zoo_command
 from rusr_core.degradations import Degradation, Mask
 from rusr_core.errors import RusrError
 from rusr_core.images import WRITABLE, check_writable, load_image, resize, save_image
@@ -77,6 +77,12 @@ def restore_options(parser: argparse.ArgumentParser) -> None:
         "--prior", default=zoo.EMBEDDED, help="name or file of the generator (default: %(default)s)"
     )
     parser.add_argument(
+        "--perceptual",
+        choices=("lpips", "portraits"),
+        help="default: portraits (embedded) for the embedded prior, else lpips (VGG)",
+    )
+    parser.add_argument("--identity", help="face network by name or file, see `rusr zoo list` (default: the prior's)")
+    parser.add_argument(
         "--preset", default="report", choices=tuple(presets.PRESETS), help="default: %(default)s"
     )
     parser.add_argument("--steps", type=_positive, help="steps of each phase (default: the preset's)")
@@ -88,7 +94,8 @@ def restore_options(parser: argparse.ArgumentParser) -> None:
 
 def run_restore(args: argparse.Namespace) -> int:
     """Restore a file or every image of a folder."""
-    prior = zoo.load_prior(args.prior, device=_device(args.device))
+    networks = {"perceptual": args.perceptual, "identity": args.identity}
+    prior = zoo.load_prior(args.prior, device=_device(args.device), **networks)
     shape = prior_shape(prior, 1)
     f = _degradation(args)
     size = _output_size(f, shape)
@@ -136,6 +143,7 @@ def run_degrade(args: argparse.Namespace) -> int:
 COMMANDS = (
     Command("restore", "Restore a degraded image, or a folder of them.", restore_options, run_restore),
     Command("degrade", "Degrade a clean image, or a folder of them.", degrade_options, run_degrade),
+    Command("zoo", "List, fetch and convert priors.", zoo_command.options, zoo_command.run),
 )
 
 
