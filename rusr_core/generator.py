@@ -160,12 +160,13 @@ def _blur(x: Tensor, kernel: Tensor) -> Tensor:
 
 
 def _convolve(x: Tensor, weight: Tensor, kernel: Tensor | None, groups: int = 1) -> Tensor:
-    """Convolve [N, G*I, H, W] with [G*O, I, k, k]; with a `kernel`, a transposed convolution of stride 2, then the FIR."""
+    """Convolve [N, G*I, H, W] with [G*O, I, k, k]; with a `kernel`, transposed with stride 2, then the FIR."""
     if kernel is None:
         return F.conv2d(x, weight, padding=weight.shape[-1] // 2, groups=groups)
     total, inputs, k, _ = weight.shape
     if groups > 1:  # conv_transpose2d wants [G*I, O, k, k]
-        weight = weight.reshape(groups, total // groups, inputs, k, k).transpose(1, 2).reshape(-1, total // groups, k, k)
+        outputs = total // groups
+        weight = weight.reshape(groups, outputs, inputs, k, k).transpose(1, 2).reshape(-1, outputs, k, k)
     else:
         weight = weight.transpose(0, 1)
     return _blur(F.conv_transpose2d(x, weight, stride=2, groups=groups), kernel)
@@ -383,6 +384,8 @@ class Generator(nn.Module):
         """Latents of any of the three spaces -> image [N, 3, R, R], nominally in [0, 1], not clamped."""
         return self.synthesis(ws, **kwargs) * 0.5 + 0.5
 
-    def forward(self, z: Tensor, c: Tensor | None = None, psi: float = 1.0, cutoff: int | None = None, **kwargs) -> Tensor:
+    def forward(
+        self, z: Tensor, c: Tensor | None = None, psi: float = 1.0, cutoff: int | None = None, **kwargs
+    ) -> Tensor:
         """z [N, z_dim] -> [N, 3, R, R], about [-1, 1]."""
         return self.synthesis(self.mapping(z, c, psi, cutoff), **kwargs)

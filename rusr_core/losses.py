@@ -150,7 +150,7 @@ class RestorationLoss:
     ) -> dict[str, Tensor]:
         """Per-image terms {"lpips", "l1", ["identity"], "total"}, [N] each.
 
-        x is the degraded guess; `image`, the guess before its degradation, is what an oracle's identity is compared with.
+        x is the degraded guess; `image`, the guess before its degradation, is what an oracle's identity looks at.
         """
         if x.shape != target.images[0].shape:
             raise LossError(f"degraded guess {tuple(x.shape)}: the target is {tuple(target.images[0].shape)}")

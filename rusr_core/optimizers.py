@@ -36,7 +36,7 @@ class NormalizedGradientDescent(torch.optim.Optimizer):
 
 
 def make_optimizer(name: str, latents: list[Tensor], lr: float) -> torch.optim.Optimizer:
-    """`name` is one of OPTIMIZERS. Adam moves each of a row's D numbers by about lr / sqrt(D), hence a row by about lr."""
+    """`name` is one of OPTIMIZERS. Adam moves each of a row's D numbers by about lr / sqrt(D), so a row by about lr."""
     if name == "ngd":
         return NormalizedGradientDescent(latents, lr)
     if name == "adam":  # Kingma & Ba, ICLR 2015; torch's betas (0.9, 0.999)

@@ -24,7 +24,7 @@ class Perceptual(Protocol):
     """What losses and metrics ask of a perceptual network."""
 
     def features(self, x: Tensor) -> list[Tensor]:
-        """x [N, 3, H, W] in [0, 1] -> maps [N, C_l, H_l, W_l], unit-normalised, times the root of the channel weights."""
+        """x [N, 3, H, W] in [0, 1] -> maps [N, C_l, H_l, W_l], unit-normalised, times sqrt(channel weight)."""
 
 
 class _UnitChannels(torch.autograd.Function):

@@ -106,7 +106,7 @@ class _Search:
         # f sees all images, the stopped ones as constants: a degradation may treat each image in its own way
         guess = self.f.forward(x if everything else self.images.index_copy(0, _index(index, x), x), self.rngs[1:])
         if guess.shape != self.y.shape:
-            raise RestorationError(f"f(G(w)) is {tuple(guess.shape)} but y is {tuple(self.y.shape)}: not y's degradation")
+            raise RestorationError(f"f(G(w)) is {tuple(guess.shape)} but y is {tuple(self.y.shape)}: f did not make y")
         if everything:
             return self.loss(guess, self.target, self.rngs[0], x)
         keep = _index(index, x)

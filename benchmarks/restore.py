@@ -1,0 +1,155 @@
+"""What a restoration costs, and where the time goes.
+
+    python -m benchmarks.restore                 # the embedded prior, 128 px: seconds a restoration, split of a step
+    python -m benchmarks.restore --ffhq-256      # FFHQ's layer shapes at 256 px with LPIPS-VGG, random weights
+
+Times are the best of several steps; run it on an idle machine and compare ratios within one run. The naive loop
+recomputes the target's features at every step and modulates the weights instead of the activations, as the
+published code does.
+"""
+
+import argparse
+import os
+import platform
+import resource
+import time
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from rusr_core import presets, tasks
+from rusr_core.generator import Generator, GeneratorConfig
+from rusr_core.images import load_image
+from rusr_core.latents import mean_w, sample_w, to_w_plus, to_w_plus_plus
+from rusr_core.losses import MultiscaleLPIPS, RestorationLoss
+from rusr_core.optimizers import NormalizedGradientDescent
+from rusr_core.perceptual import LPIPSFeatures, Perceptual
+from rusr_core.restore import restore
+from rusr_core.zoo import data_path, load_prior
+
+VGG = {0: (3, 64), 2: (64, 64), 5: (64, 128), 7: (128, 128), 10: (128, 256), 12: (256, 256), 14: (256, 256)}
+VGG |= {17: (256, 512), 19: (512, 512), 21: (512, 512), 24: (512, 512), 26: (512, 512), 28: (512, 512)}
+PARTS = ("generator", "loss", "backward", "step")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--ffhq-256", action="store_true", help="FFHQ's layer shapes at 256 px, one step a phase")
+    parser.add_argument("--repeats", type=int, default=8, help="steps timed (default: %(default)s)")
+    parser.add_argument("--images", type=int, default=1, help="restorations timed for each task")
+    parser.add_argument("--threads", type=int, default=2)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    torch.set_flush_denormal(True)
+    print(f"{platform.processor() or platform.machine()}, {args.threads} threads, torch {torch.__version__}")
+    print(f"load average {os.getloadavg()[0]:.1f} (an idle machine has about 0)")
+    ffhq_256(args.repeats) if args.ffhq_256 else embedded(args.repeats, args.images)
+    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
+
+
+def embedded(repeats: int, images: int) -> None:
+    """The shipped prior: the split of a step, then whole restorations of the four tasks at level M."""
+    prior = load_prior()
+    x = load_image(data_path("portraits/test/000.png"))
+    compare(prior.generator, prior.perceptual, x, repeats)
+    for name in presets.PRESETS:
+        seconds = []
+        for task in tasks.TASKS:
+            f = tasks.get(task, "M")
+            for i in range(images):
+                y = f.degrade(load_image(data_path(f"portraits/test/{i:03d}.png")))
+                result = restore(prior, y, f, preset=name)
+                seconds.append(result.seconds)
+                print(f"  {name:9} {task:14} portrait {i:03d}: {result.steps[0]} steps, {result.seconds:.1f} s")
+        print(f"  {name:9} median {torch.tensor(seconds).median():.1f} s an image")
+
+
+def ffhq_256(repeats: int) -> None:
+    """FFHQ's layer shapes: channel base 16384, w 512, batch 1, no degradation, random weights."""
+    draw = torch.Generator().manual_seed(0)
+    G = Generator(GeneratorConfig(256, GeneratorConfig.published_channels(256, 16384))).eval().requires_grad_(False)
+    state = {}
+    for index, (inputs, outputs) in VGG.items():
+        kernel = torch.randn(outputs, inputs, 3, 3, generator=draw)
+        state[f"features.{index}.weight"] = kernel * (2 / (9 * inputs)) ** 0.5
+        state[f"features.{index}.bias"] = torch.zeros(outputs)
+    network = LPIPSFeatures(state)
+    y = G.image(sample_w(G, 1, generator=draw)).clamp(0, 1)
+    compare(G, network, y, repeats)
+    variants(G, network, y, repeats)
+
+
+def compare(G: Generator, network: Perceptual, y: Tensor, repeats: int) -> None:
+    """Milliseconds of each part of a step in W, W+ and W++, beside the naive loop's."""
+    print(f"  {'ms a step':9} " + "".join(f"{part:>11}" for part in PARTS) + f"{'total':>11}{'naive':>11}{'ratio':>7}")
+    for name, ws in spaces(G).items():
+        split = timed(G, RestorationLoss(MultiscaleLPIPS(network)), ws, y, repeats)
+        slow = timed(G, RestorationLoss(MultiscaleLPIPS(network)), ws, y, repeats, naive=True)
+        total, whole = sum(split), sum(slow)
+        row = "".join(f"{1e3 * part:11.1f}" for part in (*split, total, whole))
+        print(f"  {name:9} {row}{total / whole:7.2f}", flush=True)
+
+
+def spaces(G: Generator) -> dict[str, Tensor]:
+    w = mean_w(G)
+    return {"W": w, "W+": to_w_plus(w, G), "W++": to_w_plus_plus(w, G)}
+
+
+def timed(G: Generator, loss: RestorationLoss, ws: Tensor, y: Tensor, repeats: int, naive: bool = False) -> list[float]:
+    """Best seconds of each of PARTS."""
+    ws = ws.clone().requires_grad_()
+    optimizer = NormalizedGradientDescent([ws], 0.0)  # the same point every time
+    target, best = loss.target(y), [float("inf")] * len(PARTS)
+    for _ in range(repeats):
+        clock = [time.perf_counter()]
+        x = fused_image(G, ws) if naive else G.image(ws)
+        clock.append(time.perf_counter())
+        total = loss(x, loss.target(y) if naive else target)["total"].sum()
+        clock.append(time.perf_counter())
+        total.backward()
+        clock.append(time.perf_counter())
+        optimizer.step()
+        optimizer.zero_grad()
+        clock.append(time.perf_counter())
+        best = [min(b, end - start) for b, start, end in zip(best, clock[:-1], clock[1:], strict=True)]
+    return best
+
+
+def fused_image(G: Generator, ws: Tensor) -> Tensor:
+    """The image with modulated weights in all three spaces: W and W+ pay for the gradient of the weights."""
+    rows = to_w_plus_plus(ws, G) if ws.ndim < 4 else ws
+    return G.image(rows)
+
+
+def variants(G: Generator, network: LPIPSFeatures, y: Tensor, repeats: int) -> None:
+    """What memory layout and bfloat16 bring to the loss, and what they change in its gradient."""
+    x = G.image(mean_w(G)).requires_grad_()
+    loss = RestorationLoss(MultiscaleLPIPS(network))
+
+    def run(low: bool) -> tuple[float, Tensor]:
+        best, target = float("inf"), loss.target(y)
+        for _ in range(repeats):
+            begun = time.perf_counter()
+            with torch.autocast("cpu", torch.bfloat16, enabled=low):
+                total = loss(x, target)["total"].sum()
+            (gradient,) = torch.autograd.grad(total, x)
+            best = min(best, time.perf_counter() - begun)
+        return best, gradient
+
+    cases: dict[str, Callable[[], tuple[float, Tensor]]] = {}
+    network.to(memory_format=torch.contiguous_format)
+    reference = run(low=False)
+    print(f"  loss and its gradient, NCHW float32: {1e3 * reference[0]:.0f} ms")
+    network.to(memory_format=torch.channels_last)
+    cases["channels_last"] = lambda: run(low=False)
+    cases["channels_last, bfloat16"] = lambda: run(low=True)
+    for name, case in cases.items():
+        seconds, gradient = case()
+        similarity = F.cosine_similarity(gradient.flatten(), reference[1].flatten(), dim=0)
+        print(f"  {name}: {1e3 * seconds:.0f} ms, cosine of its gradient with float32's {similarity:.4f}")
+
+
+if __name__ == "__main__":
+    main()
