@@ -6,6 +6,7 @@ options that returns the exit status.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from rusr_core.protocol import shape_after
 from rusr_core.restore import Restoration, Step, prior_shape, restore
 
 INTERRUPTED = 130  # the shell's convention: 128 + SIGINT
+BROKEN_PIPE = 141  # 128 + SIGPIPE
 MAX_SIDE = 8192  # px; a degradation that asks for more is a mistake
 
 
@@ -63,6 +65,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return args.run(args)
     except KeyboardInterrupt:
         return INTERRUPTED
+    except BrokenPipeError:  # whoever read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
     except (RusrError, MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "memory" not in str(error):
             raise  # a defect of this program, not of its input
