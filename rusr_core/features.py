@@ -1,8 +1,8 @@
 """Feature networks: what "looks alike" and "is the same person" mean to the loss and to the metrics.
 
-A perceptual network offers `features(x)`: a list of maps, unit-normalised over channels and scaled by the square
-root of learned channel weights, so that the distance of Zhang et al., "The Unreasonable Effectiveness of Deep
-Features as a Perceptual Metric" (CVPR 2018, eq. 1) is the plain squared difference of two such lists.
+A perceptual network offers `features(x)`: a list of maps, unit-normalised over channels and scaled by the
+square root of learned channel weights, so that the distance of Zhang et al., "The Unreasonable Effectiveness
+of Deep Features as a Perceptual Metric" (CVPR 2018, eq. 1) is the plain squared difference of two such lists.
 """
 
 import json
@@ -10,12 +10,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as F  # noqa: N812
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from rusr_core.errors import RusrError
+from .errors import RusrError
+from .images import resize
 
 FORMAT = "rusr-portrait-net"
 SMALLEST = 16  # pixels; below it the last levels would have no extent
@@ -66,10 +67,11 @@ class ResidualBlock(nn.Module):
 
 
 class PortraitNet(nn.Module):
-    """The embedded feature net: identity embedding, perceptual features, pooled features; all in one pass of small blocks.
+    """The embedded feature net: identity embedding, perceptual features and pooled features from one stack of
+    blocks.
 
-    It is trained with batch normalisation (`batch_norm=True`) and shipped with it folded into the convolutions,
-    which is what `save` writes and `load` reads.
+    It is trained with batch normalisation (`batch_norm=True`) and shipped with it folded into the
+    convolutions, which is what `save` writes and `load` reads.
     """
 
     def __init__(self, config: PortraitNetConfig | None = None, *, batch_norm: bool = False):
@@ -87,11 +89,10 @@ class PortraitNet(nn.Module):
             self.register_buffer(f"channel_weight{level}", torch.ones(width))
 
     def activations(self, x: Tensor, levels: int | None = None) -> list[Tensor]:
-        """Raw maps `[N, C_l, H_l, W_l]` of the first `levels` blocks (all by default); x `[N, 3, H, W]` in [0, 1]."""
+        """Raw maps `[N, C_l, H_l, W_l]` of the first `levels` blocks (None: all); x `[N, 3, H, W]` in [0,
+        1]."""
         if x.dim() != 4 or x.shape[1] != 3 or min(x.shape[-2:]) < SMALLEST:
-            raise FeatureError(
-                f"images must be [N, 3, H, W] with sides of at least {SMALLEST} px, got {list(x.shape)}"
-            )
+            raise FeatureError(f"images must be [N, 3, H, W] with sides of at least {SMALLEST} px, got {list(x.shape)}")
         x = x * 2 - 1
         maps = []
         for block in self.blocks[:levels]:
@@ -117,13 +118,11 @@ class PortraitNet(nn.Module):
         return sum((fa - fb).square().sum(1).mean((1, 2)) for fa, fb in pairs)
 
     def embed(self, x: Tensor) -> Tensor:
-        """Identity embedding `[N, E]` of unit norm; x `[N, 3, H, W]` in [0, 1] is resized to the net's resolution."""
+        """Identity embedding `[N, E]` of unit norm; x `[N, 3, H, W]` in [0, 1], resized to the net's
+        resolution."""
         side = self.config.resolution
         if x.shape[-2:] != (side, side):
-            shrinks = min(x.shape[-2:]) >= side
-            x = F.interpolate(x, (side, side), mode="area") if shrinks else F.interpolate(
-                x, (side, side), mode="bilinear", align_corners=False
-            )  # fmt: skip
+            x = resize(x, side, mode="area" if min(x.shape[-2:]) >= side else "bilinear")
         last = self.activations(x)[-1]
         return F.normalize(self.project_norm(self.project(last.flatten(1))), dim=1)
 
@@ -133,7 +132,7 @@ class PortraitNet(nn.Module):
         return torch.cat([m.mean((2, 3)) for m in maps[2:]], 1)
 
     def folded(self) -> "PortraitNet":
-        """The same function without batch normalisation: statistics folded into weights and biases; eval, frozen."""
+        """The same function without batch normalisation, its statistics folded into weights; eval, frozen."""
         net = PortraitNet(self.config)
         state = {}
         for name, module in self.named_modules():
@@ -162,7 +161,8 @@ class PortraitNet(nn.Module):
             raise FeatureError(f"cannot read the feature net {path}: {error}") from error
         if metadata.get("format") != FORMAT:
             raise FeatureError(f"{path} has format {metadata.get('format')!r}, expected {FORMAT!r}")
-        net = cls(PortraitNetConfig.from_json(metadata["config"]))
+        with torch.random.fork_rng(devices=[]):  # initial weights, replaced at once
+            net = cls(PortraitNetConfig.from_json(metadata["config"]))
         try:
             net.load_state_dict(tensors)
         except RuntimeError as error:

@@ -1,9 +1,9 @@
 """Render the training set: identities x nuisance draws, 8-bit, in one file that is read in place.
 
-    python data/portraits/render_training_set.py FOLDER --identities 2500 --views 12 --processes 2
+    python data/portraits/render_training_set.py FOLDER --identities 2500 --views 4 --processes 2
 
-writes FOLDER/images.npy, uint8 `[identities, views, 3, 128, 128]`. The factors are not stored: `factors(...)` gives
-them back from the seed. A rerun continues where the last one stopped.
+writes FOLDER/images.npy, uint8 `[identities, views, 3, 128, 128]`. The factors are not stored: `factors(...)`
+gives them back from the seed. A rerun continues where the last one stopped.
 """
 
 import argparse
@@ -16,18 +16,19 @@ from renderer import ID_DIM, paint, sample_z, textures
 from renderer.portrait import CHUNK
 from torch import Tensor
 
-IDENTITY_SEED, NUISANCE_SEED = 5_000, 5_001  # the training portraits; held-out seeds are in make_test.py
+IDENTITY_SEED, NUISANCE_SEED = 5_000, 6_000  # view v has 6_000 + v; held-out seeds are in make_test.py
 SIZE = 128
 
 
 def factors(identities: int, views: int) -> Tensor:
     """Factors `[identities, views, Z_DIM]` of the training set, on the sphere of radius sqrt(Z_DIM).
 
-    A plain mapping network normalises z, so the length of z must not mean anything in the pictures either.
+    More views leave the first ones as they were. A plain mapping network normalises z, so the length of z
+    must not mean anything in the pictures either.
     """
     identity = sample_z(IDENTITY_SEED, identities)[:, None, :ID_DIM].expand(-1, views, -1)
-    nuisance = sample_z(NUISANCE_SEED, identities * views)[:, ID_DIM:].view(identities, views, -1)
-    return normalized(torch.cat([identity, nuisance], 2))
+    nuisance = [sample_z(NUISANCE_SEED + view, identities)[:, ID_DIM:] for view in range(views)]
+    return normalized(torch.cat([identity, torch.stack(nuisance, 1)], 2))
 
 
 def normalized(z: Tensor) -> Tensor:
@@ -48,7 +49,7 @@ def render_part(folder: Path, identities: int, views: int, part: int, parts: int
         painter = torch.compile(paint, dynamic=False)
         for count, (view, first) in enumerate(blocks[start:], start + 1):
             chunk = z[first : first + CHUNK, view]
-            padded = torch.cat([chunk, z[: CHUNK - len(chunk), 0]]) if len(chunk) < CHUNK else chunk
+            padded = torch.cat([chunk, z[: CHUNK - len(chunk), 0]])  # always one shape: compiled once
             pixels = (painter(padded, t, {})[: len(chunk)] * 255 + 0.5).to(torch.uint8)
             images[first : first + CHUNK, view] = pixels.numpy()
             if count % 50 == 0 or count == len(blocks):
@@ -61,7 +62,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--identities", type=int, default=2500)
-    parser.add_argument("--views", type=int, default=12)
+    parser.add_argument("--views", type=int, default=4)
     parser.add_argument("--processes", type=int, default=2)
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,5 @@
-"""Glasses, woollen hats, and the head bands that only the held-out portraits beyond the training range wear."""
+"""Glasses, woollen hats, and the head bands that only the held-out portraits beyond the training range
+wear."""
 
 import torch
 from torch import Tensor
@@ -64,6 +65,8 @@ def paint_hat(f: Factors, head: Head, hair: Hair, light: Light, picture: Tensor,
 def paint_band(head: Head, light: Light, picture: Tensor, extra: dict[str, Tensor]) -> Tensor:
     """Paint a head band across the forehead: beyond the training range."""
     band = smoothstep(head.edge, -head.edge, (head.y - head.shape.eye_y + 0.36 + 0.2 * head.x**2).abs() - 0.05)
-    colour = opponent_colour(torch.full_like(extra["band"], 0.35), 2 * torch.cos(extra["hue"]), 2 * torch.sin(extra["hue"]))
+    colour = opponent_colour(
+        torch.full_like(extra["band"], 0.35), 2 * torch.cos(extra["hue"]), 2 * torch.sin(extra["hue"])
+    )
     cloth = shade(light, colour * constant((1.0, 1.0, 1.0), colour).expand_as(picture), head.surface.normal, 0.9)
     return over(picture, cloth, band * head.mask * extra["band"])

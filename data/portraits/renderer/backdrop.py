@@ -15,7 +15,9 @@ def paint_backdrop(f: Factors, canvas: Canvas, t: Textures) -> Tensor:
     a, b = f.raw("bg_a"), f.raw("bg_b")
     spot_a, spot_b = f.raw("bg_blob_a"), f.raw("bg_blob_b")
     first = opponent_colour(light, a, b)
-    second = opponent_colour(light * torch.exp(0.7 * f.bounded("bg_grad")), 0.4 * a + 0.6 * spot_a, 0.4 * b + 0.6 * spot_b)
+    second = opponent_colour(
+        light * torch.exp(0.7 * f.bounded("bg_grad")), 0.4 * a + 0.6 * spot_a, 0.4 * b + 0.6 * spot_b
+    )
     picture = mix(first, second, smoothstep(-1.3, 1.3, y + 0.6 * f.bounded("bg_blob_x") * x)[:, None])
     centre_x, centre_y = 0.9 * f.bounded("bg_blob_x"), 0.75 * f.bounded("bg_blob_y") - 0.35
     spot = bump((x - centre_x) / 0.45, (y - centre_y) / 0.50)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from .drawing import Canvas, bump, constant, mix, opponent_colour, over, rgb, smoothstep, unit
+from .drawing import Canvas, bump, constant, mix, opponent_colour, over, smoothstep, unit
 from .factors import Factors
 from .head import Head
 from .light import SKIN_WRAP, Light, shade

@@ -16,7 +16,7 @@ def _skin(f: Factors, head: Head, skin: Tensor, t: Textures) -> Tensor:
     """Albedo with grain, blush, freckles and the darker skin round the eyes."""
     p, x, y, side = head.shape, head.x, head.y, head.side
     albedo = skin * (1 + 0.030 * t.grain + 0.030 * t.blotch)[:, None]
-    blush = (0.10 + 0.40 * f.uniform("blush") * (1 - 0.6 * melanin(f)))
+    blush = 0.10 + 0.40 * f.uniform("blush") * (1 - 0.6 * melanin(f))
     blush = blush * bump((side - 0.30) / 0.13, (y - p.nose_y + 0.06) / 0.10)
     blush = blush + 0.22 * bump(x / 0.07, (y - p.nose_y + 0.01) / 0.05)
     blush = blush + 0.10 * bump(x / 0.15, (y - p.chin_y) / 0.08)
@@ -80,7 +80,10 @@ def _occlusion(f: Factors, head: Head, light: Light) -> Tensor:
     ao = ao * (1 - (0.10 * p.smiling + 0.07 * p.age) * head.fold)
     ao = ao * (1 - 0.22 * smoothstep(0.80, 1.0, head.surface.q))
     ao = ao * (1 - 0.26 * smoothstep(0.70, 1.02, y / p.length))
-    cast = bump((x + 0.075 * torch.tanh(2.2 * light.x)) / (0.045 * p.nose_width), (y - p.nose_y + 0.05 * light.y) / 0.06)
+    cast = bump(
+        (x + 0.075 * torch.tanh(2.2 * light.x)) / (0.045 * p.nose_width),
+        (y - p.nose_y + 0.05 * light.y) / 0.06,
+    )
     cast = cast * torch.tanh(2 * light.x.abs()) * (1 - 0.8 * bump(x / 0.05))
     ao = ao * (1 - 0.40 * cast * light.ratio)
     return ao * (1 - 0.40 * bump(x / 0.07, (y - p.nose_y - 0.085) / 0.03) * (-light.y).clamp_min(0))
@@ -115,7 +118,12 @@ def paint_face(
     if "mole" in extra:
         spot = bump((head.x - extra["mole_x"]) / 0.016, (head.y - extra["mole_y"]) / 0.016)
         albedo = albedo * (1 - 0.8 * extra["mole"] * spot)[:, None]
-    gloss = (0.055 + 0.05 * f.uniform("blush")) * (1 - 0.8 * beard) * (1 - brows) * (0.7 + 0.3 * melanin(f) + 0.12 * t.grain)
+    gloss = (
+        (0.055 + 0.05 * f.uniform("blush"))
+        * (1 - 0.8 * beard)
+        * (1 - brows)
+        * (0.7 + 0.3 * melanin(f) + 0.12 * t.grain)
+    )
     gloss = gloss + 0.12 * head.mouth.lips * (0.4 + 0.6 * made)
     face = shade(light, albedo, head.normal, _occlusion(f, head, light) * shadow, gloss, 15.0, SKIN_WRAP)
     nostril_x = (head.side - 0.043 * p.nose_width) / (0.020 * p.nose_width)

@@ -1,7 +1,7 @@
 """The factors of a portrait: what each one means, and how independent standard normal numbers become them.
 
-A portrait is a vector z of `Z_DIM` numbers: first the identity (who it is), then the nuisance (how the picture was
-taken). Every factor is standard normal; a part of the renderer reads it as
+A portrait is a vector z of `Z_DIM` numbers: first the identity (who it is), then the nuisance (how the
+picture was taken). Every factor is standard normal; a part of the renderer reads it as
 
     bounded   tanh(0.6 z)   in (-1, 1), for sizes, positions and angles
     uniform   cdf(z)        in (0, 1), for amounts, of which each is equally likely

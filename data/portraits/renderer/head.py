@@ -1,4 +1,5 @@
-"""The shape of a head: proportions from the factors, then the visible surface with nose, brows, cheeks and lips."""
+"""The shape of a head: proportions from the factors, then the visible surface with nose, brows, cheeks and
+lips."""
 
 from dataclasses import dataclass
 

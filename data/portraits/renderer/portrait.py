@@ -53,7 +53,8 @@ def _develop(picture: Tensor, exposure: Tensor) -> Tensor:
 def render(z: Tensor, size: int = 128, extra: dict[str, Tensor] | None = None) -> Tensor:
     """Factors z `[N, Z_DIM]` -> portraits `[N, 3, size, size]` in [0, 1], on the device of z.
 
-    A portrait does not depend on what else is in the batch. `extra` (see `beyond`) goes beyond the training range.
+    A portrait does not depend on what else is in the batch. `extra` (see `beyond`) goes beyond the training
+    range.
     """
     if z.dim() != 2 or z.shape[1] != Z_DIM:
         raise ValueError(f"factors must be [N, {Z_DIM}], got {list(z.shape)}")
@@ -63,7 +64,8 @@ def render(z: Tensor, size: int = 128, extra: dict[str, Tensor] | None = None) -
 
 
 def beyond(seed: int, count: int) -> dict[str, Tensor]:
-    """Additions that training never sees: moles, uneven eyes, turns up to 1.6 times as far, head bands, dyed hair."""
+    """Additions that training never sees: moles, uneven eyes, turns up to 1.6 times as far, head bands, dyed
+    hair."""
     g = torch.Generator().manual_seed(seed)
     draw = torch.rand(7, count, 1, 1, generator=g)
     kind = torch.arange(count).view(-1, 1, 1) % 3

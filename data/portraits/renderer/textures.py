@@ -1,8 +1,8 @@
 """Fine detail: strands, skin grain, fabric and backdrops, as maps that are fixed to the picture plane.
 
-Real strands move with the head. Here they do not, on purpose: alignment keeps heads in one place, and a generator
-of a few million parameters can hold a map that stays where it is (in its noise inputs) but not one that moves. So the
-fine detail is there to be lost and restored, at a price that the prior can pay.
+Real strands move with the head. Here they do not, on purpose: alignment keeps heads in one place, and a
+generator of a few million parameters can hold a map that stays where it is (in its noise inputs) but not one
+that moves. So the fine detail is there to be lost and restored, at a price that the prior can pay.
 """
 
 import math
@@ -37,7 +37,8 @@ class Textures:
 
 
 def band_noise(generator: torch.Generator, shape: tuple[int, int], widths: tuple[float, float]) -> Tensor:
-    """Periodic noise `[H, W]` of unit deviation, smoothed by Gaussians of these widths in texels (rows, columns)."""
+    """Periodic noise `[H, W]` of unit deviation, smoothed by Gaussians of these widths in texels (rows,
+    columns)."""
     noise = torch.randn(shape, generator=generator)
     fy, fx = torch.fft.fftfreq(shape[0])[:, None], torch.fft.fftfreq(shape[1])[None]
     response = torch.exp(-2 * math.pi**2 * ((fy * widths[0]) ** 2 + (fx * widths[1]) ** 2))

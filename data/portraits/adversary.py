@@ -1,0 +1,122 @@
+"""The adversarial stage: a patch discriminator beside the paired losses, so that detail becomes crisp.
+
+Every loss is turned into a gradient at the picture and scaled by its own running norm before all are added:
+their weights then mean shares of the step, and none has to be tuned against another. Hinge loss, lazy R1
+(Mescheder et al. 2018). The adversary's share grows with the gap between its scores for renders and outputs:
+at chance it is silent.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from distillation import feature_loss, pyramid_loss, shrink
+from torch import Tensor, nn
+
+LINE = (torch.arange(128) + 0.5) / 64 - 1
+FACE = torch.exp(-(LINE[None] ** 2 / 0.45**2 + (LINE[:, None] - 0.08) ** 2 / 0.45**2))[None, None]
+
+
+class EqualConv(nn.Module):
+    """Convolution with equalised learning rate and, by default, a leaky ReLU of gain sqrt(2)."""
+
+    def __init__(self, inputs: int, outputs: int, size: int = 3, stride: int = 1, activate: bool = True):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, size, size))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.gain, self.stride, self.activate = 1 / math.sqrt(inputs * size * size), stride, activate
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`[N, I, H, W]` -> `[N, O, H / stride, W / stride]`."""
+        x = F.conv2d(x, self.weight * self.gain, self.bias, self.stride, self.weight.shape[-1] // 2)
+        return F.leaky_relu(x, 0.2) * math.sqrt(2) if self.activate else x
+
+
+class PatchDiscriminator(nn.Module):
+    """Scores on two grids: 16 x 16 patches of about 46 px and 8 x 8 of about 94 px, for pictures of 128
+    px."""
+
+    def __init__(self, widths: tuple[int, ...] = (40, 48, 80, 112, 128)):
+        super().__init__()
+        a, b, c, d, e = widths
+        self.fine = nn.Sequential(EqualConv(12, a), EqualConv(a, b), EqualConv(b, c, stride=2))
+        self.middle = nn.Sequential(EqualConv(c, d, stride=2), EqualConv(d, d))
+        self.coarse = EqualConv(d, e, stride=2)
+        self.small, self.large = (EqualConv(width, 1, size=1, activate=False) for width in (d, e))
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Pictures `[N, 3, 128, 128]` in [-1, 1] -> scores `[N, 1, 16, 16]` and `[N, 1, 8, 8]`."""
+        x = F.pixel_unshuffle(x, 2).contiguous(memory_format=torch.channels_last)
+        x = self.middle(self.fine(x))
+        return [self.small(x).float(), self.large(self.coarse(x)).float()]
+
+
+class Adversary(nn.Module):
+    """Discriminator, its optimiser, and the running norms that balance the losses."""
+
+    SHARES = {"pyramid": 1.0, "face": 0.7, "features": 1.0, "adversary": 0.6}
+    RATE, R1, R1_EVERY = 3e-3, 0.05, 16
+
+    def __init__(self, seed: int):
+        super().__init__()
+        torch.manual_seed(seed + 17)
+        self.discriminator = PatchDiscriminator().to(memory_format=torch.channels_last)
+        self.optimizer = torch.optim.Adam(self.discriminator.parameters(), lr=self.RATE, betas=(0.5, 0.99))
+        self.norms, self.gap = dict.fromkeys(self.SHARES, 0.0), 0.0
+
+    def get_extra_state(self) -> dict:
+        """Everything beside the weights."""
+        return {"optimizer": self.optimizer.state_dict(), "norms": self.norms, "gap": self.gap}
+
+    def set_extra_state(self, state: dict) -> None:
+        """Inverse of `get_extra_state`."""
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.norms, self.gap = state["norms"], state["gap"]
+
+    def judge(self, fake: Tensor, real: Tensor, regularise: bool, world) -> None:
+        """One step of the discriminator."""
+        self.optimizer.zero_grad()
+        with torch.autocast(fake.device.type, torch.bfloat16):
+            given, wanted = self.discriminator(fake), self.discriminator(real)
+        sum(F.relu(1 + a).mean() + F.relu(1 - b).mean() for a, b in zip(given, wanted, strict=True)).backward()
+        gap = sum((b.mean() - a.mean()).item() for a, b in zip(given, wanted, strict=True)) / 2
+        self.gap += 0.05 * (gap - self.gap)
+        if regularise:
+            real = real.clone().requires_grad_()
+            scores = self.discriminator(real)
+            (slope,) = torch.autograd.grad(sum(s.sum() / s[0].numel() ** 0.5 for s in scores), real, create_graph=True)
+            (slope.square().sum((1, 2, 3)).mean() * (self.R1 * 0.5 * self.R1_EVERY)).backward()
+        world.average(list(self.discriminator.parameters()))
+        self.optimizer.step()
+
+    def balanced(self, name: str, loss: Tensor, picture: Tensor, share: float = 1.0) -> Tensor:
+        """Gradient of a loss at the picture, scaled to the loss's share by its running norm."""
+        (gradient,) = torch.autograd.grad(loss, picture)
+        norm = gradient.float().norm().item()
+        self.norms[name] = norm if not self.norms[name] else 0.95 * self.norms[name] + 0.05 * norm
+        return gradient.float() * (share * self.SHARES[name] / (self.norms[name] + 1e-12))
+
+    def gradient(self, fake: Tensor, real: Tensor, net) -> Tensor:
+        """What the generator is told about its pictures."""
+        picture = fake.clone().requires_grad_()
+        total = self.balanced("pyramid", pyramid_loss(shrink(picture, 64), shrink(real, 64)), picture)
+        face = FACE.to(fake.device)
+        near = (face * (picture - real).abs()).mean() + (shrink(face, 64) * (shrink(picture - real, 64)).abs()).mean()
+        total = total + self.balanced("face", near, picture)
+        with torch.autocast(fake.device.type, torch.bfloat16):
+            total = total + self.balanced("features", feature_loss(net, picture, real), picture)
+            scores = self.discriminator(picture)
+        share = min(1.0, max(0.0, self.gap / 0.5))
+        told = self.balanced("adversary", -sum(s.mean() for s in scores), picture, share)
+        return total + (1 - 0.7 * face) * told  # the paired losses keep the eyes clean
+
+    def step(self, trainer, z: Tensor, x: Tensor, net, world) -> float:
+        """One step of both players; returns the gap between renders and outputs."""
+        output = trainer.output(z, 128)
+        fake = output.detach()
+        self.judge(fake, x, trainer.seen // trainer.plan.batch % self.R1_EVERY == 0, world)
+        gradient = self.gradient(fake, x, net)
+        trainer.optimizer.zero_grad()
+        output.backward(gradient * 100)
+        trainer.step(trainer.plan.adversarial_rate, world)
+        return self.gap

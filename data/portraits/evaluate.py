@@ -1,0 +1,189 @@
+"""Measure the shipped prior: everything the model card reports.
+
+    python data/portraits/evaluate.py --samples 10000 --inversions 20 --out data/portraits/measured.json
+
+Every part prints one line as soon as it is known. `--only realism,space,inversion,nets,cost` chooses parts.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import torch
+from make_test import IN_RANGE
+from render import sheet
+from render_training_set import normalized
+from renderer import render, sample_z
+from sample_statistics import frechet, precision_recall
+from torch import Tensor
+from triplets import held_out_scores
+from verification import held_out_faces, verify
+
+from rusr_core.degradations import Resize
+from rusr_core.features import PortraitNet
+from rusr_core.images import load_image, resize
+from rusr_core.latents import mean_w, sample_w
+from rusr_core.losses import MultiscaleLPIPS
+from rusr_core.restore import restore
+from rusr_core.zoo import load_prior
+
+FOLDER = Path(__file__).resolve().parent
+RENDER_SEED, FLOOR_SEED, SAMPLE_SEED = 920_000, 920_001, 31_337
+
+
+@torch.no_grad()
+def pooled(net: PortraitNet, pictures, count: int, chunk: int = 50) -> Tensor:
+    """Pooled features `[count, F]` of what `pictures(first, number)` gives."""
+    return torch.cat([net.pooled(pictures(i, min(chunk, count - i)).clamp(0, 1)) for i in range(0, count, chunk)])
+
+
+def realism(prior, judge: PortraitNet, count: int) -> dict:
+    """Frechet distances with the judging net, to renders and between two sets of renders; precision and recall."""
+    G, g = prior.generator, torch.Generator().manual_seed(SAMPLE_SEED)
+    z = {seed: normalized(sample_z(seed, count)) for seed in (RENDER_SEED, FLOOR_SEED)}
+    w = sample_w(G, count, generator=g)
+    real, floor = (pooled(judge, lambda i, n, s=s: render(z[s][i : i + n]), count) for s in z)
+    fake = pooled(judge, lambda i, n: G.image(w[i : i + n]), count)
+    short = pooled(judge, lambda i, n: G.image(mean_w(G).lerp(w[i : i + n], 0.7)), count)
+    number = min(count, 5_000)
+    precision, recall = precision_recall(real[:number], fake[:number])
+    return {
+        "samples": count,
+        "fid_portraits": frechet(real, fake),
+        "fid_floor": frechet(real, floor),
+        "fid_truncated_0.7": frechet(real, short),
+        "precision": precision,
+        "recall": recall,
+        "precision_truncated_0.7": precision_recall(real[:number], short[:number])[0],
+        "recall_truncated_0.7": precision_recall(real[:number], short[:number])[1],
+    }
+
+
+@torch.no_grad()
+def space(prior, judge: PortraitNet, count: int = 400, step: float = 0.01) -> dict:
+    """W radius, and how even the paths between samples are: perceptual distance a step, squared step as unit."""
+    G, g = prior.generator, torch.Generator().manual_seed(SAMPLE_SEED + 1)
+    ends, share = sample_w(G, 2 * count, generator=g), torch.rand(count, 1, generator=g)
+    here, there = (torch.lerp(ends[:count], ends[count:], share + s) for s in (0.0, step))
+    parts = zip(here.split(50), there.split(50), strict=True)
+    lengths = torch.cat([judge.distance(G.image(a).clamp(0, 1), G.image(b).clamp(0, 1)) for a, b in parts])
+    lengths = lengths / step**2
+    return {
+        "w_radius": prior.w_radius,
+        "path_length_mean": lengths.mean().item(),
+        "path_length_relative_deviation": (lengths.std() / lengths.mean()).item(),
+    }
+
+
+def psnr(a: Tensor, b: Tensor) -> Tensor:
+    """`[N]` in dB, of pictures `[N, 3, H, W]` in [0, 1]."""
+    return -10 * torch.log10((a.clamp(0, 1) - b).square().mean((1, 2, 3)))
+
+
+def inversion(prior, judge: PortraitNet, count: int) -> dict:
+    """Search for clean test portraits (preset cvpr2023, nothing degraded), and how good each phase gets."""
+    chosen = torch.linspace(0, 99, count).round().int().tolist()
+    x = torch.cat([load_image(FOLDER / "test" / f"{i:03d}.png") for i in chosen])
+    result = restore(prior, x, Resize(128), preset="cvpr2023")
+    phases = {phase.space: psnr(phase.image, x) for phase in result.phases}
+    everyone = torch.cat([load_image(FOLDER / "test" / f"{i:03d}.png") for i in range(100)])
+    with torch.no_grad():  # portraits are independent: neighbours are random pairs
+        random_pairs = judge.distance(everyone, everyone.roll(1, 0))
+        reached = judge.distance(result.image.clamp(0, 1), x)
+    inside = torch.tensor([i < IN_RANGE for i in chosen])
+    out = {f"psnr_{name}": values.mean().item() for name, values in phases.items()}
+    last = phases[result.phases[-1].space]
+    ordered = torch.stack(list(phases.values())).diff(dim=0).gt(0).all(0)
+    return {
+        "portraits": count,
+        **out,
+        "psnr_worst": last.min().item(),
+        "psnr_in_range": last[inside].mean().item(),
+        "psnr_beyond": last[~inside].mean().item() if (~inside).any() else None,
+        "share_at_least_27_db": (last >= 27).float().mean().item(),
+        "share_w_below_w+_below_w++": ordered.float().mean().item(),
+        "lpips_judge": reached.mean().item(),
+        "lpips_judge_best_tenth_of_random_pairs": random_pairs.quantile(0.1).item(),
+        "seconds_a_portrait": result.seconds / count,
+    }
+
+
+@torch.no_grad()
+def nets(folder: Path) -> dict:
+    """Verification of new people and order of held-out triplets, for both nets."""
+    faces = held_out_faces(100, 4)
+    quarter = resize(resize(faces.flatten(0, 1), 32), 128, mode="bilinear").clamp(0, 1).unflatten(0, faces.shape[:2])
+    out = {}
+    for name in "ab":
+        net = PortraitNet.load(folder / f"features_{name}.safetensors")
+        scores = held_out_scores(net, 400)
+        out[f"verification_{name}"] = verify(net, faces)
+        out[f"verification_{name}_after_x4"] = verify(net, quarter)
+        out[f"triplets_{name}"], out["triplets_l2"] = scores["net"], scores["L2"]
+    return out
+
+
+def cost(prior) -> dict:
+    """Milliseconds at batch 1: generator alone, and with the loss of preset cvpr2023, forward and backward to W."""
+    G, loss = prior.generator, MultiscaleLPIPS(prior.perceptual, levels=6, smallest=16)
+    target = loss.target(G.image(mean_w(G)[None]).detach())
+    w = sample_w(G, 1, generator=torch.Generator().manual_seed(0)).requires_grad_()
+
+    def median(run) -> float:
+        times = []
+        for _ in range(15):
+            start = time.perf_counter()
+            torch.autograd.grad(run().sum(), w)
+            times.append(1000 * (time.perf_counter() - start))
+        return sorted(times)[7]
+
+    return {
+        "threads": torch.get_num_threads(),
+        "generator_ms": median(lambda: G.image(w)),
+        "generator_and_loss_ms": median(lambda: loss(G.image(w), target)),
+    }
+
+
+def draw(prior, folder: Path) -> None:
+    """Sheets to look at: 64 samples, truncated samples, the mean and interpolations."""
+    G, g = prior.generator, torch.Generator().manual_seed(SAMPLE_SEED)
+    with torch.no_grad():
+        w = sample_w(G, 64, generator=g)
+        sheet(G.image(w)).save(folder / "samples.png")
+        sheet(G.image(mean_w(G).lerp(w[:32], 0.7))).save(folder / "truncated.png")
+        rows = [torch.lerp(w[i], w[i + 1], t) for i in range(0, 8, 2) for t in torch.linspace(0, 1, 8)]
+        sheet(torch.cat([G.image(mean_w(G)[None]), G.image(torch.stack(rows))])).save(folder / "interpolations.png")
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--samples", type=int, default=10_000)
+    parser.add_argument("--inversions", type=int, default=20)
+    parser.add_argument("--only", default="nets,realism,space,inversion,cost")
+    parser.add_argument("--sheets", type=Path, help="folder for sheets to look at")
+    parser.add_argument("--out", type=Path, help="JSON file; parts that are not measured keep their entries")
+    args = parser.parse_args()
+    prior = load_prior()
+    judge = PortraitNet.load(FOLDER / "features_b.safetensors")
+    parts = {
+        "nets": lambda: nets(FOLDER),
+        "realism": lambda: realism(prior, judge, args.samples),
+        "space": lambda: space(prior, judge),
+        "inversion": lambda: inversion(prior, judge, args.inversions),
+        "cost": lambda: cost(prior),
+    }
+    known = json.loads(args.out.read_text()) if args.out and args.out.exists() else {}
+    for name in args.only.split(","):
+        known[name] = parts[name]()
+        print(name, json.dumps(known[name]), flush=True)
+        if args.out:
+            args.out.write_text(json.dumps(known, indent=1) + "\n")
+    if args.sheets:
+        args.sheets.mkdir(parents=True, exist_ok=True)
+        draw(prior, args.sheets)
+
+
+if __name__ == "__main__":
+    main()

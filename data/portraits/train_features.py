@@ -1,0 +1,174 @@
+"""Train a feature net: first to know people apart (ArcFace), then which of two differences is the larger one.
+
+    python data/portraits/train_features.py --data FOLDER --out FOLDER --net a      (restoration optimises
+    this one) python data/portraits/train_features.py --data FOLDER --out FOLDER --net b      (this one only
+    judges)
+
+The two nets differ in seed, widths and the order of their data. Resumes from FOLDER/features_X.pt; writes
+FOLDER/features_X.csv and FOLDER/features_X.safetensors. Schedules count images, not minutes.
+"""
+
+import argparse
+import csv
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from render_training_set import factors
+from torch import Tensor, nn
+from triplets import learn_channel_weights
+from verification import held_out_faces, verify
+
+from rusr_core.features import PortraitNet, PortraitNetConfig
+
+CONFIGS = {
+    "a": (PortraitNetConfig(channels=(24, 48, 80, 128, 192)), 1),
+    "b": (PortraitNetConfig(channels=(20, 40, 72, 112, 160)), 2),
+}
+SCALE, MARGIN = (
+    20.0,
+    0.25,
+)  # Deng et al., "ArcFace", CVPR 2019, eq. 3; both gentler, for a few thousand people
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One training run; counts are images."""
+
+    config: PortraitNetConfig
+    seed: int
+    images: int = 50_000
+    batch: int = 64
+    rate: float = 2.5e-3
+    decay: float = 2e-4
+    log_every: int = 6_400
+
+    def learning_rate(self, seen: int) -> float:
+        """Warm-up over 50 steps, then a cosine."""
+        cosine = 0.5 * (1 + math.cos(math.pi * min(1, seen / self.images)))
+        return self.rate * min(1, (seen + self.batch) / (50 * self.batch)) * (0.02 + 0.98 * cosine)
+
+
+class ArcFace(nn.Module):
+    """Softmax over cosines to one direction a person; the right one has to win by an angle."""
+
+    def __init__(self, people: int, embedding: int):
+        super().__init__()
+        self.directions = nn.Parameter(0.1 * torch.randn(people, embedding))
+
+    def forward(self, embedded: Tensor, person: Tensor, margin: float) -> Tensor:
+        """Embeddings `[N, E]` of unit norm, persons `[N]` -> mean cross-entropy."""
+        cosine = (embedded @ F.normalize(self.directions, dim=1).t()).clamp(-1 + 1e-5, 1 - 1e-5)
+        right = torch.cos(torch.acos(cosine.gather(1, person[:, None])) + margin)
+        return F.cross_entropy(SCALE * cosine.scatter(1, person[:, None], right), person)
+
+
+def degrade_some(x: Tensor, g: torch.Generator) -> Tensor:
+    """Degrade two in five of a batch: small sizes and noise, as restoration inputs are. Pictures in [0,
+    1]."""
+    count = 2 * len(x) // 5
+    size = (64, 32, 16)[torch.randint(3, (), generator=g)]
+    small = F.interpolate(F.avg_pool2d(x[:count], x.shape[-1] // size), x.shape[-1], mode="bilinear")
+    strength = 0.08 * torch.rand(count, 1, 1, 1, generator=g)
+    noisy = small + strength * torch.randn(small.shape, generator=g)
+    return torch.cat([noisy.clamp(0, 1), x[count:]]).contiguous(memory_format=torch.channels_last)
+
+
+class Trainer:
+    """The net, its ArcFace head and their optimiser."""
+
+    def __init__(self, plan: Plan, people: int):
+        torch.manual_seed(plan.seed)
+        self.plan, self.seen = plan, 0
+        self.net = PortraitNet(plan.config, batch_norm=True).to(memory_format=torch.channels_last)
+        self.head = ArcFace(people, plan.config.embedding)
+        self.parameters = [*self.net.parameters(), *self.head.parameters()]
+        self.optimizer = torch.optim.AdamW(self.parameters, lr=plan.rate, weight_decay=plan.decay)
+
+    def step(self, images: np.ndarray) -> float:
+        """One step on a batch that depends on the seed and on the count of images alone."""
+        plan, g = self.plan, torch.Generator().manual_seed(self.plan.seed * 1_000_003 + self.seen)
+        person = torch.randint(len(images), (plan.batch,), generator=g)
+        view = torch.randint(images.shape[1], (plan.batch,), generator=g)
+        pixels = np.stack([images[i, v] for i, v in zip(person.tolist(), view.tolist(), strict=True)])
+        x = degrade_some(torch.from_numpy(pixels).float() / 255, g)
+        with torch.autocast("cpu", torch.bfloat16):
+            last = self.net.activations(x)[-1]
+        embedded = F.normalize(self.net.project_norm(self.net.project(last.float().flatten(1))), dim=1)
+        loss = self.head(embedded, person, MARGIN * min(1, self.seen / (0.4 * plan.images)))
+        for group in self.optimizer.param_groups:
+            group["lr"] = plan.learning_rate(self.seen)
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        self.seen += plan.batch
+        return loss.item()
+
+    def state(self) -> dict:
+        """What a resumed run needs."""
+        parts = {"net": self.net, "head": self.head, "optimizer": self.optimizer}
+        return {**{name: part.state_dict() for name, part in parts.items()}, "seen": self.seen}
+
+    def restore(self, state: dict) -> None:
+        """Inverse of `state`."""
+        self.net.load_state_dict(state["net"])
+        self.head.load_state_dict(state["head"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.seen = state["seen"]
+
+
+def report(trainer: Trainer, faces: Tensor, loss: float, path: Path) -> None:
+    """Append the loss and the verification accuracy on held-out people to a CSV file."""
+    trainer.net.eval()
+    accuracy = verify(trainer.net, faces)
+    trainer.net.train()
+    new = not path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.writer(file)
+        if new:
+            writer.writerow(("images", "loss", "accuracy"))
+        writer.writerow((trainer.seen, round(loss, 4), round(accuracy, 4)))
+
+
+def train(plan: Plan, images: np.ndarray, out: Path, name: str) -> PortraitNet:
+    """Run the plan to its end, from wherever the last run stopped; returns the folded net."""
+    torch.set_flush_denormal(True)
+    trainer, faces = Trainer(plan, len(images)), held_out_faces(40, 4)
+    path = out / f"features_{name}.pt"
+    if path.exists():
+        trainer.restore(torch.load(path, weights_only=True))
+    losses = []
+    while trainer.seen < plan.images:
+        losses.append(trainer.step(images))
+        if trainer.seen % plan.log_every == 0 or trainer.seen >= plan.images:
+            report(trainer, faces, sum(losses) / len(losses), out / f"features_{name}.csv")
+            torch.save(trainer.state(), path.with_suffix(".tmp"))
+            os.replace(path.with_suffix(".tmp"), path)
+            losses = []
+    return trainer.net.eval().folded()
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder of render_training_set.py")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--net", choices=sorted(CONFIGS), required=True)
+    parser.add_argument("--images", type=int, default=Plan.images)
+    parser.add_argument("--triplets", type=int, default=800)
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    config, seed = CONFIGS[args.net]
+    images = np.load(args.data / "images.npy", mmap_mode="r")
+    net = train(Plan(config, seed, args.images), images, args.out, args.net)
+    scores = learn_channel_weights(net, images, factors(*images.shape[:2]), args.triplets, seed)
+    net.save(args.out / f"features_{args.net}.safetensors")
+    print("triplets judged right, held out:", ", ".join(f"{k} {100 * v:.1f} %" for k, v in scores.items()))
+
+
+if __name__ == "__main__":
+    main()
