@@ -1,36 +1,35 @@
 """Robust unsupervised StyleGAN image restoration: search a generator's latent space for the image that,
 once degraded, matches the input.
 
-Importing this package reads no file, opens no connection and touches no device; each name below is imported
-from its module when it is first used.
+Importing this package opens no connection, starts no device and draws no random number. Pictures (matplotlib)
+are imported when they are first asked for.
 """
 
 from importlib import import_module
 
+from rusr_core.errors import RusrError
+from rusr_core.images import load_image, resize, save_image
+from rusr_core.restore import Restoration, restore  # the function; the module of that name stays in sys.modules
+from rusr_core.zoo import Prior, load_prior
+
 __version__ = "0.1.0"
 
-_HOME = {
-    "RusrError": "errors",
-    "load_prior": "zoo",
-    "Prior": "zoo",
-    "load_image": "images",
-    "save_image": "images",
-    "resize": "images",
-    "restore": "restore",
-    "Restoration": "restore",
-    "show": "figures",
-    "compare": "figures",
-    "timeline": "figures",
-}
+_FIGURES = ("show", "compare", "timeline")
 
-__all__ = ["__version__", *_HOME]
+__all__ = [
+    "Prior",
+    "Restoration",
+    "RusrError",
+    "load_image",
+    "load_prior",
+    "resize",
+    "restore",
+    "save_image",
+    *_FIGURES,
+]
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOME:
+    if name not in _FIGURES:
         raise AttributeError(f"module 'rusr_core' has no attribute {name!r}")
-    return getattr(import_module(f"rusr_core.{_HOME[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOME])
+    return getattr(import_module("rusr_core.figures"), name)

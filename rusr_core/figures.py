@@ -63,18 +63,14 @@ def panel(
     return figure
 
 
-def _panel(
-    images: Sequence[Tensor], titles: Sequence[str] | None, rows: Sequence[str] | None, size: float
-) -> Figure:
+def _panel(images: Sequence[Tensor], titles: Sequence[str] | None, rows: Sequence[str] | None, size: float) -> Figure:
     columns = [_batch(image) for image in images]
     if not columns or len({len(column) for column in columns}) > 1:
         raise FigureError(f"columns must hold equally many images, got {[len(c) for c in columns]}")
     num = len(columns[0])
     for name, labels, expected in (("titles", titles, len(columns)), ("rows", rows, num)):
         if labels is not None and len(labels) != expected:
-            raise FigureError(
-                f"{len(labels)} {name} for {expected} {'columns' if name == 'titles' else 'rows'}"
-            )
+            raise FigureError(f"{len(labels)} {name} for {expected} {'columns' if name == 'titles' else 'rows'}")
     extent = (size * len(columns) + (0.25 if rows else 0), size * num + (0.25 if titles else 0))
     with plt.style.context(STYLE):
         figure, axes = plt.subplots(num, len(columns), figsize=extent, squeeze=False, layout="constrained")
@@ -100,9 +96,7 @@ def loss_curves(result: object, *, image: int = 0, term: str = "total", ax: Axes
         begin = 0
         for phase in result.phases:
             if term not in phase.history:
-                raise FigureError(
-                    f"no loss {term!r} was recorded; expected one of {', '.join(phase.history)}"
-                )
+                raise FigureError(f"no loss {term!r} was recorded; expected one of {', '.join(phase.history)}")
             values = phase.history[term][:, image]
             values = values[torch.isfinite(values)]
             steps = torch.arange(begin, begin + len(values))
@@ -183,6 +177,17 @@ def timeline(frames: Sequence[Tensor], labels: Sequence[str], *, alt: str, width
     )
 
 
+def glue(name: str, value: float | str) -> None:
+    """Hand a number or a word of this cell to the chapter's prose, as `{glue:text}` there.
+
+    Without the book's tools it does nothing."""
+    try:
+        from myst_nb import glue as hand_over
+    except ImportError:  # Colab, or a library without the book's extra
+        return
+    hand_over(name, value if isinstance(value, str) else float(value), display=False)
+
+
 def is_static() -> bool:
     """True while the book is built (`RUSR_STATIC=1`): widgets would be dead on its pages."""
     return os.environ.get("RUSR_STATIC") == "1"
@@ -194,18 +199,14 @@ def explorer(prior: object, x: Tensor, *, steps: int = 40, seed: int = 0) -> obj
     Needs ipywidgets. While the book is built it is a sentence instead.
     """
     if is_static():
-        return Html(
-            "<p><em>Open this page in Jupyter or Colab to choose a task and a level yourself.</em></p>"
-        )
+        return Html("<p><em>Open this page in Jupyter or Colab to choose a task and a level yourself.</em></p>")
     import ipywidgets as widgets
     from IPython.display import display
 
     from rusr_core import presets, tasks
     from rusr_core.restore import restore
 
-    task = widgets.Dropdown(
-        options=["upsampling", "denoising", "inpainting", "deartifacting"], description="task"
-    )
+    task = widgets.Dropdown(options=["upsampling", "denoising", "inpainting", "deartifacting"], description="task")
     level = widgets.SelectionSlider(options=["XS", "S", "M", "L", "XL"], value="M", description="level")
     count = widgets.IntSlider(steps, 5, 150, description="steps")
     button, output = widgets.Button(description="Restore"), widgets.Output()
@@ -216,9 +217,7 @@ def explorer(prior: object, x: Tensor, *, steps: int = 40, seed: int = 0) -> obj
         with output:
             output.clear_output(wait=True)
             result = restore(prior, y, f, preset=presets.get("cvpr2023").with_steps(count.value))
-            display(
-                panel(y, *[p.image for p in result.phases], x, titles=["input", "W", "W+", "W++", "truth"])
-            )
+            display(panel(y, *[p.image for p in result.phases], x, titles=["input", "W", "W+", "W++", "truth"]))
 
     button.on_click(run)
     return widgets.VBox([task, level, count, button, output])
