@@ -238,6 +238,7 @@ def _rosinality_config(out: dict, names: list, blocks: int, depth: int, taps: tu
         z_dim=out["mapping.fc0.weight"].shape[1],
         w_dim=out[f"mapping.fc{depth - 1}.weight"].shape[0],
         mapping_layers=depth,
+        layer_features=out["mapping.fc0.weight"].shape[0] if depth > 1 else None,
         resample_filter=taps,
         img_channels=out["synthesis.b4.torgb.weight"].shape[0],
     )

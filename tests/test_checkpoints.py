@@ -131,6 +131,12 @@ def test_mean_latent_is_estimated_where_the_file_has_none(tmp_path, kind):
     assert torch.equal(H.mapping.w_avg, G.mapping.w_avg)
 
 
+def test_rosinality_with_another_width_of_the_mapping(tmp_path):
+    G = random_generator(**SMALL, layer_features=30, mapping_layers=4)
+    write_rosinality(G, tmp_path / "r.pt")
+    assert_same(G, load_generator(tmp_path / "r.pt"))
+
+
 def test_rosinality_raw_weights_and_missing_noise(tmp_path):
     G = random_generator(**SMALL)
     write_rosinality(G, tmp_path / "r.pt", "training")
