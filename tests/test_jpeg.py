@@ -75,9 +75,7 @@ def test_the_surrogate_agrees_with_pillow_on_the_golden_picture(quality):
     assert published < 30  # measured: 26.3 to 28.8
 
 
-@pytest.mark.parametrize(
-    "size", [(1, 1), (2, 2), (3, 5), (4, 6), (7, 9), (17, 33), (41, 57), (8, 100), (64, 48)]
-)
+@pytest.mark.parametrize("size", [(1, 1), (2, 2), (3, 5), (4, 6), (7, 9), (17, 33), (41, 57), (8, 100), (64, 48)])
 @pytest.mark.parametrize("quality", [6, 12, 18])
 def test_any_size_agrees_with_pillow(size, quality):
     x = textured(*size)
@@ -96,6 +94,14 @@ def test_padding_is_libjpegs_at_odd_sizes():
     inside = error[8:24, 8:24].mean()
     assert error[-2:].mean() < inside + 0.2
     assert error[:, -2:].mean() < inside + 0.2
+
+
+def test_narrow_pictures_repeat_their_chroma():
+    """libjpeg interpolates chroma only where there are more than two columns of it."""
+    for width in (3, 4, 5, 6):
+        x = torch.zeros(1, 3, 16, width)
+        x[:, 0, :, :2], x[:, 2, :, 2:] = 1, 1  # red beside blue
+        assert psnr(JPEG(95)(x), JPEG(95).degrade(x)) > 45, width
 
 
 def test_values_outside_the_range_are_clamped_as_in_a_file():
