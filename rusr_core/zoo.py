@@ -8,11 +8,13 @@ Chapter: book/zoo.ipynb.
 import hashlib
 import json
 import os
+import sys
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from tqdm import tqdm
 
 from . import downloads
 from .checkpoints import load_generator, load_state, read_metadata
@@ -88,12 +90,24 @@ def table() -> dict[str, Entry]:
     return {name: Entry(name=name, kind=kind, **row) for kind, name, row in rows}
 
 
-def fetch(name: str, progress: downloads.Progress | None = None) -> Path:
-    """The file of an entry, downloaded on first use (see `downloads.fetch`). No address: ZooError."""
+def fetch(name: str) -> Path:
+    """The file of an entry, downloaded on first use (see `downloads.fetch`). No address: ZooError.
+
+    A download shows a progress bar on a terminal, and says on stderr when it pinned a hash that nobody states.
+    """
     entry = find(name)
     if not entry.url:
         raise ZooError(f"{name} has no verified address: supply a path ({entry.title}; {entry.source})")
-    downloads.fetch(entry.url, entry.path, entry.sha256, progress)
+    new = not entry.path.exists()
+    with tqdm(unit="B", unit_scale=True, desc=name, leave=False, disable=not new or None) as bar:
+
+        def progress(done: int, total: int | None) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        found = downloads.fetch(entry.url, entry.path, entry.sha256, progress)
+    if new and not entry.sha256:
+        print(f"{name}: no publisher states a SHA-256; pinned {found} at this first download", file=sys.stderr)
     return entry.path
 
 

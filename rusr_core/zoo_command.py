@@ -4,10 +4,7 @@ Chapter: book/zoo.ipynb.
 """
 
 import argparse
-import sys
 from pathlib import Path
-
-from tqdm import tqdm
 
 from . import zoo
 from .checkpoints import load_generator, save_generator
@@ -24,9 +21,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     convert = actions.add_parser("convert", help="any checkpoint that is read here, to safetensors")
     convert.add_argument("input", type=Path, help="NVIDIA .pkl, rosinality .pt, ... (told apart by content)")
     convert.add_argument("output", type=Path, help="OUT.safetensors")
-    convert.add_argument(
-        "--network", choices=("G_ema", "G"), default="G_ema", help="default: the averaged weights"
-    )
+    convert.add_argument("--network", choices=("G_ema", "G"), default="G_ema", help="default: the averaged weights")
     convert.add_argument("--half", action="store_true", help="float16: half the size, rounded")
     convert.add_argument("--force", action="store_true", help="overwrite an existing file")
 
@@ -76,18 +71,8 @@ def _fetch(args: argparse.Namespace) -> int:
     if args.name == zoo.EMBEDDED:
         print(f"{args.name} is embedded: {zoo.data_path('portraits/generator.safetensors')}")
         return 0
-    with tqdm(unit="B", unit_scale=True, desc=args.name, disable=not sys.stderr.isatty()) as bar:
-
-        def progress(done: int, total: int | None) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        path = zoo.fetch(args.name, progress)
-    origin = (
-        "as published"
-        if zoo.find(args.name).sha256
-        else "pinned at the first download, no publisher states it"
-    )
+    path = zoo.fetch(args.name)
+    origin = "as published" if zoo.find(args.name).sha256 else "pinned at the first download, no publisher states it"
     print(f"{path}\nsha256 {file_sha256(path)} ({origin})")
     return 0
 
@@ -103,9 +88,7 @@ def _convert(args: argparse.Namespace) -> int:
         "source": args.input.name,
         "source_sha256": file_sha256(args.input),
     }
-    name = next(
-        (e.name for e in zoo.table().values() if e.url and e.path.resolve() == args.input.resolve()), ""
-    )
+    name = next((e.name for e in zoo.table().values() if e.url and e.path.resolve() == args.input.resolve()), "")
     save_generator(G, args.output, extra | ({"name": name} if name else {}), half=args.half)
     print(f"{args.output}: {G.config.resolution} px, {args.output.stat().st_size / 1e6:.1f} MB")
     return 0

@@ -67,9 +67,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if server.version:
             self.send_header("ETag", server.version)
         if start:
-            self.send_header(
-                "Content-Range", f"bytes {start}-{len(server.content) - 1}/{len(server.content)}"
-            )
+            self.send_header("Content-Range", f"bytes {start}-{len(server.content) - 1}/{len(server.content)}")
         self.end_headers()
         self.wfile.write(body[: server.cut])
 
@@ -187,9 +185,7 @@ def test_two_processes_end_with_one_good_file(server, tmp_path):
     server.delay = 2.0  # both ask while the first is being served
     command = [sys.executable, "-c", code, server.url, str(tmp_path / "weights.bin"), SHA]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    running = [
-        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(2)
-    ]
+    running = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     assert [p.communicate(timeout=120)[0].strip() for p in running] == [SHA, SHA]
     assert [p.returncode for p in running] == [0, 0]
     assert (tmp_path / "weights.bin").read_bytes() == CONTENT and names(tmp_path) == {"weights.bin"}
@@ -289,9 +285,7 @@ def test_priors_by_path_in_every_format(tmp_path, cache):
     write_nvidia(G, tmp_path / "n.pkl")
     write_rosinality(G, tmp_path / "r.pt")
     save_generator(G, tmp_path / "s.safetensors", {"w_radius": "2.5"})
-    priors = [
-        load_prior(tmp_path / name, perceptual="portraits") for name in ("n.pkl", "r.pt", "s.safetensors")
-    ]
+    priors = [load_prior(tmp_path / name, perceptual="portraits") for name in ("n.pkl", "r.pt", "s.safetensors")]
     w = torch.zeros(1, 20)
     for prior in priors:
         torch.testing.assert_close(prior.generator.image(w), G.image(w))
@@ -389,8 +383,9 @@ def test_command_fetch(capsys, cache, server, monkeypatch):
     rows = zoo.table()
     monkeypatch.setattr(zoo, "table", lambda: {n: local(e, server.url) for n, e in rows.items()})
     assert run("fetch", "afhqcat-512") == 0
-    text = capsys.readouterr().out
-    assert SHA in text and "pinned at the first download" in text
+    text = capsys.readouterr()
+    assert SHA in text.out and "pinned at the first download" in text.out
+    assert "no publisher states a SHA-256" in text.err
     assert (cache / "afhqcat-512" / "weights.bin").read_bytes() == CONTENT
     run("fetch", "portraits-128")
     assert "embedded" in capsys.readouterr().out
