@@ -84,6 +84,7 @@ class LPIPSFeatures(nn.Module):
                 conv.weight, conv.bias = nn.Parameter(kernel.float()), nn.Parameter(bias.float())
                 self.add_module(f"conv{i}", conv)
         self.eval().requires_grad_(False)
+        self.to(memory_format=torch.channels_last)  # a few percent faster on a CPU, the same numbers
 
     def features(self, x: Tensor) -> list[Tensor]:
         """x [N, 3, H, W] in [0, 1], sides of at least 16 px -> five maps [N, C_l, H / 2^l, W / 2^l]."""

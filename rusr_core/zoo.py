@@ -153,7 +153,10 @@ def load_prior(
         identity = load_identity(identity)
     if embedded and isinstance(perceptual, PortraitNet) and isinstance(identity, PortraitNet):
         identity = perceptual  # one net, two uses
-    return Prior(name, generator.to(device), _to(perceptual, device), _to(identity, device), radius, scale)
+    generator = generator.to(device)
+    if embedded:  # few channels: channels-last is faster on a CPU; FFHQ's 512 are not
+        generator = generator.to(memory_format=torch.channels_last)
+    return Prior(name, generator, _to(perceptual, device), _to(identity, device), radius, scale)
 
 
 def _to(network: object, device: str | torch.device) -> object:
