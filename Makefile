@@ -16,6 +16,8 @@ READY := $(VENV)/.ready
 
 # One thread a process: the tests and the book run $(JOBS) processes side by side.
 export OMP_NUM_THREADS ?= 1
+# Waiting threads sleep: spinning ones stall each other on a busy machine.
+export OMP_WAIT_POLICY ?= PASSIVE
 export PYDEVD_DISABLE_FILE_VALIDATION = 1
 
 .PHONY: demo test book lab lint prior clean
@@ -41,7 +43,7 @@ book: $(READY)
 	@echo "== Executing every chapter and building the book; warnings are errors"
 	@mkdir -p _build
 	$(BIN)/python book/configure.py > _build/_config.yml
-	$(BIN)/jupyter-book build . --config _build/_config.yml -n -W --keep-going
+	RUSR_STATIC=1 $(BIN)/jupyter-book build . --config _build/_config.yml -n -W --keep-going
 	@echo "== Open _build/html/index.html"
 
 lab: $(READY)

@@ -1,0 +1,71 @@
+"""`make demo`: held-out portraits in all four tasks and their four-fold composition, restored and drawn in one picture.
+
+python -m benchmarks.demo --out _build/demo.png
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from rusr_core import figures, presets, tasks
+from rusr_core.images import load_image, resize
+from rusr_core.restore import Restoration, restore
+from rusr_core.zoo import data_path, load_prior
+
+# Task, the picture's row label, and a portrait of Portraits-X. All at the benchmark's level M.
+ROWS = (
+    ("upsampling", "upsampling\n8x, 16 px", 2),
+    ("denoising", "denoising\n24 photons", 1),
+    ("inpainting", "inpainting\n9 strokes", 10),
+    ("deartifacting", "deartifacting\nJPEG 12", 0),
+    ("UNAP", "all four\nat once", 5),
+)
+COLUMNS = ("input", "W", "W+", "W++", "truth")
+
+
+def main() -> None:
+    """Restore, report each row, save the picture."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=Path("_build/demo.png"))
+    parser.add_argument("--preset", default="report", choices=tuple(presets.PRESETS))
+    parser.add_argument("--steps", type=int, help="steps of each phase (default: the preset's)")
+    args = parser.parse_args()
+    prior = load_prior()
+    preset = presets.get(args.preset)
+    preset = preset if args.steps is None else preset.with_steps(args.steps)
+    columns = [[] for _ in COLUMNS]
+    begun = time.perf_counter()
+    for task, _, number in ROWS:
+        x = load_image(data_path(f"portraits/test/{number:03d}.png"))
+        y, result = _restore(prior, preset, task, x)
+        pictures = (resize(y, x.shape[-1], "nearest"), *(phase.image for phase in result.phases), x)
+        for column, picture in zip(columns, pictures, strict=True):
+            column.append(picture)
+        tqdm.write(f"{task:13} portrait {number:03d}: {result.steps[0]} steps, {result.seconds:.1f} s")
+    picture = figures.panel(
+        *(torch.cat(column) for column in columns),
+        titles=COLUMNS,
+        rows=[label for _, label, _ in ROWS],
+        size=1.5,
+    )
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    picture.savefig(args.out, dpi=140)
+    print(
+        f"{args.out}: {len(ROWS)} restorations in {time.perf_counter() - begun:.0f} s, preset {preset.name}"
+    )
+
+
+def _restore(
+    prior: object, preset: presets.Preset, task: str, x: torch.Tensor
+) -> tuple[torch.Tensor, Restoration]:
+    f = tasks.get(task, "M", seed=3)
+    y = f.degrade(x, torch.Generator().manual_seed(0))
+    with tqdm(total=sum(phase.steps for phase in preset.phases), desc=task, leave=False, disable=None) as bar:
+        return y, restore(prior, y, f, preset=preset, callback=lambda step: bar.update())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,29 @@
+"""Print the book's configuration for this build: `_config.yml` plus the address of the repository it is built from.
+
+`RUSR_REPOSITORY` (https://host/owner/name) and `RUSR_BRANCH` (default main) come from the environment of whoever
+builds, see .github/workflows/book.yml; without them the book has no launch buttons.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def configuration(environment: dict[str, str]) -> dict:
+    """The parsed `_config.yml` with the repository's address and launch buttons where there is one."""
+    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+    address = environment.get("RUSR_REPOSITORY", "").rstrip("/")
+    if address:
+        branch = environment.get("RUSR_BRANCH", "main")
+        config["repository"] = {"url": address, "branch": branch, "path_to_book": ""}
+        config["html"]["use_repository_button"] = True
+        config["launch_buttons"] = {"colab_url": "https://colab.research.google.com"}
+    return config
+
+
+if __name__ == "__main__":
+    yaml.safe_dump(configuration(dict(os.environ)), sys.stdout, sort_keys=False)

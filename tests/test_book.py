@@ -1,0 +1,177 @@
+"""The book's linter: what every chapter must have, checked without a kernel; and the build's configuration."""
+
+import copy
+import importlib.util
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+CHAPTERS = sorted((ROOT / "book").glob("*.ipynb"))
+PARAMETERS = ["prior", "task", "level", "steps", "num_images", "seed", "device", "out_dir"]
+DRAWS = re.compile(r"(?:\bshow|figures\.panel|loss_curves|plt\.subplots|plt\.figure)\(")
+MAX_BYTES = 300_000
+
+
+def lint(notebook: nbformat.NotebookNode) -> list[str]:
+    """What is wrong with a chapter, one line each."""
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    prose = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    return [*_lint_stripped(notebook, code), *_lint_parameters(code), *_lint_cells(code), *_lint_prose(prose)]
+
+
+def _lint_stripped(notebook: nbformat.NotebookNode, code: list) -> list[str]:
+    wrong = [f"cell {c.id}: stored outputs" for c in code if c.outputs or c.execution_count is not None]
+    if "widgets" in notebook.metadata:
+        wrong.append("widget state is stored")
+    if notebook.metadata.get("kernelspec", {}).get("name") != "python3":
+        wrong.append("the kernel must be python3")
+    return wrong
+
+
+def _tags(cell: nbformat.NotebookNode) -> list[str]:
+    return cell.metadata.get("tags", [])
+
+
+def _lint_parameters(code: list) -> list[str]:
+    tagged = [i for i, cell in enumerate(code) if "parameters" in _tags(cell)]
+    if tagged != [1]:
+        return [f"the parameters cell must be the second code cell and the only one, found {tagged}"]
+    names = re.findall(r"^(\w+): (?:str|int) = ", code[1].source, re.M)
+    return [] if names == PARAMETERS else [f"parameters are {names}, expected {PARAMETERS}"]
+
+
+def _lint_cells(code: list) -> list[str]:
+    wrong = []
+    if "install" not in _tags(code[0]) or '"google.colab" in sys.modules' not in code[0].source:
+        wrong.append("the first code cell must be the install cell, and act in Colab only")
+    for cell in code[1:]:
+        if re.search(r"https?://|^\s*[!%]", cell.source, re.M):
+            wrong.append(f"cell {cell.id}: an address or a shell command outside the install cell")
+        if re.search(r"(?<![\w.])(?:/home|/root|/tmp|/work|[A-Z]:\\)", cell.source):
+            wrong.append(f"cell {cell.id}: a path of one machine")
+        alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
+        if DRAWS.search(cell.source) and len(alt) < 20:
+            wrong.append(f"cell {cell.id}: a figure without alt text")
+    if not any("assert " in cell.source for cell in code):
+        wrong.append("no cell asserts anything")
+    if not any(re.search(r"\b(?:compare|timeline)\(", cell.source) for cell in code):
+        wrong.append("no interactive figure")
+    return wrong
+
+
+def _lint_prose(prose: str) -> list[str]:
+    wrong = []
+    exercises = re.findall(r"\{exercise-start\}.*\n:label: (\S+)", prose)
+    solutions = re.findall(r"\{solution-start\} (\S+)\n:class: dropdown", prose)
+    if len(exercises) < 2 or sorted(exercises) != sorted(solutions):
+        wrong.append(f"exercises {exercises} and folded solutions {solutions}: expected two or more, in pairs")
+    for kind in ("exercise", "solution"):
+        if prose.count(f"{{{kind}-start}}") != prose.count(f"{{{kind}-end}}"):
+            wrong.append(f"an {kind} does not end")
+    for words in ("In this chapter you will", "Predict", "## Summary", "## Exercises"):
+        if words not in prose:
+            wrong.append(f"no {words!r}")
+    if re.search(r"<img|!\[\]\(", prose):
+        wrong.append("a picture without alt text")
+    return wrong
+
+
+def cited(text: str) -> set[str]:
+    """The keys of all `{cite}` roles."""
+    groups = re.findall(r"\{cite(?::\w+)?\}`([^`]+)`", text)
+    return {key.strip() for group in groups for key in group.split(",")}
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_chapter(path):
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    assert path.stat().st_size < MAX_BYTES
+    assert lint(notebook) == []
+    known = re.findall(r"^@\w+\{(\S+),", (ROOT / "book/references.bib").read_text(encoding="utf-8"), re.M)
+    assert cited(path.read_text(encoding="utf-8")) <= set(known)
+
+
+def _without_tags(notebook):
+    notebook.cells[2].metadata.pop("tags")
+
+
+def _with_output(notebook):
+    notebook.cells[2].execution_count = 3
+
+
+def _without_alt(notebook):
+    cell = next(c for c in notebook.cells if "mystnb" in c.metadata)
+    cell.metadata.pop("mystnb")
+
+
+def _with_address(notebook):
+    notebook.cells[2].source += '\nurl = "https://example.org"'
+
+
+def _without_solutions(notebook):
+    for cell in notebook.cells:
+        cell.source = cell.source.replace("{solution-start}", "{note}")
+
+
+def _with_another_parameter(notebook):
+    notebook.cells[2].source += "\nspeed: int = 3"
+
+
+def _with_widgets(notebook):
+    notebook.metadata["widgets"] = {}
+
+
+@pytest.mark.parametrize(
+    "damage, words",
+    [
+        (_without_tags, "second code cell"),
+        (_with_output, "stored outputs"),
+        (_without_alt, "alt text"),
+        (_with_address, "outside the install cell"),
+        (_without_solutions, "in pairs"),
+        (_with_another_parameter, "'speed'"),
+        (_with_widgets, "widget state"),
+    ],
+    ids=lambda value: value.__name__ if callable(value) else "",
+)
+def test_the_linter_sees(damage, words):
+    notebook = copy.deepcopy(nbformat.read(ROOT / "book/start.ipynb", as_version=4))
+    damage(notebook)
+    assert any(words in line for line in lint(notebook)), lint(notebook)
+
+
+def _toc_files() -> list[str]:
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    entries = [{"file": toc["root"]}, *toc.get("chapters", [])]
+    entries += [chapter for part in toc.get("parts", []) for chapter in part["chapters"]]
+    return [entry["file"] for entry in entries]
+
+
+def test_every_chapter_is_in_the_table_of_contents_once():
+    files = _toc_files()
+    assert len(files) == len(set(files))
+    assert {f"book/{path.stem}" for path in CHAPTERS} <= set(files)
+    for file in files:  # what a launch button of that page opens
+        assert (ROOT / f"{file}.ipynb").exists() or (ROOT / f"{file}.md").exists(), file
+
+
+def test_repository_address_comes_from_the_environment():
+    spec = importlib.util.spec_from_file_location("configure", ROOT / "book/configure.py")
+    configure = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(configure)
+    plain = configure.configuration({})
+    assert "launch_buttons" not in plain and "repository" not in plain
+    forked = configure.configuration({"RUSR_REPOSITORY": "https://example.org/me/book/", "RUSR_BRANCH": "work"})
+    assert forked["repository"] == {"url": "https://example.org/me/book", "branch": "work", "path_to_book": ""}
+    assert forked["launch_buttons"]["colab_url"] and forked["execute"] == plain["execute"]
+
+
+def test_version_is_the_same_everywhere():
+    import rusr_core
+
+    assert f'version = "{rusr_core.__version__}"' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
