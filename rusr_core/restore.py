@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from . import randomness
 from .errors import RusrError
 from .latents import mean_w, to_w_plus, to_w_plus_plus
 from .losses import IdentityLoss, MultiscaleLPIPS, RestorationLoss
@@ -94,15 +95,14 @@ class _Search:
     def reseed(self, phase: int) -> None:
         """Each phase has its own random stream, the same for every image: an image gets what it would get alone,
         whenever the others of its batch stop."""
-        self.rngs = [torch.Generator().manual_seed(self.seed + phase) for _ in range(len(self.y) + 1)]
+        word = randomness.generators(self.seed, 1, phase)[0].initial_seed()
+        self.rngs = [torch.Generator().manual_seed(word) for _ in range(len(self.y) + 1)]
 
     def losses(self, latents: list[Tensor], index: list[int]) -> dict[str, Tensor]:
         """Loss terms [n] of the images `index`; remembers their pictures."""
         x = self.prior.generator.image(torch.cat([latents[i] for i in index]))
         everything = len(index) == len(latents)
-        if self.images is None:
-            self.images = x.detach()
-        self.images = self.images.index_copy(0, _index(index, x), x.detach())
+        self.images = x.detach() if everything else self.images.index_copy(0, _index(index, x), x.detach())
         # f sees all images, the stopped ones as constants: a degradation may treat each image in its own way
         guess = self.f.forward(x if everything else self.images.index_copy(0, _index(index, x), x), self.rngs[1:])
         if guess.shape != self.y.shape:
