@@ -20,6 +20,7 @@ from conftest import random_generator
 
 from rusr_core import downloads, zoo, zoo_command
 from rusr_core.checkpoints import CheckpointError, load_generator, read_metadata, save_generator
+from rusr_core.cli import main
 from rusr_core.downloads import DownloadError, fetch, file_sha256
 from rusr_core.latents import w_radius
 from rusr_core.zoo import ZooError, load_prior
@@ -377,6 +378,14 @@ def test_command_list_and_info(capsys, cache):
     assert file_sha256(zoo.data_path("portraits/generator.safetensors")) in capsys.readouterr().out
     with pytest.raises(ZooError, match="'x' is neither"):
         run("info", "x")
+
+
+def test_the_command_line_has_it(capsys, cache):
+    assert main(["zoo", "list"]) == 0 and "ffhq-1024" in capsys.readouterr().out
+    assert main(["zoo", "fetch", "lsun-horse-256"]) == 2
+    message = capsys.readouterr().err
+    assert "supply a path" in message and message.count("\n") == 1
+    assert main(["zoo", "convert", __file__, "never.safetensors"]) == 2 and not Path("never.safetensors").exists()
 
 
 def test_command_fetch(capsys, cache, server, monkeypatch):
