@@ -6,8 +6,6 @@ executed.
 | safetensors | `save_generator` | configuration and SHA-256 in the header, tensors |
 | pickle | NVIDIA stylegan2-ada-pytorch, stylegan3 (StyleGAN2 networks) | `G_ema` or `G`, as data |
 | torch.save, zip or stream | rosinality, StyleGAN-NADA, pSp, e4e, PTI, bare state dicts | its generator |
-
-Chapter: book/zoo.ipynb.
 """
 
 import json

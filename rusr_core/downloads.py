@@ -2,8 +2,6 @@
 
 Proxies are taken from the environment (http_proxy, https_proxy, no_proxy), TLS certificates are verified, and
 a redirection never leaves TLS. RUSR_OFFLINE=1 refuses the network.
-
-Chapter: book/zoo.ipynb.
 """
 
 import hashlib

@@ -4,8 +4,6 @@ NVIDIA's stylegan2-ada-pytorch has our names; the configuration follows from the
 attributes. rosinality's stylegan2-pytorch (StyleGAN-NADA, pSp and e4e decoders too) keeps one more leading
 axis in most weights, and its constants are NVIDIA's under other names; both store the up-sampling kernel in
 the same orientation.
-
-Chapter: book/zoo.ipynb.
 """
 
 import re

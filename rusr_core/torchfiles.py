@@ -8,8 +8,6 @@ tensors are windows on the mapped file until they are asked for.
 Layouts: torch.save as a zip archive (torch 1.6 and later) and as a stream of pickles (before, and nested in
 NVIDIA's files); NVIDIA's persistence records, https://github.com/NVlabs/stylegan2-ada-pytorch,
 torch_utils/persistence.py.
-
-Chapter: book/zoo.ipynb.
 """
 
 import struct

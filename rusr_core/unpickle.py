@@ -8,8 +8,6 @@ either, instructions and copies are paid from a budget, texts and dictionary key
 strings are windows on the file, not copies.
 
 Instructions: Python's `pickletools`; protocols 2 to 5, as the standard picklers write them.
-
-Chapter: book/zoo.ipynb.
 """
 
 import struct

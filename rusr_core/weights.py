@@ -4,8 +4,6 @@ The layout is https://github.com/huggingface/safetensors (README, "Format"): eig
 JSON header, then the raw tensors. Everything the header declares is checked against the file before memory is
 taken, and one changed byte is noticed: `sha256` covers the metadata, the names, types and shapes, and all
 tensor bytes.
-
-Chapter: book/zoo.ipynb.
 """
 
 import hashlib

@@ -1,8 +1,6 @@
 """Priors by name or by path: a generator, the networks that judge its images, and the size of its W space.
 
 The names are in data/zoo.toml, with the address that an official README publishes for each, where one does.
-
-Chapter: book/zoo.ipynb.
 """
 
 import hashlib

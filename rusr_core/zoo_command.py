@@ -1,7 +1,4 @@
-"""`rusr zoo list | info NAME | fetch NAME | convert IN OUT.safetensors`.
-
-Chapter: book/zoo.ipynb.
-"""
+"""`rusr zoo list | info NAME | fetch NAME | convert IN OUT.safetensors`."""
 
 import argparse
 from pathlib import Path
