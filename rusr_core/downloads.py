@@ -34,10 +34,10 @@ def offline() -> bool:
 def fetch(url: str, path: Path, sha256: str = "", progress: Progress | None = None) -> str:
     """Download `url` to `path` unless it is there already; returns the SHA-256 of the file.
 
-    `sha256` is what the publisher states. Without one, the hash of the first download is pinned in
-    `<path>.sha256`, and every later call compares with it. A file with another hash is refused; after a
-    download nothing of it is left. A partial download stays as `<path>.part` and is continued by the next
-    call.
+    `sha256` is what the publisher states, or its first digits, as in torch's file names. Without one, the hash of
+    the first download is pinned in `<path>.sha256`, and every later call compares with it. A file with another hash
+    is refused; after a download nothing of it is left. A partial download stays as `<path>.part` and is continued by
+    the next call.
     """
     if path.exists():
         return verify(path, sha256 or _pinned(path))
@@ -51,7 +51,7 @@ def fetch(url: str, path: Path, sha256: str = "", progress: Progress | None = No
         part = path.with_name(path.name + ".part")
         _download(url, part, progress)
         found = file_sha256(part)
-        if pinned and found != pinned:
+        if not found.startswith(pinned):
             part.unlink()
             raise DownloadError(f"{url}: SHA-256 is {found}, expected {pinned}; the download was deleted")
         if not sha256:
@@ -63,10 +63,8 @@ def fetch(url: str, path: Path, sha256: str = "", progress: Progress | None = No
 def verify(path: Path, sha256: str) -> str:
     """The SHA-256 of a file; an error if another one is expected ('' expects none)."""
     found = file_sha256(path)
-    if sha256 and found != sha256:
-        raise DownloadError(
-            f"{path}: SHA-256 is {found}, expected {sha256}: delete the file to fetch it again"
-        )
+    if not found.startswith(sha256):
+        raise DownloadError(f"{path}: SHA-256 is {found}, expected {sha256}: delete the file to fetch it again")
     return found
 
 
@@ -153,9 +151,7 @@ def _total(response: http.client.HTTPResponse, start: int) -> int | None:
     return start + int(length) if length.isdigit() else None
 
 
-def _copy(
-    source: IO[bytes], file: IO[bytes], done: int, total: int | None, progress: Progress | None
-) -> None:
+def _copy(source: IO[bytes], file: IO[bytes], done: int, total: int | None, progress: Progress | None) -> None:
     while chunk := source.read(CHUNK):
         file.write(chunk)
         done += len(chunk)

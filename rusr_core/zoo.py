@@ -37,12 +37,12 @@ class Entry:
     """One line of the table. Empty `url`: no address could be verified, supply a path."""
 
     name: str
-    kind: str  # "prior" or "identity"
+    kind: str  # "prior", "identity" or "perceptual"
     title: str
     license: str
     source: str  # where the address is published
     url: str
-    sha256: str  # as published; empty: pinned at the first download
+    sha256: str  # as published, perhaps only its first digits; empty: pinned at the first download
     size: str  # as published
     domain: str = "faces"
     resolution: int | None = None
@@ -50,7 +50,9 @@ class Entry:
 
     @property
     def path(self) -> Path:
-        """Where the downloaded file lies, or would."""
+        """Where the downloaded file lies, or would; torchvision's where torchvision puts it."""
+        if self.kind == "perceptual":
+            return Path(torch.hub.get_dir()) / "checkpoints" / self.url.rsplit("/", 1)[-1]
         return cache_dir() / self.name / self.url.rsplit("/", 1)[-1]
 
 
@@ -142,7 +144,7 @@ def load_prior(
         identity = "portraits"
     if identity is not None and entry is not None and not entry.faces:
         raise ZooError(f"{name} shows {entry.domain}: no identity network applies")
-    networks = {"portraits": portraits_net, "lpips": LPIPSFeatures}
+    networks = {"portraits": portraits_net, "lpips": lambda: LPIPSFeatures(fetch("lpips-vgg16"))}
     if isinstance(perceptual, str):
         if perceptual not in networks:
             raise ZooError(f"perceptual network {perceptual!r}: expected 'lpips' or 'portraits'")

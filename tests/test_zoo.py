@@ -116,6 +116,9 @@ def test_fetch_verifies_and_reports_progress(server, tmp_path):
     assert path.read_bytes() == CONTENT and names(path.parent) == {"weights.bin"}
     assert seen[-1] == (len(CONTENT), len(CONTENT)) and len(seen) > 2
     assert fetch(server.url, path, SHA) == SHA and len(server.requests) == 1  # not fetched again
+    assert fetch(server.url, path, SHA[:8]) == SHA
+    with pytest.raises(DownloadError, match="expected 00000000"):
+        fetch(server.url, path, "0" * 8)
 
 
 def test_an_interrupted_download_resumes(server, tmp_path):
@@ -241,15 +244,31 @@ def test_tls_is_verified_and_not_left(server, tmp_path, monkeypatch):
 
 
 def test_the_table_is_honest():
-    """Names of the report's domains; an address only with its source; a hash only of 64 digits."""
+    """Names of the report's domains; an address only with its source; a hash of 64 digits, or torch's first 8."""
     entries = zoo.table()
     domains = ("ffhq-1024", "lsun-car-512", "lsun-cat-256", "lsun-church-256", "lsun-horse-256", "afhqv2-512")
     assert {*domains, "brecahad-512", "metfaces-1024", "arcface", "facenet-vggface2"} <= set(entries)
     for entry in entries.values():
-        assert entry.kind in ("prior", "identity") and entry.title and entry.license and entry.source
+        assert entry.kind in ("prior", "identity", "perceptual") and entry.title and entry.license and entry.source
         assert entry.url == "" or entry.url.startswith("https://")
-        assert entry.sha256 == "" or len(entry.sha256) == 64
+        assert len(entry.sha256) in (0, 8, 64)
         assert (entry.kind == "prior") == (entry.resolution is not None)
+
+
+def test_vgg_is_the_file_that_torchvision_publishes(cache, monkeypatch):
+    from torchvision.models import VGG16_Weights
+
+    entry = zoo.find("lpips-vgg16")
+    assert entry.url == VGG16_Weights.IMAGENET1K_V1.url and f"-{entry.sha256}." in entry.url
+    assert entry.path == cache.parent / "hub" / "checkpoints" / "vgg16-397923af.pth"
+    monkeypatch.setenv("RUSR_OFFLINE", "1")
+    path = zoo.data_path("portraits/generator.safetensors")
+    with pytest.raises(DownloadError, match="RUSR_OFFLINE"):
+        load_prior(path)  # LPIPS by default
+    entry.path.parent.mkdir(parents=True)
+    entry.path.write_bytes(b"another file")
+    with pytest.raises(DownloadError, match="expected 397923af"):
+        load_prior(path)
 
 
 def test_cache_follows_torch(monkeypatch, tmp_path):
