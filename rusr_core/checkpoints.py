@@ -48,9 +48,7 @@ LIMITS = {
 }
 
 
-def save_generator(
-    G: Generator, path: str | Path, extra: dict[str, str] | None = None, *, half: bool = False
-) -> None:
+def save_generator(G: Generator, path: str | Path, extra: dict[str, str] | None = None, *, half: bool = False) -> None:
     """Write a generator as safetensors, configuration in the header; `half`: float16, half the size, rounded.
 
     `extra` is text for the header, such as {"w_radius": "12.0"}. An existing file is replaced at the end,
@@ -104,14 +102,10 @@ def _read(data: memoryview, network: str) -> Generator:
     if start[:4] == b"PK\x03\x04" or (start[:1] == b"\x80" and start[1:2] in b"\x02\x03\x04\x05"):
         return _from_torch(read_torch(data), network, len(data))
     if start.lstrip()[:1] == b"<":
-        raise CheckpointError(
-            "a web page, not a checkpoint: the download was refused or needs a confirmation"
-        )
+        raise CheckpointError("a web page, not a checkpoint: the download was refused or needs a confirmation")
     if start.startswith(b"version https://git-lfs"):
         raise CheckpointError("a Git LFS pointer, not the file itself: run `git lfs pull`")
-    raise CheckpointError(
-        f"begins with {start[:8]!r}, expected an NVIDIA pickle, a torch.save file or safetensors"
-    )
+    raise CheckpointError(f"begins with {start[:8]!r}, expected an NVIDIA pickle, a torch.save file or safetensors")
 
 
 def _relative(data: memoryview) -> str:

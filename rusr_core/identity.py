@@ -80,9 +80,7 @@ class Unit(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        shortcut = (
-            x[:, :, :: self.stride, :: self.stride] if self.shortcut_layer is None else self.shortcut_layer(x)
-        )
+        shortcut = x[:, :, :: self.stride, :: self.stride] if self.shortcut_layer is None else self.shortcut_layer(x)
         return self.res_layer(x) + shortcut
 
 
@@ -100,9 +98,7 @@ class ArcFace(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.input_layer = nn.Sequential(
-            nn.Conv2d(3, 64, 3, 1, 1, bias=False), nn.BatchNorm2d(64), nn.PReLU(64)
-        )
+        self.input_layer = nn.Sequential(nn.Conv2d(3, 64, 3, 1, 1, bias=False), nn.BatchNorm2d(64), nn.PReLU(64))
         units, inputs = [], 64
         for depth, count in self.STAGES:
             units += [Unit(inputs if i == 0 else depth, depth, 2 if i == 0 else 1) for i in range(count)]
@@ -130,9 +126,7 @@ class ArcFace(nn.Module):
 
 
 class FaceNet(nn.Module):
-    """Inception-ResNet v1 of facenet-pytorch; 512 numbers, input 160 px. Needs the package, not its
-    downloads.
-    """
+    """Inception-ResNet v1 of facenet-pytorch; 512 numbers, input 160 px. Needs the package, not its downloads."""
 
     MARK: ClassVar[str] = "last_linear.weight"
     SIDE: ClassVar[int] = 160
@@ -142,9 +136,7 @@ class FaceNet(nn.Module):
         try:
             from facenet_pytorch import InceptionResnetV1
         except ImportError as error:
-            raise IdentityError(
-                "FaceNet needs the package facenet-pytorch, which is not installed"
-            ) from error
+            raise IdentityError("FaceNet needs the package facenet-pytorch, which is not installed") from error
         self.net = InceptionResnetV1(pretrained=None, classify=False)
 
     @classmethod
@@ -160,9 +152,7 @@ class FaceNet(nn.Module):
 
 
 def _filled(net: nn.Module, state: dict[str, Tensor]) -> nn.Module:
-    """`net`, built without memory, with the tensors of `state`; a name or shape that does not fit is an
-    error.
-    """
+    """`net`, built without memory, with the tensors of `state`; a name or shape that does not fit is an error."""
     wanted = {k: tuple(v.shape) for k, v in net.state_dict().items() if not k.endswith("num_batches_tracked")}
     state = {k: v.float() for k, v in state.items() if not k.endswith("num_batches_tracked")}
     for name in [*wanted, *state]:

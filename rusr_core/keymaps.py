@@ -20,9 +20,7 @@ State = dict[str, LazyTensor]
 FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 STYLEGAN3 = "a StyleGAN3 network: it has no noise inputs and other layers; use a StyleGAN2 checkpoint"
 STYLEGAN_XL = "a StyleGAN-XL network, a StyleGAN3 descendant: use a StyleGAN2 checkpoint"
-STYLEGAN1 = (
-    "a StyleGAN1 network: it modulates by AdaIN, not by convolution weights; use a StyleGAN2 checkpoint"
-)
+STYLEGAN1 = "a StyleGAN1 network: it modulates by AdaIN, not by convolution weights; use a StyleGAN2 checkpoint"
 
 
 def load_tensors(state: State, file_size: int) -> dict[str, Tensor]:
@@ -66,27 +64,15 @@ def refuse_relatives(names: set[str], class_name: str = "") -> None:
         raise CheckpointError(STYLEGAN_XL)
     if any(name.startswith("synthesis.input.") for name in names):
         raise CheckpointError(STYLEGAN3)
-    if any(
-        re.match(r"(module\.)?(generator\.)?progression\.|(g_)?synthesis\.blocks\.4x4\.", n) for n in names
-    ):
+    if any(re.match(r"(module\.)?(generator\.)?progression\.|(g_)?synthesis\.blocks\.4x4\.", n) for n in names):
         raise CheckpointError(STYLEGAN1)
 
 
-def nvidia(
-    state: State, attributes: dict[str, dict], file_size: int
-) -> tuple[GeneratorConfig, dict[str, Tensor]]:
+def nvidia(state: State, attributes: dict[str, dict], file_size: int) -> tuple[GeneratorConfig, dict[str, Tensor]]:
     """Configuration and tensors of an NVIDIA generator (also a bare state dict with its names)."""
-    sides = [
-        int(m[1]) for name in state if (m := re.fullmatch(r"synthesis\.b(\d{1,4})\.conv1\.weight", name))
-    ]
-    if (
-        sorted(sides) != [4 * 2**i for i in range(len(sides))]
-        or not sides
-        or "mapping.fc0.weight" not in state
-    ):
-        raise CheckpointError(
-            "no StyleGAN2 generator: blocks synthesis.b4, b8, ... or mapping.fc0 are missing"
-        )
+    sides = [int(m[1]) for name in state if (m := re.fullmatch(r"synthesis\.b(\d{1,4})\.conv1\.weight", name))]
+    if sorted(sides) != [4 * 2**i for i in range(len(sides))] or not sides or "mapping.fc0.weight" not in state:
+        raise CheckpointError("no StyleGAN2 generator: blocks synthesis.b4, b8, ... or mapping.fc0 are missing")
     shape = {name: _shape(t) for name, t in state.items()}
     layer, first = attributes.get("synthesis.b4.conv1.", {}), attributes.get("mapping.fc0.", {})
     if layer.get("activation", "lrelu") != "lrelu" or first.get("activation", "lrelu") != "lrelu":
@@ -167,9 +153,7 @@ def rosinality(
     for number, (ours, theirs, side) in enumerate(names):
         _convolution(out, found, ours, theirs)
         noise = found.pop(f"noises.noise_{number}", None)
-        out[f"{ours}.noise_const"] = (
-            _drawn(number, side) if noise is None else noise.reshape(noise.shape[-2:])
-        )
+        out[f"{ours}.noise_const"] = _drawn(number, side) if noise is None else noise.reshape(noise.shape[-2:])
         out[f"{ours}.noise_strength"] = _take(found, f"{theirs}.noise.weight").reshape([])
         out[f"{ours}.bias"] = _take(found, f"{theirs}.activate.bias")
         out[f"{ours}.resample_filter"] = fir_kernel(taps)
@@ -202,9 +186,7 @@ def _take(found: dict[str, Tensor], name: str) -> Tensor:
 
 
 def _convolution(out: dict[str, Tensor], found: dict[str, Tensor], ours: str, theirs: str) -> None:
-    out[f"{ours}.weight"] = _take(found, f"{theirs}.conv.weight").squeeze(
-        0
-    )  # [1, O, I, k, k] -> [O, I, k, k]
+    out[f"{ours}.weight"] = _take(found, f"{theirs}.conv.weight").squeeze(0)  # [1, O, I, k, k] -> [O, I, k, k]
     out[f"{ours}.affine.weight"] = _take(found, f"{theirs}.conv.modulation.weight")
     out[f"{ours}.affine.bias"] = _take(found, f"{theirs}.conv.modulation.bias")
 
@@ -224,11 +206,7 @@ def _mean_latent(latent: Tensor) -> Tensor:
 
 def _rosinality_config(out: dict, names: list, blocks: int, depth: int, taps: tuple) -> GeneratorConfig:
     convs = [name for name, _, _ in names if name.endswith("conv1")]
-    if (
-        depth < 1
-        or any(out[f"{name}.weight"].ndim != 4 for name in convs)
-        or out["mapping.fc0.weight"].ndim != 2
-    ):
+    if depth < 1 or any(out[f"{name}.weight"].ndim != 4 for name in convs) or out["mapping.fc0.weight"].ndim != 2:
         raise CheckpointError("weights of unexpected rank: not a StyleGAN2 generator, or damaged")
     return GeneratorConfig(
         resolution=4 * 2 ** (blocks - 1),

@@ -44,9 +44,7 @@ DTYPES = {
 
 @dataclass
 class Storage:
-    """Numbers in the file: type, how many, and the bytes (a window), whose CRC-32 is checked when they are
-    used.
-    """
+    """Numbers in the file: type, how many, and the bytes (a window), whose CRC-32 is checked when they are used."""
 
     dtype: torch.dtype
     count: int
@@ -83,18 +81,12 @@ class LazyTensor:
             return torch.empty(self.shape, dtype=self.storage.dtype)
         size = self.storage.dtype.itemsize
         reach = sum((n - 1) * step for n, step in zip(self.shape, self.stride, strict=True)) + 1
-        flat = to_tensor(
-            self.storage.bytes()[self.offset * size : (self.offset + reach) * size], self.storage.dtype
-        )
+        flat = to_tensor(self.storage.bytes()[self.offset * size : (self.offset + reach) * size], self.storage.dtype)
         return flat.as_strided(self.shape, self.stride).contiguous()
 
 
 def _sizes(values: object) -> tuple[int, ...]:
-    if (
-        type(values) is not tuple
-        or len(values) > 8
-        or not all(type(v) is int and 0 <= v < 2**40 for v in values)
-    ):
+    if type(values) is not tuple or len(values) > 8 or not all(type(v) is int and 0 <= v < 2**40 for v in values):
         raise CheckpointError("a tensor whose shape is not a few whole numbers: damaged")
     return values
 
@@ -104,9 +96,7 @@ def _tensor(storage: Storage, offset: int, shape: tuple, stride: tuple, *_: obje
     shape, stride, (offset,) = _sizes(shape), _sizes(stride), _sizes((offset,))
     if type(storage) is not Storage or len(shape) != len(stride):
         raise CheckpointError("a tensor without a storage: damaged")
-    reach = (
-        offset + sum((n - 1) * step for n, step in zip(shape, stride, strict=True)) + 1 if prod(shape) else 0
-    )
+    reach = offset + sum((n - 1) * step for n, step in zip(shape, stride, strict=True)) + 1 if prod(shape) else 0
     if max(reach, prod(shape)) > storage.count:
         raise CheckpointError(f"a tensor {shape} declared over a storage of {storage.count} numbers: refused")
     return LazyTensor(storage, offset, shape, stride)
@@ -120,11 +110,7 @@ def _parameter(data: LazyTensor, *_: object) -> LazyTensor:
 
 def _network(meta: dict) -> Record:
     """A persistence record. The program text inside (`module_src`) is dropped unread."""
-    if (
-        type(meta) is not dict
-        or type(meta.get("class_name")) is not str
-        or type(meta.get("state")) is not dict
-    ):
+    if type(meta) is not dict or type(meta.get("class_name")) is not str or type(meta.get("state")) is not dict:
         raise CheckpointError("a network record without class name and state: damaged")
     return Record(meta["class_name"], state=meta["state"])
 
@@ -193,9 +179,7 @@ class Reader:
 
     def network_pickle(self) -> object:
         """A pickle with NVIDIA's records, each tensor a stream of its own."""
-        return Machine(
-            self.data, self.names | {"torch.storage._load_from_bytes": self._nested}, self.budget
-        ).run()
+        return Machine(self.data, self.names | {"torch.storage._load_from_bytes": self._nested}, self.budget).run()
 
     def _nested(self, raw: memoryview | bytes) -> Storage:
         storage = self.stream(memoryview(raw))
@@ -204,9 +188,7 @@ class Reader:
         return storage
 
     def stream(self, data: memoryview) -> object:
-        """torch.save before 1.6: magic, version, system, the object, storage keys, then the storages in that
-        order.
-        """
+        """torch.save before 1.6: magic, version, system, the object, storage keys, then the storages in that order."""
         storages: dict[str, Storage] = {}
 
         def persistent(key: object) -> Storage:
@@ -218,12 +200,7 @@ class Reader:
 
         machine = Machine(data, self.names, self.budget, persistent)
         magic, version, system = machine.run(), machine.run(), machine.run()
-        if (
-            magic != MAGIC
-            or version != PROTOCOL
-            or type(system) is not dict
-            or system.get("little_endian") is not True
-        ):
+        if magic != MAGIC or version != PROTOCOL or type(system) is not dict or system.get("little_endian") is not True:
             raise CheckpointError("not a torch.save stream of this byte order: damaged")
         value, order = machine.run(), machine.run()
         if type(order) is not list or sorted(map(str, order)) != sorted(storages):
@@ -266,12 +243,7 @@ class Reader:
 
 def _storage_id(key: object) -> tuple[torch.dtype, str, int]:
     """(type, key, count) of a persistent id ('storage', torch.FloatStorage, key, device, count[, view])."""
-    if (
-        type(key) is not tuple
-        or len(key) not in (5, 6)
-        or key[0] != "storage"
-        or key[5:] not in ((), (None,))
-    ):
+    if type(key) is not tuple or len(key) not in (5, 6) or key[0] != "storage" or key[5:] not in ((), (None,)):
         raise CheckpointError("a persistent id that is not a tensor's storage: refused")
     _, kind, name, _, count = key[:5]
     kind = kind.name.removeprefix("torch.") if type(kind) is Name else None
@@ -281,20 +253,14 @@ def _storage_id(key: object) -> tuple[torch.dtype, str, int]:
 
 
 def _zip_records(data: memoryview) -> dict[str, tuple[memoryview, int]]:
-    """Uncompressed records of a zip archive as windows, with their CRC-32. Names are labels here, never
-    paths.
-    """
+    """Uncompressed records of a zip archive as windows, with their CRC-32. Names are labels here, never paths."""
     records: dict[str, tuple[memoryview, int]] = {}
     total = 0
     for info in zipfile.ZipFile(data.obj).infolist():
         name, at = info.filename, info.header_offset
         if name in records or name.startswith("/") or "\\" in name or ":" in name or ".." in name.split("/"):
             raise CheckpointError(f"a zip archive with the entry {name[:80]!r}: refused")
-        if (
-            info.compress_type != zipfile.ZIP_STORED
-            or info.file_size != info.compress_size
-            or info.flag_bits & 1
-        ):
+        if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size or info.flag_bits & 1:
             raise CheckpointError("a zip archive with packed entries, which torch.save never writes: refused")
         signature, names, extra = struct.unpack("<4s22xHH", data[at : at + 30])
         start = at + 30 + names + extra
@@ -306,9 +272,7 @@ def _zip_records(data: memoryview) -> dict[str, tuple[memoryview, int]]:
 
 
 def read_torch(data: memoryview) -> object:
-    """The content of a torch.save file or network pickle as plain data: dict, list, Record, LazyTensor,
-    numbers.
-    """
+    """The content of a torch.save file or network pickle as plain data: dict, list, Record, LazyTensor, numbers."""
     reader = Reader(data)
     if bytes(data[:4]) == b"PK\x03\x04":
         return reader.archive()

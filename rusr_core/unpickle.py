@@ -165,9 +165,7 @@ class Machine:
             raise CheckpointError(f"unexpected arguments for {target.name}: damaged") from error
 
     def set_state(self) -> None:
-        """BUILD: a record keeps its state as data; attributes of a dictionary are dropped; anything else is
-        refused.
-        """
+        """BUILD: a record keeps its state as data; attributes of a dictionary are dropped; anything else is refused."""
         state, target = self.pop(), self.pop()
         if type(target) is Record:
             target.state = state if type(state) is dict else {"": state}

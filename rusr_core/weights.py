@@ -69,9 +69,7 @@ def write_weights(tensors: dict[str, Tensor], path: str | Path, metadata: dict[s
     path = Path(path)
     for name, tensor in tensors.items():
         if tensor.dtype not in NAMES:
-            raise CheckpointError(
-                f"{path}: {name} is {tensor.dtype}, expected one of {', '.join(map(str, NAMES))}"
-            )
+            raise CheckpointError(f"{path}: {name} is {tensor.dtype}, expected one of {', '.join(map(str, NAMES))}")
     parts = {name: _raw(tensors[name]) for name in sorted(tensors)}
     shapes = {name: [NAMES[tensors[name].dtype], list(tensors[name].shape)] for name in parts}
     header, start = {"__metadata__": metadata | {"sha256": _digest(metadata, shapes, parts)}}, 0
@@ -137,9 +135,7 @@ def read_metadata(path: str | Path) -> dict[str, str]:
 
 
 def read_weights(data: memoryview) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Tensors (as stored) and metadata of safetensors bytes, verified against their SHA-256; else
-    CheckpointError.
-    """
+    """Tensors (as stored) and metadata of safetensors bytes, verified against their SHA-256; else CheckpointError."""
     metadata, header, body = _header(data)
     entries = {name: _part(name, entry, body) for name, entry in header.items()}
     if sum(len(raw) for _, _, raw in entries.values()) != len(body):
@@ -148,6 +144,4 @@ def read_weights(data: memoryview) -> tuple[dict[str, Tensor], dict[str, str]]:
     digest = _digest(metadata, shapes, {name: raw for name, (_, _, raw) in entries.items()})
     if metadata.get("sha256", digest) != digest:
         raise CheckpointError(f"damaged, SHA-256 is {digest[:16]}..., expected {metadata['sha256'][:16]}...")
-    return {
-        name: to_tensor(raw, dtype).reshape(shape) for name, (dtype, shape, raw) in entries.items()
-    }, metadata
+    return {name: to_tensor(raw, dtype).reshape(shape) for name, (dtype, shape, raw) in entries.items()}, metadata

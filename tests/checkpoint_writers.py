@@ -80,9 +80,7 @@ def _attributes(G: Generator, name: str) -> dict:
         lr = config.mapping_lr if ".fc" in f".{name}" else 1
         return dict(activation="lrelu" if lr != 1 else "linear", weight_gain=lr / np.sqrt(512), bias_gain=lr)
     if kind in ("SynthesisLayer", "ToRGBLayer", "Conv2dLayer"):
-        return dict(
-            activation="lrelu", conv_clamp=config.conv_clamp, act_gain=np.sqrt(2), use_noise=config.use_noise
-        )
+        return dict(activation="lrelu", conv_clamp=config.conv_clamp, act_gain=np.sqrt(2), use_noise=config.use_noise)
     if kind == "Generator":
         options = EasyDict(z_dim=config.z_dim, synthesis_kwargs=EasyDict(channel_base=32768, num_fp16_res=4))
         return dict(z_dim=config.z_dim, _init_args=(), _init_kwargs=options)
@@ -112,15 +110,11 @@ def nvidia_record(G: Generator, channels_last: bool = False, class_name: str = "
     return record(G, "")
 
 
-def write_nvidia(
-    G: Generator, path: Path, protocol: int = 3, raw: Generator | None = None, **options
-) -> None:
+def write_nvidia(G: Generator, path: Path, protocol: int = 3, raw: Generator | None = None, **options) -> None:
     """A network pickle: G, D, G_ema and the training set's description. `raw` becomes G."""
     with nvidia_modules():
         content = dict(G=nvidia_record(raw or G), D=None, G_ema=nvidia_record(G, **options))
-        content["training_set_kwargs"] = EasyDict(
-            class_name="training.dataset.ImageFolderDataset", xflip=True
-        )
+        content["training_set_kwargs"] = EasyDict(class_name="training.dataset.ImageFolderDataset", xflip=True)
         path.write_bytes(pickle.dumps(content | {"augment_pipe": None}, protocol=protocol))
 
 

@@ -142,9 +142,7 @@ def test_rosinality_raw_weights_and_missing_noise(tmp_path):
     write_rosinality(G, tmp_path / "r.pt", "training")
     raw = load_generator(tmp_path / "r.pt", network="G")
     assert torch.equal(raw.synthesis.b8.conv0.weight, G.synthesis.b8.conv0.weight + 1)
-    torch.save(
-        {"g_ema": rosinality_state(G, noises=False), "latent_avg": G.mapping.w_avg}, tmp_path / "quiet.pt"
-    )
+    torch.save({"g_ema": rosinality_state(G, noises=False), "latent_avg": G.mapping.w_avg}, tmp_path / "quiet.pt")
     a, b = load_generator(tmp_path / "quiet.pt"), load_generator(tmp_path / "quiet.pt")
     assert torch.equal(a.synthesis.b16.conv1.noise_const, b.synthesis.b16.conv1.noise_const)
     w = torch.zeros(1, 20)
@@ -175,9 +173,9 @@ def test_the_reader_agrees_with_torch(tmp_path):
                 loaded = found[name].load()
                 assert loaded.dtype == value.dtype and torch.equal(loaded, value), name
         assert found["nested"]["big"] == 2**70
-        assert [bytes(v) if isinstance(v, memoryview) else v for v in found["nested"]["list"]] == content[
-            "nested"
-        ]["list"]
+        assert [bytes(v) if isinstance(v, memoryview) else v for v in found["nested"]["list"]] == content["nested"][
+            "list"
+        ]
 
 
 # ---- our own files
@@ -202,15 +200,11 @@ def test_the_safetensors_library_reads_our_files(tmp_path):
         assert set(file.keys()) == set(G.state_dict())
         for name, tensor in G.state_dict().items():
             assert torch.equal(file.get_tensor(name), tensor.half())
-    torch.testing.assert_close(
-        load_generator(tmp_path / "g").state_dict(), G.state_dict(), rtol=1e-3, atol=1e-3
-    )
+    torch.testing.assert_close(load_generator(tmp_path / "g").state_dict(), G.state_dict(), rtol=1e-3, atol=1e-3)
 
 
 def test_every_changed_byte_is_noticed_or_harmless(tmp_path):
-    """Header and tensors. Harmless: padding, and the letters of the word sha256 (other tools write no
-    digest).
-    """
+    """Header and tensors. Harmless: padding, and the letters of the word sha256 (other tools write no digest)."""
     G = random_generator(resolution=4, channels=(2,), z_dim=3, w_dim=3, mapping_layers=1)
     path = tmp_path / "g"
     save_generator(G, path)
@@ -263,9 +257,7 @@ class TFNetwork:
     """Stands for dnnlib.tflib.network.Network."""
 
     def __init__(self, build: str):
-        self.__dict__.update(
-            version=4, static_kwargs={}, build_module_src="x", build_func_name=build, variables=[]
-        )
+        self.__dict__.update(version=4, static_kwargs={}, build_module_src="x", build_func_name=build, variables=[])
 
 
 def tensorflow_pickle(build: str) -> bytes:
@@ -290,9 +282,7 @@ def stylegan3_pickle(class_name: str = "SynthesisInput") -> bytes:
         return PersistentModule(name, {"_parameters": {}, "_buffers": {}, "_modules": modules})
 
     inner = PersistentModule(class_name, {"_parameters": {"weight": torch.zeros(2, 2)}, "_modules": {}})
-    network = record(
-        "Generator", synthesis=record("SynthesisNetwork", input=inner), mapping=record("MappingNetwork")
-    )
+    network = record("Generator", synthesis=record("SynthesisNetwork", input=inner), mapping=record("MappingNetwork"))
     with nvidia_modules():
         return pickle.dumps({"G_ema": network, "training_set_kwargs": EasyDict()}, protocol=3)
 

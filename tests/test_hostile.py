@@ -71,9 +71,7 @@ def read_all(folder: Path) -> dict:
         if event == "open":
             mode, flags = args[1], args[2]
             writes = isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC)
-            event = (
-                "open-for-writing" if writes or (isinstance(mode, str) and set(mode) & set("wax+")) else event
-            )
+            event = "open-for-writing" if writes or (isinstance(mode, str) and set(mode) & set("wax+")) else event
         if event.startswith(FORBIDDEN):
             events.append(f"{event} {args!r}"[:200])
 
@@ -156,9 +154,7 @@ def storage_id(kind: str, key: str, count: int) -> bytes:
 
 
 def huge_stream(count: int) -> bytes:
-    return legacy_stream(storage_id("FloatStorage", "0", count), b"]" + text("0") + b"a") + struct.pack(
-        "<q", count
-    )
+    return legacy_stream(storage_id("FloatStorage", "0", count), b"]" + text("0") + b"a") + struct.pack("<q", count)
 
 
 def nested(stream: bytes) -> bytes:
@@ -168,9 +164,7 @@ def nested(stream: bytes) -> bytes:
 
 
 def network(state: bytes, class_name: str = "Generator", source: str = "") -> bytes:
-    meta = (
-        b"}(" + text("type") + text("class") + text("version") + b"K\x06" + text("module_src") + text(source)
-    )
+    meta = b"}(" + text("type") + text("class") + text("version") + b"K\x06" + text("module_src") + text(source)
     meta += text("class_name") + text(class_name) + text("state") + state + b"u"
     call = name("torch_utils.persistence._reconstruct_persistent_obj") + meta + b"\x85R"
     return raw_pickle(b"}" + text("G_ema") + call + b"s")
@@ -227,11 +221,7 @@ def calls_in_python(folder: Path) -> dict[str, bytes]:
         "globals": Call(dict, Call(globals)),
         "compile": Call(compile, "1", "x", "eval"),
     }
-    return {
-        f"{key}, protocol {p}": pickle.dumps({"G_ema": v}, protocol=p)
-        for key, v in calls.items()
-        for p in (2, 4)
-    }
+    return {f"{key}, protocol {p}": pickle.dumps({"G_ema": v}, protocol=p) for key, v in calls.items() for p in (2, 4)}
 
 
 def written_by_hand(folder: Path) -> dict[str, bytes]:
@@ -285,9 +275,7 @@ def written_by_hand(folder: Path) -> dict[str, bytes]:
             b"](" + b"K\x01" * 60_000 + b"eq\x010" + (name("builtins.set") + b"h\x01\x85R") * 20_000
         ),
         "copies of one text": raw_pickle(
-            text("x" * 2**20)
-            + b"q\x010"
-            + (name("_codecs.encode") + b"h\x01" + text("latin1") + b"\x86R") * 10_000
+            text("x" * 2**20) + b"q\x010" + (name("_codecs.encode") + b"h\x01" + text("latin1") + b"\x86R") * 10_000
         ),
         "another encoding": raw_pickle(name("_codecs.encode") + text("x") + text("zlib") + b"\x86R"),
         "numpy object scalar": raw_pickle(

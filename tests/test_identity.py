@@ -13,9 +13,7 @@ from rusr_core.identity import ArcFace, FaceNet, IdentityError, crop_face
 
 
 def random_state(net: nn.Module, seed: int = 0) -> dict[str, torch.Tensor]:
-    """Weights for the shapes of a network, sensible running statistics, whole-number counters as files have
-    them.
-    """
+    """Weights for the shapes of a network, sensible running statistics, whole-number counters as files have them."""
     draw = torch.Generator().manual_seed(seed)
     state = {}
     for name, tensor in net.state_dict().items():
@@ -70,10 +68,7 @@ def test_arcface_has_the_published_tensor_names(arcface_state):
         assert tuple(arcface_state[name].shape) == shape, name
     shortcuts = {n.split(".")[1] for n in names if ".shortcut_layer.0" in n}
     assert shortcuts == {"3", "7", "21"} and "body.24.res_layer.0.weight" not in names
-    assert (
-        sum(t.numel() for n, t in arcface_state.items() if "running" not in n and "num_batches" not in n)
-        == 43797696
-    )
+    assert sum(t.numel() for n, t in arcface_state.items() if "running" not in n and "num_batches" not in n) == 43797696
 
 
 def test_arcface_layer_by_layer(arcface_state):
@@ -100,9 +95,7 @@ def test_arcface_layer_by_layer(arcface_state):
         gate = F.conv2d(F.adaptive_avg_pool2d(h, 1), s[f"{p}.5.fc1.weight"]).relu()
         h = h * F.conv2d(gate, s[f"{p}.5.fc2.weight"]).sigmoid() + short
     h = norm(h, "output_layer.0").flatten(1)
-    expected = F.normalize(
-        norm(F.linear(h, s["output_layer.3.weight"], s["output_layer.3.bias"]), "output_layer.4")
-    )
+    expected = F.normalize(norm(F.linear(h, s["output_layer.3.weight"], s["output_layer.3.bias"]), "output_layer.4"))
     net = ArcFace.from_state(s)
     found = F.normalize(net.output_layer(net.body(net.input_layer(x * 2 - 1))))
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
@@ -146,9 +139,7 @@ def test_arcface_from_its_file(arcface_state, tmp_path):
 
 
 def test_facenet_from_its_file(facenet_state, tmp_path):
-    """Against the package's own network, which loads the same tensors, on the input that the package asks
-    for.
-    """
+    """Against the package's own network, which loads the same tensors, on the input that the package asks for."""
     from facenet_pytorch import InceptionResnetV1
 
     torch.save(facenet_state, tmp_path / "20180402-114759-vggface2.pt")
