@@ -2,15 +2,17 @@
 
     accuracy   is it the true image?     LPIPS, PSNR, identity similarity against the truth (nobody has it in practice)
     fidelity   does it explain y?        LPIPS of the re-degraded restoration against y, with the true degradation
-    realism    could it be a photograph? Frechet distances over many images
+    realism    could it be a photograph? Frechet distances over many images, see `realism`
 
 On the embedded profile the perceptual distance is not LPIPS-VGG: tables call it LPIPS-portraits. It is judged by a
 net that no restoration optimises, since a score by the optimised net flatters. Chapter: book/metrics.ipynb.
 """
 
+from collections.abc import Callable
 from functools import cache
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .errors import RusrError
@@ -22,6 +24,8 @@ from .randomness import Generators
 from .zoo import data_path
 
 JUDGE = "portraits/features_b.safetensors"
+SSIM_SIDE = 11  # px of the Gaussian window
+SSIM_SIGMA = 1.5
 
 
 class MetricError(RusrError):
@@ -51,6 +55,33 @@ def psnr(a: Tensor, b: Tensor) -> Tensor:
     return -10 * (a - b).square().mean((1, 2, 3)).log10()
 
 
+def ssim(a: Tensor, b: Tensor) -> Tensor:
+    """Structural similarity [N] in [-1, 1]; 1 for equal images. Mean over pixels and colour channels.
+
+    Wang et al., "Image Quality Assessment: From Error Visibility to Structural Similarity", IEEE TIP 2004, eq. 13:
+    Gaussian window of 11 px, sigma 1.5, K = (0.01, 0.03), range 1, borders of half a window left out. Sides of at
+    least 11 px.
+    """
+    _check(a, b)
+    if min(a.shape[2:]) < SSIM_SIDE:
+        raise MetricError(f"SSIM of images of {a.shape[3]}x{a.shape[2]} px: expected sides of at least {SSIM_SIDE} px")
+    a, b = a.double(), b.double()  # variances are small differences of large numbers
+    at = torch.arange(SSIM_SIDE, dtype=torch.float64, device=a.device) - SSIM_SIDE // 2
+    window = (-at.square() / (2 * SSIM_SIGMA**2)).exp()
+    window = (window / window.sum()).repeat(a.shape[1], 1)
+
+    def blur(x: Tensor) -> Tensor:
+        x = F.conv2d(x, window[:, None, :, None], groups=len(window))
+        return F.conv2d(x, window[:, None, None, :], groups=len(window))
+
+    mean_a, mean_b = blur(a), blur(b)
+    var_a, var_b = blur(a * a) - mean_a**2, blur(b * b) - mean_b**2
+    covariance = blur(a * b) - mean_a * mean_b
+    c1, c2 = 0.01**2, 0.03**2
+    top = (2 * mean_a * mean_b + c1) * (2 * covariance + c2)
+    return (top / ((mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2))).mean((1, 2, 3)).to(torch.float32)
+
+
 @torch.no_grad()
 def identity(a: Tensor, b: Tensor, net: Embedder | None = None) -> Tensor:
     """Cosine [N] of the faces' embeddings, in [-1, 1]; 1 is the same person. `net`: the embedded judge by default."""
@@ -67,6 +98,33 @@ def fidelity(
     `generator` draws its noise; give the seed of the protocol and state it.
     """
     return lpips(f.degrade(x, generator), y, net)
+
+
+def interval(
+    statistic: Callable[[Tensor], float], num: int, *, level: float = 0.95, rounds: int = 1000, seed: int = 0
+) -> tuple[float, float]:
+    """Bootstrap interval of a number computed from `num` images: `statistic(index)` gives it for the images of
+    `index` [num], drawn with replacement (Efron, "Bootstrap Methods", Annals of Statistics 1979).
+
+    The spread of the percentiles is centred on the value of the images themselves: repeated images alone raise a
+    Frechet distance, and that is not uncertainty. One image has no interval: (nan, nan).
+    """
+    if num < 1 or rounds < 1 or not 0 < level < 1:
+        raise MetricError(f"{num} images, {rounds} rounds, level {level}: expected 1 or more of both, level in (0, 1)")
+    if num == 1:
+        return float("nan"), float("nan")
+    generator = torch.Generator().manual_seed(seed)
+    draws = torch.randint(num, (rounds, num), generator=generator)
+    values = torch.tensor([statistic(index) for index in draws], dtype=torch.float64)
+    edges = values.quantile(torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.float64))
+    low, high = (edges - values.mean() + statistic(torch.arange(num))).tolist()
+    return low, high
+
+
+def mean_interval(values: Tensor, **options) -> tuple[float, float, float]:
+    """Mean of one value an image [N] and its bootstrap interval, see `interval`; -> (mean, low, high)."""
+    values = values.detach().double().cpu()
+    return (values.mean().item(), *interval(lambda index: values[index].mean().item(), len(values), **options))
 
 
 def _check(a: Tensor, b: Tensor) -> None:
