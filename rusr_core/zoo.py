@@ -206,10 +206,10 @@ def prior_radius(G: Generator, path: Path) -> float:
     """
     header = read_metadata(path).get("w_radius", "")
     if header:
-        try:
-            return float(header)
-        except ValueError as error:
-            raise ZooError(f"{path}: w_radius {header!r} in the header, expected a number") from error
+        radius = _positive(header)
+        if radius is None:
+            raise ZooError(f"{path}: w_radius {header[:40]!r} in the header, expected a positive number")
+        return radius
     key = _mapping_digest(G)
     places = [cache_dir() / "radius" / f"{key}.json"]
     if not path.resolve().is_relative_to(data_path("portraits").resolve()):  # our own folder is left as it is
@@ -223,6 +223,14 @@ def prior_radius(G: Generator, path: Path) -> float:
     return radius
 
 
+def _positive(text: str | float) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if 0 < number < float("inf") else None
+
+
 def _mapping_digest(G: Generator) -> str:
     sha = hashlib.sha256()
     for name, tensor in sorted(G.mapping.state_dict().items()):
@@ -234,7 +242,7 @@ def _mapping_digest(G: Generator) -> str:
 def _read_radius(place: Path, key: str) -> float | None:
     try:
         kept = json.loads(place.read_text())
-        return float(kept["w_radius"]) if kept["mapping_sha256"] == key else None
+        return _positive(kept["w_radius"]) if kept["mapping_sha256"] == key else None
     except (OSError, ValueError, KeyError, TypeError):
         return None  # absent or of other weights: computed again
 

@@ -317,6 +317,10 @@ def test_priors_by_path_in_every_format(tmp_path, cache):
         1,
         128,
     )
+    for wrong in ("nan", "-1", "0", "inf", "wide"):
+        save_generator(G, tmp_path / "s.safetensors", {"w_radius": wrong})
+        with pytest.raises(ZooError, match="expected a positive number"):
+            load_prior(tmp_path / "s.safetensors", perceptual="portraits")
     with pytest.raises(ZooError, match="perceptual network 'vgg'"):
         load_prior(tmp_path / "n.pkl", perceptual="vgg")
 
