@@ -73,6 +73,33 @@ def frechet(a: Tensor, b: Tensor) -> float:
     return frechet_distance(statistics(a), statistics(b))
 
 
+def resampled_frechet(a: Tensor, b: Tensor) -> Callable[[Tensor], float]:
+    """The Frechet distance of the images `index` of features [N, F] or [N, K, F], as a function of `index`, for
+    `metrics.interval`. Each image's share of the covariance is computed once where that fits the memory.
+    """
+    if a.shape[-1] > 512:
+        return lambda index: frechet(a[index], b[index])
+    shares = [_shares(x) for x in (a, b)]
+    return lambda index: frechet_distance(*(_gathered(*share, index) for share in shares))
+
+
+def _shares(features: Tensor) -> tuple[Tensor, Tensor, Tensor, int]:
+    """Centre [F], and of each image the sum [N, F] and the products [N, F * F] of its centred features [N, K, F]."""
+    _check(features)
+    x = features.double().reshape(len(features), -1, features.shape[-1])
+    centre = x.mean((0, 1))
+    x = x - centre
+    return centre, x.sum(1), (x.mT @ x).flatten(1), x.shape[1]
+
+
+def _gathered(centre: Tensor, sums: Tensor, products: Tensor, crops: int, index: Tensor) -> Statistics:
+    times = torch.bincount(index, minlength=len(sums)).double()
+    num = len(index) * crops
+    mean = times @ sums / num
+    covariance = ((times @ products).view(len(mean), -1) - num * torch.outer(mean, mean)) / (num - 1)
+    return Statistics(centre + mean, covariance)
+
+
 def kernel_distance(a: Tensor, b: Tensor) -> float:
     """KID of two sets of features [N, F], [M, F] or with crops: the unbiased squared MMD with the kernel
     (x.y / F + 1)^3 over ALL pairs, so nothing is drawn. About 0 for equal distributions (it may be negative).
