@@ -43,7 +43,7 @@ book: $(READY)
 	@echo "== Executing every chapter and building the book; warnings are errors"
 	@mkdir -p _build
 	$(BIN)/python book/configure.py > _build/_config.yml
-	RUSR_STATIC=1 $(BIN)/jupyter-book build . --config _build/_config.yml -n -W --keep-going
+	RUSR_STATIC=1 OMP_NUM_THREADS=$(JOBS) $(BIN)/jupyter-book build . --config _build/_config.yml -n -W --keep-going
 	@echo "== Open _build/html/index.html"
 
 lab: $(READY)

@@ -52,7 +52,7 @@ def main() -> None:
         size=1.5,
     )
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    picture.savefig(args.out, dpi=140)
+    picture.savefig(args.out, dpi=125)
     print(
         f"{args.out}: {len(ROWS)} restorations in {time.perf_counter() - begun:.0f} s, preset {preset.name}"
     )

@@ -192,6 +192,8 @@ def _output_size(f: Degradation, shape: Sequence[int]) -> tuple[int, int]:
 
 def _jobs(args: argparse.Namespace) -> list[tuple[Path, Path]]:
     """Pairs (input, output), checked: inputs exist, outputs can be written."""
+    if not args.input.exists():
+        raise CommandError(f"{args.input}: no such file or folder")
     if not args.input.is_dir():
         jobs = [(args.input, args.output / f"{args.input.stem}.png" if args.output.is_dir() else args.output)]
     else:
