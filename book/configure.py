@@ -1,7 +1,8 @@
 """Print the book's configuration for this build: `_config.yml` plus the address of the repository it is built from.
 
 `RUSR_REPOSITORY` (https://host/owner/name) and `RUSR_BRANCH` (default main) come from the environment of whoever
-builds, see .github/workflows/book.yml; without them the book has no launch buttons.
+builds, see .github/workflows/book.yml; without them, or on a host whose addresses the theme does not know, the book
+has no repository buttons. Colab opens notebooks from GitHub only.
 """
 
 import os
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import yaml
 
+HOSTS = ("github", "gitlab", "bitbucket")
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -17,10 +19,11 @@ def configuration(environment: dict[str, str]) -> dict:
     """The parsed `_config.yml` with the repository's address and launch buttons where there is one."""
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
     address = environment.get("RUSR_REPOSITORY", "").rstrip("/")
-    if address:
+    if any(host in address for host in HOSTS):
         branch = environment.get("RUSR_BRANCH", "main")
         config["repository"] = {"url": address, "branch": branch, "path_to_book": ""}
         config["html"]["use_repository_button"] = True
+    if "github" in address:
         config["launch_buttons"] = {"colab_url": "https://colab.research.google.com"}
     return config
 

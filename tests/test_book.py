@@ -164,10 +164,12 @@ def test_repository_address_comes_from_the_environment():
     spec = importlib.util.spec_from_file_location("configure", ROOT / "book/configure.py")
     configure = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(configure)
-    plain = configure.configuration({})
-    assert "launch_buttons" not in plain and "repository" not in plain
-    forked = configure.configuration({"RUSR_REPOSITORY": "https://example.org/me/book/", "RUSR_BRANCH": "work"})
-    assert forked["repository"] == {"url": "https://example.org/me/book", "branch": "work", "path_to_book": ""}
+    for elsewhere in ({}, {"RUSR_REPOSITORY": "https://example.org/me/book"}):
+        plain = configure.configuration(elsewhere)
+        assert "launch_buttons" not in plain and "repository" not in plain
+    address = "https://github.example.org/me/book"
+    forked = configure.configuration({"RUSR_REPOSITORY": address + "/", "RUSR_BRANCH": "work"})
+    assert forked["repository"] == {"url": address, "branch": "work", "path_to_book": ""}
     assert forked["launch_buttons"]["colab_url"] and forked["execute"] == plain["execute"]
 
 
