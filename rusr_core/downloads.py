@@ -92,7 +92,7 @@ def _pin(path: Path, sha256: str) -> None:
 @contextmanager
 def _lock(path: Path) -> Iterator[None]:
     """One process at a time for each file; the others wait. The lock ends with its process, however that ends."""
-    from filelock import FileLock  # comes with torch
+    from filelock import FileLock
 
     with FileLock(path.with_name(path.name + ".lock")):
         yield

@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .checkpoints import load_state
 from .errors import RusrError
 
 
@@ -61,14 +62,13 @@ def distance(a: list[Tensor], b: list[Tensor]) -> Tensor:
 class LPIPSFeatures(nn.Module):
     """LPIPS v0.1 on VGG16, with the weights of the `lpips` package and of torchvision.
 
-    `vgg` is a state dict of torchvision's `vgg16` or a file that holds one. None takes the file from torch's hub
-    cache and never downloads it: the error says which file is missing and what to run.
+    `vgg` is a state dict of torchvision's `vgg16` or a file that holds one; `zoo.lpips_net` fetches it.
     """
 
     # 3 x 3 convolutions of torchvision's vgg16.features; a map is taken after the last of each group
     CONVOLUTIONS = ((0, 2), (5, 7), (10, 12, 14), (17, 19, 21), (24, 26, 28))
 
-    def __init__(self, vgg: dict[str, Tensor] | str | Path | None = None):
+    def __init__(self, vgg: dict[str, Tensor] | str | Path):
         super().__init__()
         lpips = _lpips_package()
         scaling, heads = lpips.scaling_layer, lpips.lins
@@ -76,7 +76,7 @@ class LPIPSFeatures(nn.Module):
         self.register_buffer("scale", scaling.scale)
         for level, head in enumerate(heads):  # the published weights are not negative
             self.register_buffer(f"weight{level}", head.model[-1].weight.detach().clamp_min(0).flatten())
-        state = vgg if isinstance(vgg, dict) else _read_vgg(vgg)
+        state = vgg if isinstance(vgg, dict) else load_state(vgg)
         for group in self.CONVOLUTIONS:
             for i in group:
                 kernel, bias = state[f"features.{i}.weight"], state[f"features.{i}.bias"]
@@ -108,15 +108,3 @@ def _lpips_package() -> nn.Module:
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torchvision's notes on how lpips calls it
         return lpips.LPIPS(net="vgg", pnet_rand=True, verbose=False)
-
-
-def _read_vgg(path: str | Path | None) -> dict[str, Tensor]:
-    """torchvision's VGG16 state dict from `path`, by default from torch's hub cache."""
-    if path is None:
-        from torchvision.models import VGG16_Weights
-
-        url = VGG16_Weights.IMAGENET1K_V1.url
-        path = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[1]
-        if not path.is_file():
-            raise RusrError(f"LPIPS-VGG needs {path}: download it from {url}")
-    return torch.load(path, map_location="cpu", weights_only=True)

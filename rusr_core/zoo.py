@@ -144,7 +144,7 @@ def load_prior(
         identity = "portraits"
     if identity is not None and entry is not None and not entry.faces:
         raise ZooError(f"{name} shows {entry.domain}: no identity network applies")
-    networks = {"portraits": portraits_net, "lpips": lambda: LPIPSFeatures(fetch("lpips-vgg16"))}
+    networks = {"portraits": portraits_net, "lpips": lpips_net}
     if isinstance(perceptual, str):
         if perceptual not in networks:
             raise ZooError(f"perceptual network {perceptual!r}: expected 'lpips' or 'portraits'")
@@ -172,6 +172,11 @@ def _locate(name_or_path: str | Path) -> tuple[Path, str, Entry | None]:
         return path, read_metadata(path).get("name", path.stem), None
     entry = find(str(name_or_path), "prior")
     return fetch(entry.name), entry.name, entry
+
+
+def lpips_net() -> LPIPSFeatures:
+    """LPIPS on VGG16, whose weights are downloaded on first use."""
+    return LPIPSFeatures(fetch("lpips-vgg16"))
 
 
 def portraits_net() -> PortraitNet:

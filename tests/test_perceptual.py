@@ -98,12 +98,6 @@ def test_a_flat_map_has_a_finite_gradient():
     assert (x.grad == 0).all()
 
 
-def test_missing_weights_name_the_file(tmp_path, monkeypatch):
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    with pytest.raises(RusrError, match=r"vgg16.*\.pth.*download"):
-        LPIPSFeatures()
-
-
 def test_weights_from_a_file(tmp_path, vgg):
     state = seeded_vgg()
     state.pop("sha256")
