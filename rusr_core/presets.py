@@ -37,8 +37,8 @@ class Preset:
 
 PRESETS = {
     # The report ("Algorithm"): Adam, single loss LPIPS + 0.1 L1 + lambda_ID ID, patience 15 in every phase. It gives
-    # neither rates nor lambda_ID. The rates are ours, of five sets tried on rendered portraits outside Portraits-X: larger
-    # ones fit JPEG better and noise and holes much worse. lambda_ID was not tuned.
+    # neither rates nor lambda_ID. The rates are ours, of five sets tried on rendered portraits outside Portraits-X:
+    # larger ones fit JPEG better, but noise and holes much worse. lambda_ID was not tuned.
     "report": Preset(
         name="report",
         phases=(Phase("W", 0.24, 150), Phase("W+", 0.04, 150), Phase("W++", 0.004, 150)),
