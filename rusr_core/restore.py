@@ -77,7 +77,11 @@ class Restoration:
 
 @dataclass
 class _Search:
-    """The state of one restoration: one latent tensor an image, so that each has its own optimiser state."""
+    """The state of one restoration: one latent tensor an image, so that each has its own optimiser state.
+
+    Networks see the images of a group together: all of them on a GPU, one by one on a CPU. There a batch would bring
+    little, and rounding that depends on its size would not stay small: Adam divides small gradients by themselves.
+    """
 
     prior: Prior
     f: TwoMethods
@@ -87,30 +91,50 @@ class _Search:
     clean: Tensor | None
     seed: int
     images: Tensor | None = None  # [N, 3, R, R], the latest image of each, [0, 1] not clamped
-    rngs: list[torch.Generator] = field(default_factory=list)
+    rngs: list[torch.Generator] = field(default_factory=list)  # for f, one an image
+    loss_rngs: list[torch.Generator] = field(default_factory=list)  # one a group
 
     def __post_init__(self) -> None:
-        self.target = self.loss.target(self.y, self.mask, self.clean)
+        num = len(self.y)
+        self.groups = [[i] for i in range(num)] if self.y.device.type == "cpu" else [list(range(num))]
+        self.targets = [self.loss.target(*(_rows(v, g) for v in (self.y, self.mask, self.clean))) for g in self.groups]
 
     def reseed(self, phase: int) -> None:
         """Each phase has its own random stream, the same for every image: an image gets what it would get alone,
         whenever the others of its batch stop."""
         word = randomness.generators(self.seed, 1, phase)[0].initial_seed()
-        self.rngs = [torch.Generator().manual_seed(word) for _ in range(len(self.y) + 1)]
+        self.rngs = [torch.Generator().manual_seed(word) for _ in self.y]
+        self.loss_rngs = [torch.Generator().manual_seed(word + 1) for _ in self.groups]
 
-    def losses(self, latents: list[Tensor], index: list[int]) -> dict[str, Tensor]:
-        """Loss terms [n] of the images `index`; remembers their pictures."""
-        x = self.prior.generator.image(torch.cat([latents[i] for i in index]))
+    def pictures(self, latents: list[Tensor], index: list[int]) -> Tensor:
+        """G(w) of the images `index`, [n, 3, R, R]; remembers them."""
+        parts = [[latents[i] for i in group if i in index] for group in self.groups]
+        x = torch.cat([self.prior.generator.image(torch.cat(part)) for part in parts if part])
         everything = len(index) == len(latents)
         self.images = x.detach() if everything else self.images.index_copy(0, _index(index, x), x.detach())
+        return x
+
+    def losses(self, latents: list[Tensor], index: list[int]) -> dict[str, Tensor]:
+        """Loss terms [n] of the images `index`."""
+        x = self.pictures(latents, index)
         # f sees all images, the stopped ones as constants: a degradation may treat each image in its own way
-        guess = self.f.forward(x if everything else self.images.index_copy(0, _index(index, x), x), self.rngs[1:])
+        guess = self.f.forward(self.images.index_copy(0, _index(index, x), x), self.rngs)
         if guess.shape != self.y.shape:
             raise RestorationError(f"f(G(w)) is {tuple(guess.shape)} but y is {tuple(self.y.shape)}: f did not make y")
-        if everything:
-            return self.loss(guess, self.target, self.rngs[0], x)
-        keep = _index(index, x)
-        return self.loss(guess[keep], self.target.select(keep), self.rngs[0], x)
+        terms = []
+        for group, target, rng in zip(self.groups, self.targets, self.loss_rngs, strict=True):
+            rows = [i for i in group if i in index]
+            if not rows:
+                continue
+            if len(rows) < len(group):
+                target = target.select(_index([group.index(i) for i in rows], x))
+            terms.append(self.loss(guess[rows], target, rng, x[[index.index(i) for i in rows]]))
+        return {name: torch.cat([part[name] for part in terms]) for name in terms[0]}
+
+
+def _rows(values: Tensor | None, index: list[int]) -> Tensor | None:
+    """Some images of a batch; None and what all images share stay as they are."""
+    return values if values is None or len(values) == 1 else values[index]
 
 
 def _index(index: list[int], like: Tensor) -> Tensor:
@@ -250,7 +274,7 @@ def _run_phase(
         interrupted = True
     ws = torch.cat([parameter.detach().requires_grad_(False) for parameter in latents])
     with torch.no_grad():
-        search.images = search.prior.generator.image(ws)
+        search.pictures(latents, list(range(num)))
     history = {name: torch.stack([row[name] for row in rows]) for name in (rows[0] if rows else ())}
     return PhaseResult(phase.space, search.images.clamp(0, 1), ws, steps, history), interrupted
 

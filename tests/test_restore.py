@@ -7,13 +7,14 @@ import torch
 from conftest import random_generator
 
 from rusr_core import presets
-from rusr_core.degradations import Compose, Downsample, Mask, PoissonBernoulliNoise
+from rusr_core.degradations import JPEG, Compose, Downsample, Mask, PoissonBernoulliNoise
 from rusr_core.errors import RusrError
 from rusr_core.features import PortraitNet, PortraitNetConfig
+from rusr_core.images import load_image
 from rusr_core.latents import sample_w, space
 from rusr_core.presets import Phase, Preset
 from rusr_core.restore import RestorationError, restore
-from rusr_core.zoo import Prior
+from rusr_core.zoo import Prior, data_path, load_prior
 
 
 def seeded(seed=0):
@@ -47,7 +48,7 @@ def test_three_phases(name, prior, truth):
     assert [space(phase.latents) for phase in result.phases] == ["W", "W+", "W++"] == [p.space for p in result.phases]
     assert result.image.shape == truth.shape and result.image.min() >= 0 and result.image.max() <= 1
     assert torch.equal(result.image, result.phases[-1].image)
-    assert torch.equal(prior.generator.image(result.latents).clamp(0, 1), result.image)
+    torch.testing.assert_close(prior.generator.image(result.latents).clamp(0, 1), result.image, atol=1e-5, rtol=0)
     assert (result.preset, result.seed, result.interrupted, result.oracle) == (name, 7, False, False)
     first, last = result.phases[0].history["total"][0], result.phases[-1].history["total"][-1]
     assert (last < first).all()
@@ -81,6 +82,19 @@ def test_a_batch_gives_each_image_what_it_gets_alone(name, kind, prior, truth):
             ours = b.history["total"][: a.steps[0], i]
             torch.testing.assert_close(a.history["total"][:, 0], ours, atol=1e-5, rtol=1e-4)
             assert b.history["total"][a.steps[0] :, i].isnan().all()
+    assert len(set(together.steps)) > 1, "the images were to stop at different steps"
+
+
+@pytest.mark.parametrize("f", [PoissonBernoulliNoise(24, 0.16), JPEG(12)], ids=str)
+def test_the_embedded_prior_in_a_batch_and_alone(f):
+    embedded, preset = load_prior(), short("report", 20, patience=2 if f.name == "noise" else 1)
+    clean = torch.cat([load_image(data_path(f"portraits/test/{i:03d}.png")) for i in range(4)])
+    y = f.degrade(clean)
+    together = restore(embedded, y, f, preset=preset)
+    for i in range(4):
+        alone = restore(embedded, y[i : i + 1], f, preset=preset)
+        assert alone.steps == together.steps[i : i + 1]
+        torch.testing.assert_close(alone.image, together.image[i : i + 1], atol=1e-6, rtol=0)
     assert len(set(together.steps)) > 1, "the images were to stop at different steps"
 
 
@@ -174,9 +188,10 @@ def test_the_truth_is_not_used_unless_an_oracle_is_asked_for(prior, truth):
     y = f.degrade(truth)
     blind = short("report", 4)
     oracle = dataclasses.replace(blind, identity_reference="clean")
-    assert torch.equal(restore(prior, y, f, preset=blind, clean=truth).image, restore(prior, y, f, preset=blind).image)
+    without = restore(prior, y, f, preset=blind).image
+    assert torch.equal(restore(prior, y, f, preset=blind, clean=truth).image, without)
     result = restore(prior, y, f, preset=oracle, clean=truth)
-    assert result.oracle and not torch.equal(result.image, restore(prior, y, f, preset=blind).image)
+    assert result.oracle and not torch.equal(result.image, without)
     with pytest.raises(RestorationError, match="oracle.*clean="):
         restore(prior, y, f, preset=oracle)
 
