@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .errors import RusrError
-from .features import PortraitNet
+from .features import SMALLEST, PortraitNet
 from .identity import Embedder
 from .perceptual import Perceptual, distance
 from .protocol import TwoMethods
@@ -42,7 +42,7 @@ def judge() -> PortraitNet:
 def lpips(a: Tensor, b: Tensor, net: Perceptual | None = None) -> Tensor:
     """Perceptual distance [N] of a and b, [N, 3, H, W] in [0, 1]; lower is closer, 0 for equal images.
 
-    `net`: the embedded judge by default (LPIPS-portraits), `perceptual.LPIPSFeatures()` for LPIPS-VGG.
+    `net`: the embedded judge by default (LPIPS-portraits), `zoo.lpips_net()` for LPIPS-VGG.
     """
     _check(a, b)
     net = net or judge()
@@ -95,9 +95,14 @@ def fidelity(
 ) -> Tensor:
     """LPIPS [N] of the re-degraded restoration against y (baselines.md, section 14): the true degradation of x.
 
-    `generator` draws its noise; give the seed of the protocol and state it.
+    `generator` draws its noise; give the seed of the protocol and state it. Pictures below 16 px, which no net reads,
+    are first enlarged by a whole factor, pixel by pixel.
     """
-    return lpips(f.degrade(x, generator), y, net)
+    again = f.degrade(x, generator)
+    _check(again, y)
+    factor = -(-SMALLEST // min(y.shape[2:]))
+    again, y = (v.repeat_interleave(factor, 2).repeat_interleave(factor, 3) for v in (again, y))
+    return lpips(again, y, net)
 
 
 def interval(

@@ -74,6 +74,9 @@ def test_fidelity_uses_the_true_degradation_and_the_stated_seed(portraits, net):
     assert (metrics.fidelity(portraits, y, f, seeded(5), net) > 0).all()
     small = Downsample(2, "bicubic")
     assert (metrics.fidelity(portraits, small.degrade(portraits), small, net=net) == 0).all()
+    tiny = Downsample(32, "bicubic")  # 4 px
+    scores = metrics.fidelity(portraits, tiny.degrade(portraits.flip(0)), tiny, net=net)
+    assert (scores[[0, 2]] > 0).all() and scores[1] == 0
 
 
 def gaussians(features: int = 12, num: int = 60) -> tuple[torch.Tensor, torch.Tensor]:

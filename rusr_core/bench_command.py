@@ -1,0 +1,119 @@
+"""`rusr bench OUT` runs or resumes a sweep; `rusr report OUT` shows its performance reports."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from . import presets, realism, results, zoo
+from .benchmark import BenchmarkError, Method, Setting
+from .cluster import run
+from .units import Images, Plan, parse_tasks
+
+FORMS = {"text": str, "markdown": "to_markdown", "csv": "to_csv", "latex": "to_latex"}
+
+
+def bench_options(parser: argparse.ArgumentParser) -> None:
+    """Options of `rusr bench`."""
+    parser.add_argument("output", type=Path, metavar="OUT", help="folder of the results; the same command resumes it")
+    parser.add_argument(
+        "--methods",
+        nargs="+",
+        default=list(presets.PRESETS),
+        help="presets, or NAME=MODULE:FUNCTION of your own method (default: all presets)",
+    )
+    parser.add_argument(
+        "--tasks",
+        nargs="+",
+        default=["all"],
+        help="single, composed, all, upsampling (all levels), upsampling:L, UNA, ... (default: all)",
+    )
+    parser.add_argument("--images", type=Path, help="folder of clean images (default: Portraits-X, shipped)")
+    parser.add_argument("--num-images", type=int, help="the first so many of them (default: all)")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="default: 0")
+    parser.add_argument("--steps", type=int, help="steps of each phase of the presets (for quick looks)")
+    parser.add_argument("--batch", type=int, default=1, help="images restored at once (default: %(default)s)")
+    parser.add_argument("--prior", default=zoo.EMBEDDED, help="name or file (default: %(default)s)")
+    parser.add_argument("--perceptual", choices=("lpips", "portraits"), help="default: the prior's")
+    parser.add_argument("--identity", help="face network by name or file (default: the prior's)")
+    parser.add_argument("--judge", help="file of a portrait net that judges (default: the embedded one, net B)")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ... (default: %(default)s)")
+    parser.add_argument("--workers", type=int, default=1, help="processes; cuda is dealt out (default: %(default)s)")
+    parser.add_argument("--threads", type=int, help="of each process (default: the cores divided among them)")
+    parser.add_argument("--scheduler", help="of a Dask cluster, tcp://HOST:PORT; local: one of --workers processes")
+
+
+def run_bench(args: argparse.Namespace) -> int:
+    """Run what is left; 0 if every unit is done, 1 if some failed."""
+    for name in ("num_images", "steps", "batch", "workers", "threads"):
+        if getattr(args, name) is not None and getattr(args, name) < 1:
+            raise BenchmarkError(f"--{name.replace('_', '-')} is {getattr(args, name)}, expected a whole number from 1")
+    methods = tuple(_method(word, args.steps) for word in args.methods)
+    folder = args.images or zoo.data_path("portraits/test")
+    names = tuple(Images(folder).paths)[: args.num_images]
+    tasks = parse_tasks(args.tasks)
+    plan = Plan(tuple(method.name for method in methods), tasks, names, tuple(args.seeds), args.batch)
+    files = [_absolute(word) for word in (args.prior, args.identity, args.judge)]  # workers may live elsewhere
+    networks = (files[0], args.perceptual, *files[1:], _device(args.device))
+    setting = Setting(args.output.absolute(), methods, folder.absolute(), *networks)
+    with tqdm(unit="unit", disable=None) as bar:
+
+        def progress(done: int, planned: int) -> None:
+            if bar.total is None:  # the time left is that of the units of this run
+                bar.total = planned
+                bar.initial = bar.n = done
+            bar.update(done - bar.n)
+
+        options = {"workers": args.workers, "threads": args.threads, "scheduler": args.scheduler}
+        summary = run(setting, plan, callback=progress, **options)
+    for line in summary.failed[:20]:
+        print(line, file=sys.stderr)
+    if len(summary.failed) < summary.planned:
+        for path in results.write_tables(setting.folder):
+            print(path)
+    print(f"{summary.planned} units: {summary.before} were done, {len(summary.failed)} groups failed")
+    if not summary.ok:
+        print(f"rusr: {setting.folder / 'errors'} says why; the same command tries them again", file=sys.stderr)
+    return 0 if summary.ok else 1
+
+
+def report_options(parser: argparse.ArgumentParser) -> None:
+    """Options of `rusr report`."""
+    parser.add_argument("folder", type=Path, metavar="OUT", help="folder of `rusr bench`")
+    parser.add_argument("--form", choices=tuple(FORMS), default="text", help="default: %(default)s")
+    parser.add_argument("--judge", help="file of the portrait net for realism (default: the embedded one, net B)")
+    parser.add_argument("--no-realism", action="store_true", help="leave out FID, patch FID and KID (quick)")
+    parser.add_argument("--crops", type=int, default=realism.CROPS, help="an image, patch FID (default: %(default)s)")
+
+
+def run_report(args: argparse.Namespace) -> int:
+    """Print the reports of everything that is finished."""
+    judge = None if args.no_realism else results.judge_for(args.folder, args.judge)
+    table = results.reports(args.folder, judge, crops=args.crops)
+    form = FORMS[args.form]
+    print((str(table) if form is str else getattr(table, form)()).rstrip("\n"))
+    return 0
+
+
+def _method(word: str, steps: int | None) -> Method:
+    """A preset's name, or NAME=MODULE:FUNCTION."""
+    name, equals, function = word.partition("=")
+    if equals:
+        return Method(name, function)
+    preset = presets.get(name)
+    return Method(name, preset if steps is None else preset.with_steps(steps))
+
+
+def _absolute(word: str | None) -> str | None:
+    """A file by its full path; a name as it is."""
+    return str(Path(word).absolute()) if word is not None and Path(word).exists() else word
+
+
+def _device(name: str) -> str:
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError):
+        raise BenchmarkError(f"device {name!r} is not available here; expected cpu or cuda") from None
+    return name

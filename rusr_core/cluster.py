@@ -1,0 +1,192 @@
+"""Running a plan: in this process, in worker processes, or on a Dask cluster. One loop over futures serves all three.
+
+Workers agree through the folder alone (see `storage.claim`), so that runs on several machines with one shared folder
+share the work too. Threads are divided among worker processes, GPUs are dealt out in turn.
+"""
+
+import multiprocessing
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+
+import torch
+
+from .benchmark import DONE, FAILED, TAKEN, BenchmarkError, Setting, Summary, complete, prepare, run_group
+from .errors import RusrError
+from .units import Group, Plan
+
+POLL = 0.2  # s between looks at groups that another run holds
+AHEAD = 2  # groups handed out a worker, so that none waits for the next
+
+
+def run(
+    setting: Setting,
+    plan: Plan,
+    *,
+    workers: int = 1,
+    threads: int | None = None,
+    scheduler: str | None = None,
+    callback: Callable[[int, int], None] | None = None,
+) -> Summary:
+    """Do what is left of a plan; returns when every unit is done or has failed.
+
+    Args:
+        workers: processes; 1 works in this one.
+        threads: of each worker process; default: the cores divided among them.
+        scheduler: of Dask, "tcp://host:port", or "local" for a LocalCluster of `workers`.
+        callback: called with (units done or failed, units planned) at the start and after each group.
+    """
+    prepare(setting, plan)
+    left = [group for group in plan.groups() if not complete(setting.folder, group)]
+    before = len(plan) - sum(len(group.images) for group in left)
+    callback = callback or (lambda done, planned: None)
+    callback(before, len(plan))
+    failed: list[str] = []
+    done = before
+    if left:
+        with _executor(workers, threads, scheduler, torch.device(setting.device).type) as (pool, width):
+            for group, outcome, reason in _outcomes(pool, width, setting, left):
+                done += len(group.images)
+                if outcome == FAILED:
+                    failed.append(reason)
+                callback(done, len(plan))
+    return Summary(len(plan), before, tuple(failed))
+
+
+def _outcomes(
+    pool: Executor, width: int, setting: Setting, groups: Iterable[Group]
+) -> Iterator[tuple[Group, str, str]]:
+    """Hand out groups, `width` at a time, and give back each with what became of it. Groups that another run holds are
+    looked at again when the rest is done: that run may finish them, or die.
+    """
+    queue, later, flying = deque(groups), deque(), {}
+    while queue or later or flying:
+        if not queue and not flying:
+            time.sleep(POLL)
+            queue, later = later, deque()
+        while queue and len(flying) < width:
+            group = queue.popleft()
+            flying[pool.submit(work, setting, group)] = group
+        finished, _ = wait(flying, return_when=FIRST_COMPLETED)
+        for future in finished:
+            group = flying.pop(future)
+            outcome, reason = _result(future, group)
+            if outcome == TAKEN:
+                later.append(group)
+            else:
+                yield group, outcome, reason
+
+
+def _result(future: Future, group: Group) -> tuple[str, str]:
+    try:
+        return future.result()
+    except BrokenProcessPool as error:
+        raise BenchmarkError("a worker process died (out of memory?): run the same command again to resume") from error
+    except RusrError:  # a full disk: nothing more can be recorded
+        raise
+    except Exception as error:  # Dask gives up on a group whose workers die again and again
+        return FAILED, f"{group}: {type(error).__name__}: {error}"
+
+
+def work(setting: Setting, group: Group) -> tuple[str, str]:
+    """What a worker does: a group, on the worker's own device."""
+    torch.set_flush_denormal(True)  # they are slow and mean nothing here; every kind of worker does the same
+    return run_group(setting, group, _DEVICE)
+
+
+_DEVICE: str | None = None  # of this worker process; None: the setting's
+
+
+class _Here(Executor):
+    """An executor that works at once, in this process."""
+
+    def submit(self, fn: Callable, /, *args: object, **kwargs: object) -> Future:
+        future: Future = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+@contextmanager
+def _executor(
+    workers: int, threads: int | None, scheduler: str | None, device: str
+) -> Iterator[tuple[Executor, int]]:
+    """Whoever works, and how many groups to hand out at a time."""
+    if scheduler is not None:
+        with _dask(scheduler, workers) as client:
+            cores = sum(client.nthreads().values()) or 1
+            yield client.get_executor(pure=False), AHEAD * cores
+    elif workers == 1:
+        with torch_threads(threads):
+            yield _Here(), 1
+    else:
+        context = multiprocessing.get_context("spawn")  # forked processes cannot use CUDA or OpenMP
+        threads = threads or max(1, cores_here() // workers)
+        pool = ProcessPoolExecutor(workers, context, _begin, (context.Value("i", 0), threads, device))
+        try:
+            yield pool, AHEAD * workers
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def torch_threads(threads: int | None) -> Iterator[None]:
+    """This process with another number of threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def cores_here() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _begin(counter: object, threads: int, device: str) -> None:
+    """A worker process starts: its threads, its GPU, and its end when the parent dies."""
+    global _DEVICE
+    with counter.get_lock():
+        number, counter.value = counter.value, counter.value + 1
+    torch.set_num_threads(threads)
+    if device == "cuda":
+        _DEVICE = f"cuda:{number % torch.cuda.device_count()}"
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    multiprocessing.parent_process().join()
+    os._exit(1)
+
+
+@contextmanager
+def _dask(scheduler: str, workers: int) -> Iterator[object]:
+    """A Dask client; for "local" with a cluster of its own, one thread a worker."""
+    try:
+        from distributed import Client, LocalCluster
+    except ImportError as error:
+        raise BenchmarkError("--scheduler needs Dask: pip install 'rusr[dask]'") from error
+    if scheduler == "local":
+        with LocalCluster(workers, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
+            with Client(cluster) as client:
+                yield client
+        return
+    try:
+        client = Client(scheduler, timeout=30)
+    except (OSError, ValueError) as error:
+        raise BenchmarkError(f"no Dask scheduler at {scheduler} ({error})") from error
+    with client:
+        client.wait_for_workers(1, timeout=120)
+        yield client
+
+
+__all__ = ["DONE", "FAILED", "TAKEN", "cores_here", "run", "work"]
