@@ -196,7 +196,7 @@ def restore(
     w = mean_w(G, len(y)) if start is None else start.detach().clone().to(device)
     if w.shape != (len(y), G.config.w_dim):
         raise RestorationError(f"start is {tuple(w.shape)}: expected W [{len(y)}, {G.config.w_dim}]")
-    loss = _loss(prior, preset)
+    loss = _loss(prior, preset, min(y.shape[2:]))
     clean = _reference(preset, loss, clean)
     search = _Search(prior, f, loss, y, mask_of(f, prior_shape(prior, len(y))), clean, seed)
     latents, results, interrupted = list(w.split(1)), [], False
@@ -223,10 +223,15 @@ def _checked(y: Tensor) -> Tensor:
     return y.float()
 
 
-def _loss(prior: Prior, preset: Preset) -> RestorationLoss:
-    """The preset's loss on the prior's networks; a prior of a domain without an identity network has no such term."""
+def _loss(prior: Prior, preset: Preset, side: int) -> RestorationLoss:
+    """The preset's loss on the prior's networks.
+
+    There is no identity term where the domain has no identity network, nor on a y that is too small to be shown to a
+    network (a face of 4 x 4 pixels has no identity; the term would only bend the colours).
+    """
     identity = None
-    if preset.identity_weight and prior.identity is not None:
+    seen = side > preset.lpips_smallest or preset.identity_reference == "clean"
+    if preset.identity_weight and prior.identity is not None and seen:
         identity = IdentityLoss(prior.identity)
     lpips = MultiscaleLPIPS(prior.perceptual, preset.lpips_levels, preset.lpips_smallest)
     return RestorationLoss(lpips, identity, preset.l1_weight, preset.identity_weight)

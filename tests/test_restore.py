@@ -203,6 +203,13 @@ def test_a_prior_without_faces_has_no_identity_term(prior, truth):
     assert set(result.phases[0].history) == {"lpips", "l1", "total"}
 
 
+def test_tiny_inputs_are_not_shown_to_networks(prior, truth):
+    f = Downsample(4, "bilinear")
+    result = restore(prior, f.degrade(truth), f, preset=short("report", 2))
+    assert set(result.phases[0].history) == {"lpips", "l1", "total"}
+    assert (result.phases[0].history["lpips"] == 0).all()
+
+
 def test_start_elsewhere(prior, truth):
     w = sample_w(prior.generator, 4, generator=seeded(5))
     still = dataclasses.replace(presets.get("cvpr2023"), phases=(Phase("W", 0.0, 1),))
