@@ -165,6 +165,11 @@ def complete(folder: Path, group: Group) -> bool:
     return all(read_record(folder / unit.path) is not None for unit in group.units)
 
 
+def remaining(folder: Path, plan: Plan) -> list[Group]:
+    """The groups of a plan that are not done."""
+    return [group for group in plan.groups() if not complete(folder, group)]
+
+
 def run_group(setting: Setting, group: Group, device: str | None = None) -> tuple[str, str]:
     """Do a group unless it is done or someone else is at it; -> what became of it, and why if it failed.
 

@@ -16,11 +16,12 @@ from contextlib import contextmanager
 
 import torch
 
-from .benchmark import DONE, FAILED, TAKEN, BenchmarkError, Setting, Summary, complete, prepare, run_group
+from .benchmark import FAILED, TAKEN, BenchmarkError, Setting, Summary, prepare, remaining, run_group
 from .errors import RusrError
 from .units import Group, Plan
 
 POLL = 0.2  # s between looks at groups that another run holds
+CONNECT, WORKERS = 10, 300  # s until a Dask scheduler must answer, and until it must have a worker
 AHEAD = 2  # groups handed out a worker, so that none waits for the next
 
 
@@ -42,7 +43,7 @@ def run(
         callback: called with (units done or failed, units planned) at the start and after each group.
     """
     prepare(setting, plan)
-    left = [group for group in plan.groups() if not complete(setting.folder, group)]
+    left = remaining(setting.folder, plan)
     before = len(plan) - sum(len(group.images) for group in left)
     callback = callback or (lambda done, planned: None)
     callback(before, len(plan))
@@ -181,12 +182,9 @@ def _dask(scheduler: str, workers: int) -> Iterator[object]:
                 yield client
         return
     try:
-        client = Client(scheduler, timeout=30)
+        client = Client(scheduler, timeout=CONNECT)
     except (OSError, ValueError) as error:
         raise BenchmarkError(f"no Dask scheduler at {scheduler} ({error})") from error
     with client:
-        client.wait_for_workers(1, timeout=120)
+        client.wait_for_workers(1, timeout=WORKERS)
         yield client
-
-
-__all__ = ["DONE", "FAILED", "TAKEN", "cores_here", "run", "work"]

@@ -43,9 +43,16 @@ class Score:
     def __str__(self) -> str:
         if math.isnan(self.value):
             return NOT_MEASURED
-        digits = 2 if abs(self.value) >= 10 else 4 if abs(self.value) < 1 else 3
+        digits = _digits(abs(self.value))
         text = f"{self.value:.{digits}f}"
         return text if math.isnan(self.low) else f"{text} [{self.low:.{digits}f}, {self.high:.{digits}f}]"
+
+
+def _digits(size: float) -> int:
+    """Decimals that show a number of this size."""
+    if size >= 1:
+        return 2 if size >= 10 else 3
+    return 4 if size >= 0.001 or size == 0 else min(3 - math.floor(math.log10(size)), 12)
 
 
 @dataclass(frozen=True)

@@ -205,6 +205,37 @@ def counted(prior, y, f, *, generator=None, callback=None):
     return restore(prior, y, f, preset=presets.get("report").with_steps(1), generator=generator)
 
 
+def test_worker_processes_end_with_their_parent(setting, undisturbed):
+    """The parent of two worker processes is killed: they end too, and the sweep is resumed as any other."""
+    psutil = pytest.importorskip("psutil")
+    child = SPAWNER.Process(target=run, args=(setting, sweep()), kwargs={"workers": 2})
+    child.start()
+    while child.exitcode is None and not list((setting.folder / "units").rglob("[0-9]*.png")):
+        time.sleep(0.02)
+    workers = [p for p in psutil.Process(child.pid).children() if "spawn_main" in " ".join(p.cmdline())]
+    assert len(workers) == 2
+    os.kill(child.pid, signal.SIGKILL)
+    child.join()
+    gone, alive = psutil.wait_procs(workers, timeout=30)
+    assert not alive
+    assert 0 < run(setting, sweep()).before < 24
+    assert contents(setting.folder) == undisturbed[0]
+
+
+def test_a_dask_cluster_gives_the_same(setting, undisturbed):
+    distributed = pytest.importorskip("distributed")
+    options = {"processes": False, "dashboard_address": None, "protocol": "tcp", "host": "127.0.0.1"}
+    with distributed.LocalCluster(1, threads_per_worker=2, **options) as cluster:
+        summary = run(setting, sweep(), scheduler=cluster.scheduler_address)
+    assert summary.ok and contents(setting.folder) == undisturbed[0]
+    with pytest.raises(BenchmarkError, match="no Dask scheduler at tcp://127.0.0.1:9"):
+        run(setting, sweep_and_more(), scheduler="tcp://127.0.0.1:9")
+
+
+def sweep_and_more() -> Plan:
+    return replace(sweep(), seeds=(0, 1, 2))
+
+
 def test_damaged_results_are_done_again(setting):
     run(setting, plan())
     before = contents(setting.folder)

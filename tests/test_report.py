@@ -47,6 +47,12 @@ def test_the_text_word_for_word(example):
     assert str(example) == TEXT
 
 
+def test_digits_follow_the_size():
+    sizes = {21.456: "21.46", 1.23456: "1.235", 0.0123: "0.0123", 0.00012345: "0.0001234", 0.0: "0.0000"}
+    assert {value: str(Score("fid", value)) for value in sizes} == sizes
+    assert str(Score("kid", -0.00002, -0.00003, 0.00001)) == "-0.00002000 [-0.00003000, 0.00001000]"
+
+
 def test_markdown_and_latex(example):
     table = Table((example,))
     header, rule, row = table.to_markdown().splitlines()

@@ -1,0 +1,126 @@
+"""Does a sweep survive? 60 small units, killed with SIGKILL again and again, resumed each time.
+
+    python -m benchmarks.kill --rounds 50                     one process
+    python -m benchmarks.kill --rounds 10 --workers 2         worker processes; the parent or a worker is killed
+    python -m benchmarks.kill --rounds 10 --workers 2 --scheduler local     a Dask cluster; the same
+
+At the end every unit must be there once, with the pixels and scores of an undisturbed run.
+"""
+
+import argparse
+import multiprocessing
+import random
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+import torch
+
+from rusr_core import presets, results
+from rusr_core.benchmark import Method, Setting
+from rusr_core.checkpoints import save_generator
+from rusr_core.cluster import run
+from rusr_core.features import PortraitNet, PortraitNetConfig
+from rusr_core.generator import Generator, GeneratorConfig
+from rusr_core.images import load_image, resize, save_image
+from rusr_core.storage import read_record
+from rusr_core.units import Plan, parse_tasks
+from rusr_core.zoo import data_path
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=50, help="kills")
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--scheduler")
+    args = parser.parse_args()
+    spawner = multiprocessing.get_context("forkserver")  # torch is imported once for all rounds
+    spawner.set_forkserver_preload(["rusr_core.cluster"])
+    names = tuple(f"{i:03d}" for i in range(5))
+    plan = Plan(("report", "cvpr2023"), parse_tasks(["denoising:M", "inpainting:S", "deartifacting:M"]), names, (0, 1))
+    options = {"workers": args.workers, "scheduler": args.scheduler}
+    with tempfile.TemporaryDirectory() as folder:
+        calm, harsh = (world(Path(folder), name) for name in ("calm", "harsh"))
+        begun = time.monotonic()
+        run(calm, plan)
+        print(f"undisturbed: {len(plan)} units in {time.monotonic() - begun:.1f} s", flush=True)
+        moments, kills, starts, victims = random.Random(0), 0, 0, 0
+        while True:
+            child = spawner.Process(target=run, args=(harsh, plan), kwargs=options)
+            child.start()
+            starts += 1
+            before = done(harsh)
+            while kills < args.rounds and child.exitcode is None and done(harsh) == before < len(plan) - 1:
+                time.sleep(0.01)  # each run is to get something done, so that kills fall into the work
+            if kills < args.rounds and child.exitcode is None:
+                child.join(moments.uniform(0, 0.3))
+            if kills >= args.rounds:
+                child.join()
+            if child.exitcode is not None and kills < args.rounds and done(harsh) == len(plan):
+                thin(harsh, plan, moments)
+                continue
+            if child.exitcode is None:
+                victims += kill(child.pid, moments)
+                kills += 1
+                child.join()
+            elif child.exitcode == 0:
+                break
+        same = pixels(calm) == pixels(harsh)
+        found = len(results.rows(harsh.folder))
+        left = len(list(harsh.folder.rglob("*.tmp")))
+        print(f"{kills} kills ({victims} of them of a worker), {starts} starts; {found} units, {left} temporary files")
+        print("identical to the undisturbed run" if same and found == len(plan) else "DIFFERENT")
+
+
+def world(folder: Path, name: str) -> Setting:
+    """A small random prior, a small judge, five images of 32 px."""
+    if not (folder / "images").exists():
+        (folder / "images").mkdir()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            config = GeneratorConfig(resolution=32, channels=(12, 12, 8, 6), z_dim=16, w_dim=20, mapping_layers=2)
+            save_generator(Generator(config).eval(), folder / "prior.safetensors", {"w_radius": "12.0"})
+            PortraitNet(PortraitNetConfig((8, 8, 8, 8), 8, 32, 2)).save(folder / "judge.safetensors")
+        for i in range(5):
+            image = load_image(data_path(f"portraits/test/{i:03d}.png"))
+            save_image(resize(image, 32), folder / "images" / f"{i:03d}.png")
+    methods = tuple(Method(name, presets.get(name).with_steps(2)) for name in ("report", "cvpr2023"))
+    files = {"prior": str(folder / "prior.safetensors"), "judge": str(folder / "judge.safetensors")}
+    return Setting(folder / name, methods, folder / "images", perceptual="portraits", **files)
+
+
+def done(setting: Setting) -> int:
+    """Results that are there."""
+    return sum(1 for _ in (setting.folder / "units").glob("*/*/[0-9]*.png"))
+
+
+def thin(setting: Setting, plan: Plan, moments: random.Random) -> None:
+    """Take 40 results away again, so that there is work for more rounds."""
+    for path in moments.sample(sorted((setting.folder / "units").glob("*/*/[0-9]*.png")), 40):
+        path.unlink()
+
+
+def kill(pid: int, moments: random.Random) -> int:
+    """SIGKILL to the run, or to one of its workers in half the cases; -> 1 if it was a worker."""
+    parent = psutil.Process(pid)
+    workers = [p for p in parent.children(recursive=True) if "spawn_main" in " ".join(p.cmdline())]
+    if workers and moments.random() < 0.5:
+        moments.choice(workers).kill()
+        return 1
+    parent.kill()
+    return 0
+
+
+def pixels(setting: Setting) -> dict:
+    """Pictures and scores by unit."""
+    found = {}
+    for result in results.read(setting.folder):
+        record = read_record(result.path)
+        record.pop("run")
+        found[str(result.path.relative_to(setting.folder))] = record, load_image(result.path).numpy().tobytes()
+    return found
+
+
+if __name__ == "__main__":
+    main()
