@@ -64,7 +64,7 @@ def main() -> None:
                 victims += kill(child.pid, moments)
                 kills += 1
                 child.join()
-            elif child.exitcode == 0:
+            elif child.exitcode == 0 or kills >= args.rounds:
                 break
         same = pixels(calm) == pixels(harsh)
         found = len(results.rows(harsh.folder))

@@ -6,6 +6,7 @@ share the work too. Threads are divided among worker processes, GPUs are dealt o
 
 import multiprocessing
 import os
+import signal
 import threading
 import time
 from collections import deque
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing.connection import Connection
 
 import torch
 
@@ -44,19 +46,25 @@ def run(
     """
     prepare(setting, plan)
     left = remaining(setting.folder, plan)
-    before = len(plan) - sum(len(group.images) for group in left)
     callback = callback or (lambda done, planned: None)
-    callback(before, len(plan))
-    failed: list[str] = []
-    done = before
-    if left:
-        with _executor(workers, threads, scheduler, torch.device(setting.device).type) as (pool, width):
-            for group, outcome, reason in _outcomes(pool, width, setting, left):
-                done += len(group.images)
-                if outcome == FAILED:
-                    failed.append(reason)
-                callback(done, len(plan))
-    return Summary(len(plan), before, tuple(failed))
+    before = done = len(plan) - sum(len(group.images) for group in left)
+    callback(done, len(plan))
+    failed: dict[Group, str] = {}
+    while left:
+        try:
+            with _executor(workers, threads, scheduler, torch.device(setting.device).type) as (pool, width):
+                for group, outcome, reason in _outcomes(pool, width, setting, left):
+                    done += len(group.images)
+                    if outcome == FAILED:
+                        failed[group] = reason
+                    callback(done, len(plan))
+            break
+        except BrokenProcessPool as error:  # a worker was killed, for want of memory perhaps: new ones go on
+            again = [group for group in remaining(setting.folder, plan) if group not in failed]
+            if len(again) == len(left):
+                raise BenchmarkError("worker processes die before a unit is done (out of memory?)") from error
+            left, done = again, len(plan) - sum(len(group.images) for group in again)
+    return Summary(len(plan), before, tuple(failed.values()))
 
 
 def _outcomes(
@@ -86,9 +94,7 @@ def _outcomes(
 def _result(future: Future, group: Group) -> tuple[str, str]:
     try:
         return future.result()
-    except BrokenProcessPool as error:
-        raise BenchmarkError("a worker process died (out of memory?): run the same command again to resume") from error
-    except RusrError:  # a full disk: nothing more can be recorded
+    except (RusrError, BrokenProcessPool):  # a full disk: nothing more can be recorded; a worker died
         raise
     except Exception as error:  # Dask gives up on a group whose workers die again and again
         return FAILED, f"{group}: {type(error).__name__}: {error}"
@@ -130,11 +136,17 @@ def _executor(
     else:
         context = multiprocessing.get_context("spawn")  # forked processes cannot use CUDA or OpenMP
         threads = threads or max(1, cores_here() // workers)
-        pool = ProcessPoolExecutor(workers, context, _begin, (context.Value("i", 0), threads, device))
+        line, end = context.Pipe(duplex=False)  # closed here, by us or by our death, it ends the workers
+        pool = ProcessPoolExecutor(workers, context, _begin, (context.Value("i", 0), line, threads, device))
         try:
             yield pool, AHEAD * workers
+        except BaseException:  # Ctrl-C, a full disk: nobody waits for units under way, files are whole or absent
+            end.close()
+            raise
         finally:
             pool.shutdown(cancel_futures=True)
+            end.close()
+            line.close()
 
 
 @contextmanager
@@ -153,19 +165,20 @@ def cores_here() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _begin(counter: object, threads: int, device: str) -> None:
-    """A worker process starts: its threads, its GPU, and its end when the parent dies."""
+def _begin(counter: object, line: Connection, threads: int, device: str) -> None:
+    """A worker process starts: its threads, its GPU, and its end when the parent dies or says so."""
     global _DEVICE
     with counter.get_lock():
         number, counter.value = counter.value, counter.value + 1
     torch.set_num_threads(threads)
     if device == "cuda":
         _DEVICE = f"cuda:{number % torch.cuda.device_count()}"
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C reaches all processes: the parent decides
+    threading.Thread(target=_end_with_parent, args=(line,), daemon=True).start()
 
 
-def _end_with_parent() -> None:
-    multiprocessing.parent_process().join()
+def _end_with_parent(line: Connection) -> None:
+    line.poll(None)  # until its other end is closed
     os._exit(1)
 
 

@@ -205,21 +205,34 @@ def counted(prior, y, f, *, generator=None, callback=None):
     return restore(prior, y, f, preset=presets.get("report").with_steps(1), generator=generator)
 
 
-def test_worker_processes_end_with_their_parent(setting, undisturbed):
-    """The parent of two worker processes is killed: they end too, and the sweep is resumed as any other."""
+def test_worker_processes_are_replaced_and_end_with_their_parent(setting, undisturbed):
+    """A worker is killed: a new one goes on. Their parent is killed: they end too, and the sweep can be resumed."""
     psutil = pytest.importorskip("psutil")
     child = SPAWNER.Process(target=run, args=(setting, sweep()), kwargs={"workers": 2})
     child.start()
-    while child.exitcode is None and not list((setting.folder / "units").rglob("[0-9]*.png")):
-        time.sleep(0.02)
-    workers = [p for p in psutil.Process(child.pid).children() if "spawn_main" in " ".join(p.cmdline())]
-    assert len(workers) == 2
+    _wait_for_results(setting, child, 1)
+    workers = _workers(psutil.Process(child.pid))
+    workers[0].kill()
+    _wait_for_results(setting, child, len(list((setting.folder / "units").rglob("[0-9]*.png"))) + 4)
+    workers = _workers(psutil.Process(child.pid))
+    assert child.exitcode is None, "the run went on"
     os.kill(child.pid, signal.SIGKILL)
     child.join()
     gone, alive = psutil.wait_procs(workers, timeout=30)
     assert not alive
     assert 0 < run(setting, sweep()).before < 24
     assert contents(setting.folder) == undisturbed[0]
+
+
+def _wait_for_results(setting: Setting, child, number: int) -> None:
+    while child.exitcode is None and len(list((setting.folder / "units").rglob("[0-9]*.png"))) < number:
+        time.sleep(0.02)
+
+
+def _workers(parent) -> list:
+    found = [p for p in parent.children() if "spawn_main" in " ".join(p.cmdline())]
+    assert len(found) == 2
+    return found
 
 
 def test_a_dask_cluster_gives_the_same(setting, undisturbed):
@@ -346,6 +359,22 @@ def test_disk_full(setting, monkeypatch):
     done = len(results.rows(setting.folder))
     assert 0 < done < 8
     assert run(setting, plan()).before == done
+
+
+def interrupted(prior, y, f, *, generator=None, callback=None):
+    """A search that Ctrl-C ends early: it returns what there is."""
+
+    def interrupt(step):
+        raise KeyboardInterrupt
+
+    return restore(prior, y, f, preset=presets.get("report").with_steps(2), callback=interrupt)
+
+
+def test_ctrl_c_stores_nothing_unfinished(setting):
+    setting = replace(setting, methods=(Method("mine", "test_benchmark:interrupted"),))
+    with pytest.raises(KeyboardInterrupt):
+        run(setting, replace(plan(1), methods=("mine",)))
+    assert not list((setting.folder).rglob("units/*")) and not (setting.folder / "errors").exists()
 
 
 def test_claims(tmp_path):
