@@ -118,5 +118,5 @@ class Adversary(nn.Module):
         gradient = self.gradient(fake, x, net)
         trainer.optimizer.zero_grad()
         output.backward(gradient * 100)
-        trainer.step(trainer.plan.adversarial_rate, world)
+        trainer.step(trainer.plan.adversarial_learning_rate(trainer.seen), world)
         return self.gap

@@ -127,7 +127,7 @@ def nets(folder: Path) -> dict:
 def cost(prior) -> dict:
     """Milliseconds at batch 1: generator alone, and with the loss of preset cvpr2023, forward and backward to W."""
     G, loss = prior.generator, MultiscaleLPIPS(prior.perceptual, levels=6, smallest=16)
-    target = loss.target(G.image(mean_w(G)[None]).detach())
+    target = loss.target(G.image(mean_w(G)).detach())
     w = sample_w(G, 1, generator=torch.Generator().manual_seed(0)).requires_grad_()
 
     def median(run) -> float:
@@ -153,7 +153,7 @@ def draw(prior, folder: Path) -> None:
         sheet(G.image(w)).save(folder / "samples.png")
         sheet(G.image(mean_w(G).lerp(w[:32], 0.7))).save(folder / "truncated.png")
         rows = [torch.lerp(w[i], w[i + 1], t) for i in range(0, 8, 2) for t in torch.linspace(0, 1, 8)]
-        sheet(torch.cat([G.image(mean_w(G)[None]), G.image(torch.stack(rows))])).save(folder / "interpolations.png")
+        sheet(torch.cat([G.image(mean_w(G)), G.image(torch.stack(rows))])).save(folder / "interpolations.png")
 
 
 def main() -> None:

@@ -42,13 +42,13 @@ class Plan:
 
     channels: tuple[int, ...] = (192, 192, 160, 80, 48, 24)
     w_dim: int = 128
-    images: tuple[int, int, int, int] = (400_000, 300_000, 300_000, 200_000)
+    images: tuple[int, int, int, int] = (200_000, 150_000, 150_000, 100_000)
     batch: int = 16
     rate: float = 1.6e-2
     last_rate: float = 6e-4
-    adversarial_rate: float = 2e-3
+    adversarial_rate: float = 5e-3
     feature_weight: float = 0.35
-    ema_images: int = 6_000
+    ema_images: int = 4_000
     mapping_steps: int = 6_000
     seed: int = 0
     log_every: int = 4_096
@@ -62,6 +62,11 @@ class Plan:
         share = min(1.0, seen / max(sum(self.images[:3]), 1))
         cosine = 0.5 * (1 + math.cos(math.pi * share))
         return min(1.0, (seen + self.batch) / 3_000) * (self.last_rate + (self.rate - self.last_rate) * cosine)
+
+    def adversarial_learning_rate(self, seen: int) -> float:
+        """A cosine down to a tenth over the adversarial stage."""
+        share = min(1.0, (seen - sum(self.images[:3])) / max(self.images[3], 1))
+        return self.adversarial_rate * (0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * share)))
 
 
 @dataclass(frozen=True)

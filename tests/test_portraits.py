@@ -1,0 +1,195 @@
+"""The embedded prior's data: renderer, test portraits, shipped weights, and training that repeats itself."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from rusr_core.checkpoints import load_generator
+from rusr_core.features import PortraitNet
+from rusr_core.images import load_image
+from rusr_core.latents import sample_w
+
+FOLDER = Path(__file__).resolve().parent.parent / "data" / "portraits"
+sys.path.insert(0, str(FOLDER))
+
+import check  # noqa: E402
+import make_test  # noqa: E402
+import train_features  # noqa: E402
+import train_generator  # noqa: E402
+import triplets  # noqa: E402
+from render_training_set import factors, normalized  # noqa: E402
+from renderer import ID_DIM, NUISANCE, Z_DIM, beyond, render, sample_z  # noqa: E402
+from sample_statistics import frechet, precision_recall  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def portraits() -> torch.Tensor:
+    return render(sample_z(3, 10))
+
+
+def test_rendering_repeats_itself_and_depends_on_the_seed(portraits):
+    assert torch.equal(portraits, render(sample_z(3, 10)))
+    assert (portraits - render(sample_z(4, 10))).abs().mean() > 0.05
+
+
+def test_a_portrait_does_not_depend_on_its_batch(portraits):
+    z = sample_z(3, 10)
+    for i in (0, 9):
+        assert torch.allclose(render(z[i : i + 1]), portraits[i : i + 1], atol=1e-5)
+
+
+def test_portraits_are_finite_and_in_range_even_far_out(portraits):
+    wild = render(4 * sample_z(5, 8))
+    for x in (portraits, wild):
+        assert x.shape[1:] == (3, 128, 128) and torch.isfinite(x).all()
+        assert x.min() >= 0 and x.max() <= 1
+    assert portraits.std() > 0.1
+
+
+def test_every_factor_changes_some_portrait():
+    z = sample_z(6, 8)
+    z[:, [ID_DIM - 6, Z_DIM - 2, Z_DIM - 1]] += 1  # some glasses, hats and scarves
+    base = render(z, 64)
+    for i in range(Z_DIM):
+        moved = z.clone()
+        moved[:, i] += 1.5
+        assert (render(moved, 64) - base).abs().max() > 0.01, f"factor {i} does nothing"
+
+
+def test_other_sizes_show_the_same_portrait(portraits):
+    small = torch.nn.functional.avg_pool2d(portraits, 2)
+    assert (render(sample_z(3, 10), 64) - small).abs().mean() < 0.03
+
+
+def test_wrong_factors_are_refused():
+    with pytest.raises(ValueError, match=f"must be .N, {Z_DIM}."):
+        render(torch.zeros(2, Z_DIM - 1))
+
+
+def test_beyond_the_range_differs_from_within():
+    z = normalized(sample_z(8, 6))
+    assert ((render(z, extra=beyond(8, 6)) - render(z)).abs().amax((1, 2, 3)) > 0.1).all()
+
+
+def test_training_factors_keep_people_and_do_not_change_with_more_views():
+    z = factors(5, 3)
+    assert z.shape == (5, 3, Z_DIM) and torch.allclose(z.square().mean(2), torch.ones(5, 3), atol=1e-5)
+    assert torch.equal(factors(5, 2), z[:, :2])
+    directions = torch.nn.functional.normalize(z[..., :ID_DIM], dim=2)
+    assert (directions[:, 0] * directions[:, 1]).sum(1).min() > 0.999
+    assert len(NUISANCE) == Z_DIM - ID_DIM
+
+
+def test_shipped_files_are_as_listed():
+    assert check.problems() == []
+
+
+def test_test_portraits_come_from_the_renderer():
+    names = [name for name, _, _ in make_test.rows()]
+    assert len(names) == 100 and sum(kind == "yes" for _, kind, _ in make_test.rows()) == 10
+    expected = render(normalized(sample_z(make_test.SEED, make_test.IN_RANGE))[:4])
+    for name, x in zip(names, expected, strict=False):
+        shipped = load_image(FOLDER / "test" / name)
+        assert (shipped - x).abs().max() < 1.5 / 255
+
+
+def test_held_out_seeds_are_not_training_seeds():
+    train = factors(50, 2).flatten(0, 1)
+    test = normalized(sample_z(make_test.SEED, make_test.IN_RANGE))
+    assert torch.cdist(train, test).min() > 1
+
+
+def test_the_shipped_generator_makes_pictures_of_the_portraits_kind():
+    G = load_generator(FOLDER / "generator.safetensors")
+    w = sample_w(G, 8, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        x = G.image(w)
+    assert x.shape == (8, 3, 128, 128) and torch.isfinite(x).all()
+    assert 0.25 < x.mean() < 0.65 and x.std() > 0.1
+    assert (G.mapping.w_avg - w.mean(0)).norm() < (w - G.mapping.w_avg).norm(dim=1).mean()
+
+
+def test_the_shipped_nets_know_people_and_are_two():
+    from verification import held_out_faces, verify
+
+    faces, nets = held_out_faces(8, 2), [PortraitNet.load(FOLDER / f"features_{n}.safetensors") for n in "ab"]
+    assert all(verify(net, faces) > 0.9 for net in nets)
+    assert nets[0].config.channels != nets[1].config.channels
+
+
+def test_triplets_put_the_further_picture_further():
+    z = normalized(sample_z(9, 12))
+    reference, (near, far) = render(z), triplets.triplets(z, 1)
+    net = PortraitNet.load(FOLDER / "features_a.safetensors")
+    assert (net.distance(reference, far) > net.distance(reference, near)).float().mean() > 0.7
+
+
+def test_channel_weights_find_the_channel_that_tells():
+    g = torch.Generator().manual_seed(0)
+    nearer, further = torch.rand(200, 5, generator=g), torch.rand(200, 5, generator=g)
+    nearer[:, 2], further[:, 2] = 0.2, 0.6
+    weight = triplets.fit(nearer, further)
+    assert weight.min() >= 0 and weight.argmax() == 2
+
+
+def test_frechet_distance_precision_and_recall():
+    g = torch.Generator().manual_seed(0)
+    a, b = torch.randn(800, 4, generator=g), torch.randn(800, 4, generator=g)
+    assert frechet(a, a) == pytest.approx(0, abs=1e-6)
+    assert frechet(a, b + 3) == pytest.approx(36, rel=0.1)
+    assert precision_recall(a, b)[0] > 0.9 and precision_recall(a, b + 30) == (0, 0)
+
+
+@pytest.fixture(scope="module")
+def small_set(tmp_path_factory) -> Path:
+    """A training set of 56 people, two views each."""
+    folder = tmp_path_factory.mktemp("set")
+    pixels = (render(factors(56, 2).flatten(0, 1)) * 255 + 0.5).to(torch.uint8)
+    np.save(folder / "images.npy", pixels.unflatten(0, (56, 2)).numpy())
+    return folder
+
+
+def test_feature_training_repeats_itself(small_set):
+    images = np.load(small_set / "images.npy")
+    plan = train_features.Plan(train_features.PortraitNetConfig((4, 8, 8, 8, 8)), seed=1, images=64, batch=16)
+    runs = []
+    for _ in range(2):
+        trainer = train_features.Trainer(plan, len(images))
+        runs.append([trainer.step(images) for _ in range(3)])
+    assert runs[0] == runs[1] and len(set(runs[0])) == 3
+
+
+def generator_losses(folder: Path, stop: int | None = None) -> list[float]:
+    """Losses of two steps in each stage; with `stop`, saved and restored after that many steps."""
+    plan = train_generator.Plan((16, 16, 16, 12, 8, 8), images=(8, 8, 8, 8), batch=4, w_dim=16)
+    world, cpu = train_generator.World(), torch.device("cpu")
+    data, net = train_generator.TrainingSet(folder, plan, world, cpu), PortraitNet()
+    net.load_state_dict(PortraitNet.load(FOLDER / "features_a.safetensors").state_dict())
+    net.eval().requires_grad_(False)
+    trainer, losses = train_generator.Trainer(plan, cpu), []
+    while trainer.seen < sum(plan.images):
+        if stop == len(losses):
+            state, trainer = trainer.state(), train_generator.Trainer(plan, cpu)
+            trainer.restore(state)
+        z, x = data.batch(trainer.seen)
+        if plan.stage(trainer.seen) < 3:
+            losses.append(trainer.distil(z, x, net, world))
+        else:
+            losses.append(trainer.adversary.step(trainer, z, x, net, world))
+    return losses
+
+
+def test_generator_training_repeats_itself_and_resumes(small_set):
+    first = generator_losses(small_set)
+    assert len(first) == 8 and first == generator_losses(small_set)
+    assert first == generator_losses(small_set, stop=5)
+
+
+def test_the_contact_sheet_command(tmp_path):
+    command = [sys.executable, str(FOLDER / "render.py"), str(tmp_path / "sheet.png"), "--count", "4"]
+    subprocess.run(command, check=True)
+    assert load_image(tmp_path / "sheet.png").shape == (1, 3, 128, 4 * 130 - 2)
