@@ -59,8 +59,9 @@ class Adversary(nn.Module):
 
     def __init__(self, seed: int):
         super().__init__()
-        torch.manual_seed(seed + 17)
-        self.discriminator = PatchDiscriminator().to(memory_format=torch.channels_last)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed + 17)
+            self.discriminator = PatchDiscriminator().to(memory_format=torch.channels_last)
         self.optimizer = torch.optim.Adam(self.discriminator.parameters(), lr=self.RATE, betas=(0.5, 0.99))
         self.norms, self.gap = dict.fromkeys(self.SHARES, 0.0), 0.0
 

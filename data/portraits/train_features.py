@@ -82,10 +82,11 @@ class Trainer:
     """The net, its ArcFace head and their optimiser."""
 
     def __init__(self, plan: Plan, people: int):
-        torch.manual_seed(plan.seed)
         self.plan, self.seen = plan, 0
-        self.net = PortraitNet(plan.config, batch_norm=True).to(memory_format=torch.channels_last)
-        self.head = ArcFace(people, plan.config.embedding)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(plan.seed)
+            self.net = PortraitNet(plan.config, batch_norm=True).to(memory_format=torch.channels_last)
+            self.head = ArcFace(people, plan.config.embedding)
         self.parameters = [*self.net.parameters(), *self.head.parameters()]
         self.optimizer = torch.optim.AdamW(self.parameters, lr=plan.rate, weight_decay=plan.decay)
 

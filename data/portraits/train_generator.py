@@ -17,22 +17,21 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.distributed as dist
 from adversary import Adversary
 from distillation import feature_loss, pyramid_loss, shrink
 from latent_network import FactorNet, regress_mapping
 from render import sheet
-from render_training_set import factors
 from renderer import Z_DIM, textures
 from torch import Tensor
+from training_set import TrainingSet, World
 
 from rusr_core.checkpoints import save_generator
 from rusr_core.features import PortraitNet
 from rusr_core.generator import Generator, GeneratorConfig
+from rusr_core.latents import w_radius
 
-HELD_OUT = 48  # the last identities of the training set are never trained on, they fill the sheets
 FOLDER = Path(__file__).parent
 
 
@@ -69,59 +68,12 @@ class Plan:
         return self.adversarial_rate * (0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * share)))
 
 
-@dataclass(frozen=True)
-class World:
-    """This process among all."""
-
-    rank: int = 0
-    size: int = 1
-
-    def average(self, parameters: list[Tensor]) -> None:
-        """Replace gradients by their mean over all processes."""
-        if self.size == 1:
-            return
-        gradients = [p.grad for p in parameters if p.grad is not None]
-        flat = torch.cat([g.reshape(-1) for g in gradients])
-        dist.all_reduce(flat)
-        for gradient, part in zip(gradients, flat.div_(self.size).split([g.numel() for g in gradients]), strict=True):
-            gradient.copy_(part.view_as(gradient))
-
-
-class TrainingSet:
-    """Pairs of factors and portraits, drawn by seed and step."""
-
-    def __init__(self, folder: Path, plan: Plan, world: World, device: torch.device):
-        self.images = np.load(folder / "images.npy", mmap_mode="r")
-        self.z = factors(*self.images.shape[:2])
-        self.plan, self.world, self.device = plan, world, device
-
-    def batch(self, seen: int) -> tuple[Tensor, Tensor]:
-        """This process's part of the batch after `seen` images: z `[n, Z_DIM]`, pictures `[n, 3, 128, 128]`
-        in [-1, 1]."""
-        g = torch.Generator().manual_seed(self.plan.seed * 1_000_003 + seen)
-        people = torch.randint(len(self.images) - HELD_OUT, (self.plan.batch,), generator=g)
-        views = torch.randint(self.images.shape[1], (self.plan.batch,), generator=g)
-        mine = slice(self.world.rank, None, self.world.size)
-        return self._pairs(people[mine], views[mine])
-
-    def held_out(self) -> tuple[Tensor, Tensor]:
-        """Pairs that training never sees."""
-        people = torch.arange(len(self.images) - HELD_OUT, len(self.images))
-        return self._pairs(people, torch.zeros_like(people))
-
-    def _pairs(self, people: Tensor, views: Tensor) -> tuple[Tensor, Tensor]:
-        pixels = np.stack([self.images[i, v] for i, v in zip(people.tolist(), views.tolist(), strict=True)])
-        x = torch.from_numpy(pixels).to(self.device).float() / 127.5 - 1
-        return self.z[people, views].to(self.device), x
-
-
 def new_generator(plan: Plan) -> Generator:
     """An untrained generator whose noise inputs start as the renderer's own textures, faintly.
 
     The outputs of the blocks above 32 px start at zero, so that a new stage begins with what the last one
     learned.
     """
-    torch.manual_seed(plan.seed)
     config = GeneratorConfig(128, plan.channels, z_dim=Z_DIM, w_dim=plan.w_dim, mapping_layers=4, layer_features=384)
     G = Generator(config)
     for size in (32, 64, 128):
@@ -144,8 +96,10 @@ class Trainer:
 
     def __init__(self, plan: Plan, device: torch.device):
         self.plan, self.device, self.seen = plan, device, 0
-        self.G = new_generator(plan).to(device, memory_format=torch.channels_last)
-        self.latents = FactorNet(plan.w_dim).to(device)
+        with torch.random.fork_rng(devices=[]):  # a plan's seed gives its weights; nobody else's numbers change
+            torch.manual_seed(plan.seed)
+            self.G = new_generator(plan).to(device, memory_format=torch.channels_last)
+            self.latents = FactorNet(plan.w_dim).to(device)
         self.G.mapping.requires_grad_(False)
         self.maps = [b.requires_grad_(True) for n, b in self.G.named_buffers() if n.endswith("noise_const")]
         self.G_ema, self.latents_ema = copy.deepcopy(self.G), copy.deepcopy(self.latents)
@@ -245,7 +199,8 @@ def finish(trainer: Trainer, out: Path) -> None:
                 module.noise_const.div_(scale)
                 module.noise_strength.mul_(scale)
     missed = regress_mapping(G, trainer.latents_ema.cpu(), trainer.plan.mapping_steps, trainer.plan.seed)
-    save_generator(G.requires_grad_(False), out / "generator.safetensors", {"images": str(trainer.seen)}, half=True)
+    header = {"images": str(trainer.seen), "w_radius": f"{w_radius(G.requires_grad_(False)):.4f}"}
+    save_generator(G, out / "generator.safetensors", header, half=True)
     print(f"mapping: {missed:.4f} of the latent variance not explained")
 
 
@@ -253,7 +208,7 @@ def train(plan: Plan, args: argparse.Namespace, device: torch.device, world: Wor
     """Run the plan to its end, from wherever the last run stopped."""
     torch.set_flush_denormal(True)
     out = args.out
-    trainer, data = Trainer(plan, device), TrainingSet(args.data, plan, world, device)
+    trainer, data = Trainer(plan, device), TrainingSet(args.data, plan.batch, plan.seed, world, device)
     net = PortraitNet.load(args.features, device).to(memory_format=torch.channels_last)
     if (out / "state.pt").exists():
         trainer.restore(torch.load(out / "state.pt", weights_only=True, map_location=device))

@@ -1,0 +1,58 @@
+"""Pairs of factors and portraits for training, and the processes that share a batch."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from render_training_set import factors
+from torch import Tensor
+
+HELD_OUT = 48  # the last people of the training set are never trained on: they fill the sheets
+
+
+@dataclass(frozen=True)
+class World:
+    """This process among all."""
+
+    rank: int = 0
+    size: int = 1
+
+    def average(self, parameters: list[Tensor]) -> None:
+        """Replace gradients by their mean over all processes."""
+        if self.size == 1:
+            return
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        flat = torch.cat([g.reshape(-1) for g in gradients])
+        dist.all_reduce(flat)
+        for gradient, part in zip(gradients, flat.div_(self.size).split([g.numel() for g in gradients]), strict=True):
+            gradient.copy_(part.view_as(gradient))
+
+
+class TrainingSet:
+    """Pairs of factors and portraits, drawn by seed and step."""
+
+    def __init__(self, folder: Path, batch: int, seed: int, world: World, device: torch.device):
+        self.images = np.load(folder / "images.npy", mmap_mode="r")
+        self.z = factors(*self.images.shape[:2])
+        self.size, self.seed, self.world, self.device = batch, seed, world, device
+
+    def batch(self, seen: int) -> tuple[Tensor, Tensor]:
+        """This process's part of the batch after `seen` images: z `[n, Z_DIM]`, pictures `[n, 3, 128, 128]`
+        in [-1, 1]."""
+        g = torch.Generator().manual_seed(self.seed * 1_000_003 + seen)
+        people = torch.randint(len(self.images) - HELD_OUT, (self.size,), generator=g)
+        views = torch.randint(self.images.shape[1], (self.size,), generator=g)
+        mine = slice(self.world.rank, None, self.world.size)
+        return self._pairs(people[mine], views[mine])
+
+    def held_out(self) -> tuple[Tensor, Tensor]:
+        """Pairs that training never sees."""
+        people = torch.arange(len(self.images) - HELD_OUT, len(self.images))
+        return self._pairs(people, torch.zeros_like(people))
+
+    def _pairs(self, people: Tensor, views: Tensor) -> tuple[Tensor, Tensor]:
+        pixels = np.stack([self.images[i, v] for i, v in zip(people.tolist(), views.tolist(), strict=True)])
+        x = torch.from_numpy(pixels).to(self.device).float() / 127.5 - 1
+        return self.z[people, views].to(self.device), x
