@@ -212,7 +212,8 @@ def _read_manifest(path: Path) -> dict | None:
 def differences(known: object, wanted: object, grows: tuple[str, ...] = (), name: str = "") -> Iterator[str]:
     """Lines that name what differs; the entries of the dictionaries `grows` need not be in both."""
     if isinstance(known, dict) and isinstance(wanted, dict):
-        for key in known.keys() | wanted.keys() if name not in grows else known.keys() & wanted.keys():
+        keys = known.keys() & wanted.keys() if name in grows else known.keys() | wanted.keys()
+        for key in sorted(keys):
             yield from differences(known.get(key), wanted.get(key), grows, f"{name}.{key}" if name else key)
     elif isinstance(known, list) and isinstance(wanted, list) and len(known) == len(wanted):
         for i, (a, b) in enumerate(zip(known, wanted, strict=True)):

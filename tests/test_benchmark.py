@@ -267,7 +267,7 @@ def test_damaged_results_are_done_again(setting):
 
 
 CHANGES = {
-    "steps": (lambda s: replace(s, methods=methods(2)), r"methods\.report\.phases\[0\]\.steps was 1, is now 2"),
+    "steps": (lambda s: replace(s, methods=methods(2)), r"methods\.cvpr2023\.phases\[0\]\.steps was 1, is now 2"),
     "prior": (lambda s: replace(s, prior=s.prior.replace("prior.", "other.")), r"prior\.generator was"),
     "judge": (lambda s: replace(s, judge=None), r"judge\.perceptual was"),
     "image": (lambda s: replace(s, images=s.images.parent / "changed"), r"images\.000 was"),
