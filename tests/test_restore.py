@@ -116,7 +116,7 @@ def test_early_stopping_waits_for_patience(prior, truth):
 
 
 def test_callback_sees_every_step(prior, truth):
-    f, seen = Downsample(2, "bilinear"), []
+    f, seen = Compose(), []
     result = restore(
         prior, f.degrade(truth[:2]), f, preset=short("report", 3), callback=lambda s: seen.append((s, s.image()))
     )
