@@ -7,11 +7,18 @@ at chance it is silent.
 """
 
 import math
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from distillation import feature_loss, pyramid_loss, shrink
 from torch import Tensor, nn
+from training_set import World
+
+from rusr_core.features import PortraitNet
+
+if TYPE_CHECKING:
+    from train_generator import Trainer
 
 LINE = (torch.arange(128) + 0.5) / 64 - 1
 FACE = torch.exp(-(LINE[None] ** 2 / 0.45**2 + (LINE[:, None] - 0.08) ** 2 / 0.45**2))[None, None]
@@ -74,7 +81,7 @@ class Adversary(nn.Module):
         self.optimizer.load_state_dict(state["optimizer"])
         self.norms, self.gap = state["norms"], state["gap"]
 
-    def judge(self, fake: Tensor, real: Tensor, regularise: bool, world) -> None:
+    def judge(self, fake: Tensor, real: Tensor, regularise: bool, world: World) -> None:
         """One step of the discriminator."""
         self.optimizer.zero_grad()
         with torch.autocast(fake.device.type, torch.bfloat16):
@@ -97,7 +104,7 @@ class Adversary(nn.Module):
         self.norms[name] = norm if not self.norms[name] else 0.95 * self.norms[name] + 0.05 * norm
         return gradient.float() * (share * self.SHARES[name] / (self.norms[name] + 1e-12))
 
-    def gradient(self, fake: Tensor, real: Tensor, net) -> Tensor:
+    def gradient(self, fake: Tensor, real: Tensor, net: PortraitNet) -> Tensor:
         """What the generator is told about its pictures."""
         picture = fake.clone().requires_grad_()
         total = self.balanced("pyramid", pyramid_loss(shrink(picture, 64), shrink(real, 64)), picture)
@@ -111,7 +118,7 @@ class Adversary(nn.Module):
         told = self.balanced("adversary", -sum(s.mean() for s in scores), picture, share)
         return total + (1 - 0.7 * face) * told  # the paired losses keep the eyes clean
 
-    def step(self, trainer, z: Tensor, x: Tensor, net, world) -> float:
+    def step(self, trainer: "Trainer", z: Tensor, x: Tensor, net: PortraitNet, world: World) -> float:
         """One step of both players; returns the gap between renders and outputs."""
         output = trainer.output(z, 128)
         fake = output.detach()

@@ -8,6 +8,7 @@ Every part prints one line as soon as it is known. `--only realism,space,inversi
 import argparse
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -26,19 +27,19 @@ from rusr_core.images import load_image, resize
 from rusr_core.latents import mean_w, sample_w
 from rusr_core.losses import MultiscaleLPIPS
 from rusr_core.restore import restore
-from rusr_core.zoo import load_prior
+from rusr_core.zoo import Prior, load_prior
 
 FOLDER = Path(__file__).resolve().parent
 RENDER_SEED, FLOOR_SEED, SAMPLE_SEED = 920_000, 920_001, 31_337
 
 
 @torch.no_grad()
-def pooled(net: PortraitNet, pictures, count: int, chunk: int = 50) -> Tensor:
+def pooled(net: PortraitNet, pictures: Callable[[int, int], Tensor], count: int, chunk: int = 50) -> Tensor:
     """Pooled features `[count, F]` of what `pictures(first, number)` gives."""
     return torch.cat([net.pooled(pictures(i, min(chunk, count - i)).clamp(0, 1)) for i in range(0, count, chunk)])
 
 
-def realism(prior, judge: PortraitNet, count: int) -> dict:
+def realism(prior: Prior, judge: PortraitNet, count: int) -> dict:
     """Frechet distances with the judging net, to renders and between two sets of renders; precision and recall."""
     G, g = prior.generator, torch.Generator().manual_seed(SAMPLE_SEED)
     z = {seed: normalized(sample_z(seed, count)) for seed in (RENDER_SEED, FLOOR_SEED)}
@@ -61,7 +62,7 @@ def realism(prior, judge: PortraitNet, count: int) -> dict:
 
 
 @torch.no_grad()
-def space(prior, judge: PortraitNet, count: int = 400, step: float = 0.01) -> dict:
+def space(prior: Prior, judge: PortraitNet, count: int = 400, step: float = 0.01) -> dict:
     """W radius, and how even the paths between samples are: perceptual distance a step, squared step as unit."""
     G, g = prior.generator, torch.Generator().manual_seed(SAMPLE_SEED + 1)
     ends, share = sample_w(G, 2 * count, generator=g), torch.rand(count, 1, generator=g)
@@ -81,7 +82,7 @@ def psnr(a: Tensor, b: Tensor) -> Tensor:
     return -10 * torch.log10((a.clamp(0, 1) - b).square().mean((1, 2, 3)))
 
 
-def inversion(prior, judge: PortraitNet, count: int) -> dict:
+def inversion(prior: Prior, judge: PortraitNet, count: int) -> dict:
     """Search for clean test portraits (preset cvpr2023, nothing degraded), and how good each phase gets."""
     chosen = torch.linspace(0, 99, count).round().int().tolist()
     x = torch.cat([load_image(FOLDER / "test" / f"{i:03d}.png") for i in chosen])
@@ -124,13 +125,13 @@ def nets(folder: Path) -> dict:
     return out
 
 
-def cost(prior) -> dict:
+def cost(prior: Prior) -> dict:
     """Milliseconds at batch 1: generator alone, and with the loss of preset cvpr2023, forward and backward to W."""
     G, loss = prior.generator, MultiscaleLPIPS(prior.perceptual, levels=6, smallest=16)
     target = loss.target(G.image(mean_w(G)).detach())
     w = sample_w(G, 1, generator=torch.Generator().manual_seed(0)).requires_grad_()
 
-    def median(run) -> float:
+    def median(run: Callable[[], Tensor]) -> float:
         times = []
         for _ in range(15):
             start = time.perf_counter()
@@ -145,7 +146,7 @@ def cost(prior) -> dict:
     }
 
 
-def draw(prior, folder: Path) -> None:
+def draw(prior: Prior, folder: Path) -> None:
     """Sheets to look at: 64 samples, truncated samples, the mean and interpolations."""
     G, g = prior.generator, torch.Generator().manual_seed(SAMPLE_SEED)
     with torch.no_grad():

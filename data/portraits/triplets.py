@@ -7,6 +7,7 @@ little noise or blur. The truth is the length of the step. (That is a definition
 viewers.)
 """
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 from render_training_set import normalized
@@ -81,7 +82,7 @@ def held_out_scores(net: PortraitNet, count: int) -> dict[str, float]:
     return {"net": order.float().mean().item(), "L2": (squares[1] > squares[0]).float().mean().item()}
 
 
-def learn_channel_weights(net: PortraitNet, images, z: Tensor, count: int, seed: int) -> dict[str, float]:
+def learn_channel_weights(net: PortraitNet, images: np.ndarray, z: Tensor, count: int, seed: int) -> dict[str, float]:
     """Fit the net's channel weights on triplets from the training set, in place; scores on held-out
     triplets."""
     people = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:count]
