@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from .errors import RusrError
 from .images import resize
+from .perceptual import distance
 
 FORMAT = "rusr-portrait-net"
 SMALLEST = 16  # pixels; below it the last levels would have no extent
@@ -114,8 +115,7 @@ class PortraitNet(nn.Module):
 
     def distance(self, a: Tensor, b: Tensor) -> Tensor:
         """Perceptual distance `[N]` of two batches `[N, 3, H, W]` in [0, 1]; 0 for equal images, no unit."""
-        pairs = zip(self.features(a), self.features(b), strict=True)
-        return sum((fa - fb).square().sum(1).mean((1, 2)) for fa, fb in pairs)
+        return distance(self.features(a), self.features(b))
 
     def embed(self, x: Tensor) -> Tensor:
         """Identity embedding `[N, E]` of unit norm; x `[N, 3, H, W]` in [0, 1], resized to the net's
