@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from distillation import feature_loss, pyramid_loss, shrink
+from distillation import autocast, feature_loss, pyramid_loss, shrink
 from torch import Tensor, nn
 from training_set import World
 
@@ -84,7 +84,7 @@ class Adversary(nn.Module):
     def judge(self, fake: Tensor, real: Tensor, regularise: bool, world: World) -> None:
         """One step of the discriminator."""
         self.optimizer.zero_grad()
-        with torch.autocast(fake.device.type, torch.bfloat16):
+        with autocast(fake.device):
             given, wanted = self.discriminator(fake), self.discriminator(real)
         sum(F.relu(1 + a).mean() + F.relu(1 - b).mean() for a, b in zip(given, wanted, strict=True)).backward()
         gap = sum((b.mean() - a.mean()).item() for a, b in zip(given, wanted, strict=True)) / 2
@@ -111,7 +111,7 @@ class Adversary(nn.Module):
         face = FACE.to(fake.device)
         near = (face * (picture - real).abs()).mean() + (shrink(face, 64) * (shrink(picture - real, 64)).abs()).mean()
         total = total + self.balanced("face", near, picture)
-        with torch.autocast(fake.device.type, torch.bfloat16):
+        with autocast(fake.device):
             total = total + self.balanced("features", feature_loss(net, picture, real), picture)
             scores = self.discriminator(picture)
         share = min(1.0, max(0.0, self.gap / 0.5))

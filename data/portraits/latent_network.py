@@ -12,7 +12,7 @@ from renderer import Z_DIM
 from renderer.factors import INDEX
 from torch import Tensor, nn
 
-from rusr_core.generator import FullyConnected, Generator
+from rusr_core.generator import FullyConnected, Generator, normalize_second_moment
 
 GATES = (("glasses", 0.85), ("hat", 1.35), ("scarf", 1.35))
 
@@ -47,8 +47,7 @@ def regress_mapping(G: Generator, teacher: nn.Module, steps: int, seed: int, bat
     rate = 0.002 / G.config.mapping_lr
     optimizer = torch.optim.Adam(G.mapping.parameters(), lr=rate, betas=(0.9, 0.99))
     for step in range(steps):
-        z = torch.randn(batch, Z_DIM, generator=generator)
-        z = z * torch.rsqrt(z.square().mean(1, keepdim=True) + 1e-8)
+        z = normalize_second_moment(torch.randn(batch, Z_DIM, generator=generator))
         with torch.no_grad():
             w = teacher(z)
         for group in optimizer.param_groups:
@@ -59,8 +58,14 @@ def regress_mapping(G: Generator, teacher: nn.Module, steps: int, seed: int, bat
         (G.mapping.to_w(z) - w).square().mean().backward()
         optimizer.step()
     with torch.no_grad():
-        z = torch.randn(10_000, Z_DIM, generator=generator)
-        z = z * torch.rsqrt(z.square().mean(1, keepdim=True) + 1e-8)
+        z = centre_mapping(G, seed)
         mapped, w = G.mapping.to_w(z), teacher(z)
-        G.mapping.w_avg.copy_(mapped.mean(0))
         return ((mapped - w).square().mean() / w.var(0).mean()).item()
+
+
+@torch.no_grad()
+def centre_mapping(G: Generator, seed: int, count: int = 10_000) -> Tensor:
+    """Set `w_avg` to the mean of `count` mapped samples; -> their z `[count, Z_DIM]` of mean square 1."""
+    z = normalize_second_moment(torch.randn(count, Z_DIM, generator=torch.Generator().manual_seed(seed + 1)))
+    G.mapping.w_avg.copy_(G.mapping.to_w(z).mean(0))
+    return z

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
+from distillation import autocast
 from render_training_set import factors
 from torch import Tensor, nn
 from triplets import learn_channel_weights
@@ -97,7 +98,7 @@ class Trainer:
         view = torch.randint(images.shape[1], (plan.batch,), generator=g)
         pixels = np.stack([images[i, v] for i, v in zip(person.tolist(), view.tolist(), strict=True)])
         x = degrade_some(torch.from_numpy(pixels).float() / 255, g)
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast(torch.device("cpu")):
             last = self.net.activations(x)[-1]
         embedded = F.normalize(self.net.project_norm(self.net.project(last.float().flatten(1))), dim=1)
         loss = self.head(embedded, person, MARGIN * min(1, self.seen / (0.4 * plan.images)))

@@ -5,7 +5,7 @@
 
 Resumes from FOLDER/state.pt; writes log.csv, sheet.png and, at the end, generator.safetensors. Schedules
 count images, not minutes, so pauses and slow machines change nothing; what step s sees depends on the seed
-and s alone.
+and s alone. `--prior FILE` trains a finished prior further, mapping network and all, instead of a new one.
 """
 
 import argparse
@@ -20,14 +20,14 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 from adversary import Adversary
-from distillation import feature_loss, pyramid_loss, shrink
-from latent_network import FactorNet, regress_mapping
+from distillation import autocast, feature_loss, pyramid_loss, shrink
+from latent_network import FactorNet, centre_mapping, regress_mapping
 from render import sheet
 from renderer import Z_DIM, textures
 from torch import Tensor
 from training_set import TrainingSet, World
 
-from rusr_core.checkpoints import save_generator
+from rusr_core.checkpoints import load_generator, save_generator
 from rusr_core.features import PortraitNet
 from rusr_core.generator import Generator, GeneratorConfig
 from rusr_core.latents import w_radius
@@ -91,24 +91,33 @@ def new_generator(plan: Plan) -> Generator:
 
 
 class Trainer:
-    """Everything that training changes: the networks, their averages, the optimisers, and the count of
-    images."""
+    """Everything that training changes: the networks, their averages, the optimisers, and the count of images.
 
-    def __init__(self, plan: Plan, device: torch.device):
+    A new generator gets its latents from a `FactorNet`; a finished one, read from `start`, from its own mapping
+    network, which is trained with the rest.
+    """
+
+    def __init__(self, plan: Plan, device: torch.device, start: Path | None = None):
         self.plan, self.device, self.seen = plan, device, 0
         with torch.random.fork_rng(devices=[]):  # a plan's seed gives its weights; nobody else's numbers change
             torch.manual_seed(plan.seed)
-            self.G = new_generator(plan).to(device, memory_format=torch.channels_last)
-            self.latents = FactorNet(plan.w_dim).to(device)
-        self.G.mapping.requires_grad_(False)
+            G = new_generator(plan) if start is None else load_generator(start)
+            self.latents = FactorNet(plan.w_dim).to(device) if start is None else None
+        self.G = G.to(device, memory_format=torch.channels_last)
+        self.G.synthesis.requires_grad_(True)
+        self.G.mapping.requires_grad_(start is not None)
         self.maps = [b.requires_grad_(True) for n, b in self.G.named_buffers() if n.endswith("noise_const")]
         self.G_ema, self.latents_ema = copy.deepcopy(self.G), copy.deepcopy(self.latents)
-        self.weights = [p for p in (*self.G.synthesis.parameters(), *self.latents.parameters()) if p.requires_grad]
+        latents = list((self.G.mapping if self.latents is None else self.latents).parameters())
+        self.weights = [*self.G.synthesis.parameters(), *latents]
         strengths = {id(p) for n, p in self.G.named_parameters() if n.endswith("noise_strength")}
+        # a mapping network's weights are stored divided by its rate multiplier, and here want a quarter of the rate
+        share = 1.0 if start is None else 0.25 / self.G.config.mapping_lr
         groups = [
-            {"params": [p for p in self.weights if id(p) not in strengths], "share": 1.0},
+            {"params": [p for p in self.G.synthesis.parameters() if id(p) not in strengths], "share": 1.0},
             {"params": [p for p in self.weights if id(p) in strengths], "share": 0.1},
             {"params": self.maps, "share": 0.5},
+            {"params": latents, "share": share},
         ]
         self.optimizer = torch.optim.Adam(groups, lr=plan.rate, betas=(0.9, 0.99))
         self.adversary = Adversary(plan.seed).to(device)
@@ -120,7 +129,7 @@ class Trainer:
 
     def _modules(self) -> dict[str, torch.nn.Module]:
         names = ("G", "latents", "G_ema", "latents_ema", "adversary")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
     def restore(self, state: dict) -> None:
         """Continue from `state()`."""
@@ -132,8 +141,9 @@ class Trainer:
     def output(self, z: Tensor, size: int, average: bool = False) -> Tensor:
         """Pictures `[N, 3, size, size]` about [-1, 1]."""
         G, latents = (self.G_ema, self.latents_ema) if average else (self.G, self.latents)
-        with torch.autocast(self.device.type, torch.bfloat16):
-            return G.synthesis(latents(z).float(), max_resolution=size).float()
+        with autocast(self.device):
+            w = G.mapping.to_w(z) if latents is None else latents(z)
+            return G.synthesis(w.float(), max_resolution=size).float()
 
     def update_averages(self) -> None:
         """Exponential moving averages; their memory grows with the count of images."""
@@ -141,6 +151,8 @@ class Trainer:
         keep = 1 - self.plan.batch / (memory + self.plan.batch)
         with torch.no_grad():
             for average, current in ((self.G_ema, self.G), (self.latents_ema, self.latents)):
+                if current is None:
+                    continue
                 pairs = zip(average.state_dict().values(), current.state_dict().values(), strict=True)
                 for a, b in pairs:
                     a.lerp_(b, 1 - keep)
@@ -151,7 +163,7 @@ class Trainer:
         output, target = self.output(z, size), shrink(x, size)
         loss = pyramid_loss(output, target)
         if size >= 64 and self.plan.feature_weight:
-            with torch.autocast(self.device.type, torch.bfloat16):
+            with autocast(self.device):
                 loss = loss + self.plan.feature_weight * feature_loss(net, output, target)
         self.optimizer.zero_grad()
         loss.backward()
@@ -198,17 +210,20 @@ def finish(trainer: Trainer, out: Path) -> None:
                 scale = module.noise_const.std().clamp_min(1e-8)
                 module.noise_const.div_(scale)
                 module.noise_strength.mul_(scale)
-    missed = regress_mapping(G, trainer.latents_ema.cpu(), trainer.plan.mapping_steps, trainer.plan.seed)
+    if trainer.latents_ema is None:
+        centre_mapping(G, trainer.plan.seed)
+    else:
+        missed = regress_mapping(G, trainer.latents_ema.cpu(), trainer.plan.mapping_steps, trainer.plan.seed)
+        print(f"mapping: {missed:.4f} of the latent variance not explained")
     header = {"images": str(trainer.seen), "w_radius": f"{w_radius(G.requires_grad_(False)):.4f}"}
     save_generator(G, out / "generator.safetensors", header, half=True)
-    print(f"mapping: {missed:.4f} of the latent variance not explained")
 
 
 def train(plan: Plan, args: argparse.Namespace, device: torch.device, world: World) -> None:
     """Run the plan to its end, from wherever the last run stopped."""
     torch.set_flush_denormal(True)
     out = args.out
-    trainer, data = Trainer(plan, device), TrainingSet(args.data, plan.batch, plan.seed, world, device)
+    trainer, data = Trainer(plan, device, args.prior), TrainingSet(args.data, plan.batch, plan.seed, world, device)
     net = PortraitNet.load(args.features, device).to(memory_format=torch.channels_last)
     if (out / "state.pt").exists():
         trainer.restore(torch.load(out / "state.pt", weights_only=True, map_location=device))
@@ -241,6 +256,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of render_training_set.py")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--features", type=Path, default=FOLDER / "features_a.safetensors", help="feature net")
+    parser.add_argument("--prior", type=Path, help="a generator.safetensors to train further")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--images", type=int, nargs=4, default=Plan.images, metavar="N", help="images a stage")
