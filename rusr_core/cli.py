@@ -16,7 +16,7 @@ from typing import NoReturn
 import torch
 from tqdm import tqdm
 
-from rusr_core import bench_command, notation, presets, tasks, zoo, zoo_command
+from rusr_core import bench_command, notation, notebook_command, presets, tasks, zoo, zoo_command
 from rusr_core.degradations import Degradation, Mask
 from rusr_core.errors import RusrError
 from rusr_core.images import WRITABLE, check_writable, load_image, resize, save_image
@@ -150,6 +150,9 @@ COMMANDS = (
     Command("degrade", "Degrade a clean image, or a folder of them.", degrade_options, run_degrade),
     Command("bench", "Run or resume a benchmark.", bench_command.bench_options, bench_command.run_bench),
     Command("report", "Performance reports.", bench_command.report_options, bench_command.run_report),
+    Command(
+        "papermill", "Run a chapter over a grid of parameters.", notebook_command.options, notebook_command.run
+    ),
     Command("zoo", "List, fetch and convert priors.", zoo_command.options, zoo_command.run),
 )
 
