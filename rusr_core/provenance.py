@@ -15,7 +15,10 @@ from torch import nn
 import rusr_core
 
 # Modules that change neither a restored pixel nor a score: they may change within one sweep.
-FRONT = {"cli.py", "figures.py", "report.py", "cluster.py", "zoo_command.py", "bench_command.py"}
+FRONT = {
+    "cli.py", "figures.py", "charts.py", "report.py", "recorded.py", "cluster.py", "zoo_command.py", "bench_command.py",
+    "notebooks.py", "notebook_command.py",
+}  # fmt: skip
 
 
 @cache

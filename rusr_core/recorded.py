@@ -1,0 +1,111 @@
+"""Recorded results: tables of finished benchmark runs that travel with the project, each with its provenance.
+
+`data/results/NAME/` holds what `benchmarks/record.py` distils from a folder of `rusr bench`:
+
+    results.csv      a row a unit: scores, seconds, steps, provenance
+    scores.csv       a row a task, method and metric: value and 95 % bootstrap interval over images
+    provenance.json  command, commit, machine, weights, number of images
+
+A chapter shows them beside its live run and says which is which. Chapter: book/benchmark.ipynb.
+"""
+
+import csv
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from . import zoo
+from .errors import RusrError
+
+FILES = ("results.csv", "scores.csv", "provenance.json")
+
+
+class RecordingError(RusrError):
+    """A recording, or a row of one, that does not exist."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One recorded sweep."""
+
+    name: str
+    units: tuple[dict, ...]  # rows of results.csv; numbers are floats
+    scores: tuple[dict, ...]  # rows of scores.csv; "task" is "upsampling L", "metric" a label as LPIPS-portraits
+    provenance: dict
+
+    def score(self, task: str, method: str, metric: str) -> tuple[float, float, float]:
+        """Value and interval of one row. `RecordingError` names the rows that exist."""
+        for row in self.scores:
+            if (row["task"], row["method"], row["metric"]) == (task, method, metric):
+                return row["value"], row["low"], row["high"]
+        known = {key: sorted({row[key] for row in self.scores}) for key in ("task", "method", "metric")}
+        raise RecordingError(f"no score {(task, method, metric)} in recording {self.name!r}; it holds {known}")
+
+    def has(self, task: str, method: str) -> bool:
+        """Whether the recording holds this task and method."""
+        return any((row["task"], row["method"]) == (task, method) for row in self.scores)
+
+    def column(self, key: str, **where: str) -> list[float]:
+        """One column of the units whose other columns are as given: `column("lpips", task="upsampling L")`."""
+        chosen = (u for u in self.units if all(u.get(k) == v for k, v in where.items()))
+        values = [u[key] for u in chosen if key in u]
+        if not values:
+            raise RecordingError(f"no {key!r} with {where} in recording {self.name!r}")
+        return values
+
+    @property
+    def methods(self) -> list[str]:
+        return list(dict.fromkeys(row["method"] for row in self.scores))
+
+    def __str__(self) -> str:
+        """One line for a caption: what, how much, where, when."""
+        p = self.provenance
+        return (
+            f"recorded run: profile {p['prior']}, {p['images']} portraits, {p['units']} restorations, {p['device']}, "
+            f"commit {p['commit'][:7]}, {p['date']}"
+        )
+
+
+@cache
+def load(name: str = "portraits-128") -> Recording:
+    """The recording `data/results/NAME`. `RecordingError` lists those that exist."""
+    try:
+        folder = zoo.data_path(f"results/{name}")
+    except zoo.ZooError:
+        raise RecordingError(f"no recording {name!r}; expected one of {', '.join(names()) or 'none'}") from None
+    units, scores = (tuple(_rows(folder / file)) for file in FILES[:2])
+    return Recording(name, units, scores, json.loads((folder / FILES[2]).read_text(encoding="utf-8")))
+
+
+def names() -> list[str]:
+    """All recordings that are there."""
+    try:
+        folder = zoo.data_path("results")
+    except zoo.ZooError:
+        return []
+    return sorted(p.name for p in folder.iterdir() if all((p / file).is_file() for file in FILES))
+
+
+def picture(name: str, task: str) -> Path:
+    """The sheet of recorded restorations of a task: `data/results/NAME/TASK.jpg`."""
+    return zoo.data_path(f"results/{name}/{task}.jpg")
+
+
+def _rows(path: Path) -> Iterator[dict]:
+    """A CSV's rows, numbers as floats; empty fields are left out."""
+    with path.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            yield {key: _number(key, value) for key, value in row.items() if value != ""}
+
+
+def _number(key: str, value: str) -> float | str:
+    if key in ("image", "commit"):  # names that look like numbers
+        return value
+    try:
+        number = float(value)
+    except ValueError:
+        return value
+    return value if math.isinf(number) else number
