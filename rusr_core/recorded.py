@@ -37,11 +37,15 @@ class Recording:
     provenance: dict
 
     def score(self, task: str, method: str, metric: str) -> tuple[float, float, float]:
-        """Value and interval of one row. `RecordingError` names the rows that exist."""
+        """Value and interval of one row. `metric` is a label as "LPIPS-portraits" or "pFID-portraits", or "fidelity".
+
+        `RecordingError` names the rows that exist.
+        """
         for row in self.scores:
-            if (row["task"], row["method"], row["metric"]) == (task, method, metric):
-                return row["value"], row["low"], row["high"]
-        known = {key: sorted({row[key] for row in self.scores}) for key in ("task", "method", "metric")}
+            if (row["task"], row["method"], _name(row)) == (task, method, metric):
+                return row["value"], row.get("low", math.nan), row.get("high", math.nan)
+        known = {key: sorted({row[key] for row in self.scores}) for key in ("task", "method")}
+        known["metric"] = sorted({_name(row) for row in self.scores})
         raise RecordingError(f"no score {(task, method, metric)} in recording {self.name!r}; it holds {known}")
 
     def has(self, task: str, method: str) -> bool:
@@ -92,6 +96,11 @@ def names() -> list[str]:
 def picture(name: str, task: str) -> Path:
     """The sheet of recorded restorations of a task: `data/results/NAME/TASK.jpg`."""
     return zoo.data_path(f"results/{name}/{task}.jpg")
+
+
+def _name(row: dict) -> str:
+    """Accuracy and fidelity are both LPIPS: the latter goes by its question."""
+    return "fidelity" if row["question"] == "fidelity" else row["metric"]
 
 
 def _rows(path: Path) -> Iterator[dict]:

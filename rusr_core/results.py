@@ -3,7 +3,7 @@
 import csv
 import io
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,13 +79,23 @@ def write_tables(folder: Path) -> list[Path]:
     return [folder / name for name in files]
 
 
-def reports(folder: Path, judge: Judge | None = None, *, crops: int = realism.CROPS, rounds: int = 100) -> Table:
-    """A performance report of each task and method. Realism needs the `judge` (its features) and two images.
+def reports(
+    folder: Path,
+    judge: Judge | None = None,
+    *,
+    images: Collection[str] | None = None,
+    crops: int = realism.CROPS,
+    rounds: int = 100,
+) -> Table:
+    """A performance report of each task and method, of some `images` or all that are there. Realism needs the `judge`
+    (its features) and two images.
 
     Several seeds of an image count as one image: their scores are averaged.
     """
     groups = defaultdict(list)
     for result in read(folder):
+        if images is not None and result.record["image"] not in images:
+            continue
         groups[result.record["task"], result.record["method"]].append(result)
     if not groups:
         raise ResultsError(f"{folder}: no finished unit")

@@ -21,6 +21,7 @@ import pytest
 import torch
 from conftest import random_generator
 
+from benchmarks.record import record
 from rusr_core import cli, evaluation, presets, restore, results, storage, tasks
 from rusr_core.benchmark import BenchmarkError, Method, Setting, run_group
 from rusr_core.checkpoints import save_generator
@@ -438,6 +439,27 @@ def test_reports_from_a_folder(setting, capsys):
     assert shown.count("PERFORMANCE REPORT FOR TASK: denoising (M)") == 2 and "not measured" in shown
     assert cli.main(["report", str(setting.folder), "--judge", setting.judge, "--form", "csv", "--crops", "5"]) == 0
     assert Counter(line.split(",")[4] for line in capsys.readouterr().out.splitlines())["FID-portraits"] == 4
+
+
+def test_a_recording_holds_complete_images_only(setting, tmp_path):
+    assert run(setting, plan(2)).ok and run(setting, replace(plan(3), methods=("report",))).ok
+    out = tmp_path / "recording"
+    record(setting.folder, out)
+    record(setting.folder, out)  # replaces what is there
+    facts = json.loads((out / "provenance.json").read_text())
+    assert facts["image_names"] == ["000", "001"] and facts["units"] == 8  # 002 lacks a method
+    with (out / "results.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 8 and {row["image"] for row in rows} == {"000", "001"}
+    with (out / "scores.csv").open() as file:
+        scores = list(csv.DictReader(file))
+    assert {row["images"] for row in scores} == {"2"}
+    mean = sum(float(r["lpips"]) for r in rows if (r["method"], r["task"]) == ("report", "denoising M")) / 2
+    chosen = {"method": "report", "task": "denoising M", "question": "accuracy", "metric": "LPIPS-portraits"}
+    (score,) = (row for row in scores if chosen.items() <= row.items())
+    assert float(score["value"]) == pytest.approx(mean, rel=1e-3)
+    assert sorted(p.name for p in out.glob("*.jpg")) == ["denoising.jpg", "inpainting.jpg"]
+    assert not list(tmp_path.glob("*.new"))
 
 
 def test_oracles_are_marked(setting):

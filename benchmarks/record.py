@@ -1,0 +1,135 @@
+"""Distil a finished `rusr bench` folder into a recording that travels with the project, see rusr_core/recorded.py.
+
+    rusr bench SWEEP --workers 2 --num-images 8
+    python -m benchmarks.record SWEEP data/results/portraits-128
+
+Only images for which every task and method is done are recorded, so that no row rests on other images than its
+neighbours. Pictures of the first of them are drawn into one sheet a task. The folder is replaced as a whole.
+"""
+
+import argparse
+import csv
+import io
+import json
+import shutil
+from pathlib import Path
+
+import torch
+
+from rusr_core import results, tasks
+from rusr_core.figures import panel
+from rusr_core.images import load_image
+from rusr_core.storage import manifest
+from rusr_core.units import truth_path
+
+DROPPED = ("version", "code", "python", "numpy", "platform", "dtype", "peak_memory_mb", "device")  # in provenance.json
+
+
+def complete_images(rows: list[dict]) -> list[str]:
+    """Images that have every method on every task of the sweep, sorted."""
+    wanted = {(row["method"], row["task"]) for row in rows}
+    done = {}
+    for row in rows:
+        done.setdefault(row["image"], set()).add((row["method"], row["task"]))
+    return sorted(image for image, found in done.items() if found == wanted)
+
+
+def write_rows(path: Path, rows: list[dict]) -> None:
+    """A CSV with the columns of the first row; scores to five digits."""
+    columns = [key for key in rows[0] if key not in DROPPED]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n", extrasaction="ignore")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({k: f"{v:.5g}" if isinstance(v, float) else v for k, v in row.items()})
+    path.write_text(text.getvalue(), encoding="utf-8")
+
+
+def about(sweep: Path, rows: list[dict], images: list[str], command: str) -> dict:
+    """Where the numbers come from."""
+    known, first = manifest(sweep), rows[0]
+    return {
+        "prior": known["prior"]["name"],
+        "images": len(images),
+        "image_names": images,
+        "units": len(rows),
+        "methods": sorted({row["method"] for row in rows}),
+        "seeds": sorted({row["seed"] for row in rows}),
+        "judge": known["judge"]["suffix"],
+        "device": f"{first['device_name']}, {first['threads']} thread(s) a process",
+        "commit": first["commit"],
+        "code": first["code"],
+        "torch": first["torch"],
+        "python": first["python"],
+        "date": max(row["at"] for row in rows)[:10],
+        "seconds": round(sum(row["seconds"] for row in rows)),
+        "peak_memory_mb": max(row["peak_memory_mb"] for row in rows),
+        "weights": known["prior"] | {"judge": known["judge"]["perceptual"]},
+        "command": command,
+    }
+
+
+def sheet(sweep: Path, rows: list[dict], image: str, letter: str, out: Path) -> None:
+    """Input, every method's result and the truth: a row a level of a task, or a row a composition."""
+    composed = letter == "composed"
+    chosen = [t for t in tasks.SINGLE + tasks.COMPOSED if (len(t.letters) > 1 if composed else t.name == letter)]
+    chosen = [t for t in chosen if any(row["task"] == str(t) for row in rows)]
+    methods = list(dict.fromkeys(row["method"] for row in rows))
+    if not chosen:
+        return
+    seed, columns = rows[0]["seed"], []
+    folders = ["targets", *(f"units/{method}" for method in methods)]
+    for folder in folders:
+        files = [sweep / folder / f"{t.letters}-{t.level}" / f"{image}_{seed}.png" for t in chosen]
+        columns.append([load_image(file) for file in files])
+    columns.append([load_image(truth_path(sweep, image))] * len(chosen))
+    side = columns[-1][0].shape[-1]
+    stacked = [torch.cat([_enlarged(x, side) for x in column]) for column in columns]
+    labels = [t.letters if composed else t.level for t in chosen]
+    figure = panel(*stacked, titles=["input", *methods, "truth"], rows=labels, size=1.3)
+    figure.savefig(out / f"{letter}.jpg", dpi=130, pil_kwargs={"quality": 88, "optimize": True})
+
+
+def _enlarged(x: torch.Tensor, side: int) -> torch.Tensor:
+    times = side // x.shape[-1]
+    return x.repeat_interleave(times, 2).repeat_interleave(times, 3)
+
+
+def record(sweep: Path, out: Path, *, realism: bool = True, sheets: bool = True) -> None:
+    """Write the recording."""
+    rows = results.rows(sweep)
+    images = complete_images(rows)
+    if not images:
+        raise SystemExit(f"{sweep}: no image has every task and method yet")
+    rows = [row for row in rows if row["image"] in images]
+    table = results.reports(sweep, results.judge_for(sweep) if realism else None, images=images)
+    temporary = out.with_name(out.name + ".new")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    write_rows(temporary / "results.csv", rows)
+    (temporary / "scores.csv").write_text(table.to_csv(), encoding="utf-8")
+    methods, number = " ".join(dict.fromkeys(r["method"] for r in rows)), len(images)
+    command = f"rusr bench SWEEP --methods {methods} --num-images {number}"
+    facts = about(sweep, rows, images, command)
+    (temporary / "provenance.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    if sheets:
+        for letter in (*tasks.TASKS, "composed"):
+            sheet(sweep, rows, images[0], letter, temporary)
+    shutil.rmtree(out, ignore_errors=True)
+    temporary.rename(out)
+    print(f"{out}: {len(images)} images, {len(rows)} units")
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sweep", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--no-realism", action="store_true", help="for sweeps of too few images")
+    parser.add_argument("--no-sheets", action="store_true")
+    args = parser.parse_args()
+    record(args.sweep, args.out, realism=not args.no_realism, sheets=not args.no_sheets)
+
+
+if __name__ == "__main__":
+    main()
