@@ -2,6 +2,7 @@
 #   make demo   restore a few held-out portraits and write _build/demo.png
 #   make test   unit, golden, notebook and book tests (what CI runs)
 #   make book   execute every chapter and build the pages into _build/html
+#   make slides export every figure of the book for slides into _build/slides
 #   make lab    open the chapters in JupyterLab
 #   make lint   ruff, on the library, the tests and the benchmarks
 #   make prior  train the embedded prior again, beside the shipped one (hours; see data/portraits/MODEL_CARD.md)
@@ -20,7 +21,7 @@ export OMP_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 export PYDEVD_DISABLE_FILE_VALIDATION = 1
 
-.PHONY: demo test book lab lint prior clean
+.PHONY: demo test book slides lab lint prior clean
 .DEFAULT_GOAL := demo
 
 $(READY): constraints.txt pyproject.toml
@@ -45,6 +46,10 @@ book: $(READY)
 	$(BIN)/python book/configure.py > _build/_config.yml
 	RUSR_STATIC=1 OMP_NUM_THREADS=$(JOBS) $(BIN)/jupyter-book build . --config _build/_config.yml -n -W --keep-going
 	@echo "== Open _build/html/index.html"
+
+slides: $(READY)
+	@echo "== Running every chapter and exporting its figures"
+	OMP_NUM_THREADS=$(JOBS) $(BIN)/python book/slides.py _build/slides
 
 lab: $(READY)
 	@echo "== Opening the chapters in JupyterLab"

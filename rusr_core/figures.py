@@ -20,7 +20,8 @@ from torch import Tensor
 from rusr_core.errors import RusrError
 from rusr_core.images import resize, to_pil, to_uint8
 
-STYLE = "rusr_core.rusr"  # rusr.mplstyle beside this file
+# rusr.mplstyle beside this file; RUSR_DPI draws larger, for slides
+STYLE = ["rusr_core.rusr", {"figure.dpi": float(os.environ["RUSR_DPI"])} if "RUSR_DPI" in os.environ else {}]
 PHASE_COLOURS = {"W": "#0072B2", "W+": "#D55E00", "W++": "#009E73"}
 JPEG_QUALITY = 92
 RANGE = "width:100%;margin:.4em 0 0;accent-color:#0072B2"
