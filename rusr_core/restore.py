@@ -128,7 +128,9 @@ class _Search:
                 continue
             if len(rows) < len(group):
                 target = target.select(_index([group.index(i) for i in rows], x))
-            terms.append(self.loss(guess[rows], target, rng, x[[index.index(i) for i in rows]]))
+            # blind: E(f(G(w))) against E(y); an oracle sees the picture before f, as it sees the truth
+            picture = None if self.clean is None else x[[index.index(i) for i in rows]]
+            terms.append(self.loss(guess[rows], target, rng, picture))
         return {name: torch.cat([part[name] for part in terms]) for name in terms[0]}
 
 

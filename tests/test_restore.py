@@ -196,6 +196,20 @@ def test_the_truth_is_not_used_unless_an_oracle_is_asked_for(prior, truth):
         restore(prior, y, f, preset=oracle)
 
 
+@pytest.mark.parametrize("reference", ["input", "clean"])
+def test_identity_compares_like_with_like(prior, truth, reference):
+    """Blind: the degraded guess with y. Oracle: the guess with the truth."""
+    f = JPEG(10)
+    y = f.degrade(truth)
+    preset = short("report", 1, identity_reference=reference)
+    result = restore(prior, y, f, preset=preset, clean=truth if reference == "clean" else None)
+    start = prior.generator.image(prior.generator.mapping.w_avg[None])
+    pair = (f.forward(start), y) if reference == "input" else (start, truth)
+    with torch.no_grad():
+        expected = 1 - (prior.identity.embed(pair[0]) * prior.identity.embed(pair[1])).sum(1)
+    assert torch.allclose(result.phases[0].history["identity"][0], expected, atol=1e-4)
+
+
 def test_a_prior_without_faces_has_no_identity_term(prior, truth):
     f = Downsample(2, "bilinear")
     faceless = dataclasses.replace(prior, identity=None)
