@@ -1,0 +1,143 @@
+"""Units on a Dask cluster of this machine: throughput of two workers against one, overhead a unit, and kills.
+
+    python -m benchmarks.dask_cluster
+
+1. The same sweep by 1 and by 2 workers of one thread: the ratio of their throughputs.
+2. A sweep of units that take no time: what Dask, the folder and the bookkeeping cost a unit.
+3. The scheduler is killed with SIGKILL in the middle of a sweep and started again; the sweep is resumed. Then a
+   worker. Every unit must be there once, with the pixels of an undisturbed run.
+"""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from rusr_core import presets, results
+from rusr_core.benchmark import Method, Setting
+from rusr_core.cluster import run
+from rusr_core.restore import Restoration, prior_shape
+from rusr_core.units import Plan, parse_tasks
+from rusr_core.zoo import Prior
+
+from .kill import done, pixels, world
+
+PORT = 18786
+ADDRESS = f"tcp://127.0.0.1:{PORT}"
+
+
+@contextmanager
+def process(*words: str) -> Iterator[subprocess.Popen]:
+    """`dask WORDS` in its own session, killed at the end."""
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
+    child = subprocess.Popen([sys.executable, "-m", "dask", *words], **quiet)
+    try:
+        yield child
+    finally:
+        kill(child)
+
+
+def kill(child: subprocess.Popen) -> None:
+    """SIGKILL to a process and its children."""
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+
+
+def scheduler() -> tuple[str, ...]:
+    return ("scheduler", "--host", "127.0.0.1", "--port", str(PORT), "--no-dashboard")
+
+
+def worker() -> tuple[str, ...]:
+    return ("worker", ADDRESS, "--nthreads", "1", "--no-dashboard", "--nanny")
+
+
+def timed(setting: Setting, plan: Plan, workers: int) -> float:
+    """Seconds of a sweep by `workers` workers that have already loaded everything."""
+    with process(*scheduler()):
+        time.sleep(3)
+        with ExitStack() as stack:
+            for _ in range(workers):
+                stack.enter_context(process(*worker()))
+            warm = replace(plan, seeds=(99,))
+            run(replace(setting, folder=setting.folder.with_name(f"warm{workers}")), warm, scheduler=ADDRESS)
+            begun = time.perf_counter()
+            assert run(setting, plan, scheduler=ADDRESS).ok
+            return time.perf_counter() - begun
+
+
+def interrupted(setting: Setting, plan: Plan, victim: str) -> str:
+    """Kill the scheduler or a worker in the middle of a sweep, start it again, resume. -> what happened."""
+    command = [sys.executable, "-m", "benchmarks.dask_cluster", "--sweep", str(setting.folder)]
+    with process(*scheduler()) as first:
+        with process(*worker()) as one, process(*worker()):
+            time.sleep(3)
+            sweep = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            while done(setting) < len(plan) // 4 and sweep.poll() is None:
+                time.sleep(0.02)
+            kill(first if victim == "scheduler" else one)
+            at = done(setting)
+            try:
+                status = sweep.wait(60)
+            except subprocess.TimeoutExpired:
+                sweep.kill()
+                status = "hung for 60 s, killed"
+    after = done(setting)
+    with process(*scheduler()), process(*worker()), process(*worker()):
+        time.sleep(3)
+        assert run(setting, plan, scheduler=ADDRESS).ok
+    ended = f"run ended with {status} at {after}, resumed to {done(setting)}"
+    return f"{victim} killed at {at} of {len(plan)} units, {ended}"
+
+
+def nothing(prior: Prior, y: Tensor, f: object, *, generator=None, callback=None) -> Restoration:
+    """A method that takes no time: a grey picture."""
+    return Restoration(torch.full(prior_shape(prior, len(y)), 0.5), [], "nothing", 0, 0.0)
+
+
+def the_plan(seeds: int = 2) -> Plan:
+    names = tuple(f"{i:03d}" for i in range(5))
+    tasks = parse_tasks(["denoising:M", "inpainting:S", "deartifacting:M"])
+    return Plan(("report", "cvpr2023"), tasks, names, tuple(range(seeds)))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sweep", type=Path, help="run the kill test's sweep in this folder (used by the test itself)")
+    args = parser.parse_args()
+    if args.sweep is not None:
+        summary = run(world(args.sweep.parent, args.sweep.name), the_plan(), scheduler=ADDRESS)
+        raise SystemExit(0 if summary.ok else 1)
+    with tempfile.TemporaryDirectory() as folder:
+        calm = world(Path(folder), "calm")
+        plan = the_plan()
+        run(calm, plan)
+        long = tuple(Method(m, presets.get(m).with_steps(40)) for m in ("report", "cvpr2023"))
+        one, two = (
+            timed(replace(calm, folder=Path(folder) / f"by{n}", methods=long), the_plan(1), n) for n in (1, 2)
+        )
+        print(f"30 units of 120 steps: {one:.1f} s by one worker, {two:.1f} s by two, {one / two:.2f}", flush=True)
+        nobody = (Method("nothing", "benchmarks.dask_cluster:nothing"),)
+        empty = replace(calm, methods=nobody, folder=Path(folder) / "empty")
+        short = replace(the_plan(10), methods=("nothing",))
+        seconds = timed(empty, short, 1)
+        print(f"{len(short)} units of no work by one worker: {1000 * seconds / len(short):.0f} ms a unit", flush=True)
+        for victim in ("scheduler", "worker"):
+            setting = world(Path(folder), victim)
+            print(interrupted(setting, plan, victim), flush=True)
+            same = pixels(setting) == pixels(calm) and len(results.rows(setting.folder)) == len(plan)
+            print("identical to the undisturbed run" if same else "DIFFERENT", flush=True)
+
+
+if __name__ == "__main__":
+    main()
