@@ -3,8 +3,9 @@
     rusr bench SWEEP --workers 2 --num-images 8
     python -m benchmarks.record SWEEP data/results/portraits-128
 
-Only images for which every task and method is done are recorded, so that no row rests on other images than its
-neighbours. Pictures of the first of them are drawn into one sheet a task. The folder is replaced as a whole.
+Of each task, the images are recorded for which every method is done, so that methods are compared on the same images;
+tasks may rest on different numbers of them, which every row says. Pictures of the first image are drawn into one sheet
+a task. The folder is replaced as a whole.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import csv
 import io
 import json
 import shutil
+from collections import defaultdict
 from pathlib import Path
 
 import torch
@@ -25,13 +27,13 @@ from rusr_core.units import truth_path
 DROPPED = ("version", "code", "python", "numpy", "platform", "dtype", "peak_memory_mb", "device")  # in provenance.json
 
 
-def complete_images(rows: list[dict]) -> list[str]:
-    """Images that have every method on every task of the sweep, sorted."""
-    wanted = {(row["method"], row["task"]) for row in rows}
-    done = {}
+def complete(rows: list[dict]) -> set[tuple[str, str]]:
+    """Pairs (task, image) that every method of the sweep has done."""
+    methods = {row["method"] for row in rows}
+    done = defaultdict(set)
     for row in rows:
-        done.setdefault(row["image"], set()).add((row["method"], row["task"]))
-    return sorted(image for image, found in done.items() if found == wanted)
+        done[row["task"], row["image"]].add(row["method"])
+    return {pair for pair, found in done.items() if found == methods}
 
 
 def write_rows(path: Path, rows: list[dict]) -> None:
@@ -45,13 +47,17 @@ def write_rows(path: Path, rows: list[dict]) -> None:
     path.write_text(text.getvalue(), encoding="utf-8")
 
 
-def about(sweep: Path, rows: list[dict], images: list[str], command: str) -> dict:
+def about(sweep: Path, rows: list[dict]) -> dict:
     """Where the numbers come from."""
     known, first = manifest(sweep), rows[0]
+    images = defaultdict(set)
+    for row in rows:
+        images[row["task"]].add(row["image"])
+    counts = sorted({len(names) for names in images.values()})
     return {
         "prior": known["prior"]["name"],
-        "images": len(images),
-        "image_names": images,
+        "images": str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}",
+        "image_names": sorted(set().union(*images.values())),
         "units": len(rows),
         "methods": sorted({row["method"] for row in rows}),
         "seeds": sorted({row["seed"] for row in rows}),
@@ -65,15 +71,15 @@ def about(sweep: Path, rows: list[dict], images: list[str], command: str) -> dic
         "seconds": round(sum(row["seconds"] for row in rows)),
         "peak_memory_mb": max(row["peak_memory_mb"] for row in rows),
         "weights": known["prior"] | {"judge": known["judge"]["perceptual"]},
-        "command": command,
     }
 
 
-def sheet(sweep: Path, rows: list[dict], image: str, letter: str, out: Path) -> None:
-    """Input, every method's result and the truth: a row a level of a task, or a row a composition."""
+def sheet(sweep: Path, rows: list[dict], letter: str, out: Path) -> None:
+    """Input, results and truth of the first image: a row a level of a task, or a row a composition."""
+    image = min(row["image"] for row in rows)
     composed = letter == "composed"
     chosen = [t for t in tasks.SINGLE + tasks.COMPOSED if (len(t.letters) > 1 if composed else t.name == letter)]
-    chosen = [t for t in chosen if any(row["task"] == str(t) for row in rows)]
+    chosen = [t for t in chosen if any(row["task"] == str(t) and row["image"] == image for row in rows)]
     methods = list(dict.fromkeys(row["method"] for row in rows))
     if not chosen:
         return
@@ -98,26 +104,24 @@ def _enlarged(x: torch.Tensor, side: int) -> torch.Tensor:
 def record(sweep: Path, out: Path, *, realism: bool = True, sheets: bool = True) -> None:
     """Write the recording."""
     rows = results.rows(sweep)
-    images = complete_images(rows)
-    if not images:
-        raise SystemExit(f"{sweep}: no image has every task and method yet")
-    rows = [row for row in rows if row["image"] in images]
-    table = results.reports(sweep, results.judge_for(sweep) if realism else None, images=images)
+    pairs = complete(rows)
+    if not pairs:
+        raise SystemExit(f"{sweep}: no image has every method yet")
+    rows = [row for row in rows if (row["task"], row["image"]) in pairs]
+    judge = results.judge_for(sweep) if realism else None
+    table = results.reports(sweep, judge, keep=lambda record: (record["task"], record["image"]) in pairs)
     temporary = out.with_name(out.name + ".new")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     write_rows(temporary / "results.csv", rows)
     (temporary / "scores.csv").write_text(table.to_csv(), encoding="utf-8")
-    methods, number = " ".join(dict.fromkeys(r["method"] for r in rows)), len(images)
-    command = f"rusr bench SWEEP --methods {methods} --num-images {number}"
-    facts = about(sweep, rows, images, command)
-    (temporary / "provenance.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    (temporary / "provenance.json").write_text(json.dumps(about(sweep, rows), indent=1) + "\n", encoding="utf-8")
     if sheets:
         for letter in (*tasks.TASKS, "composed"):
-            sheet(sweep, rows, images[0], letter, temporary)
+            sheet(sweep, rows, letter, temporary)
     shutil.rmtree(out, ignore_errors=True)
     temporary.rename(out)
-    print(f"{out}: {len(images)} images, {len(rows)} units")
+    print(f"{out}: {len(rows)} units")
 
 
 def main() -> None:

@@ -86,7 +86,7 @@ def by_level(recording: Recording, metric: str, *, tasks: Sequence[str] = tuple(
         )
         for ax, task in zip(axes[0], tasks, strict=True):
             for i, method in enumerate(recording.methods):
-                found = [level for level in LEVELS if recording.has(f"{task} {level}", method)]
+                found = [level for level in LEVELS if recording.has(f"{task} {level}", method, metric)]
                 if not found:
                     continue
                 rows = np.array([recording.score(f"{task} {level}", method, metric) for level in found])
@@ -109,7 +109,9 @@ def scatter(recording: Recording, x: str, y: str) -> Figure:
         figure, ax = plt.subplots(figsize=(6.0, 4.2), layout="constrained")
         points = {}
         for task in dict.fromkeys(row["task"] for row in recording.scores):
-            found = [m for m in recording.methods if recording.has(task, m)]
+            found = [m for m in recording.methods if recording.has(task, m, x, y)]
+            if not found:
+                continue
             values = [(recording.score(task, m, x)[0], recording.score(task, m, y)[0]) for m in found]
             ax.plot(*zip(*values, strict=True), color="#D9D9D9", linewidth=0.8, zorder=0)
             for method, value in zip(found, values, strict=True):

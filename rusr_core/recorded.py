@@ -48,9 +48,10 @@ class Recording:
         known["metric"] = sorted({_name(row) for row in self.scores})
         raise RecordingError(f"no score {(task, method, metric)} in recording {self.name!r}; it holds {known}")
 
-    def has(self, task: str, method: str) -> bool:
-        """Whether the recording holds this task and method."""
-        return any((row["task"], row["method"]) == (task, method) for row in self.scores)
+    def has(self, task: str, method: str, *metrics: str) -> bool:
+        """Whether the recording holds this task and method, with all these metrics."""
+        found = {_name(row) for row in self.scores if (row["task"], row["method"]) == (task, method)}
+        return bool(found) and found.issuperset(metrics)
 
     def column(self, key: str, **where: str) -> list[float]:
         """One column of the units whose other columns are as given: `column("lpips", task="upsampling L")`."""
@@ -94,7 +95,7 @@ def names() -> list[str]:
 
 
 def picture(name: str, task: str) -> Path:
-    """The sheet of recorded restorations of a task: `data/results/NAME/TASK.jpg`."""
+    """The sheet of recorded restorations of a single task, or of all "composed" ones: `data/results/NAME/TASK.jpg`."""
     return zoo.data_path(f"results/{name}/{task}.jpg")
 
 

@@ -73,7 +73,8 @@ class Report:
         title = f"{name} ({level})" if level else name
         lines = [rule, f"PERFORMANCE REPORT FOR TASK: {title}", rule, *map(self._line, MAIN), rule]
         lines += [self._line(key) for key in METRICS if key not in MAIN and key in self.scores]
-        lines.append(f"{self.method}; {self.images} images; 95 % bootstrap intervals over images")
+        number = "1 image" if self.images == 1 else f"{self.images} images; 95 % bootstrap intervals over images"
+        lines.append(f"{self.method}; {number}")
         return "\n".join([*lines, *self.notes, rule])
 
     def score(self, key: str) -> Score:

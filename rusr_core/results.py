@@ -3,7 +3,7 @@
 import csv
 import io
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,18 +83,18 @@ def reports(
     folder: Path,
     judge: Judge | None = None,
     *,
-    images: Collection[str] | None = None,
+    keep: Callable[[dict], bool] | None = None,
     crops: int = realism.CROPS,
     rounds: int = 100,
 ) -> Table:
-    """A performance report of each task and method, of some `images` or all that are there. Realism needs the `judge`
-    (its features) and two images.
+    """A performance report of each task and method, of the records that `keep` accepts or of all. Realism needs the
+    `judge` (its features) and two images.
 
     Several seeds of an image count as one image: their scores are averaged.
     """
     groups = defaultdict(list)
     for result in read(folder):
-        if images is not None and result.record["image"] not in images:
+        if keep is not None and not keep(result.record):
             continue
         groups[result.record["task"], result.record["method"]].append(result)
     if not groups:

@@ -441,13 +441,14 @@ def test_reports_from_a_folder(setting, capsys):
     assert Counter(line.split(",")[4] for line in capsys.readouterr().out.splitlines())["FID-portraits"] == 4
 
 
-def test_a_recording_holds_complete_images_only(setting, tmp_path):
+def test_a_recording_compares_methods_on_the_same_images(setting, tmp_path):
     assert run(setting, plan(2)).ok and run(setting, replace(plan(3), methods=("report",))).ok
     out = tmp_path / "recording"
     record(setting.folder, out)
     record(setting.folder, out)  # replaces what is there
     facts = json.loads((out / "provenance.json").read_text())
     assert facts["image_names"] == ["000", "001"] and facts["units"] == 8  # 002 lacks a method
+    assert facts["images"] == "2" and facts["weights"]["judge"]
     with (out / "results.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 8 and {row["image"] for row in rows} == {"000", "001"}

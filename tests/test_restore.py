@@ -183,6 +183,13 @@ def test_a_users_own_degradation(prior, truth):
     assert ((f.forward(result.image) - y).abs().mean((1, 2, 3)) < (start - y).abs().mean((1, 2, 3))).all()
 
 
+def test_fewer_steps_are_longer_ones():
+    whole = presets.get("cvpr2023")
+    for steps, stretch in ((150, 1), (300, 1), (75, 2), (10, presets.MAX_STRETCH)):
+        for short, long in zip(whole.with_steps(steps).phases, whole.phases, strict=True):
+            assert short.steps == steps and short.lr == pytest.approx(stretch * long.lr)
+
+
 def test_the_truth_is_not_used_unless_an_oracle_is_asked_for(prior, truth):
     f = Downsample(2, "bilinear")
     y = f.degrade(truth)
