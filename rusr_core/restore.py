@@ -191,6 +191,9 @@ def restore(
     """
     begun = time.perf_counter()
     preset = get(preset)
+    spaces = [phase.space for phase in preset.phases]
+    if not spaces or sorted(spaces, key=list(WIDEN).index) != spaces:
+        raise RestorationError(f"phases {spaces}: a latent can only be widened, expected the order {', '.join(WIDEN)}")
     G = prior.generator
     device = G.mapping.w_avg.device
     seed = 0 if generator is None else generator.initial_seed()

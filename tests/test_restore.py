@@ -183,6 +183,14 @@ def test_a_users_own_degradation(prior, truth):
     assert ((f.forward(result.image) - y).abs().mean((1, 2, 3)) < (start - y).abs().mean((1, 2, 3))).all()
 
 
+@pytest.mark.parametrize("spaces", [("W+", "W"), ("W++", "W+"), ()])
+def test_phases_only_widen(prior, truth, spaces):
+    f = Downsample(2, "bilinear")
+    preset = dataclasses.replace(short("report"), phases=tuple(Phase(space, 0.1, 1) for space in spaces))
+    with pytest.raises(RestorationError, match="only be widened, expected the order W, W"):
+        restore(prior, f.degrade(truth), f, preset=preset)
+
+
 def test_fewer_steps_are_longer_ones():
     whole = presets.get("cvpr2023")
     for steps, stretch in ((150, 1), (300, 1), (75, 2), (10, presets.MAX_STRETCH)):
