@@ -98,7 +98,9 @@ def by_level(recording: Recording, metric: str, *, tasks: Sequence[str] = tuple(
                 )  # fmt: skip
             ax.set(title=task, xticks=range(len(LEVELS)), xticklabels=LEVELS)
         axes[0, 0].set_ylabel(metric)
-        axes[0, -1].legend()
+        filled = [ax for ax in axes[0] if ax.get_legend_handles_labels()[0]]
+        if filled:
+            filled[-1].legend()
         plt.close(figure)
     return figure
 

@@ -13,6 +13,7 @@ class Phase:
     space: str  # "W", "W+" or "W++"
     lr: float
     steps: int
+    whole: tuple[float, int] | None = None  # rate and steps before `Preset.with_steps` shortened the phase
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,14 @@ class Preset:
         With fewer steps each is longer, so that a latent can still go as far: rates grow by the share that is missing,
         at most `MAX_STRETCH` times (30 steps of the old length stay beside the mean face; longer ones overshoot).
         """
-        phases = tuple(
-            dataclasses.replace(phase, steps=steps, lr=phase.lr * min(max(phase.steps / steps, 1), MAX_STRETCH))
-            for phase in self.phases
-        )
-        return dataclasses.replace(self, phases=phases)
+        return dataclasses.replace(self, phases=tuple(_resized(phase, steps) for phase in self.phases))
+
+
+def _resized(phase: Phase, steps: int) -> Phase:
+    """The phase with another number of steps, always measured against the whole one."""
+    lr, planned = phase.whole or (phase.lr, phase.steps)
+    stretch = min(max(planned / steps, 1), MAX_STRETCH)
+    return dataclasses.replace(phase, lr=lr * stretch, steps=steps, whole=(lr, planned))
 
 
 MAX_STRETCH = 4  # of four tasks at level M on a portrait, 30 steps a phase, factors 1, 2 and 4: 4 is nearest in LPIPS

@@ -194,8 +194,9 @@ def test_phases_only_widen(prior, truth, spaces):
 def test_fewer_steps_are_longer_ones():
     whole = presets.get("cvpr2023")
     for steps, stretch in ((150, 1), (300, 1), (75, 2), (10, presets.MAX_STRETCH)):
-        for short, long in zip(whole.with_steps(steps).phases, whole.phases, strict=True):
-            assert short.steps == steps and short.lr == pytest.approx(stretch * long.lr)
+        for preset in (whole.with_steps(steps), whole.with_steps(7).with_steps(steps)):  # the last word counts
+            for short, long in zip(preset.phases, whole.phases, strict=True):
+                assert short.steps == steps and short.lr == pytest.approx(stretch * long.lr)
 
 
 def test_the_truth_is_not_used_unless_an_oracle_is_asked_for(prior, truth):
