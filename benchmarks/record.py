@@ -47,7 +47,7 @@ def write_rows(path: Path, rows: list[dict]) -> None:
     path.write_text(text.getvalue(), encoding="utf-8")
 
 
-def about(sweep: Path, rows: list[dict]) -> dict:
+def about(sweep: Path, rows: list[dict], note: str) -> dict:
     """Where the numbers come from."""
     known, first = manifest(sweep), rows[0]
     images = defaultdict(set)
@@ -69,6 +69,7 @@ def about(sweep: Path, rows: list[dict]) -> dict:
         "python": first["python"],
         "date": max(row["at"] for row in rows)[:10],
         "seconds": round(sum(row["seconds"] for row in rows)),
+        "note": note,
         "peak_memory_mb": max(row["peak_memory_mb"] for row in rows),
         "weights": known["prior"] | {"judge": known["judge"]["perceptual"]},
     }
@@ -93,7 +94,7 @@ def sheet(sweep: Path, rows: list[dict], letter: str, out: Path) -> None:
     stacked = [torch.cat([_enlarged(x, side) for x in column]) for column in columns]
     labels = [t.letters if composed else t.level for t in chosen]
     figure = panel(*stacked, titles=["input", *methods, "truth"], rows=labels, size=1.3)
-    figure.savefig(out / f"{letter}.jpg", dpi=130, pil_kwargs={"quality": 88, "optimize": True})
+    figure.savefig(out / f"{letter}.jpg", dpi=105, pil_kwargs={"quality": 85, "optimize": True})
 
 
 def _enlarged(x: torch.Tensor, side: int) -> torch.Tensor:
@@ -101,7 +102,7 @@ def _enlarged(x: torch.Tensor, side: int) -> torch.Tensor:
     return x.repeat_interleave(times, 2).repeat_interleave(times, 3)
 
 
-def record(sweep: Path, out: Path, *, realism: bool = True, sheets: bool = True) -> None:
+def record(sweep: Path, out: Path, *, realism: bool = True, sheets: bool = True, note: str = "") -> None:
     """Write the recording."""
     rows = results.rows(sweep)
     pairs = complete(rows)
@@ -115,7 +116,7 @@ def record(sweep: Path, out: Path, *, realism: bool = True, sheets: bool = True)
     temporary.mkdir(parents=True)
     write_rows(temporary / "results.csv", rows)
     (temporary / "scores.csv").write_text(table.to_csv(), encoding="utf-8")
-    (temporary / "provenance.json").write_text(json.dumps(about(sweep, rows), indent=1) + "\n", encoding="utf-8")
+    (temporary / "provenance.json").write_text(json.dumps(about(sweep, rows, note), indent=1) + "\n", encoding="utf-8")
     if sheets:
         for letter in (*tasks.TASKS, "composed"):
             sheet(sweep, rows, letter, temporary)
@@ -131,8 +132,9 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--no-realism", action="store_true", help="for sweeps of too few images")
     parser.add_argument("--no-sheets", action="store_true")
+    parser.add_argument("--note", default="", help="what a reader must know, such as what else the machine did")
     args = parser.parse_args()
-    record(args.sweep, args.out, realism=not args.no_realism, sheets=not args.no_sheets)
+    record(args.sweep, args.out, realism=not args.no_realism, sheets=not args.no_sheets, note=args.note)
 
 
 if __name__ == "__main__":
