@@ -118,6 +118,7 @@ def main() -> None:
     if args.sweep is not None:
         summary = run(world(args.sweep.parent, args.sweep.name), the_plan(), scheduler=ADDRESS)
         raise SystemExit(0 if summary.ok else 1)
+    torch.set_num_threads(1)  # as Dask's workers: the number of threads changes the last bits
     with tempfile.TemporaryDirectory() as folder:
         calm = world(Path(folder), "calm")
         plan = the_plan()

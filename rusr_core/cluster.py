@@ -23,6 +23,7 @@ from .errors import RusrError
 from .units import Group, Plan
 
 POLL = 0.2  # s between looks at groups that another run holds
+HEARTBEAT = 5.0  # s between looks whether the cluster is alive, while no group ends
 CONNECT, WORKERS = 10, 300  # s until a Dask scheduler must answer, and until it must have a worker
 AHEAD = 2  # groups handed out a worker, so that none waits for the next
 
@@ -52,8 +53,8 @@ def run(
     failed: dict[Group, str] = {}
     while left:
         try:
-            with _executor(workers, threads, scheduler, torch.device(setting.device).type) as (pool, width):
-                for group, outcome, reason in _outcomes(pool, width, setting, left):
+            with _executor(workers, threads, scheduler, torch.device(setting.device).type) as (pool, width, alive):
+                for group, outcome, reason in _outcomes(pool, width, setting, left, alive):
                     done += len(group.images)
                     if outcome == FAILED:
                         failed[group] = reason
@@ -68,10 +69,11 @@ def run(
 
 
 def _outcomes(
-    pool: Executor, width: int, setting: Setting, groups: Iterable[Group]
+    pool: Executor, width: int, setting: Setting, groups: Iterable[Group], alive: Callable[[], bool]
 ) -> Iterator[tuple[Group, str, str]]:
     """Hand out groups, `width` at a time, and give back each with what became of it. Groups that another run holds are
-    looked at again when the rest is done: that run may finish them, or die.
+    looked at again when the rest is done: that run may finish them, or die. Futures of a cluster that is no longer
+    `alive` would be waited for in vain.
     """
     queue, later, flying = deque(groups), deque(), {}
     while queue or later or flying:
@@ -81,7 +83,9 @@ def _outcomes(
         while queue and len(flying) < width:
             group = queue.popleft()
             flying[pool.submit(work, setting, group)] = group
-        finished, _ = wait(flying, return_when=FIRST_COMPLETED)
+        finished, _ = wait(flying, timeout=HEARTBEAT, return_when=FIRST_COMPLETED)
+        if not finished and not alive():
+            raise BenchmarkError("the Dask scheduler is gone: start it again, then the same command, which resumes")
         for future in finished:
             group = flying.pop(future)
             outcome, reason = _result(future, group)
@@ -124,22 +128,22 @@ class _Here(Executor):
 @contextmanager
 def _executor(
     workers: int, threads: int | None, scheduler: str | None, device: str
-) -> Iterator[tuple[Executor, int]]:
-    """Whoever works, and how many groups to hand out at a time."""
+) -> Iterator[tuple[Executor, int, Callable[[], bool]]]:
+    """Whoever works, how many groups to hand out at a time, and whether there is still somebody who works."""
     if scheduler is not None:
         with _dask(scheduler, workers) as client:
             cores = sum(client.nthreads().values()) or 1
-            yield client.get_executor(pure=False), AHEAD * cores
+            yield client.get_executor(pure=False), AHEAD * cores, lambda: client.status == "running"
     elif workers == 1:
         with torch_threads(threads):
-            yield _Here(), 1
+            yield _Here(), 1, lambda: True
     else:
         context = multiprocessing.get_context("spawn")  # forked processes cannot use CUDA or OpenMP
         threads = threads or max(1, cores_here() // workers)
         line, end = context.Pipe(duplex=False)  # closed here, by us or by our death, it ends the workers
         pool = ProcessPoolExecutor(workers, context, _begin, (context.Value("i", 0), line, threads, device))
         try:
-            yield pool, AHEAD * workers
+            yield pool, AHEAD * workers, lambda: True  # a dead process breaks the pool, which says so
         except BaseException:  # Ctrl-C, a full disk: nobody waits for units under way, files are whole or absent
             end.close()
             raise
