@@ -27,10 +27,10 @@ from rusr_core import presets, results
 from rusr_core.benchmark import Method, Setting
 from rusr_core.cluster import run
 from rusr_core.restore import Restoration, prior_shape
-from rusr_core.units import Plan, parse_tasks
+from rusr_core.units import Plan
 from rusr_core.zoo import Prior
 
-from .kill import done, pixels, world
+from .kill import done, pixels, small_plan, world
 
 PORT = 18786
 ADDRESS = f"tcp://127.0.0.1:{PORT}"
@@ -105,32 +105,26 @@ def nothing(prior: Prior, y: Tensor, f: object, *, generator=None, callback=None
     return Restoration(torch.full(prior_shape(prior, len(y)), 0.5), [], "nothing", 0, 0.0)
 
 
-def the_plan(seeds: int = 2) -> Plan:
-    names = tuple(f"{i:03d}" for i in range(5))
-    tasks = parse_tasks(["denoising:M", "inpainting:S", "deartifacting:M"])
-    return Plan(("report", "cvpr2023"), tasks, names, tuple(range(seeds)))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sweep", type=Path, help="run the kill test's sweep in this folder (used by the test itself)")
     args = parser.parse_args()
     if args.sweep is not None:
-        summary = run(world(args.sweep.parent, args.sweep.name), the_plan(), scheduler=ADDRESS)
+        summary = run(world(args.sweep.parent, args.sweep.name), small_plan(), scheduler=ADDRESS)
         raise SystemExit(0 if summary.ok else 1)
     torch.set_num_threads(1)  # as Dask's workers: the number of threads changes the last bits
     with tempfile.TemporaryDirectory() as folder:
         calm = world(Path(folder), "calm")
-        plan = the_plan()
+        plan = small_plan()
         run(calm, plan)
         long = tuple(Method(m, presets.get(m).with_steps(40)) for m in ("report", "cvpr2023"))
         one, two = (
-            timed(replace(calm, folder=Path(folder) / f"by{n}", methods=long), the_plan(1), n) for n in (1, 2)
+            timed(replace(calm, folder=Path(folder) / f"by{n}", methods=long), small_plan(1), n) for n in (1, 2)
         )
         print(f"30 units of 120 steps: {one:.1f} s by one worker, {two:.1f} s by two, {one / two:.2f}", flush=True)
         nobody = (Method("nothing", "benchmarks.dask_cluster:nothing"),)
         empty = replace(calm, methods=nobody, folder=Path(folder) / "empty")
-        short = replace(the_plan(10), methods=("nothing",))
+        short = replace(small_plan(10), methods=("nothing",))
         seconds = timed(empty, short, 1)
         print(f"{len(short)} units of no work by one worker: {1000 * seconds / len(short):.0f} ms a unit", flush=True)
         for victim in ("scheduler", "worker"):

@@ -37,8 +37,7 @@ def main() -> None:
     args = parser.parse_args()
     spawner = multiprocessing.get_context("forkserver")  # torch is imported once for all rounds
     spawner.set_forkserver_preload(["rusr_core.cluster"])
-    names = tuple(f"{i:03d}" for i in range(5))
-    plan = Plan(("report", "cvpr2023"), parse_tasks(["denoising:M", "inpainting:S", "deartifacting:M"]), names, (0, 1))
+    plan = small_plan()
     options = {"workers": args.workers, "scheduler": args.scheduler}
     with tempfile.TemporaryDirectory() as folder:
         calm, harsh = (world(Path(folder), name) for name in ("calm", "harsh"))
@@ -71,6 +70,13 @@ def main() -> None:
         left = len(list(harsh.folder.rglob("*.tmp")))
         print(f"{kills} kills ({victims} of them of a worker), {starts} starts; {found} units, {left} temporary files")
         print("identical to the undisturbed run" if same and found == len(plan) else "DIFFERENT")
+
+
+def small_plan(seeds: int = 2) -> Plan:
+    """30 units a seed, on the images of `world`."""
+    names = tuple(f"{i:03d}" for i in range(5))
+    tasks = parse_tasks(["denoising:M", "inpainting:S", "deartifacting:M"])
+    return Plan(("report", "cvpr2023"), tasks, names, tuple(range(seeds)))
 
 
 def world(folder: Path, name: str) -> Setting:
