@@ -1,6 +1,6 @@
 """`make demo`: held-out portraits in all four tasks and their composition, restored and drawn in one picture.
 
-    python -m benchmarks.demo --out _build/demo.png  (book/images/demo.jpg is the README's copy)
+python -m benchmarks.demo --out _build/demo.png  (book/images/demo.jpg is the README's copy)
 """
 
 import argparse
@@ -53,14 +53,10 @@ def main() -> None:
     )
     args.out.parent.mkdir(parents=True, exist_ok=True)
     picture.savefig(args.out, dpi=140, pil_kwargs={"quality": 92, "optimize": True})
-    print(
-        f"{args.out}: {len(ROWS)} restorations in {time.perf_counter() - begun:.0f} s, preset {preset.name}"
-    )
+    print(f"{args.out}: {len(ROWS)} restorations in {time.perf_counter() - begun:.0f} s, preset {preset.name}")
 
 
-def _restore(
-    prior: object, preset: presets.Preset, task: str, x: torch.Tensor
-) -> tuple[torch.Tensor, Restoration]:
+def _restore(prior: object, preset: presets.Preset, task: str, x: torch.Tensor) -> tuple[torch.Tensor, Restoration]:
     f = tasks.get(task, "M", seed=3)
     y = f.degrade(x, torch.Generator().manual_seed(0))
     with tqdm(total=sum(phase.steps for phase in preset.phases), desc=task, leave=False, disable=None) as bar:

@@ -7,11 +7,12 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from . import presets, realism, results, zoo
+from . import presets, realism, results, variants, zoo
 from .benchmark import BenchmarkError, Method, Setting
 from .cluster import run
 from .units import Images, Plan, parse_tasks
 
+RANDOM_START = "report-random=rusr_core.variants:random_start"  # the variant that no preset can say
 FORMS = {"text": str, "markdown": "to_markdown", "csv": "to_csv", "latex": "to_latex"}
 
 
@@ -22,7 +23,8 @@ def bench_options(parser: argparse.ArgumentParser) -> None:
         "--methods",
         nargs="+",
         default=list(presets.PRESETS),
-        help="presets, or NAME=MODULE:FUNCTION of your own method (default: all presets)",
+        help="presets, variants of them (variants: all), or NAME=MODULE:FUNCTION of your own method "
+        "(default: all presets)",
     )
     parser.add_argument(
         "--tasks",
@@ -50,7 +52,7 @@ def run_bench(args: argparse.Namespace) -> int:
     for name in ("num_images", "steps", "batch", "workers", "threads"):
         if getattr(args, name) is not None and getattr(args, name) < 1:
             raise BenchmarkError(f"--{name.replace('_', '-')} is {getattr(args, name)}, expected a whole number from 1")
-    methods = tuple(_method(word, args.steps) for word in args.methods)
+    methods = tuple(method for word in args.methods for method in _methods(word, args.steps))
     folder = args.images or zoo.data_path("portraits/test")
     names = tuple(Images(folder).paths)[: args.num_images]
     tasks = parse_tasks(args.tasks)
@@ -97,13 +99,15 @@ def run_report(args: argparse.Namespace) -> int:
     return 0
 
 
-def _method(word: str, steps: int | None) -> Method:
-    """A preset's name, or NAME=MODULE:FUNCTION."""
+def _methods(word: str, steps: int | None) -> list[Method]:
+    """A preset's or a variant's name, "variants" for all of them, or NAME=MODULE:FUNCTION."""
     name, equals, function = word.partition("=")
     if equals:
-        return Method(name, function)
-    preset = presets.get(name)
-    return Method(name, preset if steps is None else preset.with_steps(steps))
+        return [Method(name, function)]
+    if name == "variants":
+        return [m for known in variants.VARIANTS for m in _methods(known, steps)] + _methods(RANDOM_START, None)
+    preset = variants.VARIANTS.get(name) or presets.get(name)
+    return [Method(name, preset if steps is None else preset.with_steps(steps))]
 
 
 def _absolute(word: str | None) -> str | None:

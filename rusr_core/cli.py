@@ -78,22 +78,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def restore_options(parser: argparse.ArgumentParser) -> None:
     _degradation_options(parser)
-    parser.add_argument(
-        "--prior", default=zoo.EMBEDDED, help="name or file of the generator (default: %(default)s)"
-    )
+    parser.add_argument("--prior", default=zoo.EMBEDDED, help="name or file of the generator (default: %(default)s)")
     parser.add_argument(
         "--perceptual",
         choices=("lpips", "portraits"),
         help="default: portraits (embedded) for the embedded prior, else lpips (VGG)",
     )
     parser.add_argument("--identity", help="face network by name or file, see `rusr zoo list` (default: the prior's)")
-    parser.add_argument(
-        "--preset", default="report", choices=tuple(presets.PRESETS), help="default: %(default)s"
-    )
+    parser.add_argument("--preset", default="report", choices=tuple(presets.PRESETS), help="default: %(default)s")
     parser.add_argument("--steps", type=_positive, help="steps of each phase (default: the preset's)")
-    parser.add_argument(
-        "--device", default="auto", help="auto, cpu, cuda, cuda:1, ... (default: %(default)s)"
-    )
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ... (default: %(default)s)")
     parser.add_argument("--batch", type=_positive, default=4, help="images at once (default: %(default)s)")
 
 
@@ -150,9 +144,7 @@ COMMANDS = (
     Command("degrade", "Degrade a clean image, or a folder of them.", degrade_options, run_degrade),
     Command("bench", "Run or resume a benchmark.", bench_command.bench_options, bench_command.run_bench),
     Command("report", "Performance reports.", bench_command.report_options, bench_command.run_report),
-    Command(
-        "papermill", "Run a chapter over a grid of parameters.", notebook_command.options, notebook_command.run
-    ),
+    Command("papermill", "Run a chapter over a grid of parameters.", notebook_command.options, notebook_command.run),
     Command("zoo", "List, fetch and convert priors.", zoo_command.options, zoo_command.run),
 )
 
@@ -166,9 +158,7 @@ def _degradation_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--degradation", help='your own, left to right: "downsample:8 | jpeg:12"')
     parser.add_argument("--mask", type=Path, help="a picture, white where the input is known (inpainting)")
     parser.add_argument("--seed", type=int, default=0, help="strokes and noise (default: %(default)s)")
-    parser.add_argument(
-        "--fit", choices=("crop", "pad"), help="make other shapes square and of the size needed"
-    )
+    parser.add_argument("--fit", choices=("crop", "pad"), help="make other shapes square and of the size needed")
     parser.add_argument("--force", action="store_true", help="overwrite existing files")
 
 

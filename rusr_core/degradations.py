@@ -237,9 +237,7 @@ class Compose(Degradation):
         for stage in stages:
             for method in ("degrade", "forward"):
                 if not callable(getattr(stage, method, None)):
-                    raise DegradationError(
-                        f"a degradation needs a method {method}(x, generator); {stage!r} has none"
-                    )
+                    raise DegradationError(f"a degradation needs a method {method}(x, generator); {stage!r} has none")
         inner = (stage.stages if isinstance(stage, Compose) else (stage,) for stage in stages)
         object.__setattr__(self, "stages", tuple(stage for group in inner for stage in group))
 

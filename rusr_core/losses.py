@@ -6,8 +6,9 @@ Everything that depends on y alone is computed once (`RestorationLoss.target`), 
 image, [N], and never mix images. Chapter: book/losses.ipynb.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -81,19 +82,30 @@ class MultiscaleLPIPS:
             mask = F.interpolate(mask, size=y.shape[2:], mode="area")
         return Target(images, self.pyramid(mask.to(y)), [])
 
-    def compare(self, levels: list[Tensor], target: Target, generator: torch.Generator | None) -> Tensor:
-        """Sum over the levels of `pyramid(x)` -> [N]. `generator` draws the noise in the holes, one for all images."""
+    def compare(
+        self,
+        levels: list[Tensor],
+        target: Target,
+        generator: torch.Generator | None,
+        again: list[Tensor] | None = None,
+    ) -> Tensor:
+        """Sum over the levels of `pyramid(x)` -> [N]. `generator` draws the noise in the holes, one for all images.
+
+        `again` is the pyramid of a second draw of a random f: see `energy_score`.
+        """
         total = levels[0].new_zeros(levels[0].shape[0])
-        for level, x in enumerate(levels[: self.depth(levels[0].shape[2:])]):
+        for level in range(self.depth(levels[0].shape[2:])):
+            draws = [levels[level]] if again is None else [levels[level], again[level]]
             if target.masks is None:
-                total = total + distance(self.network.features(x), target.features[level])
-                continue
-            shape = (1, *x.shape[1:])  # one draw for the batch: an image gets what it would get alone
-            noise = (torch.randn(shape, generator=generator).to(x) + 0.5) / 2
-            hidden = noise * (1 - target.masks[level])
-            with torch.no_grad():
-                seen = self.network.features(target.images[level] + hidden)
-            total = total + distance(self.network.features(x + hidden), seen)
+                seen = target.features[level]
+            else:
+                shape = (1, *draws[0].shape[1:])  # one draw for the batch: an image gets what it would get alone
+                noise = (torch.randn(shape, generator=generator).to(draws[0]) + 0.5) / 2
+                hidden = noise * (1 - target.masks[level])
+                draws = [x + hidden for x in draws]
+                with torch.no_grad():
+                    seen = self.network.features(target.images[level] + hidden)
+            total = total + energy_score(distance, seen, *(self.network.features(x) for x in draws))
         return total
 
     def __call__(self, x: Tensor, target: Target, generator: torch.Generator | None = None) -> Tensor:
@@ -106,6 +118,25 @@ def l1(x: Tensor, y: Tensor) -> Tensor:
     return (x - y).abs().mean((1, 2, 3))
 
 
+Seen = TypeVar("Seen")  # an image, its features or its embedding
+
+
+def energy_score(distance: Callable[[Seen, Seen], Tensor], y: Seen, x: Seen, again: Seen | None = None) -> Tensor:
+    """distance(x, y), or with a second, independent draw of x the energy score, [N]: half of
+
+        distance(x, y) + distance(again, y) - distance(x, again)
+
+    The expected distance of a noisy x to a noisy y is not smallest where both have the same distribution but where x is
+    least disturbed: Poisson and Bernoulli noise disturb a dark picture least, and a search darkens it. What is taken
+    away here is that gain. The expectation of the score is smallest at the true distribution, for squared differences
+    (LPIPS, identity) and for absolute ones (L1). A single value may be negative. Gneiting & Raftery, "Strictly Proper
+    Scoring Rules, Prediction, and Estimation", JASA 2007, section 4.3.
+    """
+    if again is None:
+        return distance(x, y)
+    return (distance(x, y) + distance(again, y) - distance(x, again)) / 2
+
+
 @dataclass(frozen=True)
 class IdentityLoss:
     """1 - cos(E(x), E(reference)), [N], with a face-recognition network E (Deng et al., "ArcFace", CVPR 2019)."""
@@ -116,8 +147,10 @@ class IdentityLoss:
         """Embedding [N, E] of the reference, y itself or the clean image (an oracle), [N, 3, H, W] in [0, 1]."""
         return self.network.embed(reference)
 
-    def __call__(self, x: Tensor, embedding: Tensor) -> Tensor:
-        return 1 - (self.network.embed(x) * embedding).sum(1)
+    def __call__(self, x: Tensor, embedding: Tensor, again: Tensor | None = None) -> Tensor:
+        """x and another draw of it [N, 3, H, W] in [0, 1], see `energy_score`; embedding [N, E] -> [N]."""
+        draws = [self.network.embed(image) for image in (x, again) if image is not None]
+        return energy_score(lambda a, b: 1 - (a * b).sum(1), embedding, *draws)
 
 
 @dataclass(frozen=True)
@@ -126,6 +159,8 @@ class RestorationLoss:
 
     L1 is taken at the pooled size on which the LPIPS pyramid ends, as published (16 px for the six-level loss on
     powers of two), or at the full size for the one-level loss. It is not masked: both images are black in the holes.
+
+    Where f is random, as noise is, a second, independent draw of f(x) makes each term an `energy_score`.
     """
 
     lpips: MultiscaleLPIPS
@@ -146,18 +181,27 @@ class RestorationLoss:
         return self.identity is not None and self.identity_weight > 0
 
     def __call__(
-        self, x: Tensor, target: Target, generator: torch.Generator | None = None, image: Tensor | None = None
+        self,
+        x: Tensor,
+        target: Target,
+        generator: torch.Generator | None = None,
+        image: Tensor | None = None,
+        again: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Per-image terms {"lpips", "l1", ["identity"], "total"}, [N] each.
 
-        x is the degraded guess; `image`, the guess before its degradation, is what an oracle's identity looks at.
+        x is the degraded guess and `again` another draw of it; `image`, the guess before its degradation, is what an
+        oracle's identity looks at.
         """
         if x.shape != target.images[0].shape:
             raise LossError(f"degraded guess {tuple(x.shape)}: the target is {tuple(target.images[0].shape)}")
         levels = self.lpips.pyramid(x)
-        terms = {"lpips": self.lpips.compare(levels, target, generator), "l1": l1(levels[-1], target.images[-1])}
+        second = None if again is None else self.lpips.pyramid(again)
+        lpips = self.lpips.compare(levels, target, generator, second)
+        terms = {"lpips": lpips, "l1": energy_score(l1, target.images[-1], levels[-1], second and second[-1])}
         total = terms["lpips"] + self.l1_weight * terms["l1"]
         if self.uses_identity:
-            terms["identity"] = self.identity(x if image is None else image, target.identity)
+            seen = (x, target.identity, again) if image is None else (image, target.identity)
+            terms["identity"] = self.identity(*seen)
             total = total + self.identity_weight * terms["identity"]
         return terms | {"total": total}

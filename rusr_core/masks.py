@@ -69,9 +69,7 @@ class Strokes(_Masked):
             brush = max(1, int(brush)) + 0.25  # whole px, drawn by OpenCV 1 px of the 4x canvas wider
         seeds = self.seed if isinstance(self.seed, tuple) else (self.seed,)
         if len(seeds) not in (1, num):
-            raise DegradationError(
-                f"strokes have {len(seeds)} seeds for {num} images; expected one, or one per image"
-            )
+            raise DegradationError(f"strokes have {len(seeds)} seeds for {num} images; expected one, or one per image")
         return torch.cat([stroke_mask(self.count, seed, (height, width), brush) for seed in seeds])
 
 

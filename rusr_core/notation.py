@@ -38,9 +38,7 @@ def _parse_stage(words: str) -> Degradation:
     if kind is None:
         close = get_close_matches(name.strip().lower(), NAMES, 1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
-        raise DegradationError(
-            f"unknown degradation {name.strip()!r}; expected one of {', '.join(NAMES)}{hint}"
-        )
+        raise DegradationError(f"unknown degradation {name.strip()!r}; expected one of {', '.join(NAMES)}{hint}")
     known = [item.name for item in fields(kind) if item.init]
     arguments = {}
     for place, word in enumerate(part.strip() for part in rest.split(",") if rest.strip()):
@@ -52,9 +50,7 @@ def _parse_stage(words: str) -> Degradation:
         arguments[key] = _value(words, key, value.strip())
     missing = [item.name for item in fields(kind) if item.default is MISSING and item.name not in arguments]
     if missing:
-        raise DegradationError(
-            f"{words!r}: {', '.join(missing)} missing; {kind.name} takes {', '.join(known)}"
-        )
+        raise DegradationError(f"{words!r}: {', '.join(missing)} missing; {kind.name} takes {', '.join(known)}")
     return kind(**arguments)
 
 

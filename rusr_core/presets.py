@@ -28,6 +28,7 @@ class Preset:
     lpips_smallest: int  # LPIPS is computed on sides above this, px
     l1_weight: float
     identity_weight: float
+    draws: int = 1  # of a random f in each step; 2: energy scores, see losses.energy_score
     identity_reference: str = "input"  # "input": E(f(G(w))) against E(y); "clean": an ORACLE, E(G(w)) against E(x)
 
     def with_steps(self, steps: int) -> "Preset":
@@ -62,6 +63,7 @@ PRESETS = {
         lpips_smallest=16,
         l1_weight=0.1,
         identity_weight=0.1,
+        draws=2,
     ),
     # The published method: rates and steps of section 4.2, loss of section 3.3.
     "cvpr2023": Preset(

@@ -41,9 +41,7 @@ def per_image(generator: Generators, num: int) -> list[torch.Generator]:
         return [torch.Generator().manual_seed(DEFAULT_SEED) for _ in range(num)]
     sources = [generator] * num if isinstance(generator, torch.Generator) else list(generator)
     if len(sources) != num:
-        raise RandomnessError(
-            f"got {len(sources)} generators for {num} images; expected one, or one per image"
-        )
+        raise RandomnessError(f"got {len(sources)} generators for {num} images; expected one, or one per image")
     for source in sources:
         if not isinstance(source, torch.Generator) or source.device.type != "cpu":
             raise RandomnessError(f"expected torch.Generator on the CPU, got {source!r}")

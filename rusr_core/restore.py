@@ -11,6 +11,7 @@ Chapter: book/phases.ipynb.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -21,7 +22,7 @@ from .latents import mean_w, to_w_plus, to_w_plus_plus
 from .losses import IdentityLoss, MultiscaleLPIPS, RestorationLoss
 from .optimizers import make_optimizer
 from .presets import Phase, Preset, get
-from .protocol import TwoMethods, mask_of
+from .protocol import TwoMethods, is_random, mask_of
 from .zoo import Prior
 
 WIDEN = {"W": lambda w, G: w, "W+": to_w_plus, "W++": to_w_plus_plus}
@@ -90,6 +91,7 @@ class _Search:
     mask: Tensor | None
     clean: Tensor | None
     seed: int
+    draws: int = 1  # of f in each step, if it is random
     images: Tensor | None = None  # [N, 3, R, R], the latest image of each, [0, 1] not clamped
     rngs: list[torch.Generator] = field(default_factory=list)  # for f, one an image
     loss_rngs: list[torch.Generator] = field(default_factory=list)  # one a group
@@ -98,6 +100,11 @@ class _Search:
         num = len(self.y)
         self.groups = [[i] for i in range(num)] if self.y.device.type == "cpu" else [list(range(num))]
         self.targets = [self.loss.target(*(_rows(v, g) for v in (self.y, self.mask, self.clean))) for g in self.groups]
+
+    @cached_property
+    def twice(self) -> bool:
+        """Whether f is drawn twice a step, for the energy score of the two."""
+        return self.draws > 1 and is_random(self.f, prior_shape(self.prior, len(self.y)))
 
     def reseed(self, phase: int) -> None:
         """Each phase has its own random stream, the same for every image: an image gets what it would get alone,
@@ -118,7 +125,9 @@ class _Search:
         """Loss terms [n] of the images `index`."""
         x = self.pictures(latents, index)
         # f sees all images, the stopped ones as constants: a degradation may treat each image in its own way
-        guess = self.f.forward(self.images.index_copy(0, _index(index, x), x), self.rngs)
+        pictures = self.images.index_copy(0, _index(index, x), x)
+        guess = self.f.forward(pictures, self.rngs)
+        again = self.f.forward(pictures, self.rngs) if self.twice else None
         if guess.shape != self.y.shape:
             raise RestorationError(f"f(G(w)) is {tuple(guess.shape)} but y is {tuple(self.y.shape)}: f did not make y")
         terms = []
@@ -130,7 +139,7 @@ class _Search:
                 target = target.select(_index([group.index(i) for i in rows], x))
             # blind: E(f(G(w))) against E(y); an oracle sees the picture before f, as it sees the truth
             picture = None if self.clean is None else x[[index.index(i) for i in rows]]
-            terms.append(self.loss(guess[rows], target, rng, picture))
+            terms.append(self.loss(guess[rows], target, rng, picture, None if again is None else again[rows]))
         return {name: torch.cat([part[name] for part in terms]) for name in terms[0]}
 
 
@@ -203,7 +212,7 @@ def restore(
         raise RestorationError(f"start is {tuple(w.shape)}: expected W [{len(y)}, {G.config.w_dim}]")
     loss = _loss(prior, preset, min(y.shape[2:]))
     clean = _reference(preset, loss, clean)
-    search = _Search(prior, f, loss, y, mask_of(f, prior_shape(prior, len(y))), clean, seed)
+    search = _Search(prior, f, loss, y, mask_of(f, prior_shape(prior, len(y))), clean, seed, preset.draws)
     latents, results, interrupted = list(w.split(1)), [], False
     for number, phase in enumerate(preset.phases):
         latents = [WIDEN[phase.space](v.detach(), G).clone() for v in latents]
@@ -269,7 +278,7 @@ def _run_phase(
             optimizer.zero_grad(set_to_none=True)  # latents without a gradient are not touched by the step
             terms["total"].sum().backward()
             optimizer.step()
-            _check_finite(latents, active, phase.space, step)
+            _check_finite(latents, terms["total"], active, phase.space, step)
             rows.append({name: _scatter(value.detach(), active, num) for name, value in terms.items()})
             totals = terms["total"].tolist()
             for i in active:
@@ -289,10 +298,12 @@ def _run_phase(
     return PhaseResult(phase.space, search.images.clamp(0, 1), ws, steps, history), interrupted
 
 
-def _check_finite(latents: list[Tensor], active: list[int], name: str, step: int) -> None:
-    for i in active:
-        if not latents[i].isfinite().all():
-            raise RestorationError(f"image {i}: NaN or infinity in the latent, phase {name}, step {step}")
+def _check_finite(latents: list[Tensor], totals: Tensor, active: list[int], name: str, step: int) -> None:
+    """The loss too: normalised gradient descent takes a gradient of NaN for none."""
+    for i, total in zip(active, totals.isfinite().tolist(), strict=True):
+        if not total or not latents[i].isfinite().all():
+            where = "latent" if total else "loss"
+            raise RestorationError(f"image {i}: NaN or infinity in the {where}, phase {name}, step {step}")
 
 
 def _scatter(values: Tensor, index: list[int], num: int) -> Tensor:

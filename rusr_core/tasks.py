@@ -58,9 +58,7 @@ class Task:
         return f"{self.name} {self.level}"
 
 
-def get(
-    task: str, level: str = "M", *, seed: int | tuple[int, ...] = 0, compat: str | None = None
-) -> Degradation:
+def get(task: str, level: str = "M", *, seed: int | tuple[int, ...] = 0, compat: str | None = None) -> Degradation:
     """The degradation of a task by name, letters or both joined by +: "upsampling", "U", "UNAP",
     "denoising+inpainting".
 
@@ -97,9 +95,7 @@ def _names(task: str) -> list[str]:
             close = get_close_matches(word, [*TASKS, *ALIASES], 1)
             hint = f"; did you mean {ALIASES.get(close[0], close[0])!r}?" if close else ""
             compositions = "compositions as UN or upsampling+denoising"
-            raise TaskError(
-                f"unknown task {task!r}; expected one of {', '.join(TASKS)}, {compositions}{hint}"
-            )
+            raise TaskError(f"unknown task {task!r}; expected one of {', '.join(TASKS)}, {compositions}{hint}")
         names.append(name)
     return names
 
@@ -116,6 +112,4 @@ def _stage(name: str, row: int, seed: int | tuple[int, ...], compat: str | None)
 
 
 SINGLE = tuple(find(name, level) for name in TASKS for level in LEVELS)  # 20
-COMPOSED = tuple(
-    find("".join(letters)) for size in (2, 3, 4) for letters in combinations("UNAP", size)
-)  # 11, M
+COMPOSED = tuple(find("".join(letters)) for size in (2, 3, 4) for letters in combinations("UNAP", size))  # 11, M

@@ -1,7 +1,7 @@
 """The presets with one part taken away, exchanged or scaled: what the ablation runs.
 
 A variant differs from its preset in the part that its name says and in nothing else; no rate was tuned again for it.
-Chapter: book/ablations.ipynb. The recorded sweep: benchmarks/ablations.py.
+`rusr bench OUT --methods variants` runs them all. Chapter: book/ablations.ipynb.
 """
 
 import dataclasses
@@ -52,6 +52,9 @@ def _variants() -> dict[str, Preset]:
         "report-noid": (report, {"identity_weight": 0.0}),
         "report-oracle": (report, {"identity_reference": "clean"}),  # ORACLE: it is shown the truth
         "report-single": (report, {"lpips_levels": 1}),
+        # random degradations: one draw a step, as published, or the energy score of two
+        "report-draws1": (report, {"draws": 1}),
+        "cvpr2023-draws2": (published, {"draws": 2}),
         # early stopping
         "report-nostop": (report, {"patience": None}),
     }

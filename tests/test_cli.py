@@ -74,10 +74,7 @@ def test_a_mask_from_a_file(tmp_path):
     save_image(mask, tmp_path / "mask.png")
     assert run("degrade", PORTRAIT, tmp_path / "y.png", "--mask", tmp_path / "mask.png") == 0
     assert torch.equal(load_image(tmp_path / "y.png"), load_image(PORTRAIT) * mask)
-    assert (
-        run("restore", tmp_path / "y.png", tmp_path / "x.png", "--mask", tmp_path / "mask.png", "--steps", 1)
-        == 0
-    )
+    assert run("restore", tmp_path / "y.png", tmp_path / "x.png", "--mask", tmp_path / "mask.png", "--steps", 1) == 0
 
 
 def test_other_shapes_only_when_asked(tmp_path, capsys):
@@ -90,9 +87,7 @@ def test_other_shapes_only_when_asked(tmp_path, capsys):
 
 def test_sizes_that_do_not_fit_name_both(tmp_path, degraded, capsys):
     capsys.readouterr()
-    message = failure(
-        capsys, "restore", degraded, tmp_path / "x.png", "--task", "upsampling", "--level", "XL"
-    )
+    message = failure(capsys, "restore", degraded, tmp_path / "x.png", "--task", "upsampling", "--level", "XL")
     assert "16x16 px" in message and "4x4 px" in message
     assert not (tmp_path / "x.png").exists()
 
@@ -146,9 +141,7 @@ def test_one_bad_image_stops_a_folder_before_it_begins(tmp_path, capsys):
         assert "b.png" in failure(capsys, command, given, tmp_path / "found", "--task", "denoising")
     assert not (tmp_path / "found").exists()
     (tmp_path / "hollow").mkdir()
-    assert "no images" in failure(
-        capsys, "degrade", tmp_path / "hollow", tmp_path / "found", "--task", "denoising"
-    )
+    assert "no images" in failure(capsys, "degrade", tmp_path / "hollow", tmp_path / "found", "--task", "denoising")
 
 
 def test_mask_of_another_size(tmp_path, capsys):
@@ -175,12 +168,8 @@ def test_outputs_are_kept_without_force(tmp_path, capsys):
     target.write_bytes(b"precious")
     for command in ("restore", "degrade"):
         assert "exists already" in failure(capsys, command, PORTRAIT, target, "--task", "denoising")
-        assert "cannot write .xyz" in failure(
-            capsys, command, PORTRAIT, tmp_path / "a.xyz", "--task", "denoising"
-        )
-        assert "does not exist" in failure(
-            capsys, command, PORTRAIT, tmp_path / "no/a.png", "--task", "denoising"
-        )
+        assert "cannot write .xyz" in failure(capsys, command, PORTRAIT, tmp_path / "a.xyz", "--task", "denoising")
+        assert "does not exist" in failure(capsys, command, PORTRAIT, tmp_path / "no/a.png", "--task", "denoising")
     assert target.read_bytes() == b"precious"
 
 
@@ -206,9 +195,7 @@ def test_out_of_memory_is_one_line(tmp_path, monkeypatch, capsys):
         raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory")
 
     monkeypatch.setattr(cli, "restore", exhausted)
-    assert "not enough memory" in failure(
-        capsys, "restore", PORTRAIT, tmp_path / "x.png", "--task", "denoising"
-    )
+    assert "not enough memory" in failure(capsys, "restore", PORTRAIT, tmp_path / "x.png", "--task", "denoising")
 
     def defective(*_args, **_options):
         raise RuntimeError("a defect of this program")

@@ -99,9 +99,7 @@ def test_loss_curves_mark_the_phases():
 
 
 def test_compare_is_self_contained_and_labelled():
-    html = figures.compare(
-        noise(1, 3, 8, 8), noise(1, 3, 32, 32), labels=("in <8 px>", "out"), alt='a "face"'
-    )
+    html = figures.compare(noise(1, 3, 8, 8), noise(1, 3, 32, 32), labels=("in <8 px>", "out"), alt='a "face"')
     elements = Elements(html)
     assert elements.depth == 0 and not re.search(r"https?:|<script|<link", html)
     assert [decode(image["src"]).size for image in elements["img"]] == [(32, 32), (32, 32)]
@@ -109,9 +107,7 @@ def test_compare_is_self_contained_and_labelled():
     (slider,) = elements["input"]
     assert slider["type"] == "range" and "in <8 px>" in slider["aria-label"] and "--cut" in slider["oninput"]
     assert html._repr_html_() == html
-    assert html == figures.compare(
-        noise(1, 3, 8, 8), noise(1, 3, 32, 32), labels=("in <8 px>", "out"), alt='a "face"'
-    )
+    assert html == figures.compare(noise(1, 3, 8, 8), noise(1, 3, 32, 32), labels=("in <8 px>", "out"), alt='a "face"')
 
 
 def test_timeline_holds_every_frame_in_order():

@@ -135,3 +135,48 @@ def test_wrong_shapes_are_named():
         loss(images(size=32), loss.target(images()))
     with pytest.raises(LossError, match=r"mask \(3, 1, 64, 64\).*\[2 or 1, 1, H, W\]"):
         loss.target(images(), torch.ones(3, 1, 64, 64))
+
+
+def noisy(level, seed, num=400):
+    """Draws of a Poisson image of one grey level, as the search sees them."""
+    draw = torch.Generator().manual_seed(seed)
+    return torch.poisson(torch.full((num, 3, 8, 8), 6.0 * level), generator=draw) / 6
+
+
+@pytest.mark.parametrize("distance", [losses.l1, lambda a, b: (a - b).square().mean((1, 2, 3))])
+def test_the_energy_score_finds_the_truth_where_the_distance_prefers_the_dark(distance):
+    truth, darker = 0.5, 0.35
+    y = noisy(truth, 0)
+    plain = {v: distance(noisy(v, 1), y).mean() for v in (truth, darker)}
+    score = {v: losses.energy_score(distance, y, noisy(v, 1), noisy(v, 2)).mean() for v in (truth, darker)}
+    assert plain[darker] < plain[truth]
+    assert score[darker] > score[truth]
+
+
+def test_the_energy_score_of_squared_differences_is_the_product_of_two():
+    a, b, y = (images(seed=seed) for seed in range(3))
+    square = lambda u, v: (u - v).square().sum((1, 2, 3))  # noqa: E731
+    expected = ((a - y) * (b - y)).sum((1, 2, 3))
+    torch.testing.assert_close(losses.energy_score(square, y, a, b), expected, rtol=1e-4, atol=1e-2)
+
+
+def test_a_second_draw_scores_every_term():
+    net = Net()
+    loss = RestorationLoss(MultiscaleLPIPS(net), IdentityLoss(net), identity_weight=0.1)
+    y, x, again = images(seed=1), images(seed=2), images(seed=3)
+    mask = (images(seed=4)[:, :1] > 0.3).float()
+    for m in (None, mask):
+        target = loss.target(y, m)
+        seeded = lambda: torch.Generator().manual_seed(0)  # noqa: E731
+        scores = loss(x, target, seeded(), again=again)
+        one, two = loss(x, target, seeded()), loss(again, target, seeded())
+        between = loss(x, loss.target(again, m), seeded())
+        for name in scores:
+            torch.testing.assert_close(scores[name], (one[name] + two[name] - between[name]) / 2, atol=1e-5, rtol=1e-5)
+
+
+def test_two_equal_draws_score_as_one():
+    loss = RestorationLoss(MultiscaleLPIPS(Net()), IdentityLoss(Net()), identity_weight=0.1)
+    x, target = images(seed=2), loss.target(images())
+    for name, value in loss(x, target, again=x).items():
+        torch.testing.assert_close(value, loss(x, target)[name], atol=1e-6, rtol=1e-6)

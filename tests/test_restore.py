@@ -151,7 +151,8 @@ def test_ctrl_c_before_the_first_step(prior, truth):
     assert result.interrupted and result.steps == [0] * 4 and result.image.shape == truth.shape
 
 
-def test_nan_names_phase_and_step(prior, truth):
+@pytest.mark.parametrize("preset", ["report", "cvpr2023"])
+def test_nan_names_phase_and_step(preset, prior, truth):
     class Breaks:
         calls = 0
 
@@ -163,7 +164,7 @@ def test_nan_names_phase_and_step(prior, truth):
             return x * (float("nan") if self.calls == 8 else 1)
 
     with pytest.raises(RestorationError, match=r"image 0.*phase W\+, step 2"):
-        restore(prior, truth, Breaks(), preset=short("report", 5))
+        restore(prior, truth, Breaks(), preset=short(preset, 5, draws=1))
 
 
 def test_a_users_own_degradation(prior, truth):
@@ -181,6 +182,35 @@ def test_a_users_own_degradation(prior, truth):
     result = restore(prior, y, f, preset=short("cvpr2023", 30))
     start = f.forward(prior.generator.image(prior.generator.mapping.w_avg[None]))
     assert ((f.forward(result.image) - y).abs().mean((1, 2, 3)) < (start - y).abs().mean((1, 2, 3))).all()
+
+
+@pytest.mark.parametrize("f, draws", [(Downsample(2, "bilinear"), 1), (PoissonBernoulliNoise(12, 0.3), 2)])
+def test_a_random_degradation_is_drawn_twice_a_step(prior, truth, f, draws):
+    class Counted:
+        calls = 0
+
+        def forward(self, x, generator=None):
+            self.calls += 1
+            return f.forward(x, generator)
+
+    y = f.degrade(truth[:1])
+    for preset, expected in (("report", draws), ("cvpr2023", 1)):
+        counted = Counted()
+        restore(prior, y, counted, preset=short(preset, 4, phases=short(preset, 4).phases[:1]))
+        assert counted.calls - (0 if preset == "cvpr2023" else 2) == 4 * expected  # two to find out
+
+
+def test_strong_noise_does_not_darken_the_picture():
+    """With one draw a step the search leaves for a dark picture (rusr_core.losses.energy_score)."""
+    prior, f = load_prior(), PoissonBernoulliNoise(6, 0.64)
+    x = load_image(data_path("portraits/test/001.png"))
+    report = presets.get("report")
+    preset = dataclasses.replace(report, phases=(dataclasses.replace(report.phases[0], steps=40),))
+    y, errors = f.degrade(x, seeded(3)), {}
+    for draws in (1, 2):
+        image = restore(prior, y, f, preset=dataclasses.replace(preset, draws=draws)).image
+        errors[draws] = (image - x).square().mean().item()
+    assert errors[2] < 0.25 * errors[1]
 
 
 @pytest.mark.parametrize("spaces", [("W+", "W"), ("W++", "W+"), ()])
