@@ -10,7 +10,7 @@ from importlib import import_module
 from rusr_core.errors import RusrError
 from rusr_core.images import load_image, resize, save_image
 from rusr_core.restore import Restoration, restore  # the function; the module of that name stays in sys.modules
-from rusr_core.zoo import Prior, load_prior
+from rusr_core.zoo import Prior, load_prior, portraits
 
 __version__ = "0.1.0"
 
@@ -22,6 +22,7 @@ __all__ = [
     "RusrError",
     "load_image",
     "load_prior",
+    "portraits",
     "resize",
     "restore",
     "save_image",

@@ -5,12 +5,14 @@ Intervals are drawn wherever there are any; where there are none, nothing preten
 """
 
 from collections.abc import Mapping, Sequence
+from html import escape
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from rusr_core.figures import STYLE, FigureError
+from rusr_core import recorded
+from rusr_core.figures import STYLE, FigureError, Html
 from rusr_core.recorded import Recording
 from rusr_core.tasks import LEVELS, TASKS
 
@@ -103,6 +105,15 @@ def by_level(recording: Recording, metric: str, *, tasks: Sequence[str] = tuple(
             filled[-1].legend()
         plt.close(figure)
     return figure
+
+
+def sheet(name: str, task: str, alt: str) -> object:
+    """The recorded pictures of a task, or of all "composed" ones, for a notebook; a sentence where there are none."""
+    if not (recorded.find(name) and recorded.picture(name, task)):
+        return Html(f"<p><em>No pictures are recorded for {escape(task)} with prior {escape(name)}.</em></p>")
+    from IPython.display import Image  # notebooks have it, the library does without
+
+    return Image(filename=str(recorded.picture(name, task)), alt=alt)
 
 
 def scatter(recording: Recording, x: str, y: str) -> Figure:

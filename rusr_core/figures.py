@@ -8,7 +8,8 @@ import base64
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from html import escape
 
 import matplotlib.pyplot as plt
@@ -146,6 +147,23 @@ def compare(
         f'<div style="display:flex;justify-content:space-between"><span>{left}</span><span>{right}</span>'
         "</div></div>"
     )
+
+
+@dataclass
+class Frames:
+    """A callback of `restore` that keeps a picture of one image now and then, for `timeline`."""
+
+    every: int = 1  # steps from one kept picture to the next, in each phase
+    image: int = 0  # which image of the batch
+    view: Callable[[Tensor], Tensor] = lambda x: x  # what to keep of the guess [1, 3, R, R]
+    images: list[Tensor] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)  # "W+, step 12"
+
+    def __call__(self, step: object) -> None:
+        """`step` is a `restore.Step`."""
+        if step.step % self.every == 0:
+            self.images.append(self.view(step.image()[self.image : self.image + 1].cpu()))
+            self.labels.append(f"{step.phase}, step {step.step}")
 
 
 def timeline(frames: Sequence[Tensor], labels: Sequence[str], *, alt: str, width: int = 384) -> Html:

@@ -130,7 +130,7 @@ def energy_score(distance: Callable[[Seen, Seen], Tensor], y: Seen, x: Seen, aga
     least disturbed: Poisson and Bernoulli noise disturb a dark picture least, and a search darkens it. What is taken
     away here is that gain. The expectation of the score is smallest at the true distribution, for squared differences
     (LPIPS, identity) and for absolute ones (L1). A single value may be negative. Gneiting & Raftery, "Strictly Proper
-    Scoring Rules, Prediction, and Estimation", JASA 2007, section 4.3.
+    Scoring Rules, Prediction, and Estimation", JASA 2007, https://doi.org/10.1198/016214506000001437.
     """
     if again is None:
         return distance(x, y)

@@ -86,6 +86,11 @@ def load(name: str = "portraits-128") -> Recording:
     return Recording(name, units, scores, json.loads((folder / FILES[2]).read_text(encoding="utf-8")))
 
 
+def find(name: str) -> Recording | None:
+    """The recording `data/results/NAME`, or None where nothing is recorded, as for most priors."""
+    return load(name) if name in names() else None
+
+
 def names() -> list[str]:
     """All recordings that are there."""
     try:
@@ -95,9 +100,13 @@ def names() -> list[str]:
     return sorted(p.name for p in folder.iterdir() if all((p / file).is_file() for file in FILES))
 
 
-def picture(name: str, task: str) -> Path:
-    """The sheet of recorded restorations of a single task, or of all "composed" ones: `data/results/NAME/TASK.jpg`."""
-    return zoo.data_path(f"results/{name}/{task}.jpg")
+def picture(name: str, task: str) -> Path | None:
+    """The sheet of recorded restorations of a single task, or of all "composed" ones, or None:
+    `data/results/NAME/TASK.jpg`."""
+    try:
+        return zoo.data_path(f"results/{name}/{task}.jpg")
+    except zoo.ZooError:
+        return None
 
 
 def _name(row: dict) -> str:

@@ -8,10 +8,12 @@ import json
 import os
 import sys
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from . import downloads
@@ -20,6 +22,7 @@ from .errors import RusrError
 from .features import PortraitNet
 from .generator import Generator
 from .identity import ArcFace, Embedder, FaceNet
+from .images import load_image
 from .latents import w_radius
 from .perceptual import LPIPSFeatures, Perceptual
 
@@ -172,6 +175,14 @@ def _locate(name_or_path: str | Path) -> tuple[Path, str, Entry | None]:
         return path, read_metadata(path).get("name", path.stem), None
     entry = find(str(name_or_path), "prior")
     return fetch(entry.name), entry.name, entry
+
+
+def portraits(numbers: Iterable[int], size: int | None = None) -> Tensor:
+    """Held-out test portraits by their numbers in Portraits-X, `[N, 3, size, size]` in [0, 1]; default 128 px.
+
+    0 to 89 are new people of the kind that the prior was trained on, 90 to 99 go beyond it. `ZooError` for others.
+    """
+    return torch.cat([load_image(data_path(f"portraits/test/{number:03d}.png"), size=size) for number in numbers])
 
 
 def lpips_net() -> LPIPSFeatures:

@@ -122,6 +122,17 @@ def test_timeline_holds_every_frame_in_order():
     assert elements["div"][0]["data-labels"] == "start|middle|end"
 
 
+def test_frames_keep_some_pictures_of_one_image():
+    frames = figures.Frames(2, image=1, view=lambda x: x * 2)
+    for phase in ("W", "W+"):
+        for i in range(4):
+            frames(SimpleNamespace(phase=phase, step=i, image=lambda i=i: torch.full((3, 3, 8, 8), 0.1 * i)))
+    assert frames.labels == ["W, step 0", "W, step 2", "W+, step 0", "W+, step 2"]
+    assert [tuple(x.shape) for x in frames.images] == [(1, 3, 8, 8)] * 4
+    assert frames.images[1].max().item() == pytest.approx(0.4)
+    assert figures.Frames().images == []  # lists are not shared
+
+
 def test_interactives_refuse_what_does_not_fit():
     with pytest.raises(FigureError, match="different shape"):
         figures.compare(noise(1, 3, 8, 8), noise(1, 3, 8, 16), alt="a")

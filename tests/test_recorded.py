@@ -101,3 +101,13 @@ def test_shipped_recordings_belong_to_the_shipped_weights(name):
     known, prior = recorded.load(name).provenance["weights"], zoo.load_prior()
     assert known["generator"] == weights_digest(prior.generator)
     assert known["perceptual"] == weights_digest(prior.perceptual)
+
+
+def test_pictures_are_shown_where_there_are_any_and_a_sentence_where_not(recording):
+    assert recorded.find("tiny") == recording and recorded.find("other") is None
+    assert recorded.picture("tiny", "upsampling") is None
+    assert "No pictures are recorded for upsampling with prior tiny" in charts.sheet("tiny", "upsampling", "alt")
+    file = zoo.data_path("results/tiny") / "upsampling.jpg"
+    file.write_bytes(b"\xff\xd8\xff")
+    assert recorded.picture("tiny", "upsampling") == file
+    assert charts.sheet("tiny", "upsampling", "a sheet").data == file.read_bytes()

@@ -22,6 +22,7 @@ from rusr_core import downloads, zoo, zoo_command
 from rusr_core.checkpoints import CheckpointError, load_generator, read_metadata, save_generator
 from rusr_core.cli import main
 from rusr_core.downloads import DownloadError, fetch, file_sha256
+from rusr_core.images import load_image
 from rusr_core.latents import w_radius
 from rusr_core.zoo import ZooError, load_prior
 
@@ -298,6 +299,15 @@ def test_the_embedded_prior():
     assert prior.w_radius == pytest.approx(w_radius(prior.generator, 500, seed=1), rel=0.05)
     assert not any(p.requires_grad for p in prior.generator.parameters())
     assert not list(zoo.data_path("portraits").glob("*.radius.json"))
+
+
+def test_portraits_by_number():
+    two = zoo.portraits((3, 98))
+    assert two.shape == (2, 3, 128, 128)
+    assert torch.equal(two[1:], load_image(zoo.data_path("portraits/test/098.png")))
+    assert zoo.portraits([3], 32).shape == (1, 3, 32, 32)
+    with pytest.raises(ZooError, match=r"100\.png"):
+        zoo.portraits([100])
 
 
 def test_priors_by_path_in_every_format(tmp_path, cache):
