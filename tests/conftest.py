@@ -50,3 +50,15 @@ def global_rng_is_left_alone():
     before = torch.random.get_rng_state()
     yield
     assert torch.equal(before, torch.random.get_rng_state()), "the global random state was changed"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Chapters that papermill runs go to the processes one by one; all other tests go by module, as nbval needs."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByModuleOrChapter(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return nodeid if "test_chapter_runs" in nodeid else super()._split_scope(nodeid)
+
+    return ByModuleOrChapter(config, log)
