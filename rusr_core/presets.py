@@ -43,11 +43,12 @@ class Preset:
 def _resized(phase: Phase, steps: int) -> Phase:
     """The phase with another number of steps, always measured against the whole one."""
     lr, planned = phase.whole or (phase.lr, phase.steps)
-    stretch = min(max(planned / steps, 1), MAX_STRETCH)
+    stretch = min(max(planned / steps, 1), MAX_STRETCH[phase.space])
     return dataclasses.replace(phase, lr=lr * stretch, steps=steps, whole=(lr, planned))
 
 
-MAX_STRETCH = 4  # of four tasks at level M on a portrait, 30 steps a phase, factors 1, 2 and 4: 4 is nearest in LPIPS
+# Of 30 steps a phase for four tasks at level M on one portrait, and of 12 for three; in W++ 4 is too much for noise.
+MAX_STRETCH = {"W": 4, "W+": 4, "W++": 2}
 
 PRESETS = {
     # The report ("Algorithm"): Adam, LPIPS + 0.1 L1 + lambda_ID ID, patience 15 in every phase. It gives neither rates
