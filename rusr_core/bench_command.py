@@ -105,7 +105,11 @@ def _methods(word: str, steps: int | None) -> list[Method]:
     if equals:
         return [Method(name, function)]
     if name == "variants":
-        return [m for known in variants.VARIANTS for m in _methods(known, steps)] + _methods(RANDOM_START, None)
+        return [m for known in (*variants.VARIANTS, "report-random") for m in _methods(known, steps)]
+    if name == "report-random":
+        if steps is not None:
+            raise BenchmarkError(f"--steps {steps}: report-random has the steps of the preset report and no others")
+        return _methods(RANDOM_START, None)
     preset = variants.VARIANTS.get(name) or presets.get(name)
     return [Method(name, preset if steps is None else preset.with_steps(steps))]
 

@@ -126,11 +126,12 @@ def energy_score(distance: Callable[[Seen, Seen], Tensor], y: Seen, x: Seen, aga
 
         distance(x, y) + distance(again, y) - distance(x, again)
 
-    The expected distance of a noisy x to a noisy y is not smallest where both have the same distribution but where x is
-    least disturbed: Poisson and Bernoulli noise disturb a dark picture least, and a search darkens it. What is taken
-    away here is that gain. The expectation of the score is smallest at the true distribution, for squared differences
-    (LPIPS, identity) and for absolute ones (L1). A single value may be negative. Gneiting & Raftery, "Strictly Proper
-    Scoring Rules, Prediction, and Estimation", JASA 2007, https://doi.org/10.1198/016214506000001437.
+    The expected distance of a noisy x to a noisy y need not be smallest where both have the same distribution: a calmer
+    x may come nearer. Poisson and Bernoulli noise disturb a dark picture least, and a search darkens it. What is taken
+    away here is that gain. The expectation of the score is smallest at the true distribution, for absolute differences
+    (L1) and for squared ones (LPIPS, identity), which see only means, so that others may tie. A value may be negative.
+    Gneiting & Raftery, "Strictly Proper Scoring Rules, Prediction, and Estimation", JASA 2007,
+    https://doi.org/10.1198/016214506000001437.
     """
     if again is None:
         return distance(x, y)
@@ -193,8 +194,9 @@ class RestorationLoss:
         x is the degraded guess and `again` another draw of it; `image`, the guess before its degradation, is what an
         oracle's identity looks at.
         """
-        if x.shape != target.images[0].shape:
-            raise LossError(f"degraded guess {tuple(x.shape)}: the target is {tuple(target.images[0].shape)}")
+        for guess in (x, again):
+            if guess is not None and guess.shape != target.images[0].shape:
+                raise LossError(f"degraded guess {tuple(guess.shape)}: the target is {tuple(target.images[0].shape)}")
         levels = self.lpips.pyramid(x)
         second = None if again is None else self.lpips.pyramid(again)
         lpips = self.lpips.compare(levels, target, generator, second)

@@ -31,6 +31,10 @@ class Preset:
     draws: int = 1  # of a random f in each step; 2: energy scores, see losses.energy_score
     identity_reference: str = "input"  # "input": E(f(G(w))) against E(y); "clean": an ORACLE, E(G(w)) against E(x)
 
+    def __post_init__(self) -> None:
+        if self.draws not in (1, 2):
+            raise RusrError(f"preset {self.name!r} has {self.draws} draws a step: expected 1 or 2")
+
     def with_steps(self, steps: int) -> "Preset":
         """The same preset with another number of steps in each phase (for quick looks; not for results).
 
@@ -47,7 +51,7 @@ def _resized(phase: Phase, steps: int) -> Phase:
     return dataclasses.replace(phase, lr=lr * stretch, steps=steps, whole=(lr, planned))
 
 
-# Of 30 steps a phase for four tasks at level M on one portrait, and of 12 for three; in W++ 4 is too much for noise.
+# Of factors 1 to 4, by LPIPS on one portrait: 30 steps a phase for four tasks at level M, 12 for three of them.
 MAX_STRETCH = {"W": 4, "W+": 4, "W++": 2}
 
 PRESETS = {

@@ -82,9 +82,9 @@ def shape_after(f: TwoMethods, shape: Sequence[int]) -> tuple[int, ...]:
         return tuple(f.forward(torch.zeros(tuple(shape)), per_image(None, shape[0])).shape)
 
 
-def is_random(f: TwoMethods, shape: Sequence[int]) -> bool:
+def is_random(f: TwoMethods, shape: Sequence[int], device: str | torch.device = "cpu") -> bool:
     """Whether two draws of `f(x)` differ, for x of `shape` `[N, 3, H, W]`, found by trying it on noise."""
-    x = torch.rand(tuple(shape), generator=torch.Generator().manual_seed(0))
+    x = torch.rand(tuple(shape), generator=torch.Generator().manual_seed(0)).to(device)
     draws = per_image(torch.Generator().manual_seed(0), shape[0])
     with torch.no_grad():
         return not torch.equal(f.forward(x, draws), f.forward(x, draws))

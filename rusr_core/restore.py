@@ -104,7 +104,7 @@ class _Search:
     @cached_property
     def twice(self) -> bool:
         """Whether f is drawn twice a step, for the energy score of the two."""
-        return self.draws > 1 and is_random(self.f, prior_shape(self.prior, len(self.y)))
+        return self.draws > 1 and is_random(self.f, prior_shape(self.prior, len(self.y)), self.y.device)
 
     def reseed(self, phase: int) -> None:
         """Each phase has its own random stream, the same for every image: an image gets what it would get alone,

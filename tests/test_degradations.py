@@ -23,7 +23,7 @@ from rusr_core.degradations import (
 )
 from rusr_core.errors import RusrError
 from rusr_core.images import quantize, resize, save_image
-from rusr_core.protocol import soft_clamp
+from rusr_core.protocol import is_random, soft_clamp
 from rusr_core.randomness import generators, normal, poisson, uniform
 from rusr_core.strokes import draw
 
@@ -462,3 +462,8 @@ def test_a_users_mask_of_a_wrong_form_is_an_error():
     for mask in (torch.ones(3, 3, SIZE, SIZE), "left", torch.ones(5, 1, SIZE, SIZE)):
         with pytest.raises(DegradationError, match="a mask must be"):
             mask_of(Own(mask), (2, 3, SIZE, SIZE))
+
+
+@pytest.mark.parametrize("task", tasks.SINGLE + tasks.COMPOSED, ids=str)
+def test_what_draws_is_found_by_trying(task):
+    assert is_random(task.degradation(), (2, 3, 64, 64)) == ("N" in task.letters)

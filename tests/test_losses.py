@@ -131,14 +131,15 @@ def test_oracle_compares_the_clean_images():
 
 def test_wrong_shapes_are_named():
     loss = RestorationLoss(MultiscaleLPIPS(Net()))
-    with pytest.raises(LossError, match=r"\(2, 3, 32, 32\).*\(2, 3, 64, 64\)"):
-        loss(images(size=32), loss.target(images()))
+    for guess in ({"x": images(size=32)}, {"x": images(), "again": images(size=32)}):
+        with pytest.raises(LossError, match=r"\(2, 3, 32, 32\).*\(2, 3, 64, 64\)"):
+            loss(target=loss.target(images()), **guess)
     with pytest.raises(LossError, match=r"mask \(3, 1, 64, 64\).*\[2 or 1, 1, H, W\]"):
         loss.target(images(), torch.ones(3, 1, 64, 64))
 
 
 def noisy(level, seed, num=400):
-    """Draws of a Poisson image of one grey level, as the search sees them."""
+    """Draws of a Poisson image of one grey level."""
     draw = torch.Generator().manual_seed(seed)
     return torch.poisson(torch.full((num, 3, 8, 8), 6.0 * level), generator=draw) / 6
 

@@ -6,8 +6,10 @@ import pytest
 import torch
 from conftest import random_generator
 
-from rusr_core import presets, variants
+from rusr_core import bench_command, presets, variants
+from rusr_core.benchmark import BenchmarkError
 from rusr_core.degradations import Downsample
+from rusr_core.errors import RusrError
 from rusr_core.features import PortraitNet, PortraitNetConfig
 from rusr_core.restore import restore
 from rusr_core.zoo import Prior
@@ -49,3 +51,21 @@ def test_a_random_start_is_reproducible_and_each_image_has_its_own():
     assert torch.equal(both.image[1:], alone.image)
     assert not torch.equal(both.latents[0], both.latents[1])
     assert not torch.equal(both.image, restore(prior, y, f, preset=preset).image)
+
+
+def test_the_benchmark_knows_the_variants():
+    every = bench_command._methods("variants", None)
+    assert [m.name for m in every] == [*VARIANTS, "report-random"]
+    (short,) = bench_command._methods("report-draws1", 7)
+    assert short.name == "report-draws1" and short.how == VARIANTS["report-draws1"].with_steps(7)
+    (start,) = bench_command._methods("report-random", None)
+    assert start.name == "report-random"
+    with pytest.raises(BenchmarkError, match="--steps 7: report-random"):
+        bench_command._methods("variants", 7)
+    with pytest.raises(RusrError, match="'nothing'.*report"):
+        bench_command._methods("nothing", None)
+
+
+def test_a_preset_draws_once_or_twice():
+    with pytest.raises(RusrError, match="3 draws a step: expected 1 or 2"):
+        dataclasses.replace(presets.get("report"), draws=3)
