@@ -11,9 +11,9 @@ import torch
 from tqdm import tqdm
 
 from rusr_core import figures, presets, tasks
-from rusr_core.images import load_image, resize
+from rusr_core.images import resize
 from rusr_core.restore import Restoration, restore
-from rusr_core.zoo import data_path, load_prior
+from rusr_core.zoo import load_prior, portraits
 
 # Task, the picture's row label, and a portrait of Portraits-X. All at the benchmark's level M.
 ROWS = (
@@ -39,7 +39,7 @@ def main() -> None:
     columns = [[] for _ in COLUMNS]
     begun = time.perf_counter()
     for task, _, number in ROWS:
-        x = load_image(data_path(f"portraits/test/{number:03d}.png"))
+        x = portraits([number])
         y, result = _restore(prior, preset, task, x)
         pictures = (resize(y, x.shape[-1], "nearest"), *(phase.image for phase in result.phases), x)
         for column, picture in zip(columns, pictures, strict=True):

@@ -21,13 +21,12 @@ from torch import Tensor
 
 from rusr_core import presets, tasks
 from rusr_core.generator import Generator, GeneratorConfig
-from rusr_core.images import load_image
 from rusr_core.latents import mean_w, sample_w, to_w_plus, to_w_plus_plus
 from rusr_core.losses import MultiscaleLPIPS, RestorationLoss
 from rusr_core.optimizers import NormalizedGradientDescent
 from rusr_core.perceptual import LPIPSFeatures, Perceptual
 from rusr_core.restore import restore
-from rusr_core.zoo import data_path, load_prior
+from rusr_core.zoo import load_prior, portraits
 
 VGG = {0: (3, 64), 2: (64, 64), 5: (64, 128), 7: (128, 128), 10: (128, 256), 12: (256, 256), 14: (256, 256)}
 VGG |= {17: (256, 512), 19: (512, 512), 21: (512, 512), 24: (512, 512), 26: (512, 512), 28: (512, 512)}
@@ -52,14 +51,14 @@ def main() -> None:
 def embedded(repeats: int, images: int) -> None:
     """The shipped prior: the split of a step, then whole restorations of the four tasks at level M."""
     prior = load_prior()
-    x = load_image(data_path("portraits/test/000.png"))
+    x = portraits([0])
     compare(prior.generator, prior.perceptual, x, repeats)
     for name in presets.PRESETS:
         seconds = []
         for task in tasks.TASKS:
             f = tasks.get(task, "M")
             for i in range(images):
-                y = f.degrade(load_image(data_path(f"portraits/test/{i:03d}.png")))
+                y = f.degrade(portraits([i]))
                 result = restore(prior, y, f, preset=name)
                 seconds.append(result.seconds)
                 print(f"  {name:9} {task:14} portrait {i:03d}: {result.steps[0]} steps, {result.seconds:.1f} s")

@@ -109,11 +109,12 @@ def by_level(recording: Recording, metric: str, *, tasks: Sequence[str] = tuple(
 
 def sheet(name: str, task: str, alt: str) -> object:
     """The recorded pictures of a task, or of all "composed" ones, for a notebook; a sentence where there are none."""
-    if not (recorded.find(name) and recorded.picture(name, task)):
+    file = recorded.picture(name, task)
+    if file is None:
         return Html(f"<p><em>No pictures are recorded for {escape(task)} with prior {escape(name)}.</em></p>")
     from IPython.display import Image  # notebooks have it, the library does without
 
-    return Image(filename=str(recorded.picture(name, task)), alt=alt)
+    return Image(filename=str(file), alt=alt)
 
 
 def scatter(recording: Recording, x: str, y: str) -> Figure:

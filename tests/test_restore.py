@@ -10,11 +10,10 @@ from rusr_core import presets
 from rusr_core.degradations import JPEG, Compose, Downsample, Mask, PoissonBernoulliNoise
 from rusr_core.errors import RusrError
 from rusr_core.features import PortraitNet, PortraitNetConfig
-from rusr_core.images import load_image
 from rusr_core.latents import sample_w, space
 from rusr_core.presets import Phase, Preset
 from rusr_core.restore import RestorationError, restore
-from rusr_core.zoo import Prior, data_path, load_prior
+from rusr_core.zoo import Prior, load_prior, portraits
 
 
 def seeded(seed=0):
@@ -88,7 +87,7 @@ def test_a_batch_gives_each_image_what_it_gets_alone(name, kind, prior, truth):
 @pytest.mark.parametrize("f", [PoissonBernoulliNoise(24, 0.16), JPEG(12)], ids=str)
 def test_the_embedded_prior_in_a_batch_and_alone(f):
     embedded, preset = load_prior(), short("report", 20, patience=2 if f.name == "noise" else 1)
-    clean = torch.cat([load_image(data_path(f"portraits/test/{i:03d}.png")) for i in range(4)])
+    clean = portraits(range(4))
     y = f.degrade(clean)
     together = restore(embedded, y, f, preset=preset)
     for i in range(4):
@@ -203,7 +202,7 @@ def test_a_random_degradation_is_drawn_twice_a_step(prior, truth, f, draws):
 def test_strong_noise_does_not_darken_the_picture():
     """With one draw a step the search leaves for a dark picture (rusr_core.losses.energy_score)."""
     prior, f = load_prior(), PoissonBernoulliNoise(6, 0.64)
-    x = load_image(data_path("portraits/test/001.png"))
+    x = portraits([1])
     report = presets.get("report")
     preset = dataclasses.replace(report, phases=(dataclasses.replace(report.phases[0], steps=40),))
     y, errors = f.degrade(x, seeded(3)), {}
