@@ -202,6 +202,8 @@ class ModulatedConv(nn.Module):
         # by the power of the modulated weights, without forming their squares
         s = s * torch.rsqrt((s.square() * power).sum(2, keepdim=True) + 1e-8)
         num, outputs = s.shape[:2]
+        if num == 1:  # no groups, and the memory format is kept
+            return _convolve(x, (self.weight * s[0, :, :, None, None]).to(x.dtype), kernel), None
         weight = (self.weight * s[..., None, None]).flatten(0, 1)  # [N*O, I, k, k]
         x = _convolve(x.reshape(1, -1, *x.shape[2:]), weight.to(x.dtype), kernel, groups=num)
         return x.reshape(num, outputs, *x.shape[2:]), None
