@@ -231,11 +231,11 @@ def explorer(prior: object, x: Tensor, *, steps: int = 40, seed: int = 0) -> obj
     button, output = widgets.Button(description="Restore"), widgets.Output()
 
     def run(_button: object) -> None:
-        f = tasks.get(task.value, level.value)
+        f = tasks.get(task.value, level.value, seed=seed)
         y = f.degrade(x, torch.Generator().manual_seed(seed))
         with output:
             output.clear_output(wait=True)
-            result = restore(prior, y, f, preset=presets.get("cvpr2023").with_steps(count.value))
+            result = restore(prior, y, f, preset=presets.get("report").with_steps(count.value))
             display(panel(y, *[p.image for p in result.phases], x, titles=["input", "W", "W+", "W++", "truth"]))
 
     button.on_click(run)

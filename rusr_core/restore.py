@@ -3,7 +3,7 @@
 Poirier-Ginter & Lalonde, "Robust Unsupervised StyleGAN Image Restoration", CVPR 2023,
 https://arxiv.org/abs/2302.06733, section 3. One fixed preset serves every task, level and composition.
 
-    w~ = argmin_w L_total(f(G(w)), y),    f = f_1 o ... o f_k
+    w~ = argmin_w L_total(f(G(w)), y),    f = f_k o ... o f_1
 
 Chapter: book/phases.ipynb.
 """
