@@ -5,7 +5,8 @@
 
 Of each task, the images are recorded for which every method is done, so that methods are compared on the same images;
 tasks may rest on different numbers of them, which every row says. Pictures of the first image are drawn into one sheet
-a task. The folder is replaced as a whole.
+a task. The folder is replaced as a whole. With --add a task that it already holds with as many images or more is kept
+as it is, with the commit that each of its rows names: methods are compared within a task, never across runs.
 """
 
 import argparse
@@ -37,8 +38,8 @@ def complete(rows: list[dict]) -> set[tuple[str, str]]:
 
 
 def write_rows(path: Path, rows: list[dict]) -> None:
-    """A CSV with the columns of the first row; scores to five digits."""
-    columns = [key for key in rows[0] if key not in DROPPED]
+    """A CSV with all columns that any row has; scores to five digits."""
+    columns = list(dict.fromkeys(key for row in rows for key in row if key not in DROPPED))
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
@@ -47,32 +48,67 @@ def write_rows(path: Path, rows: list[dict]) -> None:
     path.write_text(text.getvalue(), encoding="utf-8")
 
 
-def about(sweep: Path, rows: list[dict], note: str) -> dict:
-    """Where the numbers come from."""
-    known, first = manifest(sweep), rows[0]
+def read_rows(path: Path) -> list[dict]:
+    """A CSV's rows, all values as text."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def number_of_images(rows: list[dict]) -> dict[str, int]:
+    """How many images each task rests on."""
     images = defaultdict(set)
     for row in rows:
         images[row["task"]].add(row["image"])
-    counts = sorted({len(names) for names in images.values()})
-    return {
+    return {task: len(names) for task, names in images.items()}
+
+
+def merged(new: list[dict], old: list[dict], kept: set[str]) -> list[dict]:
+    """Rows of the tasks `kept` from `old`, those of all others from `new`, in the order of the tasks."""
+    order = {str(task): i for i, task in enumerate(tasks.SINGLE + tasks.COMPOSED)}
+    rows = [row for row in new if row["task"] not in kept] + [row for row in old if row["task"] in kept]
+    return sorted(rows, key=lambda row: order.get(row["task"], len(order)))  # stable: methods and images stay in order
+
+
+def about(sweep: Path, rows: list[dict], note: str) -> dict:
+    """Where the numbers come from."""
+    known, first = manifest(sweep), rows[0]
+    return counted(rows) | {
         "prior": known["prior"]["name"],
-        "images": str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}",
-        "image_names": sorted(set().union(*images.values())),
-        "units": len(rows),
         "methods": sorted({row["method"] for row in rows}),
         "seeds": sorted({row["seed"] for row in rows}),
         "judge": known["judge"]["suffix"],
         "device": f"{first['device_name']}, {first['threads']} thread(s) a process",
-        "commit": first["commit"],
-        "code": first["code"],
         "torch": first["torch"],
         "python": first["python"],
-        "date": max(row["at"] for row in rows)[:10],
-        "seconds": round(sum(row["seconds"] for row in rows)),
         "note": note,
         "peak_memory_mb": max(row["peak_memory_mb"] for row in rows),
         "weights": known["prior"] | {"judge": known["judge"]["perceptual"]},
     }
+
+
+def counted(rows: list[dict]) -> dict:
+    """The part of `about` that a merge changes."""
+    counts = sorted(set(number_of_images(rows).values()))
+    return {
+        "images": str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}",
+        "image_names": sorted({row["image"] for row in rows}),
+        "units": len(rows),
+        "commits": sorted({row["commit"] for row in rows}),
+        "date": max(row["at"] for row in rows)[:10],
+        "seconds": round(sum(float(row["seconds"]) for row in rows)),
+    }
+
+
+def add(known: Path, rows: list[dict], table: list[dict], said: dict) -> tuple[list[dict], list[dict], dict]:
+    """Rows, scores and provenance of a sweep together with those that are already recorded."""
+    before = json.loads((known / "provenance.json").read_text(encoding="utf-8"))
+    for key in ("weights", "methods", "seeds", "judge"):
+        if before[key] != said[key]:
+            raise SystemExit(f"{known} has {key} {before[key]}, the sweep {said[key]}: nothing is added")
+    old, here = read_rows(known / "results.csv"), number_of_images(rows)
+    kept = {task for task, number in number_of_images(old).items() if number >= here.get(task, 0)}
+    rows, table = merged(rows, old, kept), merged(table, read_rows(known / "scores.csv"), kept)
+    return rows, table, said | counted(rows)
 
 
 def sheet(sweep: Path, rows: list[dict], letter: str, out: Path) -> None:
@@ -102,7 +138,9 @@ def _enlarged(x: torch.Tensor, side: int) -> torch.Tensor:
     return x.repeat_interleave(times, 2).repeat_interleave(times, 3)
 
 
-def record(sweep: Path, out: Path, *, realism: bool = True, sheets: bool = True, note: str = "") -> None:
+def record(
+    sweep: Path, out: Path, *, realism: bool = True, sheets: bool = True, note: str = "", adding: bool = False
+) -> None:
     """Write the recording."""
     rows = results.rows(sweep)
     pairs = complete(rows)
@@ -114,12 +152,18 @@ def record(sweep: Path, out: Path, *, realism: bool = True, sheets: bool = True,
     temporary = out.with_name(out.name + ".new")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    write_rows(temporary / "results.csv", rows)
-    (temporary / "scores.csv").write_text(table.to_csv(), encoding="utf-8")
-    (temporary / "provenance.json").write_text(json.dumps(about(sweep, rows, note), indent=1) + "\n", encoding="utf-8")
     if sheets:
         for letter in (*tasks.TASKS, "composed"):
             sheet(sweep, rows, letter, temporary)
+    scores, said = list(csv.DictReader(io.StringIO(table.to_csv()))), about(sweep, rows, note)
+    if adding:
+        rows, scores, said = add(out, rows, scores, said)
+        for drawn in out.glob("*.jpg"):
+            if not (temporary / drawn.name).exists():
+                shutil.copy(drawn, temporary)
+    write_rows(temporary / "results.csv", rows)
+    write_rows(temporary / "scores.csv", scores)
+    (temporary / "provenance.json").write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
     shutil.rmtree(out, ignore_errors=True)
     temporary.rename(out)
     print(f"{out}: {len(rows)} units")
@@ -132,9 +176,11 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--no-realism", action="store_true", help="for sweeps of too few images")
     parser.add_argument("--no-sheets", action="store_true")
+    parser.add_argument("--add", action="store_true", help="keep what OUT holds with as many images or more")
     parser.add_argument("--note", default="", help="what a reader must know, such as what else the machine did")
     args = parser.parse_args()
-    record(args.sweep, args.out, realism=not args.no_realism, sheets=not args.no_sheets, note=args.note)
+    options = {"realism": not args.no_realism, "sheets": not args.no_sheets, "note": args.note, "adding": args.add}
+    record(args.sweep, args.out, **options)
 
 
 if __name__ == "__main__":

@@ -68,10 +68,11 @@ class Recording:
     def __str__(self) -> str:
         """One line for a caption: what, how much, where, when."""
         p = self.provenance
+        commits = ", ".join(commit[:7] for commit in p["commits"])
         portraits = "1 portrait" if str(p["images"]) == "1" else f"{p['images']} portraits"
         return (
             f"recorded run: profile {p['prior']}, {portraits}, {p['units']} restorations, {p['device']}, "
-            f"commit {p['commit'][:7]}, {p['date']}" + (f"; {p['note']}" if p.get("note") else "")
+            f"commit {commits}, {p['date']}" + (f"; {p['note']}" if p.get("note") else "")
         )
 
 

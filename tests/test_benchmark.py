@@ -463,6 +463,29 @@ def test_a_recording_compares_methods_on_the_same_images(setting, tmp_path):
     assert not list(tmp_path.glob("*.new"))
 
 
+def test_a_recording_keeps_the_tasks_that_rest_on_more_images(setting, tmp_path):
+    out, second = tmp_path / "recording", replace(setting, folder=tmp_path / "second")
+    assert run(setting, replace(plan(2), tasks=parse_tasks(["denoising:M"]))).ok
+    record(setting.folder, out)
+    before = (out / "results.csv").read_text().splitlines()[1:]
+    assert run(second, plan(1)).ok
+    record(second.folder, out, adding=True)
+    with (out / "results.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["task"] for row in rows] == ["denoising M"] * 4 + ["inpainting S"] * 2
+    assert (out / "results.csv").read_text().splitlines()[1:5] == before  # as they were, the commit too
+    facts = json.loads((out / "provenance.json").read_text())
+    assert facts["images"] == "1 to 2" and facts["units"] == 6 and len(facts["commits"]) == 1
+    with (out / "scores.csv").open() as file:
+        assert {(row["task"], row["images"]) for row in csv.DictReader(file)} == {
+            ("denoising M", "2"),
+            ("inpainting S", "1"),
+        }
+    (out / "provenance.json").write_text(json.dumps(facts | {"weights": {}}))
+    with pytest.raises(SystemExit, match="weights"):
+        record(second.folder, out, adding=True)
+
+
 def test_oracles_are_marked(setting):
     oracle = replace(presets.get("report").with_steps(1), name="oracle", identity_reference="clean")
     embedded = replace(setting, methods=(Method("oracle", oracle),), identity="portraits")

@@ -23,7 +23,7 @@ SCORES = [
     for method in ("report", "cvpr2023")
     for question, metric in (("fidelity", "LPIPS-portraits"), *(("accuracy", m) for m in METRICS))
 ]
-ABOUT = {"prior": "tiny", "images": 2, "units": 2, "device": "cpu", "commit": "0123456789", "date": "2026-01-01"}
+ABOUT = {"prior": "tiny", "images": 2, "units": 2, "device": "cpu", "commits": ["0123456789"], "date": "2026-01-01"}
 
 
 @pytest.fixture
