@@ -81,7 +81,10 @@ def bars(
 
 
 def by_level(recording: Recording, metric: str, *, tasks: Sequence[str] = tuple(TASKS)) -> Figure:
-    """A recorded metric over the levels, a panel a task and a line a method, with 95 % intervals."""
+    """A recorded metric over the levels, a panel a task and a line a method, with 95 % intervals.
+
+    Below each level stands the number of portraits: lines may join levels that rest on different ones.
+    """
     with plt.style.context(STYLE):
         figure, axes = plt.subplots(
             1, len(tasks), figsize=(0.8 + 2.1 * len(tasks), 2.7), sharey=True, squeeze=False, layout="constrained"
@@ -98,13 +101,20 @@ def by_level(recording: Recording, metric: str, *, tasks: Sequence[str] = tuple(
                     at, rows[:, 0], yerr=np.nan_to_num(spread), label=method, marker=MARKERS[i % len(MARKERS)],
                     markersize=4, elinewidth=1.0,
                 )  # fmt: skip
-            ax.set(title=task, xticks=range(len(LEVELS)), xticklabels=LEVELS)
+            ax.set(
+                title=task, xticks=range(len(LEVELS)), xticklabels=[_with_number(recording, task, v) for v in LEVELS]
+            )
         axes[0, 0].set_ylabel(metric)
         filled = [ax for ax in axes[0] if ax.get_legend_handles_labels()[0]]
         if filled:
             filled[-1].legend()
         plt.close(figure)
     return figure
+
+
+def _with_number(recording: Recording, task: str, level: str) -> str:
+    numbers = {int(row["images"]) for row in recording.scores if row["task"] == f"{task} {level}"}
+    return f"{level}\n({'-'.join(map(str, sorted(numbers)))})" if numbers else level
 
 
 def sheet(name: str, task: str, alt: str) -> object:

@@ -17,7 +17,7 @@ UNITS = [
 ]
 METRICS = ("LPIPS-portraits", "pFID-portraits")
 SCORES = [
-    {"task": task, "method": method, "question": question, "metric": metric}
+    {"task": task, "method": method, "images": 2, "question": question, "metric": metric}
     | {"value": value, "low": value - 0.1, "high": value + 0.1}
     for task, value in (("upsampling M", 0.2), ("upsampling L", 0.3))
     for method in ("report", "cvpr2023")
@@ -79,6 +79,7 @@ def test_charts_of_a_recording(recording):
     assert {0.2, 0.3} <= heights and levels.axes[0].get_title() == "upsampling"
     ends = {round(y, 3) for c in levels.axes[0].collections for path in c.get_segments() for _, y in path}
     assert ends == {0.1, 0.2, 0.3, 0.4}  # the intervals
+    assert [t.get_text() for t in levels.axes[0].get_xticklabels()] == ["XS", "S", "M\n(2)", "L\n(2)", "XL"]
     cloud = charts.scatter(recording, "LPIPS-portraits", "pFID-portraits")
     assert (0.3, 0.3) in points(cloud)
 
