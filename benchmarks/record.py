@@ -142,6 +142,8 @@ def record(
     sweep: Path, out: Path, *, realism: bool = True, sheets: bool = True, note: str = "", adding: bool = False
 ) -> None:
     """Write the recording."""
+    if out.exists() and not (out / "provenance.json").is_file():
+        raise SystemExit(f"{out} exists and is no recording: nothing is replaced")
     rows = results.rows(sweep)
     pairs = complete(rows)
     if not pairs:
@@ -164,8 +166,11 @@ def record(
     write_rows(temporary / "results.csv", rows)
     write_rows(temporary / "scores.csv", scores)
     (temporary / "provenance.json").write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
-    shutil.rmtree(out, ignore_errors=True)
+    replaced = out.with_name(out.name + ".old")
+    if out.exists():
+        out.rename(replaced)
     temporary.rename(out)
+    shutil.rmtree(replaced, ignore_errors=True)
     print(f"{out}: {len(rows)} units")
 
 

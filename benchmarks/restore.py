@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from benchmarks.ffhq_1024 import random_vgg
 from rusr_core import presets, tasks
 from rusr_core.generator import Generator, GeneratorConfig
 from rusr_core.latents import mean_w, sample_w, to_w_plus, to_w_plus_plus
@@ -28,8 +29,6 @@ from rusr_core.perceptual import LPIPSFeatures, Perceptual
 from rusr_core.restore import restore
 from rusr_core.zoo import load_prior, portraits
 
-VGG = {0: (3, 64), 2: (64, 64), 5: (64, 128), 7: (128, 128), 10: (128, 256), 12: (256, 256), 14: (256, 256)}
-VGG |= {17: (256, 512), 19: (512, 512), 21: (512, 512), 24: (512, 512), 26: (512, 512), 28: (512, 512)}
 PARTS = ("generator", "loss", "backward", "step")
 
 
@@ -69,12 +68,7 @@ def ffhq_256(repeats: int) -> None:
     """FFHQ's layer shapes: channel base 16384, w 512, batch 1, no degradation, random weights."""
     draw = torch.Generator().manual_seed(0)
     G = Generator(GeneratorConfig(256, GeneratorConfig.published_channels(256, 16384))).eval().requires_grad_(False)
-    state = {}
-    for index, (inputs, outputs) in VGG.items():
-        kernel = torch.randn(outputs, inputs, 3, 3, generator=draw)
-        state[f"features.{index}.weight"] = kernel * (2 / (9 * inputs)) ** 0.5
-        state[f"features.{index}.bias"] = torch.zeros(outputs)
-    network = LPIPSFeatures(state)
+    network = LPIPSFeatures(random_vgg(1))
     y = G.image(sample_w(G, 1, generator=draw)).clamp(0, 1)
     compare(G, network, y, repeats)
     variants(G, network, y, repeats)

@@ -1,6 +1,8 @@
 """`rusr bench OUT` runs or resumes a sweep; `rusr report OUT` shows its performance reports."""
 
 import argparse
+import contextlib
+import os
 import sys
 from pathlib import Path
 
@@ -41,10 +43,17 @@ def bench_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--perceptual", choices=("lpips", "portraits"), help="default: the prior's")
     parser.add_argument("--identity", help="face network by name or file (default: the prior's)")
     parser.add_argument("--judge", help="file of a portrait net that judges (default: the embedded one, net B)")
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ... (default: %(default)s)")
-    parser.add_argument("--workers", type=int, default=1, help="processes; cuda is dealt out (default: %(default)s)")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ..., of each worker (default: %(default)s)")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=1,
+        help="processes; the GPUs of --device cuda are dealt out (default: %(default)s)",
+    )
     parser.add_argument("--threads", type=int, help="of each process (default: the cores divided among them)")
-    parser.add_argument("--scheduler", help="of a Dask cluster, tcp://HOST:PORT; local: one of --workers processes")
+    parser.add_argument(
+        "--scheduler", help="of a Dask cluster, tcp://HOST:PORT; local: one of --workers processes with a thread each"
+    )
 
 
 def run_bench(args: argparse.Namespace) -> int:
@@ -52,13 +61,15 @@ def run_bench(args: argparse.Namespace) -> int:
     for name in ("num_images", "steps", "batch", "workers", "threads"):
         if getattr(args, name) is not None and getattr(args, name) < 1:
             raise BenchmarkError(f"--{name.replace('_', '-')} is {getattr(args, name)}, expected a whole number from 1")
+    sys.path.insert(0, os.getcwd())  # where a method of one's own is looked for, as `python -m` does
     methods = tuple(method for word in args.methods for method in _methods(word, args.steps))
     folder = args.images or zoo.data_path("portraits/test")
     names = tuple(Images(folder).paths)[: args.num_images]
     tasks = parse_tasks(args.tasks)
     plan = Plan(tuple(method.name for method in methods), tasks, names, tuple(args.seeds), args.batch)
     files = [_absolute(word) for word in (args.prior, args.identity, args.judge)]  # workers may live elsewhere
-    networks = (files[0], args.perceptual, *files[1:], _device(args.device))
+    device = args.device if args.scheduler else _device(args.device)  # a cluster's machines have their own
+    networks = (files[0], args.perceptual, *files[1:], device)
     setting = Setting(args.output.absolute(), methods, folder.absolute(), *networks)
     with tqdm(unit="unit", disable=None) as bar:
 
@@ -72,9 +83,8 @@ def run_bench(args: argparse.Namespace) -> int:
         summary = run(setting, plan, callback=progress, **options)
     for line in summary.failed[:20]:
         print(line, file=sys.stderr)
-    if len(summary.failed) < summary.planned:
-        for path in results.write_tables(setting.folder):
-            print(path)
+    with contextlib.suppress(results.ResultsError):  # no unit is done: what failed is said below
+        print(*results.write_tables(setting.folder), sep="\n")
     print(f"{summary.planned} units: {summary.before} were done, {len(summary.failed)} groups failed")
     if not summary.ok:
         print(f"rusr: {setting.folder / 'errors'} says why; the same command tries them again", file=sys.stderr)
@@ -116,7 +126,7 @@ def _methods(word: str, steps: int | None) -> list[Method]:
 
 def _absolute(word: str | None) -> str | None:
     """A file by its full path; a name as it is."""
-    return str(Path(word).absolute()) if word is not None and Path(word).exists() else word
+    return str(Path(word).absolute()) if word not in (None, zoo.EMBEDDED) and Path(word).is_file() else word
 
 
 def _device(name: str) -> str:

@@ -10,6 +10,7 @@ unit that fails is recorded and the sweep goes on. Nothing here prints or draws.
 
 import dataclasses
 import importlib
+import inspect
 import time
 import traceback
 from collections.abc import Callable
@@ -29,7 +30,7 @@ from .evaluation import Judge, image_scores, judge_of
 from .presets import Preset
 from .provenance import code_digest, provenance, weights_digest
 from .restore import Restoration, Step, restore
-from .storage import StorageError, agree, claim, read_record, write_json, write_result
+from .storage import StorageError, agree, claim, digest, read_record, write_json, write_result
 from .units import Group, Images, Plan, Target, Unit, degradation, target
 from .zoo import Prior, load_prior
 
@@ -80,7 +81,10 @@ class Method:
 
     def configuration(self) -> object:
         """What must not change while results are collected."""
-        return dataclasses.asdict(self.how) if isinstance(self.how, Preset) else self.how
+        if isinstance(self.how, Preset):
+            return dataclasses.asdict(self.how)
+        source = inspect.getsourcefile(self.function())
+        return {"function": self.how, "source": digest(Path(source).read_bytes()) if source else None}
 
 
 @dataclass(frozen=True)
@@ -126,13 +130,13 @@ def load(setting: Setting, device: str | None = None) -> tuple[Prior, Judge]:
     return networks(setting.prior, setting.perceptual, setting.identity, setting.judge, device or setting.device)
 
 
-def prepare(setting: Setting, plan: Plan) -> None:
-    """Check everything that units need, and fix the folder's configuration. A RusrError says what differs from it."""
-    prior, judge = load(setting)
+def prepare(setting: Setting, plan: Plan, device: str | None = None) -> None:
+    """Check everything that units need, and fix the folder's configuration. A RusrError says what differs from it.
+
+    `device`: where this process loads the networks, if it is not one that works (default: the setting's).
+    """
+    prior, judge = load(setting, device)
     methods = {name: setting.method(name).configuration() for name in plan.methods}
-    for name in plan.methods:
-        if not isinstance(setting.method(name).how, Preset):
-            setting.method(name).function()
     images = Images(setting.images)
     missing = next((name for name in plan.images if name not in images.paths), None)
     if missing is not None:

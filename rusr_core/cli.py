@@ -1,8 +1,8 @@
 """The command line: `rusr restore`, `rusr degrade` and others; `rusr COMMAND --help` explains each.
 
 Bad input is one line on stderr and exit status 2, before anything is written. Ctrl-C writes what has been
-reached and exits with 130. A command is one `Command` in `COMMANDS`: its options and a function of the parsed
-options that returns the exit status.
+reached, as NAME.interrupted.png, and exits with 130. A command is one `Command` in `COMMANDS`: its options and a
+function of the parsed options that returns the exit status.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from tqdm import tqdm
 from rusr_core import bench_command, notation, notebook_command, presets, tasks, zoo, zoo_command
 from rusr_core.degradations import Degradation, Mask
 from rusr_core.errors import RusrError
-from rusr_core.images import WRITABLE, check_writable, load_image, resize, save_image
+from rusr_core.images import READABLE_SUFFIXES, check_writable, load_image, resize, save_image
 from rusr_core.protocol import shape_after
 from rusr_core.restore import Restoration, Step, prior_shape, restore
 
@@ -68,10 +68,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read the output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
-    except (RusrError, MemoryError, RuntimeError) as error:
+    except (RusrError, OSError, MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "memory" not in str(error):
             raise  # a defect of this program, not of its input
-        reason = str(error) if isinstance(error, RusrError) else "not enough memory for images of this size"
+        known = isinstance(error, RusrError | OSError)
+        reason = str(error) if known else "not enough memory for images of this size"
         print(f"rusr: error: {reason}", file=sys.stderr)
         return 2
 
@@ -157,9 +158,12 @@ def _degradation_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--level", help=f"one of {', '.join(tasks.LEVELS)} (default: M)")
     parser.add_argument("--degradation", help='your own, left to right: "downsample:8 | jpeg:12"')
     parser.add_argument("--mask", type=Path, help="a picture, white where the input is known (inpainting)")
-    parser.add_argument("--seed", type=int, default=0, help="strokes and noise (default: %(default)s)")
+    parser.add_argument("--seed", type=_seed, default=0, help="strokes and noise (default: %(default)s)")
     parser.add_argument("--fit", choices=("crop", "pad"), help="make other shapes square and of the size needed")
     parser.add_argument("--force", action="store_true", help="overwrite existing files")
+    parser.add_argument(
+        "--skip-existing", action="store_true", help="leave out images whose OUT exists: resumes a folder"
+    )
 
 
 def _degradation(args: argparse.Namespace) -> Degradation:
@@ -173,7 +177,7 @@ def _degradation(args: argparse.Namespace) -> Degradation:
     if args.degradation is not None:
         if args.task is not None or args.level is not None:
             raise CommandError("--degradation replaces --task and --level")
-        return notation.parse(args.degradation)
+        return notation.parse(args.degradation, seed=args.seed)
     return tasks.get(args.task, args.level or "M", seed=args.seed)
 
 
@@ -192,14 +196,16 @@ def _jobs(args: argparse.Namespace) -> list[tuple[Path, Path]]:
     if not args.input.is_dir():
         jobs = [(args.input, args.output / f"{args.input.stem}.png" if args.output.is_dir() else args.output)]
     else:
-        sources = sorted(p for p in args.input.iterdir() if p.suffix.lower() in WRITABLE)
+        sources = sorted(p for p in args.input.iterdir() if p.suffix.lower() in READABLE_SUFFIXES)
         if not sources:
-            raise CommandError(f"{args.input}: no images in this folder ({', '.join(WRITABLE)})")
+            raise CommandError(f"{args.input}: no images in this folder ({', '.join(READABLE_SUFFIXES)})")
         jobs = [(p, args.output / f"{p.stem}.png") for p in sources]
         if len({target for _, target in jobs}) < len(jobs):
             raise CommandError(f"{args.input}: several images share a name and would overwrite each other")
-        if not args.output.exists() and args.output.parent.is_dir():
+        if not args.output.exists() and os.access(args.output.parent, os.W_OK):
             return jobs  # the folder is made when the first image is saved
+    if args.skip_existing:
+        jobs = [(source, target) for source, target in jobs if not target.exists()]
     for _, target in jobs:
         check_writable(target, force=args.force)
     return jobs
@@ -219,6 +225,8 @@ def _load_degraded(path: Path, size: tuple[int, int], fit: str | None) -> torch.
 def _save(result: Restoration, batch: list[tuple[Path, Path]], force: bool) -> None:
     for i, (_, target) in enumerate(batch):
         target.parent.mkdir(exist_ok=True)
+        if result.interrupted:  # not under the name of a finished one
+            target, force = target.with_stem(f"{target.stem}.interrupted"), True
         save_image(result.image[i : i + 1], target, force=force)
         ended = ", interrupted" if result.interrupted else ""
         tqdm.write(f"{target}: {result.steps[i]} steps, {result.seconds / len(batch):.1f} s{ended}")
@@ -240,6 +248,13 @@ def _device(name: str) -> str:
     except (RuntimeError, AssertionError):
         raise CommandError(f"device {name!r} is not available here; expected auto, cpu or cuda") from None
     return name
+
+
+def _seed(text: str) -> int:
+    value = int(text) if text.isdecimal() else -1
+    if not 0 <= value < 2**63:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0, below 2^63")
+    return value
 
 
 def _positive(text: str) -> int:

@@ -1,7 +1,8 @@
 """Running a plan: in this process, in worker processes, or on a Dask cluster. One loop over futures serves all three.
 
 Workers agree through the folder alone (see `storage.claim`), so that runs on several machines with one shared folder
-share the work too. Threads are divided among worker processes, GPUs are dealt out in turn.
+share the work too. Threads are divided among worker processes, and the GPUs of device "cuda" are dealt out in turn. A
+Dask worker takes the setting's device: start one for each GPU, with its own CUDA_VISIBLE_DEVICES.
 """
 
 import multiprocessing
@@ -45,7 +46,7 @@ def run(
         scheduler: of Dask, "tcp://host:port", or "local" for a LocalCluster of `workers`.
         callback: called with (units done or failed, units planned) at the start and after each group.
     """
-    prepare(setting, plan)
+    prepare(setting, plan, "cpu" if scheduler else None)  # the machine that hands out work may have no GPU
     left = remaining(setting.folder, plan)
     callback = callback or (lambda done, planned: None)
     before = done = len(plan) - sum(len(group.images) for group in left)
@@ -53,7 +54,7 @@ def run(
     failed: dict[Group, str] = {}
     while left:
         try:
-            with _executor(workers, threads, scheduler, torch.device(setting.device).type) as (pool, width, alive):
+            with _executor(workers, threads, scheduler, setting.device) as (pool, width, alive):
                 for group, outcome, reason in _outcomes(pool, width, setting, left, alive):
                     done += len(group.images)
                     if outcome == FAILED:

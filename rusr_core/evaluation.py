@@ -18,7 +18,7 @@ from .perceptual import Perceptual
 from .protocol import TwoMethods
 from .randomness import Generators
 from .realism import Features
-from .zoo import EMBEDDED, Prior
+from .zoo import Prior
 
 
 @dataclass(frozen=True)
@@ -72,18 +72,17 @@ def portraits_judge(net: PortraitNet | None = None) -> Judge:
 
 
 def judge_of(prior: Prior, net: str | Path | None = None) -> Judge:
-    """Who judges a prior's restorations: net B for the embedded prior, `net` (a `PortraitNet` file) if given,
-    else the prior's own networks, and clean-fid's Inception for realism if its file is there.
+    """Who judges a prior's restorations: net B where the embedded net A is optimised, `net` (a `PortraitNet` file) if
+    given, else the prior's own networks, and clean-fid's Inception for realism if its file is there.
     """
-    if net is not None or prior.name == EMBEDDED:
+    if net is not None or isinstance(prior.perceptual, PortraitNet):  # never the net that was optimised
         found = None if net is None else PortraitNet.load(net)
         return portraits_judge(found)
     try:
         features = realism.inception_features(device=prior.generator.mapping.w_avg.device)
     except realism.RealismError:
         features = None
-    suffix = "-portraits" if isinstance(prior.perceptual, PortraitNet) else ""
-    return Judge(suffix, prior.perceptual, prior.identity, features)
+    return Judge("", prior.perceptual, prior.identity, features)
 
 
 def image_scores(
@@ -102,8 +101,7 @@ def image_scores(
         "ssim": metrics.ssim(x, truth),
     }
     if prior is not None:
-        device = prior.generator.mapping.w_avg.device
-        scores["lpips_optimised"] = metrics.lpips(x.to(device), truth.to(device), prior.perceptual).cpu()
+        scores["lpips_optimised"] = metrics.lpips(x, truth, prior.perceptual)
     if judge.identity is not None:
         scores["identity"] = metrics.identity(x, truth, judge.identity)
     return scores

@@ -15,6 +15,7 @@ from rusr_core.errors import RusrError
 
 # Formats are named so that no file can make Pillow start another program (as PostScript would).
 READABLE = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
+READABLE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".pgm", ".pbm", ".pnm")
 WRITABLE = {
     ".png": "PNG",
     ".jpg": "JPEG",
@@ -91,7 +92,7 @@ def check_writable(path: str | Path, *, force: bool = False) -> None:
     if path.is_dir():
         raise ImageError(f"{path}: is a folder")
     if path.exists() and not force:
-        raise ImageError(f"{path}: exists already; use force to overwrite it")
+        raise ImageError(f"{path}: exists already; force (--force) overwrites it")
 
 
 def to_uint8(x: Tensor) -> Tensor:

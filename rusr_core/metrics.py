@@ -4,6 +4,8 @@
     fidelity   does it explain y?        LPIPS of the re-degraded restoration against y, with the true degradation
     realism    could it be a photograph? Frechet distances over many images, see `realism`
 
+Images may lie on any device, that of the judging net or another; values come back where the first image lies.
+
 On the embedded profile the perceptual distance is not LPIPS-VGG: tables call it LPIPS-portraits. It is judged by a
 net that no restoration optimises, since a score by the optimised net flatters. Chapter: book/metrics.ipynb.
 """
@@ -18,7 +20,7 @@ from torch import Tensor
 from .errors import RusrError
 from .features import SMALLEST, PortraitNet
 from .identity import Embedder
-from .perceptual import Perceptual, distance
+from .perceptual import Perceptual, beside, distance
 from .protocol import TwoMethods
 from .randomness import Generators
 from .zoo import data_path
@@ -46,13 +48,13 @@ def lpips(a: Tensor, b: Tensor, net: Perceptual | None = None) -> Tensor:
     """
     _check(a, b)
     net = net or judge()
-    return distance(net.features(a), net.features(b))
+    return distance(*(net.features(x) for x in beside(net, a, b))).to(a.device)
 
 
 def psnr(a: Tensor, b: Tensor) -> Tensor:
     """Peak signal-to-noise ratio [N] in dB for a range of 1; higher is closer, infinite for equal images."""
     _check(a, b)
-    return -10 * (a - b).square().mean((1, 2, 3)).log10()
+    return -10 * (a - b.to(a.device)).square().mean((1, 2, 3)).log10()
 
 
 def ssim(a: Tensor, b: Tensor) -> Tensor:
@@ -65,7 +67,7 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
     _check(a, b)
     if min(a.shape[2:]) < SSIM_SIDE:
         raise MetricError(f"SSIM of images of {a.shape[3]}x{a.shape[2]} px: expected sides of at least {SSIM_SIDE} px")
-    a, b = a.double(), b.double()  # variances are small differences of large numbers
+    a, b = a.double(), b.to(a.device).double()  # variances are small differences of large numbers
     at = torch.arange(SSIM_SIDE, dtype=torch.float64, device=a.device) - SSIM_SIDE // 2
     window = (-at.square() / (2 * SSIM_SIGMA**2)).exp()
     window = (window / window.sum()).repeat(a.shape[1], 1)
@@ -87,7 +89,8 @@ def identity(a: Tensor, b: Tensor, net: Embedder | None = None) -> Tensor:
     """Cosine [N] of the faces' embeddings, in [-1, 1]; 1 is the same person. `net`: the embedded judge by default."""
     _check(a, b)
     net = net or judge()
-    return (net.embed(a) * net.embed(b)).sum(1)
+    one, other = (net.embed(x) for x in beside(net, a, b))
+    return (one * other).sum(1).to(a.device)
 
 
 def fidelity(

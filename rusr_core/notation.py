@@ -18,21 +18,22 @@ from .degradations import (
 NAMES = {kind.name: kind for kind in (Downsample, PoissonBernoulliNoise, JPEG, Strokes, Resize, Mask)}
 
 
-def parse(notation: str) -> Degradation:
+def parse(notation: str, *, seed: int = 0) -> Degradation:
     """A degradation from words: "downsample:8 | noise:24,0.16 | jpeg:12 | strokes:9", applied left to right.
 
     Each stage is a name of `NAMES` and the arguments of its class, in order or as name=value:
     "downsample:8,bicubic", "strokes:9,seed=3", a seed for each image as "seed=3+4+5", "resize:64,area",
-    "resize:64+48" (height, width), "mask:holes.png". "identity" does nothing. `str(f)` gives the words back.
+    "resize:64+48" (height, width), "mask:holes.png". "identity" does nothing. `str(f)` gives the words
+    back. Strokes that name no seed take `seed`.
     Raises `DegradationError`.
     """
     if notation.strip() == "identity":
         return Compose()
-    stages = [_parse_stage(part.strip()) for part in notation.split("|")]
+    stages = [_parse_stage(part.strip(), seed) for part in notation.split("|")]
     return stages[0] if len(stages) == 1 else Compose(*stages)
 
 
-def _parse_stage(words: str) -> Degradation:
+def _parse_stage(words: str, seed: int) -> Degradation:
     name, _, rest = words.partition(":")
     kind = NAMES.get(name.strip().lower())
     if kind is None:
@@ -48,6 +49,8 @@ def _parse_stage(words: str) -> Degradation:
         if not key or key in arguments:
             raise DegradationError(f"{words!r}: cannot use {word!r}; {kind.name} takes {', '.join(known)}")
         arguments[key] = _value(words, key, value.strip())
+    if "seed" in known:
+        arguments.setdefault("seed", seed)
     missing = [item.name for item in fields(kind) if item.default is MISSING and item.name not in arguments]
     if missing:
         raise DegradationError(f"{words!r}: {', '.join(missing)} missing; {kind.name} takes {', '.join(known)}")

@@ -6,8 +6,10 @@ papermill itself only warns of a parameter that a notebook does not have; here i
 Needs papermill: pip install 'rusr[book]'. Chapter: book/benchmark.ipynb.
 """
 
+import hashlib
 import itertools
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -38,7 +40,7 @@ def grid(
     done = []
     for values in itertools.product(*typed.values()):
         chosen = dict(zip(typed, values, strict=True))
-        path = folder / f"{'_'.join([notebook.stem, *(f'{k}-{v}' for k, v in chosen.items())])}.ipynb"
+        path = folder / f"{'_'.join([notebook.stem, *(f'{k}-{_in_a_name(v)}' for k, v in chosen.items())])}.ipynb"
         ran = not path.exists()
         if ran:
             execute(notebook, path, chosen)
@@ -46,6 +48,13 @@ def grid(
         if callback is not None:
             callback(path, ran)
     return done
+
+
+def _in_a_name(value: Value) -> str:
+    """The value as a part of a file's name; one that is a path, with what tells it from others that look like it."""
+    text = str(value)
+    safe = re.sub(r"[^A-Za-z0-9_.+-]", "-", text)
+    return safe if safe == text else f"{safe.strip('-.')}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
 
 
 def execute(notebook: Path, output: Path, parameters: Mapping[str, Value]) -> None:

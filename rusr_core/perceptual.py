@@ -54,6 +54,12 @@ def unit_channels(x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
     return _UnitChannels.apply(x, weight.sqrt()[:, None, None], epsilon)
 
 
+def beside(network: object, *images: Tensor) -> list[Tensor]:
+    """The images on the device of the network, if it has one."""
+    tensors = [*network.parameters(), *network.buffers()] if isinstance(network, nn.Module) else []
+    return [x.to(tensors[0].device) if tensors else x for x in images]
+
+
 def distance(a: list[Tensor], b: list[Tensor]) -> Tensor:
     """LPIPS [N] between two lists of features; b may hold one image for all of a."""
     return sum((u - v).square().sum(1).mean((1, 2)) for u, v in zip(a, b, strict=True))

@@ -2,7 +2,6 @@
 
 import hashlib
 import platform
-import resource
 import subprocess
 import sys
 from functools import cache
@@ -13,6 +12,11 @@ import torch
 from torch import nn
 
 import rusr_core
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None
 
 # Modules that change neither a restored pixel nor a score: they may change within one sweep.
 FRONT = {
@@ -82,10 +86,12 @@ def provenance(device: torch.device) -> dict[str, object]:
         "device_name": name,
         "dtype": "float32",
         "threads": torch.get_num_threads(),
-        "peak_memory_mb": round(memory / 2**20, 1),
+        "peak_memory_mb": None if memory is None else round(memory / 2**20, 1),
     }
 
 
-def peak_memory() -> int:
-    """Bytes that this process has held at most, since it started."""
+def peak_memory() -> int | None:
+    """Bytes that this process has held at most, since it started; None where the system does not say."""
+    if resource is None:
+        return None
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from .errors import RusrError
 from .features import PortraitNet
 from .images import resize
+from .perceptual import beside
 from .randomness import generators
 
 INCEPTION = "inception-2015-12-05.pt"  # the file that clean-fid and StyleGAN2-ADA read
@@ -69,8 +70,20 @@ def frechet_distance(a: Statistics, b: Statistics) -> float:
 
 
 def frechet(a: Tensor, b: Tensor) -> float:
-    """Frechet distance of two sets of features [N, F] or [N, K, F]."""
-    return frechet_distance(statistics(a), statistics(b))
+    """Frechet distance of two sets of features [N, F] or [N, K, F].
+
+    With fewer samples than features the trace of (A B)^(1/2) is the sum of the singular values of X Y^T, X and Y being
+    the centred samples over sqrt(N - 1): a small matrix instead of several of F x F.
+    """
+    _check(a)
+    _check(b)
+    x, y = (v.flatten(0, -2).double() for v in (a, b))
+    if x.shape[1] != y.shape[1] or max(len(x), len(y)) >= x.shape[1]:
+        return frechet_distance(statistics(a), statistics(b))
+    shift = (x.mean(0) - y.mean(0)).square().sum()
+    x, y = ((v - v.mean(0)) / (len(v) - 1) ** 0.5 for v in (x, y))
+    distance = shift + x.square().sum() + y.square().sum() - 2 * torch.linalg.svdvals(x @ y.T).sum()
+    return max(distance.item(), 0.0)
 
 
 def resampled_frechet(a: Tensor, b: Tensor) -> Callable[[Tensor], float]:
@@ -157,7 +170,7 @@ def patch_features(x: Tensor, net: Features, count: int = CROPS, seed: int = 0, 
 
 def portrait_features(net: PortraitNet) -> Features:
     """The embedded net's pooled features: FID-portraits. Judge with net B (`metrics.judge()`)."""
-    return net.pooled
+    return lambda x: net.pooled(*beside(net, x))
 
 
 def inception_features(folder: str | Path | None = None, device: str | torch.device = "cpu") -> Features:

@@ -211,7 +211,7 @@ def restore(
     if w.shape != (len(y), G.config.w_dim):
         raise RestorationError(f"start is {tuple(w.shape)}: expected W [{len(y)}, {G.config.w_dim}]")
     loss = _loss(prior, preset, min(y.shape[2:]))
-    clean = _reference(preset, loss, clean)
+    clean = _reference(preset, loss, clean, prior_shape(prior, len(y)), device)
     search = _Search(prior, f, loss, y, mask_of(f, prior_shape(prior, len(y))), clean, seed, preset.draws)
     latents, results, interrupted = list(w.split(1)), [], False
     for number, phase in enumerate(preset.phases):
@@ -251,13 +251,17 @@ def _loss(prior: Prior, preset: Preset, side: int) -> RestorationLoss:
     return RestorationLoss(lpips, identity, preset.l1_weight, preset.identity_weight)
 
 
-def _reference(preset: Preset, loss: RestorationLoss, clean: Tensor | None) -> Tensor | None:
+def _reference(
+    preset: Preset, loss: RestorationLoss, clean: Tensor | None, shape: tuple[int, ...], device: torch.device
+) -> Tensor | None:
     """The clean images if the preset is an oracle, else None."""
     if preset.identity_reference == "input" or not loss.uses_identity:
         return None
     if clean is None:
         raise RestorationError("identity_reference='clean' is an oracle: restore(..., clean=...) is needed")
-    return clean
+    if clean.shape != shape:
+        raise RestorationError(f"clean is {tuple(clean.shape)}: expected an image for each y, {shape}")
+    return clean.float().to(device)
 
 
 def _run_phase(

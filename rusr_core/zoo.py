@@ -171,10 +171,20 @@ def _locate(name_or_path: str | Path) -> tuple[Path, str, Entry | None]:
     if str(name_or_path) == EMBEDDED:
         return data_path("portraits/generator.safetensors"), EMBEDDED, None
     path = Path(name_or_path)
-    if path.exists() or path.suffix:
-        return path, read_metadata(path).get("name", path.stem), None
+    if path.is_file() or path.suffix:
+        return path, name_of(path), None
     entry = find(str(name_or_path), "prior")
     return fetch(entry.name), entry.name, entry
+
+
+def name_of(path: Path) -> str:
+    """A prior's name from its file: what the header says, or the zoo's for a file that is called as published, since
+    rates are scaled by it (FFHQ's are those of the paper); else the file's own.
+    """
+    priors = [entry for entry in table().values() if entry.kind == "prior" and entry.url]
+    cached = [entry.name for entry in priors if entry.path.resolve() == path.resolve()]
+    alike = [entry.name for entry in priors if entry.path.name == path.name]
+    return next(iter([*cached, *alike]), read_metadata(path).get("name", path.stem))
 
 
 def portraits(numbers: Iterable[int], size: int | None = None) -> Tensor:

@@ -85,7 +85,6 @@ def _convert(args: argparse.Namespace) -> int:
         "source": args.input.name,
         "source_sha256": file_sha256(args.input),
     }
-    name = next((e.name for e in zoo.table().values() if e.url and e.path.resolve() == args.input.resolve()), "")
-    save_generator(G, args.output, extra | ({"name": name} if name else {}), half=args.half)
+    save_generator(G, args.output, extra | {"name": zoo.name_of(args.input)}, half=args.half)
     print(f"{args.output}: {G.config.resolution} px, {args.output.stat().st_size / 1e6:.1f} MB")
     return 0

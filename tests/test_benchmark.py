@@ -486,6 +486,18 @@ def test_a_recording_keeps_the_tasks_that_rest_on_more_images(setting, tmp_path)
         record(second.folder, out, adding=True)
 
 
+def test_a_changed_method_of_ones_own_does_not_mix(setting, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    module = tmp_path / "a_method_of_a_test.py"
+    own = replace(setting, methods=(Method("own", "a_method_of_a_test:found"),))
+    module.write_text("def found(prior, y, f, *, generator=None):\n    raise ValueError\n")
+    alone = replace(plan(1), methods=("own",))
+    assert not run(own, alone).ok
+    module.write_text("def found(prior, y, f, *, generator=None):\n    raise TypeError\n")
+    with pytest.raises(StorageError, match="methods"):
+        run(own, alone)
+
+
 def test_oracles_are_marked(setting):
     oracle = replace(presets.get("report").with_steps(1), name="oracle", identity_reference="clean")
     embedded = replace(setting, methods=(Method("oracle", oracle),), identity="portraits")

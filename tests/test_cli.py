@@ -2,6 +2,8 @@
 
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -186,8 +188,45 @@ def test_interruption_saves_what_there_is(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(cli, "restore", interrupted_restore)
     out = tmp_path / "x.png"
     assert run("restore", PORTRAIT, out, "--task", "denoising", "--steps", 3) == 130
-    assert load_image(out).shape == (1, 3, 128, 128)
+    assert load_image(tmp_path / "x.interrupted.png").shape == (1, 3, 128, 128)
+    assert not out.exists()  # only finished images have their name
     assert "5 steps" in (text := capsys.readouterr().out) and "interrupted" in text
+
+
+def test_a_folder_goes_on_where_it_stopped(tmp_path, capsys):
+    inputs, outputs = tmp_path / "in", tmp_path / "out"
+    inputs.mkdir()
+    for name in ("a.png", "b.gif"):
+        Image.open(PORTRAIT).save(inputs / name)
+    command = ("degrade", inputs, outputs, "--task", "deartifacting")
+    assert run(*command) == 0 and sorted(p.name for p in outputs.iterdir()) == ["a.png", "b.png"]
+    before = (outputs / "a.png").stat().st_mtime_ns
+    (outputs / "b.png").unlink()
+    capsys.readouterr()
+    assert "--force" in failure(capsys, *command)
+    assert run(*command, "--skip-existing") == 0
+    assert (outputs / "b.png").exists() and (outputs / "a.png").stat().st_mtime_ns == before
+
+
+def test_errors_of_the_system_and_of_seeds_are_one_line(tmp_path, capsys):
+    (tmp_path / "file").write_text("not a folder")
+    assert "file" in failure(capsys, "bench", tmp_path / "file", "--num-images", 1)
+    for seed in ("-1", 10**23):
+        assert "below 2^63" in failure(
+            capsys, "degrade", PORTRAIT, tmp_path / "x.png", "--task", "denoising", "--seed", seed
+        )
+
+
+def test_the_seed_places_strokes_that_name_none(tmp_path):
+    for name, words in (("a", ("strokes:9", "--seed", 1)), ("b", ("strokes:9,seed=1",)), ("c", ("strokes:9",))):
+        assert run("degrade", PORTRAIT, tmp_path / f"{name}.png", "--degradation", *words) == 0
+    a, b, c = (load_image(tmp_path / f"{name}.png") for name in "abc")
+    assert torch.equal(a, b) and not torch.equal(a, c)
+
+
+def test_the_command_line_starts_where_there_is_no_resource_module():
+    code = "import sys; sys.modules['resource'] = sys.modules['fcntl'] = None; import rusr_core.cli"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_out_of_memory_is_one_line(tmp_path, monkeypatch, capsys):

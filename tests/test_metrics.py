@@ -1,5 +1,6 @@
 """Metrics against independent implementations and cases worked by hand."""
 
+import copy
 import warnings
 
 import numpy as np
@@ -12,6 +13,7 @@ from rusr_core import metrics, realism
 from rusr_core.degradations import Downsample, PoissonBernoulliNoise
 from rusr_core.features import PortraitNet, PortraitNetConfig
 from rusr_core.images import load_image
+from rusr_core.perceptual import beside
 from rusr_core.zoo import data_path
 
 
@@ -202,3 +204,18 @@ def test_interval_covers_the_mean_as_often_as_it_says():
 def test_bad_input(call, message):
     with pytest.raises(metrics.RusrError, match=message):
         call(torch.zeros(2, 3, 20, 20))
+
+
+def test_images_go_to_the_device_of_the_net(portraits, net):
+    elsewhere = copy.deepcopy(net).to("meta")  # a device that every machine has
+    assert {x.device.type for x in beside(elsewhere, portraits, portraits)} == {"meta"}
+    assert realism.portrait_features(elsewhere)(portraits).device.type == "meta"
+    assert beside(object(), portraits)[0] is portraits
+
+
+def test_frechet_of_few_samples_is_that_of_the_covariances():
+    g = seeded(3)
+    a, b = torch.randn(9, 40, generator=g), 2 * torch.randn(12, 40, generator=g) + 1
+    few = realism.frechet_distance(realism.statistics(a), realism.statistics(b))
+    assert realism.frechet(a, b) == pytest.approx(few, rel=1e-6)
+    assert realism.frechet(a, a) == pytest.approx(0, abs=1e-9)

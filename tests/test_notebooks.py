@@ -48,6 +48,13 @@ def test_a_grid_runs_every_combination_once(tiny, tmp_path, capsys):
     assert [p.stat().st_mtime_ns for p in made] == times
 
 
+def test_a_value_that_is_a_path_is_part_of_a_name(tiny, tmp_path, monkeypatch):
+    ran = []
+    monkeypatch.setattr(notebooks, "execute", lambda notebook, path, values: ran.append(path))
+    notebooks.grid(tiny, tmp_path, {"level": ["../a/b", "a-b", "../a-b"]})
+    assert len({path.name for path in ran}) == 3 and {path.parent for path in ran} == {tmp_path}
+
+
 def test_a_failed_notebook_is_kept_apart(tiny, tmp_path):
     with pytest.raises(notebooks.NotebookError, match="tiny.ipynb: AssertionError"):
         notebooks.grid(tiny, tmp_path / "out", {"level": ["bad"]})

@@ -238,6 +238,8 @@ def test_the_truth_is_not_used_unless_an_oracle_is_asked_for(prior, truth):
     assert torch.equal(restore(prior, y, f, preset=blind, clean=truth).image, without)
     result = restore(prior, y, f, preset=oracle, clean=truth)
     assert result.oracle and not torch.equal(result.image, without)
+    with pytest.raises(RestorationError, match="clean is .*expected an image for each y"):
+        restore(prior, y, f, preset=oracle, clean=truth[..., :-1])
     with pytest.raises(RestorationError, match="oracle.*clean="):
         restore(prior, y, f, preset=oracle)
 

@@ -353,6 +353,9 @@ def test_ffhq_by_name_keeps_the_published_rates(tmp_path, cache, server, monkeyp
         "weights.bin.radius.json",
         "weights.bin.sha256",
     ]
+    rows = {"ffhq-1024": rows["ffhq-1024"]}
+    shutil.copy(cache / "ffhq-1024" / "weights.bin", tmp_path)  # a file that is called as published
+    assert load_prior(tmp_path / "weights.bin", perceptual="portraits").lr_scale == 1.0
     run("convert", cache / "ffhq-1024" / "weights.bin", tmp_path / "ffhq.safetensors")
     assert load_prior(tmp_path / "ffhq.safetensors", perceptual="portraits").lr_scale == 1.0
 

@@ -37,7 +37,7 @@ def pyramid_loss(output: Tensor, target: Tensor) -> Tensor:
     loss, top = 0.0, output.shape[-1]
     difference, size = output - target, top
     while size >= 8:
-        weight = centre_weight(size)
+        weight = centre_weight(size).to(difference.device)
         loss = loss + (weight * difference.abs()).mean() * (1.0 if size == top else 0.5)
         if size >= top // 4:
             across = (difference[..., 1:] - difference[..., :-1]).abs() * weight[..., 1:]

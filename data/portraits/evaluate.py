@@ -16,7 +16,7 @@ from make_test import IN_RANGE
 from render import sheet
 from render_training_set import normalized
 from renderer import render, sample_z
-from sample_statistics import frechet, precision_recall
+from sample_statistics import precision_recall
 from torch import Tensor
 from triplets import held_out_scores
 from verification import held_out_faces, verify
@@ -26,6 +26,8 @@ from rusr_core.features import PortraitNet
 from rusr_core.images import load_image, resize
 from rusr_core.latents import mean_w, sample_w
 from rusr_core.losses import MultiscaleLPIPS
+from rusr_core.metrics import psnr
+from rusr_core.realism import frechet
 from rusr_core.restore import restore
 from rusr_core.zoo import Prior, load_prior
 
@@ -75,11 +77,6 @@ def space(prior: Prior, judge: PortraitNet, count: int = 400, step: float = 0.01
         "path_length_mean": lengths.mean().item(),
         "path_length_relative_deviation": (lengths.std() / lengths.mean()).item(),
     }
-
-
-def psnr(a: Tensor, b: Tensor) -> Tensor:
-    """`[N]` in dB, of pictures `[N, 3, H, W]` in [0, 1]."""
-    return -10 * torch.log10((a.clamp(0, 1) - b).square().mean((1, 2, 3)))
 
 
 def inversion(prior: Prior, judge: PortraitNet, count: int) -> dict:

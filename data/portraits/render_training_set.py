@@ -69,6 +69,9 @@ def main() -> None:
     path, shape = args.folder / "images.npy", (args.identities, args.views, 3, SIZE, SIZE)
     if not path.exists():
         np.lib.format.open_memmap(path, "w+", np.uint8, shape).flush()
+    found = np.load(path, mmap_mode="r").shape
+    if found != shape:
+        raise SystemExit(f"{path} holds {found}, asked for were {shape}: choose another folder")
     context = multiprocessing.get_context("spawn")
     workers = [
         context.Process(target=render_part, args=(args.folder, *shape[:2], part, args.processes))

@@ -1,16 +1,7 @@
-"""Distances between two sets of feature vectors: Frechet distance, precision and recall."""
+"""How two sets of feature vectors cover each other: precision and recall."""
 
 import torch
 from torch import Tensor
-
-
-def frechet(a: Tensor, b: Tensor) -> float:
-    """Frechet distance of two Gaussians fitted to `[N, F]` and `[M, F]` (Heusel et al. 2017, eq. 6)."""
-    a, b = a.double(), b.double()
-    shift = (a.mean(0) - b.mean(0)).square().sum()
-    first, second = torch.cov(a.t()), torch.cov(b.t())
-    root = torch.linalg.eigvals(first @ second).real.clamp_min(0).sqrt().sum()
-    return (shift + first.trace() + second.trace() - 2 * root).item()
 
 
 def precision_recall(real: Tensor, fake: Tensor, k: int = 3) -> tuple[float, float]:
