@@ -1,6 +1,7 @@
 """Where a number comes from: code, weights, machine. Recorded with every result; what must not mix is compared."""
 
 import hashlib
+import os
 import platform
 import subprocess
 import sys
@@ -48,7 +49,8 @@ def weights_digest(network: object) -> str | None:
 
 @cache
 def commit() -> str | None:
-    """The checkout's commit, with "+" if files differ from it; None outside a checkout."""
+    """The checkout's commit, with "+" if files differ from it. Where the code came without its history (a container, a
+    cluster) what the environment variable RUSR_COMMIT says, else None."""
     here = Path(__file__).resolve().parent
 
     def git(*words: str) -> str:
@@ -57,10 +59,10 @@ def commit() -> str | None:
 
     try:
         if git("ls-files", "--error-unmatch", Path(__file__).name) == "":
-            return None
+            return os.environ.get("RUSR_COMMIT")
         return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--", ".") else "")
     except (OSError, subprocess.SubprocessError):
-        return None
+        return os.environ.get("RUSR_COMMIT")
 
 
 @cache

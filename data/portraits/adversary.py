@@ -69,8 +69,9 @@ class Adversary(nn.Module):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed + 17)
             self.discriminator = PatchDiscriminator().to(memory_format=torch.channels_last)
+        self.register_buffer("face", FACE, persistent=False)
         self.optimizer = torch.optim.Adam(self.discriminator.parameters(), lr=self.RATE, betas=(0.5, 0.99))
-        self.norms, self.gap = dict.fromkeys(self.SHARES, 0.0), 0.0
+        self.norms, self.gap = {}, torch.zeros(())
 
     def get_extra_state(self) -> dict:
         """Everything beside the weights."""
@@ -87,8 +88,8 @@ class Adversary(nn.Module):
         with autocast(fake.device):
             given, wanted = self.discriminator(fake), self.discriminator(real)
         sum(F.relu(1 + a).mean() + F.relu(1 - b).mean() for a, b in zip(given, wanted, strict=True)).backward()
-        gap = sum((b.mean() - a.mean()).item() for a, b in zip(given, wanted, strict=True)) / 2
-        self.gap += 0.05 * (gap - self.gap)
+        gap = sum((b.mean() - a.mean()).detach() for a, b in zip(given, wanted, strict=True)) / 2
+        self.gap = self.gap.to(gap.device).lerp(gap, 0.05)
         if regularise:
             real = real.clone().requires_grad_()
             scores = self.discriminator(real)
@@ -97,28 +98,28 @@ class Adversary(nn.Module):
         world.average(list(self.discriminator.parameters()))
         self.optimizer.step()
 
-    def balanced(self, name: str, loss: Tensor, picture: Tensor, share: float = 1.0) -> Tensor:
+    def balanced(self, name: str, loss: Tensor, picture: Tensor, share: Tensor | float = 1.0) -> Tensor:
         """Gradient of a loss at the picture, scaled to the loss's share by its running norm."""
         (gradient,) = torch.autograd.grad(loss, picture)
-        norm = gradient.float().norm().item()
-        self.norms[name] = norm if not self.norms[name] else 0.95 * self.norms[name] + 0.05 * norm
+        norm = gradient.float().norm()
+        self.norms[name] = self.norms[name].lerp(norm, 0.05) if name in self.norms else norm
         return gradient.float() * (share * self.SHARES[name] / (self.norms[name] + 1e-12))
 
     def gradient(self, fake: Tensor, real: Tensor, net: PortraitNet) -> Tensor:
         """What the generator is told about its pictures."""
         picture = fake.clone().requires_grad_()
         total = self.balanced("pyramid", pyramid_loss(shrink(picture, 64), shrink(real, 64)), picture)
-        face = FACE.to(fake.device)
+        face = self.face
         near = (face * (picture - real).abs()).mean() + (shrink(face, 64) * (shrink(picture - real, 64)).abs()).mean()
         total = total + self.balanced("face", near, picture)
         with autocast(fake.device):
             total = total + self.balanced("features", feature_loss(net, picture, real), picture)
             scores = self.discriminator(picture)
-        share = min(1.0, max(0.0, self.gap / 0.5))
+        share = (self.gap / 0.5).clamp(0, 1)
         told = self.balanced("adversary", -sum(s.mean() for s in scores), picture, share)
         return total + (1 - 0.7 * face) * told  # the paired losses keep the eyes clean
 
-    def step(self, trainer: "Trainer", z: Tensor, x: Tensor, net: PortraitNet, world: World) -> float:
+    def step(self, trainer: "Trainer", z: Tensor, x: Tensor, net: PortraitNet, world: World) -> Tensor:
         """One step of both players; returns the gap between renders and outputs."""
         output = trainer.output(z, 128)
         fake = output.detach()

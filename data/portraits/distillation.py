@@ -25,11 +25,11 @@ def shrink(x: Tensor, size: int) -> Tensor:
 
 
 @lru_cache(maxsize=8)
-def centre_weight(size: int) -> Tensor:
+def centre_weight(size: int, device: torch.device) -> Tensor:
     """`[1, 1, size, size]` of mean 1: the face counts 2.5 times as much as the corners."""
     line = (torch.arange(size) + 0.5) * (2 / size) - 1
     weight = 1 + 1.5 * torch.exp(-(line[None] ** 2 / 0.45**2 + (line[:, None] - 0.05) ** 2 / 0.55**2))
-    return (weight / weight.mean())[None, None]
+    return (weight / weight.mean())[None, None].to(device)
 
 
 def pyramid_loss(output: Tensor, target: Tensor) -> Tensor:
@@ -37,7 +37,7 @@ def pyramid_loss(output: Tensor, target: Tensor) -> Tensor:
     loss, top = 0.0, output.shape[-1]
     difference, size = output - target, top
     while size >= 8:
-        weight = centre_weight(size).to(difference.device)
+        weight = centre_weight(size, difference.device)
         loss = loss + (weight * difference.abs()).mean() * (1.0 if size == top else 0.5)
         if size >= top // 4:
             across = (difference[..., 1:] - difference[..., :-1]).abs() * weight[..., 1:]

@@ -37,14 +37,16 @@ RENDER_SEED, FLOOR_SEED, SAMPLE_SEED = 920_000, 920_001, 31_337
 
 @torch.no_grad()
 def pooled(net: PortraitNet, pictures: Callable[[int, int], Tensor], count: int, chunk: int = 50) -> Tensor:
-    """Pooled features `[count, F]` of what `pictures(first, number)` gives."""
-    return torch.cat([net.pooled(pictures(i, min(chunk, count - i)).clamp(0, 1)) for i in range(0, count, chunk)])
+    """Pooled features `[count, F]`, on the CPU, of what `pictures(first, number)` gives."""
+    parts = (pictures(i, min(chunk, count - i)).clamp(0, 1) for i in range(0, count, chunk))
+    return torch.cat([net.pooled(x).cpu() for x in parts])
 
 
 def realism(prior: Prior, judge: PortraitNet, count: int) -> dict:
     """Frechet distances with the judging net, to renders and between two sets of renders; precision and recall."""
     G, g = prior.generator, torch.Generator().manual_seed(SAMPLE_SEED)
-    z = {seed: normalized(sample_z(seed, count)) for seed in (RENDER_SEED, FLOOR_SEED)}
+    device = G.mapping.w_avg.device
+    z = {seed: normalized(sample_z(seed, count)).to(device) for seed in (RENDER_SEED, FLOOR_SEED)}
     w = sample_w(G, count, generator=g)
     real, floor = (pooled(judge, lambda i, n, s=s: render(z[s][i : i + n]), count) for s in z)
     fake = pooled(judge, lambda i, n: G.image(w[i : i + n]), count)
@@ -67,7 +69,8 @@ def realism(prior: Prior, judge: PortraitNet, count: int) -> dict:
 def space(prior: Prior, judge: PortraitNet, count: int = 400, step: float = 0.01) -> dict:
     """W radius, and how even the paths between samples are: perceptual distance a step, squared step as unit."""
     G, g = prior.generator, torch.Generator().manual_seed(SAMPLE_SEED + 1)
-    ends, share = sample_w(G, 2 * count, generator=g), torch.rand(count, 1, generator=g)
+    ends = sample_w(G, 2 * count, generator=g)
+    share = torch.rand(count, 1, generator=g).to(ends.device)
     here, there = (torch.lerp(ends[:count], ends[count:], share + s) for s in (0.0, step))
     parts = zip(here.split(50), there.split(50), strict=True)
     lengths = torch.cat([judge.distance(G.image(a).clamp(0, 1), G.image(b).clamp(0, 1)) for a, b in parts])
@@ -83,13 +86,14 @@ def inversion(prior: Prior, judge: PortraitNet, count: int) -> dict:
     """Search for clean test portraits (preset cvpr2023, nothing degraded), and how good each phase gets."""
     chosen = torch.linspace(0, 99, count).round().int().tolist()
     x = torch.cat([load_image(FOLDER / "test" / f"{i:03d}.png") for i in chosen])
+    x = x.to(prior.generator.mapping.w_avg.device)
     result = restore(prior, x, Resize(128), preset="cvpr2023")
     phases = {phase.space: psnr(phase.image, x) for phase in result.phases}
-    everyone = torch.cat([load_image(FOLDER / "test" / f"{i:03d}.png") for i in range(100)])
+    everyone = torch.cat([load_image(FOLDER / "test" / f"{i:03d}.png") for i in range(100)]).to(x.device)
     with torch.no_grad():  # portraits are independent: neighbours are random pairs
         random_pairs = judge.distance(everyone, everyone.roll(1, 0))
         reached = judge.distance(result.image.clamp(0, 1), x)
-    inside = torch.tensor([i < IN_RANGE for i in chosen])
+    inside = torch.tensor([i < IN_RANGE for i in chosen], device=x.device)
     out = {f"psnr_{name}": values.mean().item() for name, values in phases.items()}
     last = phases[result.phases[-1].space]
     ordered = torch.stack(list(phases.values())).diff(dim=0).gt(0).all(0)
@@ -108,13 +112,13 @@ def inversion(prior: Prior, judge: PortraitNet, count: int) -> dict:
 
 
 @torch.no_grad()
-def nets(folder: Path) -> dict:
+def nets(folder: Path, device: str) -> dict:
     """Verification of new people and order of held-out triplets, for both nets."""
-    faces = held_out_faces(100, 4)
+    faces = held_out_faces(100, 4).to(device)
     quarter = resize(resize(faces.flatten(0, 1), 32), 128, mode="bilinear").clamp(0, 1).unflatten(0, faces.shape[:2])
     out = {}
     for name in "ab":
-        net = PortraitNet.load(folder / f"features_{name}.safetensors")
+        net = PortraitNet.load(folder / f"features_{name}.safetensors", device)
         scores = held_out_scores(net, 400)
         out[f"verification_{name}"] = verify(net, faces)
         out[f"verification_{name}_after_x4"] = verify(net, quarter)
@@ -160,13 +164,14 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=10_000)
     parser.add_argument("--inversions", type=int, default=20)
     parser.add_argument("--only", default="nets,realism,space,inversion,cost")
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--sheets", type=Path, help="folder for sheets to look at")
     parser.add_argument("--out", type=Path, help="JSON file; parts that are not measured keep their entries")
     args = parser.parse_args()
-    prior = load_prior()
-    judge = PortraitNet.load(FOLDER / "features_b.safetensors")
+    prior = load_prior(device=args.device)
+    judge = PortraitNet.load(FOLDER / "features_b.safetensors", args.device)
     parts = {
-        "nets": lambda: nets(FOLDER),
+        "nets": lambda: nets(FOLDER, args.device),
         "realism": lambda: realism(prior, judge, args.samples),
         "space": lambda: space(prior, judge),
         "inversion": lambda: inversion(prior, judge, args.inversions),

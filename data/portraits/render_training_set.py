@@ -1,6 +1,7 @@
 """Render the training set: identities x nuisance draws, 8-bit, in one file that is read in place.
 
     python data/portraits/render_training_set.py FOLDER --identities 2500 --views 4 --processes 2
+    python data/portraits/render_training_set.py FOLDER --identities 16000 --views 10 --device cuda
 
 writes FOLDER/images.npy, uint8 `[identities, views, 3, 128, 128]`. The factors are not stored: `factors(...)`
 gives them back from the seed. A rerun continues where the last one stopped.
@@ -12,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from renderer import ID_DIM, paint, sample_z, textures
-from renderer.portrait import CHUNK
+from renderer import ID_DIM, paint, render, sample_z, textures
+from renderer.portrait import CHUNK, GPU_CHUNK
 from torch import Tensor
 
 IDENTITY_SEED, NUISANCE_SEED = 5_000, 6_000  # view v has 6_000 + v; held-out seeds are in make_test.py
@@ -57,6 +58,16 @@ def render_part(folder: Path, identities: int, views: int, part: int, parts: int
                 done.write_text(str(count))
 
 
+def render_on_gpu(folder: Path, identities: int, views: int, device: str) -> None:
+    """Render everything in one process, person by person in large steps; minutes, so nothing is resumed."""
+    images = np.load(folder / "images.npy", mmap_mode="r+").reshape(identities * views, 3, SIZE, SIZE)
+    z = factors(identities, views).flatten(0, 1)
+    for first in range(0, len(z), GPU_CHUNK):
+        pixels = (render(z[first : first + GPU_CHUNK].to(device)) * 255 + 0.5).to(torch.uint8)
+        images[first : first + GPU_CHUNK] = pixels.cpu().numpy()
+    images.flush()
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -64,6 +75,7 @@ def main() -> None:
     parser.add_argument("--identities", type=int, default=2500)
     parser.add_argument("--views", type=int, default=4)
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
     path, shape = args.folder / "images.npy", (args.identities, args.views, 3, SIZE, SIZE)
@@ -72,6 +84,9 @@ def main() -> None:
     found = np.load(path, mmap_mode="r").shape
     if found != shape:
         raise SystemExit(f"{path} holds {found}, asked for were {shape}: choose another folder")
+    if args.device != "cpu":
+        render_on_gpu(args.folder, *shape[:2], args.device)
+        return
     context = multiprocessing.get_context("spawn")
     workers = [
         context.Process(target=render_part, args=(args.folder, *shape[:2], part, args.processes))

@@ -21,6 +21,7 @@ import torch.nn.functional as F  # noqa: N812
 from distillation import autocast
 from render_training_set import factors
 from torch import Tensor, nn
+from training_set import load_images, pick
 from triplets import learn_channel_weights
 from verification import held_out_faces, verify
 
@@ -74,31 +75,31 @@ def degrade_some(x: Tensor, g: torch.Generator) -> Tensor:
     count = 2 * len(x) // 5
     size = (64, 32, 16)[torch.randint(3, (), generator=g)]
     small = F.interpolate(F.avg_pool2d(x[:count], x.shape[-1] // size), x.shape[-1], mode="bilinear")
-    strength = 0.08 * torch.rand(count, 1, 1, 1, generator=g)
-    noisy = small + strength * torch.randn(small.shape, generator=g)
+    strength = 0.08 * torch.rand(count, 1, 1, 1, generator=g).to(x.device)
+    grain = torch.Generator(x.device).manual_seed(g.initial_seed() + 1)
+    noisy = small + strength * torch.randn(small.shape, generator=grain, device=x.device)
     return torch.cat([noisy.clamp(0, 1), x[count:]]).contiguous(memory_format=torch.channels_last)
 
 
 class Trainer:
     """The net, its ArcFace head and their optimiser."""
 
-    def __init__(self, plan: Plan, people: int):
-        self.plan, self.seen = plan, 0
+    def __init__(self, plan: Plan, people: int, device: torch.device):
+        self.plan, self.device, self.seen = plan, device, 0
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(plan.seed)
-            self.net = PortraitNet(plan.config, batch_norm=True).to(memory_format=torch.channels_last)
-            self.head = ArcFace(people, plan.config.embedding)
+            self.net = PortraitNet(plan.config, batch_norm=True).to(device, memory_format=torch.channels_last)
+            self.head = ArcFace(people, plan.config.embedding).to(device)
         self.parameters = [*self.net.parameters(), *self.head.parameters()]
         self.optimizer = torch.optim.AdamW(self.parameters, lr=plan.rate, weight_decay=plan.decay)
 
-    def step(self, images: np.ndarray) -> float:
+    def step(self, images: np.ndarray | Tensor) -> Tensor:
         """One step on a batch that depends on the seed and on the count of images alone."""
         plan, g = self.plan, torch.Generator().manual_seed(self.plan.seed * 1_000_003 + self.seen)
-        person = torch.randint(len(images), (plan.batch,), generator=g)
-        view = torch.randint(images.shape[1], (plan.batch,), generator=g)
-        pixels = np.stack([images[i, v] for i, v in zip(person.tolist(), view.tolist(), strict=True)])
-        x = degrade_some(torch.from_numpy(pixels).float() / 255, g)
-        with autocast(torch.device("cpu")):
+        person = torch.randint(len(images), (plan.batch,), generator=g).to(self.device)
+        view = torch.randint(images.shape[1], (plan.batch,), generator=g).to(self.device)
+        x = degrade_some(pick(images, person, view).float() / 255, g)
+        with autocast(self.device):
             last = self.net.activations(x)[-1]
         embedded = F.normalize(self.net.project_norm(self.net.project(last.float().flatten(1))), dim=1)
         loss = self.head(embedded, person, MARGIN * min(1, self.seen / (0.4 * plan.images)))
@@ -108,7 +109,7 @@ class Trainer:
         loss.backward()
         self.optimizer.step()
         self.seen += plan.batch
-        return loss.item()
+        return loss.detach()
 
     def state(self) -> dict:
         """What a resumed run needs."""
@@ -136,18 +137,18 @@ def report(trainer: Trainer, faces: Tensor, loss: float, path: Path) -> None:
         writer.writerow((trainer.seen, round(loss, 4), round(accuracy, 4)))
 
 
-def train(plan: Plan, images: np.ndarray, out: Path, name: str) -> PortraitNet:
+def train(plan: Plan, images: np.ndarray | Tensor, out: Path, name: str, device: torch.device) -> PortraitNet:
     """Run the plan to its end, from wherever the last run stopped; returns the folded net."""
     torch.set_flush_denormal(True)
-    trainer, faces = Trainer(plan, len(images)), held_out_faces(40, 4)
+    trainer, faces = Trainer(plan, len(images), device), held_out_faces(40, 4).to(device)
     path = out / f"features_{name}.pt"
     if path.exists():
-        trainer.restore(torch.load(path, weights_only=True))
+        trainer.restore(torch.load(path, weights_only=True, map_location=device))
     losses = []
     while trainer.seen < plan.images:
         losses.append(trainer.step(images))
         if trainer.seen % plan.log_every == 0 or trainer.seen >= plan.images:
-            report(trainer, faces, sum(losses) / len(losses), out / f"features_{name}.csv")
+            report(trainer, faces, torch.stack(losses).mean().item(), out / f"features_{name}.csv")
             torch.save(trainer.state(), path.with_suffix(".tmp"))
             os.replace(path.with_suffix(".tmp"), path)
             losses = []
@@ -161,12 +162,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--net", choices=sorted(CONFIGS), required=True)
     parser.add_argument("--images", type=int, default=Plan.images)
+    parser.add_argument("--batch", type=int, default=Plan.batch)
     parser.add_argument("--triplets", type=int, default=800)
+    parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    config, seed = CONFIGS[args.net]
-    images = np.load(args.data / "images.npy", mmap_mode="r")
-    net = train(Plan(config, seed, args.images), images, args.out, args.net)
+    (config, seed), device = CONFIGS[args.net], torch.device(args.device)
+    images = load_images(args.data, device)
+    plan = Plan(config, seed, args.images, args.batch, log_every=max(100, args.images // args.batch // 20) * args.batch)
+    net = train(plan, images, args.out, args.net, device)
     scores = learn_channel_weights(net, images, factors(*images.shape[:2]), args.triplets, seed)
     net.save(args.out / f"features_{args.net}.safetensors")
     print("triplets judged right, held out:", ", ".join(f"{k} {100 * v:.1f} %" for k, v in scores.items()))

@@ -63,9 +63,10 @@ class Plan:
         return min(1.0, (seen + self.batch) / 3_000) * (self.last_rate + (self.rate - self.last_rate) * cosine)
 
     def adversarial_learning_rate(self, seen: int) -> float:
-        """A cosine down to a tenth over the adversarial stage."""
+        """A cosine down to the last rate over the adversarial stage."""
         share = min(1.0, (seen - sum(self.images[:3])) / max(self.images[3], 1))
-        return self.adversarial_rate * (0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * share)))
+        cosine = 0.5 * (1 + math.cos(math.pi * share))
+        return self.last_rate + (self.adversarial_rate - self.last_rate) * cosine
 
 
 def new_generator(plan: Plan) -> Generator:
@@ -153,12 +154,11 @@ class Trainer:
             for average, current in ((self.G_ema, self.G), (self.latents_ema, self.latents)):
                 if current is None:
                     continue
-                pairs = zip(average.state_dict().values(), current.state_dict().values(), strict=True)
-                for a, b in pairs:
-                    a.lerp_(b, 1 - keep)
+                pair = (list(module.state_dict().values()) for module in (average, current))
+                torch._foreach_lerp_(*pair, 1 - keep)
 
-    def distil(self, z: Tensor, x: Tensor, net: PortraitNet, world: World) -> float:
-        """One step of distillation."""
+    def distil(self, z: Tensor, x: Tensor, net: PortraitNet, world: World) -> Tensor:
+        """One step of distillation; returns the loss before it."""
         size = (32, 64, 128)[min(self.plan.stage(self.seen), 2)]
         output, target = self.output(z, size), shrink(x, size)
         loss = pyramid_loss(output, target)
@@ -168,7 +168,7 @@ class Trainer:
         self.optimizer.zero_grad()
         loss.backward()
         self.step(self.plan.learning_rate(self.seen), world)
-        return loss.item()
+        return loss.detach()
 
     def step(self, rate: float, world: World) -> None:
         """Average the gradients over the processes, then one step of Adam and of the averages."""
@@ -238,7 +238,7 @@ def train(plan: Plan, args: argparse.Namespace, device: torch.device, world: Wor
             speed = (trainer.seen - first) / (time.time() - start)
             row = {
                 "images": trainer.seen,
-                "loss": round(sum(losses) / len(losses), 5),
+                "loss": round(torch.stack(losses).mean().item(), 5),
                 "images_per_s": round(speed, 1),
             }
             report(trainer, data, out, row)
@@ -261,13 +261,19 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--images", type=int, nargs=4, default=Plan.images, metavar="N", help="images a stage")
     parser.add_argument("--rate", type=float, default=Plan.rate)
+    parser.add_argument("--last-rate", type=float, default=Plan.last_rate)
+    parser.add_argument("--batch", type=int, default=Plan.batch)
+    parser.add_argument("--ema-images", type=int, default=Plan.ema_images, help="memory of the averaged weights")
     args = parser.parse_args()
     world = World(int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1)))
     if world.size > 1:
         dist.init_process_group("gloo")
         torch.set_num_threads(1)
     args.out.mkdir(parents=True, exist_ok=True)
-    plan = Plan(images=tuple(args.images), seed=args.seed, rate=args.rate)
+    plan = Plan(
+        images=tuple(args.images), seed=args.seed, rate=args.rate, last_rate=args.last_rate, batch=args.batch,
+        ema_images=args.ema_images, log_every=max(Plan.log_every, sum(args.images) // 60),
+    )  # fmt: skip
     train(plan, args, torch.device(args.device), world)
 
 

@@ -30,12 +30,26 @@ class World:
             gradient.copy_(part.view_as(gradient))
 
 
+def load_images(folder: Path, device: torch.device) -> np.ndarray | Tensor:
+    """The pictures, uint8 `[identities, views, 3, 128, 128]`: read in place on a CPU, all in the memory of a GPU."""
+    images = np.load(folder / "images.npy", mmap_mode="r")
+    return images if device.type == "cpu" else torch.from_numpy(np.array(images)).to(device)
+
+
+def pick(images: np.ndarray | Tensor, people: Tensor, views: Tensor) -> Tensor:
+    """Some of the pictures of `load_images`, uint8 `[n, 3, 128, 128]`."""
+    if isinstance(images, Tensor):
+        return images[people, views]
+    pairs = zip(people.tolist(), views.tolist(), strict=True)
+    return torch.from_numpy(np.stack([images[i, v] for i, v in pairs]))
+
+
 class TrainingSet:
     """Pairs of factors and portraits, drawn by seed and step."""
 
     def __init__(self, folder: Path, batch: int, seed: int, world: World, device: torch.device):
-        self.images = np.load(folder / "images.npy", mmap_mode="r")
-        self.z = factors(*self.images.shape[:2])
+        self.images = load_images(folder, device)
+        self.z = factors(*self.images.shape[:2]).to(device)
         self.size, self.seed, self.world, self.device = batch, seed, world, device
 
     def batch(self, seen: int) -> tuple[Tensor, Tensor]:
@@ -53,6 +67,5 @@ class TrainingSet:
         return self._pairs(people, torch.zeros_like(people))
 
     def _pairs(self, people: Tensor, views: Tensor) -> tuple[Tensor, Tensor]:
-        pixels = np.stack([self.images[i, v] for i, v in zip(people.tolist(), views.tolist(), strict=True)])
-        x = torch.from_numpy(pixels).to(self.device).float() / 127.5 - 1
-        return self.z[people, views].to(self.device), x
+        people, views = people.to(self.device), views.to(self.device)
+        return self.z[people, views], pick(self.images, people, views).float() / 127.5 - 1

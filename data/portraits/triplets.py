@@ -13,6 +13,7 @@ import torch.nn.functional as F  # noqa: N812
 from render_training_set import normalized
 from renderer import render, sample_z
 from torch import Tensor
+from training_set import pick
 
 from rusr_core.features import PortraitNet
 
@@ -37,23 +38,24 @@ def minor_change(x: Tensor, g: torch.Generator) -> Tensor:
 
 
 def triplets(z: Tensor, seed: int) -> tuple[Tensor, Tensor]:
-    """For references with factors z `[N, Z_DIM]`: the nearer and the further picture, `[N, 3, 128, 128]`
-    each."""
+    """For references with factors z `[N, Z_DIM]`: the nearer and the further picture, `[N, 3, 128, 128]` on
+    the CPU each; rendered where z is."""
     g = torch.Generator().manual_seed(seed)
     near = 0.15 + 0.35 * torch.rand(len(z), 1, generator=g)
     far = near * (1.4 + 1.6 * torch.rand(len(z), 1, generator=g))
     steps = torch.randn(2, *z.shape, generator=g)
-    pictures = [render(normalized(z + length * step)) for length, step in zip((near, far), steps, strict=True)]
+    moves = [(length * step).to(z.device) for length, step in zip((near, far), steps, strict=True)]
+    pictures = [render(normalized(z + move)).cpu() for move in moves]
     return minor_change(pictures[0], g), minor_change(pictures[1], g)
 
 
 @torch.no_grad()
 def channel_distances(net: PortraitNet, a: Tensor, b: Tensor) -> Tensor:
-    """Mean squared difference of every channel of every level, `[N, sum C_l]`."""
-    parts = []
+    """Mean squared difference of every channel of every level, `[N, sum C_l]` on the CPU."""
+    parts, device = [], next(net.parameters()).device
     for first, second in zip(a.split(50), b.split(50), strict=True):
-        pairs = zip(net.features(first), net.features(second), strict=True)
-        parts.append(torch.cat([(u - v).square().mean((2, 3)) for u, v in pairs], 1))
+        pairs = zip(net.features(first.to(device)), net.features(second.to(device)), strict=True)
+        parts.append(torch.cat([(u - v).square().mean((2, 3)) for u, v in pairs], 1).cpu())
     return torch.cat(parts)
 
 
@@ -75,23 +77,26 @@ def fit(nearer: Tensor, further: Tensor, steps: int = 600) -> Tensor:
 
 def held_out_scores(net: PortraitNet, count: int) -> dict[str, float]:
     """Share of held-out triplets that the net orders right, and L2's share."""
-    z = normalized(sample_z(HELD_OUT_SEED, count))
-    reference, (near, far) = render(z), triplets(z, HELD_OUT_SEED + 1)
+    z = normalized(sample_z(HELD_OUT_SEED, count)).to(next(net.parameters()).device)
+    reference, (near, far) = render(z).cpu(), triplets(z, HELD_OUT_SEED + 1)
     order = channel_distances(net, reference, far).sum(1) > channel_distances(net, reference, near).sum(1)
     squares = [(reference - x).square().mean((1, 2, 3)) for x in (near, far)]
     return {"net": order.float().mean().item(), "L2": (squares[1] > squares[0]).float().mean().item()}
 
 
-def learn_channel_weights(net: PortraitNet, images: np.ndarray, z: Tensor, count: int, seed: int) -> dict[str, float]:
+def learn_channel_weights(
+    net: PortraitNet, images: np.ndarray | Tensor, z: Tensor, count: int, seed: int
+) -> dict[str, float]:
     """Fit the net's channel weights on triplets from the training set, in place; scores on held-out
     triplets."""
     people = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:count]
-    reference = torch.stack([torch.from_numpy(images[i, 0].copy()) for i in people.tolist()]).float() / 255
-    near, far = triplets(z[people, 0], seed)
-    before = held_out_scores(net, count // 3)
+    reference = pick(images, people, torch.zeros_like(people)).cpu().float() / 255
+    near, far = triplets(z[people, 0].to(next(net.parameters()).device), seed)
+    held_out = min(count // 3, 1_000)
+    before = held_out_scores(net, held_out)
     weights = fit(channel_distances(net, reference, near), channel_distances(net, reference, far))
     levels = net.config.channels[: net.config.perceptual_levels]
     for level, part in enumerate(weights.split(levels)):
         getattr(net, f"channel_weight{level}").copy_(part)
-    after = held_out_scores(net, count // 3)
+    after = held_out_scores(net, held_out)
     return {"weights of one": before["net"], "learned weights": after["net"], "L2": after["L2"]}

@@ -25,7 +25,7 @@ def verify(net: PortraitNet, faces: Tensor) -> float:
     """Balanced accuracy over all pairs of `[people, views, 3, H, W]`, at the threshold that is best for
     them."""
     people, views = faces.shape[:2]
-    embedded = torch.cat([net.embed(c) for c in faces.flatten(0, 1).split(50)])
+    embedded = torch.cat([net.embed(c).cpu() for c in faces.flatten(0, 1).split(50)])
     scores, person = embedded @ embedded.t(), torch.arange(people).repeat_interleave(views)
     first, second = torch.triu_indices(len(person), len(person), 1)
     score, same = scores[first, second], person[first] == person[second]
