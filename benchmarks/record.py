@@ -108,6 +108,9 @@ def add(known: Path, rows: list[dict], table: list[dict], said: dict) -> tuple[l
     old, here = read_rows(known / "results.csv"), number_of_images(rows)
     kept = {task for task, number in number_of_images(old).items() if number >= here.get(task, 0)}
     rows, table = merged(rows, old, kept), merged(table, read_rows(known / "scores.csv"), kept)
+    for key in ("device", "torch", "python", "note"):
+        parts = [text for text in dict.fromkeys((before[key], said[key])) if text]
+        said[key] = "; ".join(parts)
     return rows, table, said | counted(rows)
 
 
