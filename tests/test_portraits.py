@@ -160,8 +160,8 @@ def test_feature_training_repeats_itself(small_set):
     plan = train_features.Plan(train_features.PortraitNetConfig((4, 8, 8, 8, 8)), seed=1, images=64, batch=16)
     runs = []
     for _ in range(2):
-        trainer = train_features.Trainer(plan, len(images))
-        runs.append([trainer.step(images) for _ in range(3)])
+        trainer = train_features.Trainer(plan, len(images), torch.device("cpu"))
+        runs.append([trainer.step(images).item() for _ in range(3)])
     assert runs[0] == runs[1] and len(set(runs[0])) == 3
 
 
@@ -177,9 +177,9 @@ def generator_losses(folder: Path, stop: int | None = None) -> list[float]:
             trainer.restore(state)
         z, x = data.batch(trainer.seen)
         if plan.stage(trainer.seen) < 3:
-            losses.append(trainer.distil(z, x, net, world))
+            losses.append(trainer.distil(z, x, net, world).item())
         else:
-            losses.append(trainer.adversary.step(trainer, z, x, net, world))
+            losses.append(trainer.adversary.step(trainer, z, x, net, world).item())
     return losses
 
 
@@ -205,7 +205,8 @@ def test_a_finished_prior_is_trained_further_as_it_is(small_set, tmp_path):
     made = load_generator(tmp_path / "generator.safetensors")
     with torch.no_grad():
         z = torch.randn(2_000, 80, generator=torch.Generator().manual_seed(0))
-        assert (made.mapping.to_w(z).mean(0) - made.mapping.w_avg).abs().max() < 0.2
+        w = made.mapping.to_w(z)
+        assert ((w.mean(0) - made.mapping.w_avg) / w.std(0)).abs().max() < 0.1  # 4.5 standard errors of 2,000
 
 
 def test_the_contact_sheet_command(tmp_path):
