@@ -1,7 +1,6 @@
 """Where a number comes from: code, weights, machine. Recorded with every result; what must not mix is compared."""
 
 import hashlib
-import os
 import platform
 import subprocess
 import sys
@@ -49,8 +48,7 @@ def weights_digest(network: object) -> str | None:
 
 @cache
 def commit() -> str | None:
-    """The checkout's commit, with "+" if files differ from it. Where the code came without its history (a container, a
-    cluster) what the environment variable RUSR_COMMIT says, else None."""
+    """The checkout's commit, with "+" if files differ from it; None outside a checkout."""
     here = Path(__file__).resolve().parent
 
     def git(*words: str) -> str:
@@ -59,10 +57,10 @@ def commit() -> str | None:
 
     try:
         if git("ls-files", "--error-unmatch", Path(__file__).name) == "":
-            return os.environ.get("RUSR_COMMIT")
+            return None
         return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--", ".") else "")
     except (OSError, subprocess.SubprocessError):
-        return os.environ.get("RUSR_COMMIT")
+        return None
 
 
 @cache
