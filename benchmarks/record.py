@@ -109,8 +109,8 @@ def add(known: Path, rows: list[dict], table: list[dict], said: dict) -> tuple[l
     kept = {task for task, number in number_of_images(old).items() if number >= here.get(task, 0)}
     rows, table = merged(rows, old, kept), merged(table, read_rows(known / "scores.csv"), kept)
     for key in ("device", "torch", "python", "note"):
-        parts = [text for text in dict.fromkeys((before[key], said[key])) if text]
-        said[key] = "; ".join(parts)
+        parts = [part for text in (before[key], said[key]) for part in text.split("; ") if part]
+        said[key] = "; ".join(dict.fromkeys(parts))  # what a third sweep repeats is said once
     return rows, table, said | counted(rows)
 
 
