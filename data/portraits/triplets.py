@@ -16,6 +16,7 @@ from torch import Tensor
 from training_set import pick
 
 from rusr_core.features import PortraitNet
+from rusr_core.perceptual import beside
 
 HELD_OUT_SEED = 800_000
 
@@ -52,9 +53,9 @@ def triplets(z: Tensor, seed: int) -> tuple[Tensor, Tensor]:
 @torch.no_grad()
 def channel_distances(net: PortraitNet, a: Tensor, b: Tensor) -> Tensor:
     """Mean squared difference of every channel of every level, `[N, sum C_l]` on the CPU."""
-    parts, device = [], next(net.parameters()).device
+    parts = []
     for first, second in zip(a.split(50), b.split(50), strict=True):
-        pairs = zip(net.features(first.to(device)), net.features(second.to(device)), strict=True)
+        pairs = zip(*(net.features(x) for x in beside(net, first, second)), strict=True)
         parts.append(torch.cat([(u - v).square().mean((2, 3)) for u, v in pairs], 1).cpu())
     return torch.cat(parts)
 
@@ -77,7 +78,7 @@ def fit(nearer: Tensor, further: Tensor, steps: int = 600) -> Tensor:
 
 def held_out_scores(net: PortraitNet, count: int) -> dict[str, float]:
     """Share of held-out triplets that the net orders right, and L2's share."""
-    z = normalized(sample_z(HELD_OUT_SEED, count)).to(next(net.parameters()).device)
+    (z,) = beside(net, normalized(sample_z(HELD_OUT_SEED, count)))
     reference, (near, far) = render(z).cpu(), triplets(z, HELD_OUT_SEED + 1)
     order = channel_distances(net, reference, far).sum(1) > channel_distances(net, reference, near).sum(1)
     squares = [(reference - x).square().mean((1, 2, 3)) for x in (near, far)]
@@ -91,7 +92,7 @@ def learn_channel_weights(
     triplets."""
     people = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:count]
     reference = pick(images, people, torch.zeros_like(people)).cpu().float() / 255
-    near, far = triplets(z[people, 0].to(next(net.parameters()).device), seed)
+    near, far = triplets(*beside(net, z[people, 0]), seed)
     held_out = min(count // 3, 1_000)
     before = held_out_scores(net, held_out)
     weights = fit(channel_distances(net, reference, near), channel_distances(net, reference, far))
