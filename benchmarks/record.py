@@ -6,7 +6,8 @@
 Of each task, the images are recorded for which every method is done, so that methods are compared on the same images;
 tasks may rest on different numbers of them, which every row says. Pictures of the first image are drawn into one sheet
 a task. The folder is replaced as a whole. With --add a task that it already holds with as many images or more is kept
-as it is, with the commit that each of its rows names: methods are compared within a task, never across runs.
+as it is, with the commit that each of its rows names. A sweep of other methods is joined to the tasks and images that
+are there, if it repeats a method that is recorded and finds the same scores: only then are the two runs comparable.
 """
 
 import argparse
@@ -62,11 +63,10 @@ def number_of_images(rows: list[dict]) -> dict[str, int]:
     return {task: len(names) for task, names in images.items()}
 
 
-def merged(new: list[dict], old: list[dict], kept: set[str]) -> list[dict]:
-    """Rows of the tasks `kept` from `old`, those of all others from `new`, in the order of the tasks."""
+def ordered(rows: list[dict]) -> list[dict]:
+    """Rows in the order of the tasks; methods and images stay as they are."""
     order = {str(task): i for i, task in enumerate(tasks.SINGLE + tasks.COMPOSED)}
-    rows = [row for row in new if row["task"] not in kept] + [row for row in old if row["task"] in kept]
-    return sorted(rows, key=lambda row: order.get(row["task"], len(order)))  # stable: methods and images stay in order
+    return sorted(rows, key=lambda row: order.get(row["task"], len(order)))
 
 
 def about(sweep: Path, rows: list[dict], note: str) -> dict:
@@ -102,16 +102,39 @@ def counted(rows: list[dict]) -> dict:
 def add(known: Path, rows: list[dict], table: list[dict], said: dict) -> tuple[list[dict], list[dict], dict]:
     """Rows, scores and provenance of a sweep together with those that are already recorded."""
     before = json.loads((known / "provenance.json").read_text(encoding="utf-8"))
-    for key in ("weights", "methods", "seeds", "judge"):
+    for key in ("weights", "seeds", "judge"):
         if before[key] != said[key]:
             raise SystemExit(f"{known} has {key} {before[key]}, the sweep {said[key]}: nothing is added")
-    old, here = read_rows(known / "results.csv"), number_of_images(rows)
-    kept = {task for task, number in number_of_images(old).items() if number >= here.get(task, 0)}
-    rows, table = merged(rows, old, kept), merged(table, read_rows(known / "scores.csv"), kept)
+    old, scores = read_rows(known / "results.csv"), read_rows(known / "scores.csv")
+    if before["methods"] == said["methods"]:  # of each task the run with more images
+        here = number_of_images(rows)
+        kept = {task for task, number in number_of_images(old).items() if number >= here.get(task, 0)}
+        rows = [row for row in rows if row["task"] not in kept] + [row for row in old if row["task"] in kept]
+        table = [row for row in table if row["task"] not in kept] + [row for row in scores if row["task"] in kept]
+    else:
+        new = other_methods(rows, old)
+        rows, table = (a + [row for row in b if row["method"] in new] for a, b in ((old, rows), (scores, table)))
+        said["methods"] = sorted({*before["methods"], *new})
     for key in ("device", "torch", "python", "note"):
         parts = [part for text in (before[key], said[key]) for part in text.split("; ") if part]
         said[key] = "; ".join(dict.fromkeys(parts))  # what a third sweep repeats is said once
-    return rows, table, said | counted(rows)
+    return ordered(rows), ordered(table), said | counted(rows)
+
+
+def other_methods(rows: list[dict], old: list[dict]) -> set[str]:
+    """The sweep's methods that are not recorded, if the two runs are comparable."""
+    unit = ("task", "image", "method")
+    recorded = {tuple(row[key] for key in unit): float(row["lpips"]) for row in old}
+    found = {tuple(row[key] for key in unit): float(row["lpips"]) for row in rows}
+    if strange := {key[:2] for key in found} - {key[:2] for key in recorded}:
+        raise SystemExit(f"the sweep has {sorted(strange)[0]}, which is not recorded: nothing is added")
+    both = found.keys() & recorded.keys()
+    if {key[:2] for key in both} != {key[:2] for key in found}:
+        raise SystemExit("the sweep repeats no recorded method on all its tasks and images: nothing is added")
+    for key in sorted(both):
+        if abs(found[key] - recorded[key]) > 1e-3 * abs(recorded[key]):
+            raise SystemExit(f"{key}: LPIPS {found[key]:.5g}, recorded {recorded[key]:.5g}: nothing is added")
+    return {row["method"] for row in rows} - {row["method"] for row in old}
 
 
 def sheet(sweep: Path, rows: list[dict], letter: str, out: Path) -> None:

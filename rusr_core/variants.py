@@ -25,10 +25,13 @@ def in_spaces(preset: Preset, *spaces: str) -> tuple[Phase, ...]:
     return tuple(dataclasses.replace(known[space], steps=steps, whole=None) for space in spaces)
 
 
-def scaled(preset: Preset, *, lr: float = 1.0, steps: float = 1.0) -> tuple[Phase, ...]:
-    """The preset's phases with all learning rates and numbers of steps multiplied; one step at least."""
+def scaled(preset: Preset, *, lr: float = 1.0, steps: float = 1.0, space: str | None = None) -> tuple[Phase, ...]:
+    """The preset's phases with learning rates and numbers of steps multiplied, those of one space or of all; one step
+    at least."""
     return tuple(
         dataclasses.replace(phase, lr=phase.lr * lr, steps=max(1, round(phase.steps * steps)), whole=None)
+        if space in (None, phase.space)
+        else phase
         for phase in preset.phases
     )
 
@@ -62,6 +65,11 @@ def _variants() -> dict[str, Preset]:
         for label, factor in (("05", 0.5), ("2", 2.0)):
             changes[f"{base.name}-lr{label}"] = base, {"phases": scaled(base, lr=factor)}
             changes[f"{base.name}-steps{label}"] = base, {"phases": scaled(base, steps=factor)}
+    for phase in report.phases:  # one rate or one number of steps at a time
+        for label, factor in (("05", 0.5), ("2", 2.0)):
+            for key, change in (("lr", {"lr": factor}), ("steps", {"steps": factor})):
+                phases = scaled(report, space=phase.space, **change)
+                changes[f"report-{phase.space}-{key}{label}"] = report, {"phases": phases}
     return {name: dataclasses.replace(base, name=name, **change) for name, (base, change) in changes.items()}
 
 

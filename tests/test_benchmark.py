@@ -21,7 +21,7 @@ import pytest
 import torch
 from conftest import random_generator
 
-from benchmarks.record import record
+from benchmarks.record import record, write_rows
 from rusr_core import cli, evaluation, presets, restore, results, storage, tasks
 from rusr_core.benchmark import BenchmarkError, Method, Setting, run_group
 from rusr_core.checkpoints import save_generator
@@ -484,6 +484,33 @@ def test_a_recording_keeps_the_tasks_that_rest_on_more_images(setting, tmp_path)
     (out / "provenance.json").write_text(json.dumps(facts | {"weights": {}}))
     with pytest.raises(SystemExit, match="weights"):
         record(second.folder, out, adding=True)
+
+
+def test_a_recording_is_joined_by_other_methods_of_a_comparable_run(setting, tmp_path):
+    out, second = tmp_path / "recording", replace(setting, folder=tmp_path / "second")
+    assert run(setting, replace(plan(2), methods=("report",))).ok
+    record(setting.folder, out)
+    known = {file: (out / file).read_text() for file in ("results.csv", "scores.csv", "provenance.json")}
+    before = list(csv.DictReader(known["results.csv"].splitlines()))
+    assert run(second, plan(1)).ok
+    record(second.folder, out, adding=True)
+    with (out / "results.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert Counter(row["method"] for row in rows) == {"report": 4, "cvpr2023": 2}
+    assert all(row in rows for row in before)
+    assert json.loads((out / "provenance.json").read_text())["methods"] == ["cvpr2023", "report"]
+    for changed, message in (
+        ([row | {"method": "another"} for row in before], "repeats no recorded method"),
+        ([row | {"task": "inpainting M"} for row in before], "which is not recorded"),
+        ([row | {"lpips": 2 * float(row["lpips"])} for row in before], r"LPIPS .*, recorded .*nothing is added"),
+    ):
+        for file, text in known.items():
+            (out / file).write_text(text)
+        write_rows(out / "results.csv", changed)
+        found = (out / "results.csv").read_text()
+        with pytest.raises(SystemExit, match=message):
+            record(second.folder, out, adding=True)
+        assert (out / "results.csv").read_text() == found
 
 
 def test_a_changed_method_of_ones_own_does_not_mix(setting, tmp_path, monkeypatch):

@@ -31,6 +31,11 @@ def test_scaled_and_reduced_phases():
     for name, lr, steps in (("report-lr05", 0.5, 1), ("report-lr2", 2, 1), ("report-steps05", 1, 0.5)):
         for phase, base in zip(VARIANTS[name].phases, report.phases, strict=True):
             assert (phase.lr, phase.steps) == (pytest.approx(base.lr * lr), base.steps * steps)
+    alone = {"report-W-lr05": (0, 0.5, 1), "report-W+-steps2": (1, 1, 2), "report-W++-lr2": (2, 2, 1)}
+    for name, (changed, lr, steps) in alone.items():
+        for i, (phase, base) in enumerate(zip(VARIANTS[name].phases, report.phases, strict=True)):
+            factors = (lr, steps) if i == changed else (1, 1)
+            assert (phase.lr / base.lr, phase.steps / base.steps) == pytest.approx(factors)
     for name in ("W", "W+", "W++", "W-W+", "W+-W++"):
         phases = VARIANTS[name].phases
         assert [p.space for p in phases] == name.split("-") and sum(p.steps for p in phases) == 450
