@@ -2,8 +2,8 @@
 
     python book/slides.py _build/slides [chapter ...]
 
-Chapters run at twice the page's resolution; each figure is saved as NAME.png, captions.md lists name, caption and
-alternative text.
+Chapters run at twice the page's resolution; each figure is saved as NAME.png, or NAME.jpg if it is a recorded sheet;
+captions.md lists name, caption and alternative text.
 """
 
 import base64
@@ -19,17 +19,18 @@ DPI = "220"
 
 
 def figures(notebook: nbformat.NotebookNode) -> list[tuple[str, str, str, bytes]]:
-    """(name, caption, alt text, PNG) of each captioned figure of an executed chapter."""
+    """(file name, caption, alt text, bytes) of each captioned figure of an executed chapter."""
     found = []
     for cell in notebook.cells:
         about = cell.metadata.get("mystnb", {})
         if "figure" not in about:
             continue
         for output in cell.outputs:
-            png = output.get("data", {}).get("image/png")
-            if png:
-                figure = about["figure"]
-                found.append((figure["name"], figure["caption"], about["image"]["alt"], base64.b64decode(png)))
+            for kind, suffix in (("image/png", "png"), ("image/jpeg", "jpg")):
+                if picture := output.get("data", {}).get(kind):
+                    figure = about["figure"]
+                    name = f"{figure['name']}.{suffix}"
+                    found.append((name, figure["caption"], about["image"]["alt"], base64.b64decode(picture)))
     return found
 
 
@@ -41,9 +42,9 @@ def export(folder: Path, chapters: list[Path]) -> int:
     for chapter in chapters:
         notebook = nbformat.read(chapter, as_version=4)
         NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(BOOK)}}).execute()
-        for name, caption, alt, png in figures(notebook):
-            (folder / f"{name}.png").write_bytes(png)
-            lines.append(f"**{name}.png** {caption}\n\n*{alt}*\n")
+        for name, caption, alt, picture in figures(notebook):
+            (folder / name).write_bytes(picture)
+            lines.append(f"**{name}** {caption}\n\n*{alt}*\n")
         print(chapter.stem, flush=True)
     (folder / "captions.md").write_text("\n".join(lines), encoding="utf-8")
     return len(lines) - 1

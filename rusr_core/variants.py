@@ -41,12 +41,13 @@ def _variants() -> dict[str, Preset]:
     changes: dict[str, tuple[Preset, dict]] = {
         "report": (report, {}),
         "cvpr2023": (published, {}),
-        # fewer phases, and the only other order: a latent can be widened, never narrowed
+        # fewer phases; no other order, since a latent can be widened, never narrowed
         "W": (report, {"phases": in_spaces(report, "W")}),
         "W+": (report, {"phases": in_spaces(report, "W+")}),
         "W++": (report, {"phases": in_spaces(report, "W++")}),
         "W++-fast": (report, {"phases": (dataclasses.replace(in_spaces(report, "W++")[0], lr=report.phases[0].lr),)}),
         "W-W+": (report, {"phases": in_spaces(report, "W", "W+")}),
+        "W-W++": (report, {"phases": in_spaces(report, "W", "W++")}),
         "W+-W++": (report, {"phases": in_spaces(report, "W+", "W++")}),
         # the optimiser, at the same rates
         "report-ngd": (report, {"optimizer": "ngd"}),

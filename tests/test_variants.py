@@ -36,7 +36,7 @@ def test_scaled_and_reduced_phases():
         for i, (phase, base) in enumerate(zip(VARIANTS[name].phases, report.phases, strict=True)):
             factors = (lr, steps) if i == changed else (1, 1)
             assert (phase.lr / base.lr, phase.steps / base.steps) == pytest.approx(factors)
-    for name in ("W", "W+", "W++", "W-W+", "W+-W++"):
+    for name in ("W", "W+", "W++", "W-W+", "W-W++", "W+-W++"):
         phases = VARIANTS[name].phases
         assert [p.space for p in phases] == name.split("-") and sum(p.steps for p in phases) == 450
 
