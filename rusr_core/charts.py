@@ -107,7 +107,8 @@ def by_level(recording: Recording, metric: str, *, tasks: Sequence[str] = tuple(
         axes[0, 0].set_ylabel(metric)
         filled = [ax for ax in axes[0] if ax.get_legend_handles_labels()[0]]
         if filled:
-            filled[-1].legend()
+            first, last = (filled[-1].containers[0][0].get_ydata()[i] for i in (0, -1))
+            filled[-1].legend(loc="upper left" if last > first else "lower left")  # where no curve is
         plt.close(figure)
     return figure
 

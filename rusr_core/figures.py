@@ -252,10 +252,11 @@ def _batch(image: Tensor) -> Tensor:
 
 
 def _draw(ax: Axes, image: Tensor) -> None:
-    """One image `[3, H, W]`, no ticks, no frame; the axes stay, to carry a label."""
+    """One image `[3, H, W]`, no ticks; a hairline frame only where a white edge would vanish into the page."""
+    edge = torch.cat([image[:, 0], image[:, -1], image[:, :, 0], image[:, :, -1]], 1)  # [3, 2 (W + H)]
     ax.imshow(to_uint8(image).permute(1, 2, 0).numpy())
     ax.set(xticks=[], yticks=[])
-    ax.spines[:].set_visible(False)
+    ax.spines[:].set(visible=bool((edge > 0.97).all(0).float().mean() > 0.3), color="#BFBFBF", linewidth=0.6)
 
 
 def _same_size(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
