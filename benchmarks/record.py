@@ -8,6 +8,7 @@ tasks may rest on different numbers of them, which every row says. Pictures of t
 a task. The folder is replaced as a whole. With --add a task that it already holds with as many images or more is kept
 as it is, with the commit that each of its rows names. A sweep of other methods is joined to the tasks and images that
 are there, if it repeats a method that is recorded and finds the same scores: only then are the two runs comparable.
+Such methods may rest on fewer images than the others of their task; the sheets of pictures stay as they are.
 """
 
 import argparse
@@ -63,6 +64,12 @@ def number_of_images(rows: list[dict]) -> dict[str, int]:
     return {task: len(names) for task, names in images.items()}
 
 
+def of_all_methods(rows: list[dict]) -> list[dict]:
+    """The rows of those tasks and images that every method has done."""
+    pairs = complete(rows)
+    return [row for row in rows if (row["task"], row["image"]) in pairs]
+
+
 def ordered(rows: list[dict]) -> list[dict]:
     """Rows in the order of the tasks; methods and images stay as they are."""
     order = {str(task): i for i, task in enumerate(tasks.SINGLE + tasks.COMPOSED)}
@@ -107,22 +114,27 @@ def add(known: Path, rows: list[dict], table: list[dict], said: dict) -> tuple[l
             raise SystemExit(f"{known} has {key} {before[key]}, the sweep {said[key]}: nothing is added")
     old, scores = read_rows(known / "results.csv"), read_rows(known / "scores.csv")
     if before["methods"] == said["methods"]:  # of each task the run with more images
-        here = number_of_images(rows)
-        kept = {task for task, number in number_of_images(old).items() if number >= here.get(task, 0)}
+        here, there = number_of_images(rows), number_of_images(of_all_methods(old))
+        kept = {task for task, number in there.items() if number >= here.get(task, 0)}
         rows = [row for row in rows if row["task"] not in kept] + [row for row in old if row["task"] in kept]
         table = [row for row in table if row["task"] not in kept] + [row for row in scores if row["task"] in kept]
     else:
-        new = other_methods(rows, old)
-        rows, table = (a + [row for row in b if row["method"] in new] for a, b in ((old, rows), (scores, table)))
-        said["methods"] = sorted({*before["methods"], *new})
+        new = new_methods(rows, old)
+        rows, table = (a + [row for row in b if by_method(row) in new] for a, b in ((old, rows), (scores, table)))
+        said["methods"] = sorted({row["method"] for row in rows})
     for key in ("device", "torch", "python", "note"):
         parts = [part for text in (before[key], said[key]) for part in text.split("; ") if part]
         said[key] = "; ".join(dict.fromkeys(parts))  # what a third sweep repeats is said once
     return ordered(rows), ordered(table), said | counted(rows)
 
 
-def other_methods(rows: list[dict], old: list[dict]) -> set[str]:
-    """The sweep's methods that are not recorded, if the two runs are comparable."""
+def by_method(row: dict) -> tuple[str, str]:
+    """Task and method of a row."""
+    return row["task"], row["method"]
+
+
+def new_methods(rows: list[dict], old: list[dict]) -> set[tuple[str, str]]:
+    """The sweep's pairs (task, method) that are not recorded, if the two runs are comparable."""
     unit = ("task", "image", "method")
     recorded = {tuple(row[key] for key in unit): float(row["lpips"]) for row in old}
     found = {tuple(row[key] for key in unit): float(row["lpips"]) for row in rows}
@@ -134,7 +146,10 @@ def other_methods(rows: list[dict], old: list[dict]) -> set[str]:
     for key in sorted(both):
         if abs(found[key] - recorded[key]) > 1e-3 * abs(recorded[key]):
             raise SystemExit(f"{key}: LPIPS {found[key]:.5g}, recorded {recorded[key]:.5g}: nothing is added")
-    return {row["method"] for row in rows} - {row["method"] for row in old}
+    new = {by_method(row) for row in rows} - {by_method(row) for row in old}
+    if not new:
+        raise SystemExit("the sweep has no method that is not recorded on its tasks: nothing is added")
+    return new
 
 
 def sheet(sweep: Path, rows: list[dict], letter: str, out: Path) -> None:
@@ -174,21 +189,25 @@ def record(
     pairs = complete(rows)
     if not pairs:
         raise SystemExit(f"{sweep}: no image has every method yet")
-    rows = [row for row in rows if (row["task"], row["image"]) in pairs]
+    rows = of_all_methods(rows)
     judge = results.judge_for(sweep) if realism else None
     table = results.reports(sweep, judge, keep=lambda record: (record["task"], record["image"]) in pairs)
     temporary = out.with_name(out.name + ".new")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    if sheets:
-        for letter in (*tasks.TASKS, "composed"):
-            sheet(sweep, rows, letter, temporary)
     scores, said = list(csv.DictReader(io.StringIO(table.to_csv()))), about(sweep, rows, note)
+    drawn = rows
     if adding:
+        same_methods = said["methods"]
         rows, scores, said = add(out, rows, scores, said)
-        for drawn in out.glob("*.jpg"):
-            if not (temporary / drawn.name).exists():
-                shutil.copy(drawn, temporary)
+        drawn = drawn if said["methods"] == same_methods else []  # sheets show the methods that they began with
+    if sheets and drawn:
+        for letter in (*tasks.TASKS, "composed"):
+            sheet(sweep, drawn, letter, temporary)
+    if adding:
+        for known in out.glob("*.jpg"):
+            if not (temporary / known.name).exists():
+                shutil.copy(known, temporary)
     write_rows(temporary / "results.csv", rows)
     write_rows(temporary / "scores.csv", scores)
     (temporary / "provenance.json").write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
@@ -207,7 +226,11 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--no-realism", action="store_true", help="for sweeps of too few images")
     parser.add_argument("--no-sheets", action="store_true")
-    parser.add_argument("--add", action="store_true", help="keep what OUT holds with as many images or more")
+    parser.add_argument(
+        "--add",
+        action="store_true",
+        help="keep what OUT holds with as many images or more; join other methods of a comparable run",
+    )
     parser.add_argument("--note", default="", help="what a reader must know, such as what else the machine did")
     args = parser.parse_args()
     options = {"realism": not args.no_realism, "sheets": not args.no_sheets, "note": args.note, "adding": args.add}

@@ -499,8 +499,13 @@ def test_a_recording_is_joined_by_other_methods_of_a_comparable_run(setting, tmp
     assert Counter(row["method"] for row in rows) == {"report": 4, "cvpr2023": 2}
     assert all(row in rows for row in before)
     assert json.loads((out / "provenance.json").read_text())["methods"] == ["cvpr2023", "report"]
+    with (out / "scores.csv").open() as file:
+        scores = {(row["task"], row["method"], row["images"]) for row in csv.DictReader(file)}
+    tasks_there = {row["task"] for row in before}
+    assert scores == {(task, *pair) for task in tasks_there for pair in (("report", "2"), ("cvpr2023", "1"))}
     for changed, message in (
         ([row | {"method": "another"} for row in before], "repeats no recorded method"),
+        (rows, "no method that is not recorded"),
         ([row | {"task": "inpainting M"} for row in before], "which is not recorded"),
         ([row | {"lpips": 2 * float(row["lpips"])} for row in before], r"LPIPS .*, recorded .*nothing is added"),
     ):

@@ -1,5 +1,6 @@
 """The book's linter: what every chapter must have, checked without a kernel; and the build's configuration."""
 
+import base64
 import copy
 import importlib.util
 import re
@@ -163,10 +164,26 @@ def test_every_chapter_is_in_the_table_of_contents_once():
         assert (ROOT / f"{file}.ipynb").exists() or (ROOT / f"{file}.md").exists(), file
 
 
+def script(name: str):
+    """A script beside the chapters as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / f"book/{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_slides_hold_drawn_figures_and_recorded_sheets():
+    about = {"mystnb": {"figure": {"name": "n", "caption": "c"}, "image": {"alt": "a"}}}
+    cells = []
+    for kind, metadata in (("image/png", about), ("image/jpeg", about), ("image/png", {}), ("text/plain", about)):
+        output = nbformat.v4.new_output("display_data", {kind: base64.b64encode(kind.encode()).decode()})
+        cells.append(nbformat.v4.new_code_cell(metadata=metadata, outputs=[output]))
+    found = script("slides").figures(nbformat.v4.new_notebook(cells=cells))
+    assert found == [("n.png", "c", "a", b"image/png"), ("n.jpg", "c", "a", b"image/jpeg")]
+
+
 def test_repository_address_comes_from_the_environment():
-    spec = importlib.util.spec_from_file_location("configure", ROOT / "book/configure.py")
-    configure = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(configure)
+    configure = script("configure")
     for elsewhere in ({}, {"RUSR_REPOSITORY": "https://example.org/me/book"}):
         plain = configure.configuration(elsewhere)
         assert "launch_buttons" not in plain and "repository" not in plain

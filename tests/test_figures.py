@@ -71,6 +71,13 @@ def test_panel_refuses_what_does_not_fit(images, options, words):
         figures.panel(*images, **options)
 
 
+def test_a_white_edge_gets_a_frame():
+    """A mask would vanish into the page; a picture with edges of its own needs no frame."""
+    white, grey = figures.panel(torch.ones(1, 3, 8, 8), torch.full((1, 3, 8, 8), 0.5)).axes
+    assert all(spine.get_visible() for spine in white.spines.values())
+    assert not any(spine.get_visible() for spine in grey.spines.values())
+
+
 def test_show_leaves_no_figure_open(monkeypatch):
     shown = []
     monkeypatch.setattr(plt, "show", lambda: shown.append(plt.get_fignums()))
