@@ -58,6 +58,8 @@ def _lint_cells(code: list) -> list[str]:
         alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
         if DRAWS.search(cell.source) and len(alt) < 20:
             wrong.append(f"cell {cell.id}: a figure without alt text")
+    keys = [key for cell in code for key in set(re.findall(r'figures\.glue\("([^"]+)"', cell.source))]
+    wrong += [f"glue key {key}: two cells set it" for key in sorted({key for key in keys if keys.count(key) > 1})]
     if not any("assert " in cell.source for cell in code):
         wrong.append("no cell asserts anything")
     if not any(re.search(r"\b(?:compare|timeline)\(", cell.source) for cell in code):
@@ -79,6 +81,8 @@ def _lint_prose(prose: str) -> list[str]:
             wrong.append(f"no {words!r}")
     if not re.search(r"Used here: [^\n]*\]\(\.\./rusr_core/\w+\.py\)", prose):
         wrong.append("no 'Used here:' with links to the library")
+    if re.search(r"\]\(\.\./[^)]*\.(?:md|ipynb)", prose):
+        wrong.append("a link to a page that is not in the book")
     if re.search(r"<img|!\[\]\(", prose):
         wrong.append("a picture without alt text")
     return wrong
@@ -122,6 +126,16 @@ def _without_solutions(notebook):
         cell.source = cell.source.replace("{solution-start}", "{note}")
 
 
+def _with_a_key_twice(notebook):
+    for cell in notebook.cells[3:]:
+        if cell.cell_type == "code":
+            cell.source += '\nfigures.glue("twice", "1")'
+
+
+def _with_a_link_outside(notebook):
+    notebook.cells[0].source += " [card](../data/portraits/MODEL_CARD.md)"
+
+
 def _with_another_parameter(notebook):
     notebook.cells[2].source += "\nspeed: int = 3"
 
@@ -139,6 +153,8 @@ def _with_widgets(notebook):
         (_with_address, "outside the install cell"),
         (_without_solutions, "in pairs"),
         (_with_another_parameter, "'speed'"),
+        (_with_a_key_twice, "two cells set it"),
+        (_with_a_link_outside, "not in the book"),
         (_with_widgets, "widget state"),
     ],
     ids=lambda value: value.__name__ if callable(value) else "",
