@@ -62,15 +62,12 @@ def _variants() -> dict[str, Preset]:
         # early stopping
         "report-nostop": (report, {"patience": None}),
     }
-    for base in (report, published):
-        for label, factor in (("05", 0.5), ("2", 2.0)):
-            changes[f"{base.name}-lr{label}"] = base, {"phases": scaled(base, lr=factor)}
-            changes[f"{base.name}-steps{label}"] = base, {"phases": scaled(base, steps=factor)}
-    for phase in report.phases:  # one rate or one number of steps at a time
-        for label, factor in (("05", 0.5), ("2", 2.0)):
-            for key, change in (("lr", {"lr": factor}), ("steps", {"steps": factor})):
-                phases = scaled(report, space=phase.space, **change)
-                changes[f"report-{phase.space}-{key}{label}"] = report, {"phases": phases}
+    for base, spaces in ((report, (None, "W", "W+", "W++")), (published, (None,))):
+        for space in spaces:  # None: all phases at once
+            part = base.name if space is None else f"{base.name}-{space}"
+            for label, factor in (("05", 0.5), ("2", 2.0)):
+                changes[f"{part}-lr{label}"] = base, {"phases": scaled(base, lr=factor, space=space)}
+                changes[f"{part}-steps{label}"] = base, {"phases": scaled(base, steps=factor, space=space)}
     return {name: dataclasses.replace(base, name=name, **change) for name, (base, change) in changes.items()}
 
 

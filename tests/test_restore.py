@@ -211,7 +211,7 @@ def test_strong_noise_does_not_darken_the_picture():
         errors[draws] = (image - x).square().mean().item()
         brighter[draws] = (image - x).mean().item()
     assert brighter[1] < -0.1 and abs(brighter[2]) < 0.05  # -0.16 and 0.00 with the shipped weights
-    assert errors[2] < 0.3 * errors[1]  # 0.20 with the shipped weights
+    assert errors[2] < 0.25 * errors[1]  # 0.20 with the shipped weights
 
 
 @pytest.mark.parametrize("spaces", [("W+", "W"), ("W++", "W+"), ()])
