@@ -170,10 +170,10 @@ def generator_losses(folder: Path, stop: int | None = None) -> list[float]:
     plan = train_generator.Plan((16, 16, 16, 12, 8, 8), images=(8, 8, 8, 8), batch=4, w_dim=16)
     world, cpu = train_generator.World(), torch.device("cpu")
     data, net = train_generator.TrainingSet(folder, 4, 0, world, cpu), PortraitNet.load(NET_A)
-    trainer, losses = train_generator.Trainer(plan, cpu), []
+    trainer, losses = train_generator.Trainer(plan, cpu, net.config.channels), []
     while trainer.seen < sum(plan.images):
         if stop == len(losses):
-            state, trainer = trainer.state(), train_generator.Trainer(plan, cpu)
+            state, trainer = trainer.state(), train_generator.Trainer(plan, cpu, net.config.channels)
             trainer.restore(state)
         z, x = data.batch(trainer.seen)
         if plan.stage(trainer.seen) < 3:
@@ -193,7 +193,7 @@ def test_a_finished_prior_is_trained_further_as_it_is(small_set, tmp_path):
     plan = train_generator.Plan(images=(0, 0, 8, 0), batch=4)
     data = train_generator.TrainingSet(small_set, 4, 0, train_generator.World(), torch.device("cpu"))
     net, shipped = PortraitNet.load(NET_A), FOLDER / "generator.safetensors"
-    trainer = train_generator.Trainer(plan, torch.device("cpu"), shipped)
+    trainer = train_generator.Trainer(plan, torch.device("cpu"), net.config.channels, shipped)
     z, x = data.batch(0)
     with torch.no_grad():  # before the first step it makes the shipped file's pictures
         expected = load_generator(shipped).synthesis(trainer.G.mapping.to_w(z))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from distillation import autocast, feature_loss, pyramid_loss, shrink
+from distillation import autocast, map_loss, pyramid_loss, shrink
 from torch import Tensor, nn
 from training_set import World
 
@@ -58,74 +58,122 @@ class PatchDiscriminator(nn.Module):
         return [self.small(x).float(), self.large(self.coarse(x)).float()]
 
 
-class Adversary(nn.Module):
-    """Discriminator, its optimiser, and the running norms that balance the losses."""
+class FeatureDiscriminator(nn.Module):
+    """Scores what a fixed net sees: its maps place by place, and their means, of which Frechet distances are made."""
 
-    SHARES = {"pyramid": 1.0, "face": 0.7, "features": 1.0, "adversary": 0.6}
+    def __init__(self, channels: tuple[int, ...], width: int = 64):
+        super().__init__()
+        self.places = nn.ModuleList(self._head(c, width, 3) for c in channels[1:])
+        self.means = nn.ModuleList(self._head(c, width, 1) for c in channels[1:])
+
+    @staticmethod
+    def _head(inputs: int, width: int, size: int) -> nn.Sequential:
+        layers = EqualConv(inputs, width, size=1), EqualConv(width, width, size=size)
+        return nn.Sequential(*layers, EqualConv(width, 1, size=1, activate=False))
+
+    def forward(self, maps: list[Tensor], real: list[Tensor]) -> dict[str, list[Tensor]]:
+        """Maps `[N, C_l, H_l, W_l]`, standardised by those of renders -> for each level but the first, which sees
+        little more than the picture, scores of places `[N, 1, H_l, W_l]` and of means `[N, 1, 1, 1]`."""
+        scores = {"places": [], "means": []}
+        for x, r, place, mean in zip(maps[1:], real[1:], self.places, self.means, strict=True):
+            scores["places"].append(place(standardised(x, r)).float())
+            scores["means"].append(mean(standardised(*(m.float().mean((2, 3), keepdim=True) for m in (x, r)))).float())
+        return scores
+
+
+def standardised(x: Tensor, real: Tensor) -> Tensor:
+    """`[N, C, H, W]` in units of the deviation of a batch of renders from its mean, channel by channel."""
+    deviation, mean = torch.std_mean(real.float(), (0, 2, 3), keepdim=True)
+    return (x.float() - mean) / (deviation + 1e-3)
+
+
+class Adversary(nn.Module):
+    """Both discriminators, their optimiser, and the running norms that balance the losses."""
+
+    SHARES = {"pyramid": 1.0, "face": 0.7, "features": 1.0, "patches": 0.6, "places": 0.5, "means": 0.5}
     RATE, R1, R1_EVERY = 3e-3, 0.05, 16
 
-    def __init__(self, seed: int):
+    def __init__(self, seed: int, channels: tuple[int, ...]):
         super().__init__()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed + 17)
-            self.discriminator = PatchDiscriminator().to(memory_format=torch.channels_last)
+            self.patches = PatchDiscriminator().to(memory_format=torch.channels_last)
+            self.seen = FeatureDiscriminator(channels)
         self.register_buffer("face", FACE, persistent=False)
-        self.optimizer = torch.optim.Adam(self.discriminator.parameters(), lr=self.RATE, betas=(0.5, 0.99))
-        self.norms, self.gap = {}, torch.zeros(())
+        self.optimizer = torch.optim.Adam(self.parameters(), lr=self.RATE, betas=(0.5, 0.99))
+        self.norms, self.gaps = {}, {}
 
     def get_extra_state(self) -> dict:
         """Everything beside the weights."""
-        return {"optimizer": self.optimizer.state_dict(), "norms": self.norms, "gap": self.gap}
+        return {"optimizer": self.optimizer.state_dict(), "norms": self.norms, "gaps": self.gaps}
 
     def set_extra_state(self, state: dict) -> None:
         """Inverse of `get_extra_state`."""
         self.optimizer.load_state_dict(state["optimizer"])
-        self.norms, self.gap = state["norms"], state["gap"]
+        self.norms, self.gaps = state["norms"], state["gaps"]
 
-    def judge(self, fake: Tensor, real: Tensor, regularise: bool, world: World) -> None:
-        """One step of the discriminator."""
+    def scores(self, picture: Tensor, maps: list[Tensor], wanted: list[Tensor]) -> dict[str, list[Tensor]]:
+        """What the discriminators think of pictures and of the fixed net's maps of them."""
+        with autocast(picture.device):
+            return {"patches": self.patches(picture), **self.seen(maps, wanted)}
+
+    def judge(
+        self, fake: Tensor, real: Tensor, maps: list[Tensor], wanted: list[Tensor], regularise: bool, world: World
+    ) -> None:
+        """One step of the discriminators: pictures, and the fixed net's maps of them."""
         self.optimizer.zero_grad()
-        with autocast(fake.device):
-            given, wanted = self.discriminator(fake), self.discriminator(real)
-        sum(F.relu(1 + a).mean() + F.relu(1 - b).mean() for a, b in zip(given, wanted, strict=True)).backward()
-        gap = sum((b.mean() - a.mean()).detach() for a, b in zip(given, wanted, strict=True)) / 2
-        self.gap = self.gap.to(gap.device).lerp(gap, 0.05)
+        given, right = self.scores(fake, maps, wanted), self.scores(real, wanted, wanted)
+        for name in given:
+            pairs = list(zip(given[name], right[name], strict=True))
+            sum(F.relu(1 + a).mean() + F.relu(1 - b).mean() for a, b in pairs).backward()
+            gap = torch.stack([(b.mean() - a.mean()).detach() for a, b in pairs]).mean()
+            self.gaps[name] = self.gaps.get(name, torch.zeros_like(gap)).lerp(gap, 0.05)
         if regularise:
             real = real.clone().requires_grad_()
-            scores = self.discriminator(real)
+            scores = self.patches(real)
             (slope,) = torch.autograd.grad(sum(s.sum() / s[0].numel() ** 0.5 for s in scores), real, create_graph=True)
             (slope.square().sum((1, 2, 3)).mean() * (self.R1 * 0.5 * self.R1_EVERY)).backward()
-        world.average(list(self.discriminator.parameters()))
+        world.average(list(self.parameters()))
         self.optimizer.step()
 
     def balanced(self, name: str, loss: Tensor, picture: Tensor, share: Tensor | float = 1.0) -> Tensor:
         """Gradient of a loss at the picture, scaled to the loss's share by its running norm."""
-        (gradient,) = torch.autograd.grad(loss, picture)
+        (gradient,) = torch.autograd.grad(loss, picture, retain_graph=True)
         norm = gradient.float().norm()
         self.norms[name] = self.norms[name].lerp(norm, 0.05) if name in self.norms else norm
         return gradient.float() * (share * self.SHARES[name] / (self.norms[name] + 1e-12))
 
-    def gradient(self, fake: Tensor, real: Tensor, net: PortraitNet) -> Tensor:
+    def gradient(self, picture: Tensor, real: Tensor, maps: list[Tensor], wanted: list[Tensor]) -> Tensor:
         """What the generator is told about its pictures."""
-        picture = fake.clone().requires_grad_()
         total = self.balanced("pyramid", pyramid_loss(shrink(picture, 64), shrink(real, 64)), picture)
         face = self.face
         near = (face * (picture - real).abs()).mean() + (shrink(face, 64) * (shrink(picture - real, 64)).abs()).mean()
         total = total + self.balanced("face", near, picture)
-        with autocast(fake.device):
-            total = total + self.balanced("features", feature_loss(net, picture, real), picture)
-            scores = self.discriminator(picture)
-        share = (self.gap / 0.5).clamp(0, 1)
-        told = self.balanced("adversary", -sum(s.mean() for s in scores), picture, share)
-        return total + (1 - 0.7 * face) * told  # the paired losses keep the eyes clean
+        with autocast(picture.device):
+            total = total + self.balanced("features", map_loss(maps, wanted), picture)
+        for name, scores in self.scores(picture, maps, wanted).items():
+            share = (self.gaps[name] / 0.5).clamp(0, 1)
+            told = self.balanced(name, -sum(s.mean() for s in scores), picture, share)
+            total = total + (
+                (1 - 0.7 * face) * told if name == "patches" else told
+            )  # the paired losses keep eyes clean
+        return total
 
     def step(self, trainer: "Trainer", z: Tensor, x: Tensor, net: PortraitNet, world: World) -> Tensor:
-        """One step of both players; returns the gap between renders and outputs."""
+        """One step of all players; returns the mean gap between renders and outputs."""
         output = trainer.output(z, 128)
         fake = output.detach()
-        self.judge(fake, x, trainer.seen // trainer.plan.batch % self.R1_EVERY == 0, world)
-        gradient = self.gradient(fake, x, net)
+        picture = fake.clone().requires_grad_()
+        with autocast(fake.device):
+            with torch.no_grad():
+                wanted = net.activations(x * 0.5 + 0.5)
+            maps = net.activations(picture * 0.5 + 0.5)
+        self.judge(
+            fake, x, [m.detach() for m in maps], wanted, trainer.seen // trainer.plan.batch % self.R1_EVERY == 0, world
+        )
+        gradient = self.gradient(picture, x, maps, wanted)
         trainer.optimizer.zero_grad()
         output.backward(gradient * 100)
+        trainer.smooth(z)
         trainer.step(trainer.plan.adversarial_learning_rate(trainer.seen), world)
-        return self.gap
+        return torch.stack(list(self.gaps.values())).mean()

@@ -57,6 +57,10 @@ def feature_loss(net: PortraitNet, output: Tensor, target: Tensor) -> Tensor:
         output, target = (F.interpolate(x, size=size, mode="bilinear", align_corners=False) for x in (output, target))
     with torch.no_grad():
         wanted = net.activations(target * 0.5 + 0.5, FEATURE_LEVELS)
-    given = net.activations(output * 0.5 + 0.5, FEATURE_LEVELS)
-    pairs = zip(given, wanted, strict=True)
+    return map_loss(net.activations(output * 0.5 + 0.5, FEATURE_LEVELS), wanted)
+
+
+def map_loss(given: list[Tensor], wanted: list[Tensor]) -> Tensor:
+    """Mean absolute difference of the first levels' maps, each in units of its target's deviation."""
+    pairs = list(zip(given, wanted, strict=True))[:FEATURE_LEVELS]
     return sum((a.float() - b.float()).abs().mean() / (b.float().std() + 1e-3) for a, b in pairs)

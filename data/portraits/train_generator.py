@@ -22,6 +22,7 @@ import torch.distributed as dist
 from adversary import Adversary
 from distillation import autocast, feature_loss, pyramid_loss, shrink
 from latent_network import FactorNet, centre_mapping, regress_mapping
+from path_length import EVERY, PathLength
 from render import sheet
 from renderer import Z_DIM, textures
 from torch import Tensor
@@ -98,7 +99,7 @@ class Trainer:
     network, which is trained with the rest.
     """
 
-    def __init__(self, plan: Plan, device: torch.device, start: Path | None = None):
+    def __init__(self, plan: Plan, device: torch.device, channels: tuple[int, ...], start: Path | None = None):
         self.plan, self.device, self.seen = plan, device, 0
         with torch.random.fork_rng(devices=[]):  # a plan's seed gives its weights; nobody else's numbers change
             torch.manual_seed(plan.seed)
@@ -121,12 +122,18 @@ class Trainer:
             {"params": latents, "share": share},
         ]
         self.optimizer = torch.optim.Adam(groups, lr=plan.rate, betas=(0.9, 0.99))
-        self.adversary = Adversary(plan.seed).to(device)
+        self.path_length = PathLength()
+        self.adversary = Adversary(plan.seed, channels).to(device)
 
     def state(self) -> dict:
         """What a resumed run needs."""
         modules = {name: m.state_dict() for name, m in self._modules().items()}
-        return {**modules, "optimizer": self.optimizer.state_dict(), "seen": self.seen}
+        return {
+            **modules,
+            "optimizer": self.optimizer.state_dict(),
+            "path_length": self.path_length.mean,
+            "seen": self.seen,
+        }
 
     def _modules(self) -> dict[str, torch.nn.Module]:
         names = ("G", "latents", "G_ema", "latents_ema", "adversary")
@@ -137,7 +144,7 @@ class Trainer:
         for name, module in self._modules().items():
             module.load_state_dict(state[name])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.seen = state["seen"]
+        self.path_length.mean, self.seen = state["path_length"], state["seen"]
 
     def output(self, z: Tensor, size: int, average: bool = False) -> Tensor:
         """Pictures `[N, 3, size, size]` about [-1, 1]."""
@@ -145,6 +152,17 @@ class Trainer:
         with autocast(self.device):
             w = G.mapping.to_w(z) if latents is None else latents(z)
             return G.synthesis(w.float(), max_resolution=size).float()
+
+    def smooth(self, z: Tensor) -> None:
+        """Every few steps, add the gradients of path-length regularisation, for a part of the batch."""
+        step = self.seen // self.plan.batch
+        if step % EVERY:
+            return
+        z, g = z[: max(1, len(z) // 2)], torch.Generator().manual_seed(self.plan.seed * 1_000_003 + self.seen + 1)
+        with autocast(self.device):
+            w = (self.G.mapping.to_w(z) if self.latents is None else self.latents(z)).float()
+            penalty = self.path_length.penalty(w, lambda w: self.G.synthesis(w).float(), g)
+        self.path_length.add_gradients(penalty, self.weights)
 
     def update_averages(self) -> None:
         """Exponential moving averages; their memory grows with the count of images."""
@@ -223,8 +241,9 @@ def train(plan: Plan, args: argparse.Namespace, device: torch.device, world: Wor
     """Run the plan to its end, from wherever the last run stopped."""
     torch.set_flush_denormal(True)
     out = args.out
-    trainer, data = Trainer(plan, device, args.prior), TrainingSet(args.data, plan.batch, plan.seed, world, device)
-    net = PortraitNet.load(args.features, device).to(memory_format=torch.channels_last)
+    net = PortraitNet.load(args.features, device)
+    trainer = Trainer(plan, device, net.config.channels, args.prior)
+    data = TrainingSet(args.data, plan.batch, plan.seed, world, device)
     if (out / "state.pt").exists():
         trainer.restore(torch.load(out / "state.pt", weights_only=True, map_location=device))
     losses, start, first = [], time.time(), trainer.seen
