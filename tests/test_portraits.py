@@ -17,8 +17,10 @@ FOLDER = Path(__file__).resolve().parent.parent / "data" / "portraits"
 NET_A = FOLDER / "features_a.safetensors"
 sys.path.insert(0, str(FOLDER))
 
+import adversary  # noqa: E402
 import check  # noqa: E402
 import make_test  # noqa: E402
+import path_length  # noqa: E402
 import train_features  # noqa: E402
 import train_generator  # noqa: E402
 import triplets  # noqa: E402
@@ -183,10 +185,54 @@ def generator_losses(folder: Path, stop: int | None = None) -> list[float]:
     return losses
 
 
-def test_generator_training_repeats_itself_and_resumes(small_set):
+def test_generator_training_repeats_itself_and_resumes(small_set, monkeypatch):
+    monkeypatch.setattr(path_length.PathLength, "EVERY", 1)  # also in the few adversarial steps
     first = generator_losses(small_set)
     assert len(first) == 8 and first == generator_losses(small_set)
     assert first == generator_losses(small_set, stop=5)
+
+
+def test_path_lengths_are_compared_with_their_mean():
+    w = torch.tensor([[1.0], [3.0]], requires_grad=True)
+    y = torch.randn(2, 3, 2, 2, generator=torch.Generator().manual_seed(0)) / 2  # over sqrt(H W)
+    lengths = (w[:, 0] * y.sum((1, 2, 3))).abs()  # the slope of w^2 / 2 is w, in every pixel
+    expected = (lengths / lengths.mean().detach() - 1).square().mean()
+    lengths_of = path_length.PathLength()
+    square = lambda w: (w.square() / 2)[:, :, None, None].expand(2, 3, 2, 2)  # noqa: E731
+    penalty = lengths_of.penalty(w, square, torch.Generator().manual_seed(0))
+    assert torch.allclose(penalty, expected) and penalty > 0.05
+    assert torch.allclose(lengths_of.mean, lengths.mean())
+    before = penalty.item()
+    (slope,) = torch.autograd.grad(penalty, w)
+    lengths_of.mean = None
+    after = lengths_of.penalty((w - 0.05 * slope), square, torch.Generator().manual_seed(0))
+    assert after < before
+
+
+def test_path_length_adds_a_share_of_the_ordinary_gradient(small_set):
+    plan = train_generator.Plan((16, 16, 16, 12, 8, 8), images=(0, 0, 0, 8), batch=4, w_dim=16)
+    cpu = torch.device("cpu")
+    trainer = train_generator.Trainer(plan, cpu, (8, 8))
+    z, x = train_generator.TrainingSet(small_set, 4, 0, train_generator.World(), cpu).batch(0)
+    (trainer.output(z, 128) - x).square().mean().backward()
+    before = [p.grad.clone() for p in trainer.weights]
+    trainer.path_length.step(trainer, z)
+    pairs = [(g, p.grad - g) for p, g in zip(trainer.weights, before, strict=True)]
+    pairs = [(g, added) for g, added in pairs if added.any()]  # colours' biases, say, do not change lengths
+    ordinary, added = (torch.stack([g.norm() for g in part]).norm() for part in zip(*pairs, strict=True))
+    assert len(pairs) > 20 and added / ordinary == pytest.approx(path_length.PathLength.SHARE, rel=1e-3)
+    trainer.seen += plan.batch  # the next step is not one of them
+    held = [p.grad.clone() for p in trainer.weights]
+    trainer.path_length.step(trainer, z)
+    assert all(torch.equal(p.grad, g) for p, g in zip(trainer.weights, held, strict=True))
+
+
+def test_what_a_discriminator_is_shown_is_standardised_by_renders():
+    g = torch.Generator().manual_seed(0)
+    real = 5 + 3 * torch.randn(8, 4, 6, 6, generator=g)
+    own, other = adversary.standardised(real, real), adversary.standardised(real + 3, real)
+    assert own.mean((0, 2, 3)).abs().max() < 1e-4 and (own.std((0, 2, 3)) - 1).abs().max() < 1e-2
+    assert (other - own - 3 / real.std((0, 2, 3), keepdim=True)).abs().max() < 1e-2
 
 
 def test_a_finished_prior_is_trained_further_as_it_is(small_set, tmp_path):

@@ -1,9 +1,14 @@
-"""The adversarial stage: a patch discriminator beside the paired losses, so that detail becomes crisp.
+"""The adversarial stage: discriminators beside the paired losses, so that detail becomes crisp and random samples
+have the statistics of renders.
+
+One discriminator looks at patches, the other at what the feature net, which stays as it is, sees in a picture: maps
+place by place, and their means (after Sauer et al., "Projected GANs Converge Faster", NeurIPS 2021, with plain heads
+and no random projections). That net is net A; net B, which judges, takes no part.
 
 Every loss is turned into a gradient at the picture and scaled by its own running norm before all are added:
 their weights then mean shares of the step, and none has to be tuned against another. Hinge loss, lazy R1
-(Mescheder et al. 2018). The adversary's share grows with the gap between its scores for renders and outputs:
-at chance it is silent.
+(Mescheder et al. 2018). A discriminator's share grows with the gap between its scores for renders and
+outputs: at chance it is silent.
 """
 
 import math
@@ -120,7 +125,7 @@ class Adversary(nn.Module):
     def judge(
         self, fake: Tensor, real: Tensor, maps: list[Tensor], wanted: list[Tensor], regularise: bool, world: World
     ) -> None:
-        """One step of the discriminators: pictures, and the fixed net's maps of them."""
+        """One step of the discriminators on pictures and on the fixed net's maps of them."""
         self.optimizer.zero_grad()
         given, right = self.scores(fake, maps, wanted), self.scores(real, wanted, wanted)
         for name in given:
@@ -154,9 +159,9 @@ class Adversary(nn.Module):
         for name, scores in self.scores(picture, maps, wanted).items():
             share = (self.gaps[name] / 0.5).clamp(0, 1)
             told = self.balanced(name, -sum(s.mean() for s in scores), picture, share)
-            total = total + (
-                (1 - 0.7 * face) * told if name == "patches" else told
-            )  # the paired losses keep eyes clean
+            if name == "patches":  # the paired losses keep the eyes clean
+                told = (1 - 0.7 * face) * told
+            total = total + told
         return total
 
     def step(self, trainer: "Trainer", z: Tensor, x: Tensor, net: PortraitNet, world: World) -> Tensor:
@@ -168,12 +173,11 @@ class Adversary(nn.Module):
             with torch.no_grad():
                 wanted = net.activations(x * 0.5 + 0.5)
             maps = net.activations(picture * 0.5 + 0.5)
-        self.judge(
-            fake, x, [m.detach() for m in maps], wanted, trainer.seen // trainer.plan.batch % self.R1_EVERY == 0, world
-        )
+        regularise = trainer.seen // trainer.plan.batch % self.R1_EVERY == 0
+        self.judge(fake, x, [m.detach() for m in maps], wanted, regularise, world)
         gradient = self.gradient(picture, x, maps, wanted)
         trainer.optimizer.zero_grad()
         output.backward(gradient * 100)
-        trainer.smooth(z)
+        trainer.path_length.step(trainer, z)
         trainer.step(trainer.plan.adversarial_learning_rate(trainer.seen), world)
         return torch.stack(list(self.gaps.values())).mean()

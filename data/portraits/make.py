@@ -3,8 +3,8 @@
     python data/portraits/make.py --work FOLDER [--processes 2] [--install]
     python data/portraits/make.py --work FOLDER --device cuda
 
-Hours on a CPU, some ten minutes on a large GPU, which gets more data and longer schedules (the model card has the
-times); training resumes where it stopped. Without --install the results stay in FOLDER, beside what is shipped, to be
+Hours on a CPU; on a large GPU, which gets more data and longer schedules, about twenty minutes by the speeds in the
+model card. Training resumes where it stopped. Without --install the results stay in FOLDER, beside what is shipped, to be
 compared with it first (evaluate.py).
 """
 
@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
-GPU = {  # options of each script; from a generator that exists, `--prior FILE --images 0 0 200000 170000` is enough
+GPU = {  # options of each script; from a generator that exists, `--prior FILE --images 0 0 75000 150000` is enough
     "render": "--identities 16000 --views 10 --device cuda",
     "features": "--images 3300000 --batch 256 --triplets 4000 --device cuda",
     "generator": "--images 300000 250000 300000 200000 --batch 64 --last-rate 2e-4 --ema-images 20000 --device cuda",

@@ -6,22 +6,27 @@ of the ordinary step instead of a weight.
 """
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
+from distillation import autocast
 from torch import Tensor
 
-EVERY, SHARE = 8, 0.5
+if TYPE_CHECKING:
+    from train_generator import Trainer
 
 
 class PathLength:
-    """The running mean of the lengths, and the penalty's gradients."""
+    """The running mean of the lengths, and what follows from it for the generator."""
+
+    EVERY, SHARE = 8, 0.5  # lazily, as R1: every so many steps, with this share of the ordinary gradient's norm
 
     def __init__(self) -> None:
         self.mean: Tensor | None = None
 
-    def penalty(self, w: Tensor, synthesise: Callable[[Tensor], Tensor], generator: torch.Generator) -> Tensor:
+    def penalty(self, w: Tensor, synthesis: Callable[[Tensor], Tensor], generator: torch.Generator) -> Tensor:
         """Mean squared relative deviation of the lengths at latents `[N, D]`, which must need gradients."""
-        pictures = synthesise(w)
+        pictures = synthesis(w).float()
         y = torch.randn(pictures.shape, generator=generator).to(pictures.device) / pictures[0, 0].numel() ** 0.5
         (slope,) = torch.autograd.grad((pictures * y).sum(), w, create_graph=True)  # [N, D]
         lengths = slope.square().sum(1).sqrt()
@@ -29,13 +34,17 @@ class PathLength:
         self.mean = now if self.mean is None else self.mean.lerp(now, 0.05)
         return (lengths / self.mean - 1).square().mean()
 
-    def add_gradients(self, penalty: Tensor, weights: list[Tensor]) -> None:
-        """Add the penalty's gradients to those that the weights hold, with `SHARE` of their common norm."""
-        pairs = zip(weights, torch.autograd.grad(penalty, weights, allow_unused=True), strict=True)
-        pairs = [(p, g) for p, g in pairs if g is not None and p.grad is not None]
-        ours, theirs = (
-            torch.stack(torch._foreach_norm(part)).norm()
-            for part in ([g for _, g in pairs], [p.grad for p, _ in pairs])
-        )
-        for p, g in pairs:
-            p.grad.add_(g * (SHARE * theirs / (ours + 1e-12)))
+    def step(self, trainer: "Trainer", z: Tensor) -> None:
+        """When it is time, add the penalty's gradients, at half of the batch, to those that the weights hold."""
+        plan = trainer.plan
+        if trainer.seen // plan.batch % self.EVERY:
+            return
+        generator = torch.Generator().manual_seed(plan.seed * 1_000_003 + trainer.seen + 1)
+        with autocast(trainer.device):
+            w = trainer.latent(z[: max(1, len(z) // 2)])
+            penalty = self.penalty(w, trainer.G.synthesis, generator)
+        gradients = torch.autograd.grad(penalty, trainer.weights, allow_unused=True)
+        parts = [(p.grad, g) for p, g in zip(trainer.weights, gradients, strict=True) if g is not None]
+        usual, ours = (torch.stack([g.norm() for g in part]).norm() for part in zip(*parts, strict=True))
+        for total, g in parts:
+            total.add_(g * (self.SHARE * usual / (ours + 1e-12)))

@@ -22,7 +22,7 @@ import torch.distributed as dist
 from adversary import Adversary
 from distillation import autocast, feature_loss, pyramid_loss, shrink
 from latent_network import FactorNet, centre_mapping, regress_mapping
-from path_length import EVERY, PathLength
+from path_length import PathLength
 from render import sheet
 from renderer import Z_DIM, textures
 from torch import Tensor
@@ -146,23 +146,16 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.path_length.mean, self.seen = state["path_length"], state["seen"]
 
+    def latent(self, z: Tensor, average: bool = False) -> Tensor:
+        """Latents `[N, D]` of z."""
+        G, latents = (self.G_ema, self.latents_ema) if average else (self.G, self.latents)
+        return (G.mapping.to_w(z) if latents is None else latents(z)).float()
+
     def output(self, z: Tensor, size: int, average: bool = False) -> Tensor:
         """Pictures `[N, 3, size, size]` about [-1, 1]."""
-        G, latents = (self.G_ema, self.latents_ema) if average else (self.G, self.latents)
+        G = self.G_ema if average else self.G
         with autocast(self.device):
-            w = G.mapping.to_w(z) if latents is None else latents(z)
-            return G.synthesis(w.float(), max_resolution=size).float()
-
-    def smooth(self, z: Tensor) -> None:
-        """Every few steps, add the gradients of path-length regularisation, for a part of the batch."""
-        step = self.seen // self.plan.batch
-        if step % EVERY:
-            return
-        z, g = z[: max(1, len(z) // 2)], torch.Generator().manual_seed(self.plan.seed * 1_000_003 + self.seen + 1)
-        with autocast(self.device):
-            w = (self.G.mapping.to_w(z) if self.latents is None else self.latents(z)).float()
-            penalty = self.path_length.penalty(w, lambda w: self.G.synthesis(w).float(), g)
-        self.path_length.add_gradients(penalty, self.weights)
+            return G.synthesis(self.latent(z, average), max_resolution=size).float()
 
     def update_averages(self) -> None:
         """Exponential moving averages; their memory grows with the count of images."""
