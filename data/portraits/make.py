@@ -4,8 +4,8 @@
     python data/portraits/make.py --work FOLDER --device cuda
 
 Hours on a CPU; on a large GPU, which gets more data and longer schedules, about twenty minutes by the speeds in the
-model card. Training resumes where it stopped. Without --install the results stay in FOLDER, beside what is shipped, to be
-compared with it first (evaluate.py).
+model card. Training resumes where it stopped. Without --install the results stay in FOLDER, beside what is shipped, to
+be compared with it first (evaluate.py).
 """
 
 import argparse
