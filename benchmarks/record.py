@@ -7,8 +7,9 @@ Of each task, the images are recorded for which every method is done, so that me
 tasks may rest on different numbers of them, which every row says. Pictures of the first image are drawn into one sheet
 a task. The folder is replaced as a whole. With --add a task that it already holds with as many images or more is kept
 as it is, with the commit that each of its rows names. A sweep of other methods is joined to the tasks and images that
-are there, if it repeats a method that is recorded and finds the same scores: only then are the two runs comparable.
-Such methods may rest on fewer images than the others of their task; the sheets of pictures stay as they are.
+are there, if it repeats a method that is recorded and finds the same scores, or nearly the same where it ran on another
+device: only then are the two runs comparable. A task that is not there yet is taken whole. Methods may then rest on
+fewer images than others of their task; the sheets of pictures stay as they are.
 """
 
 import argparse
@@ -28,6 +29,7 @@ from rusr_core.storage import manifest
 from rusr_core.units import truth_path
 
 DROPPED = ("version", "code", "python", "numpy", "platform", "dtype", "peak_memory_mb", "device")  # in provenance.json
+SAME, NEARLY = 1e-3, 2e-2  # relative differences of LPIPS that a repeated method may show: on one device, between two
 
 
 def complete(rows: list[dict]) -> set[tuple[str, str]]:
@@ -119,7 +121,8 @@ def add(known: Path, rows: list[dict], table: list[dict], said: dict) -> tuple[l
         rows = [row for row in rows if row["task"] not in kept] + [row for row in old if row["task"] in kept]
         table = [row for row in table if row["task"] not in kept] + [row for row in scores if row["task"] in kept]
     else:
-        new = new_methods(rows, old)
+        same_device = said["device"] in before["device"].split("; ")
+        new = new_methods(rows, old, SAME if same_device else NEARLY)
         rows, table = (a + [row for row in b if by_method(row) in new] for a, b in ((old, rows), (scores, table)))
         said["methods"] = sorted({row["method"] for row in rows})
     for key in ("device", "torch", "python", "note"):
@@ -133,18 +136,18 @@ def by_method(row: dict) -> tuple[str, str]:
     return row["task"], row["method"]
 
 
-def new_methods(rows: list[dict], old: list[dict]) -> set[tuple[str, str]]:
+def new_methods(rows: list[dict], old: list[dict], tolerance: float) -> set[tuple[str, str]]:
     """The sweep's pairs (task, method) that are not recorded, if the two runs are comparable."""
-    unit = ("task", "image", "method")
+    unit, there = ("task", "image", "method"), {row["task"] for row in old}
     recorded = {tuple(row[key] for key in unit): float(row["lpips"]) for row in old}
-    found = {tuple(row[key] for key in unit): float(row["lpips"]) for row in rows}
+    found = {tuple(row[key] for key in unit): float(row["lpips"]) for row in rows if row["task"] in there}
     if strange := {key[:2] for key in found} - {key[:2] for key in recorded}:
         raise SystemExit(f"the sweep has {sorted(strange)[0]}, which is not recorded: nothing is added")
     both = found.keys() & recorded.keys()
     if {key[:2] for key in both} != {key[:2] for key in found}:
         raise SystemExit("the sweep repeats no recorded method on all its tasks and images: nothing is added")
     for key in sorted(both):
-        if abs(found[key] - recorded[key]) > 1e-3 * abs(recorded[key]):
+        if abs(found[key] - recorded[key]) > tolerance * abs(recorded[key]):
             raise SystemExit(f"{key}: LPIPS {found[key]:.5g}, recorded {recorded[key]:.5g}: nothing is added")
     new = {by_method(row) for row in rows} - {by_method(row) for row in old}
     if not new:

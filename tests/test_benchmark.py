@@ -14,6 +14,7 @@ import random
 import signal
 import time
 from collections import Counter
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -506,8 +507,8 @@ def test_a_recording_is_joined_by_other_methods_of_a_comparable_run(setting, tmp
     for changed, message in (
         ([row | {"method": "another"} for row in before], "repeats no recorded method"),
         (rows, "no method that is not recorded"),
-        ([row | {"task": "inpainting M"} for row in before], "which is not recorded"),
-        ([row | {"lpips": 2 * float(row["lpips"])} for row in before], r"LPIPS .*, recorded .*nothing is added"),
+        ([row | {"image": "009"} for row in before], "which is not recorded"),
+        ([row | {"lpips": 1.005 * float(row["lpips"])} for row in before], r"LPIPS .*, recorded .*nothing is added"),
     ):
         for file, text in known.items():
             (out / file).write_text(text)
@@ -516,6 +517,28 @@ def test_a_recording_is_joined_by_other_methods_of_a_comparable_run(setting, tmp
         with pytest.raises(SystemExit, match=message):
             record(second.folder, out, adding=True)
         assert (out / "results.csv").read_text() == found
+
+
+def test_a_recording_is_joined_by_a_run_on_another_device_and_by_other_tasks(setting, tmp_path):
+    out, second = tmp_path / "recording", replace(setting, folder=tmp_path / "second")
+    assert run(setting, replace(plan(1), methods=("report",), tasks=parse_tasks(["denoising:M"]))).ok
+    record(setting.folder, out)
+    facts, lines = json.loads((out / "provenance.json").read_text()), (out / "results.csv").read_text()
+    assert run(second, plan(2)).ok
+    with pytest.raises(SystemExit, match="001.*which is not recorded"):  # of a task that is there
+        record(second.folder, out, adding=True)
+    third = replace(setting, folder=tmp_path / "third")
+    assert run(third, plan(1)).ok
+    (row,) = csv.DictReader(lines.splitlines())
+    (out / "provenance.json").write_text(json.dumps(facts | {"device": "another"}))
+    for factor, joined in ((1.05, False), (1.005, True)):
+        write_rows(out / "results.csv", [row | {"lpips": factor * float(row["lpips"])}])
+        with nullcontext() if joined else pytest.raises(SystemExit, match="nothing is added"):
+            record(third.folder, out, adding=True)
+    with (out / "results.csv").open() as file:
+        found = [(row["task"], row["method"], row["image"]) for row in csv.DictReader(file)]
+    assert sorted(found) == [(t, m, "000") for t in ("denoising M", "inpainting S") for m in ("cvpr2023", "report")]
+    assert json.loads((out / "provenance.json").read_text())["device"].startswith("another; ")
 
 
 def test_a_changed_method_of_ones_own_does_not_mix(setting, tmp_path, monkeypatch):
