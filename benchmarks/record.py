@@ -188,11 +188,10 @@ def record(
     """Write the recording."""
     if out.exists() and not (out / "provenance.json").is_file():
         raise SystemExit(f"{out} exists and is no recording: nothing is replaced")
-    rows = results.rows(sweep)
-    pairs = complete(rows)
-    if not pairs:
+    rows = of_all_methods(results.rows(sweep))
+    if not rows:
         raise SystemExit(f"{sweep}: no image has every method yet")
-    rows = of_all_methods(rows)
+    pairs = {(row["task"], row["image"]) for row in rows}
     judge = results.judge_for(sweep) if realism else None
     table = results.reports(sweep, judge, keep=lambda record: (record["task"], record["image"]) in pairs)
     temporary = out.with_name(out.name + ".new")
