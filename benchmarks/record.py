@@ -121,8 +121,7 @@ def add(known: Path, rows: list[dict], table: list[dict], said: dict) -> tuple[l
         rows = [row for row in rows if row["task"] not in kept] + [row for row in old if row["task"] in kept]
         table = [row for row in table if row["task"] not in kept] + [row for row in scores if row["task"] in kept]
     else:
-        same_device = said["device"] in before["device"].split("; ")
-        new = new_methods(rows, old, SAME if same_device else NEARLY)
+        new = new_methods(rows, old)
         rows, table = (a + [row for row in b if by_method(row) in new] for a, b in ((old, rows), (scores, table)))
         said["methods"] = sorted({row["method"] for row in rows})
     for key in ("device", "torch", "python", "note"):
@@ -136,19 +135,21 @@ def by_method(row: dict) -> tuple[str, str]:
     return row["task"], row["method"]
 
 
-def new_methods(rows: list[dict], old: list[dict], tolerance: float) -> set[tuple[str, str]]:
+def new_methods(rows: list[dict], old: list[dict]) -> set[tuple[str, str]]:
     """The sweep's pairs (task, method) that are not recorded, if the two runs are comparable."""
     unit, there = ("task", "image", "method"), {row["task"] for row in old}
-    recorded = {tuple(row[key] for key in unit): float(row["lpips"]) for row in old}
-    found = {tuple(row[key] for key in unit): float(row["lpips"]) for row in rows if row["task"] in there}
+    recorded = {tuple(row[key] for key in unit): row for row in old}
+    found = {tuple(row[key] for key in unit): row for row in rows if row["task"] in there}
     if strange := {key[:2] for key in found} - {key[:2] for key in recorded}:
         raise SystemExit(f"the sweep has {sorted(strange)[0]}, which is not recorded: nothing is added")
     both = found.keys() & recorded.keys()
     if {key[:2] for key in both} != {key[:2] for key in found}:
         raise SystemExit("the sweep repeats no recorded method on all its tasks and images: nothing is added")
     for key in sorted(both):
-        if abs(found[key] - recorded[key]) > tolerance * abs(recorded[key]):
-            raise SystemExit(f"{key}: LPIPS {found[key]:.5g}, recorded {recorded[key]:.5g}: nothing is added")
+        here, known = float(found[key]["lpips"]), float(recorded[key]["lpips"])
+        tolerance = SAME if found[key]["device_name"] == recorded[key]["device_name"] else NEARLY
+        if abs(here - known) > tolerance * abs(known):
+            raise SystemExit(f"{key}: LPIPS {here:.5g}, recorded {known:.5g}: nothing is added")
     new = {by_method(row) for row in rows} - {by_method(row) for row in old}
     if not new:
         raise SystemExit("the sweep has no method that is not recorded on its tasks: nothing is added")
