@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from .errors import RusrError
 from .images import resize
-from .perceptual import distance
+from .perceptual import distance, unit_channels
 
 FORMAT = "rusr-portrait-net"
 SMALLEST = 16  # pixels; below it the last levels would have no extent
@@ -49,6 +49,29 @@ class PortraitNetConfig:
         return cls(**fields)
 
 
+class _ChannelSlopes(torch.autograd.Function):
+    """A leaky ReLU of a frozen slope a channel; torch's own also computes the gradient of the slopes, slowly."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, slopes: Tensor) -> Tensor:
+        ctx.save_for_backward(x, slopes)
+        return F.prelu(x, slopes)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
+        x, slopes = ctx.saved_tensors
+        above = torch.ops.aten.leaky_relu_backward(gradient, x, 0.0, False)  # the gradient where x > 0, else 0
+        return torch.lerp(above, gradient, slopes[:, None, None]), None
+
+
+class PReLU(nn.PReLU):
+    """torch's PReLU, faster where the slopes are frozen."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`[N, C, H, W]` -> the same shape."""
+        return super().forward(x) if self.weight.requires_grad else _ChannelSlopes.apply(x, self.weight)
+
+
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions, the first of stride 2; the second adds to its own input."""
 
@@ -56,10 +79,10 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.reduce = nn.Conv2d(inputs, outputs, 3, 2, 1, bias=not batch_norm)
         self.reduce_norm = nn.BatchNorm2d(outputs) if batch_norm else nn.Identity()
-        self.reduce_slope = nn.PReLU(outputs)
+        self.reduce_slope = PReLU(outputs)
         self.refine = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=not batch_norm)
         self.refine_norm = nn.BatchNorm2d(outputs) if batch_norm else nn.Identity()
-        self.refine_slope = nn.PReLU(outputs)
+        self.refine_slope = PReLU(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         """`[N, C_in, H, W]` -> `[N, C_out, ceil(H / 2), ceil(W / 2)]`."""
@@ -106,12 +129,11 @@ class PortraitNet(nn.Module):
 
         The perceptual distance of two images is `sum_l mean_hw sum_c (fa_l - fb_l)^2`.
         """
-        maps = self.activations(x, self.config.perceptual_levels)
-        return [
-            m * (m.square().sum(1, keepdim=True) + EPSILON).rsqrt()
-            * getattr(self, f"channel_weight{level}").sqrt()[:, None, None]
-            for level, m in enumerate(maps)
-        ]  # fmt: skip
+        return self._unit(self.activations(x, self.config.perceptual_levels))
+
+    def _unit(self, maps: list[Tensor]) -> list[Tensor]:
+        weights = (getattr(self, f"channel_weight{level}") for level in range(self.config.perceptual_levels))
+        return [unit_channels(m, weight, EPSILON) for m, weight in zip(maps, weights, strict=False)]
 
     def distance(self, a: Tensor, b: Tensor) -> Tensor:
         """Perceptual distance `[N]` of two batches `[N, 3, H, W]` in [0, 1]; 0 for equal images, no unit."""
@@ -123,8 +145,18 @@ class PortraitNet(nn.Module):
         side = self.config.resolution
         if x.shape[-2:] != (side, side):
             x = resize(x, side, mode="area" if min(x.shape[-2:]) >= side else "bilinear")
-        last = self.activations(x)[-1]
+        return self._embedding(self.activations(x)[-1])
+
+    def _embedding(self, last: Tensor) -> Tensor:
         return F.normalize(self.project_norm(self.project(last.flatten(1))), dim=1)
+
+    def features_and_embedding(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
+        """`features(x)` and `embed(x)`; at the net's resolution both come from one pass."""
+        side = self.config.resolution
+        if x.shape[-2:] != (side, side):
+            return self.features(x), self.embed(x)
+        maps = self.activations(x)
+        return self._unit(maps), self._embedding(maps[-1])
 
     def pooled(self, x: Tensor) -> Tensor:
         """Spatial means of levels 3 and 4, `[N, C_3 + C_4]`: the features of the Frechet distance."""

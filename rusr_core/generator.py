@@ -251,7 +251,11 @@ class ToRGB(ModulatedConv):
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         styles = self.styles(w) * (1 / math.sqrt(self.weight.shape[1]))
         weight = self.weight.flatten(1) * (styles.unsqueeze(1) if styles.ndim == 2 else styles)  # [N, 3, I]
-        x = torch.bmm(weight.to(x.dtype), x.flatten(2)).unflatten(2, x.shape[2:]) + self.bias.to(x.dtype)[:, None, None]
+        weight, bias = weight.to(x.dtype), self.bias.to(x.dtype)
+        if len(x) == 1:  # keeps the memory format, of the gradient too
+            x = F.conv2d(x, weight[0, :, :, None, None], bias)
+        else:
+            x = torch.bmm(weight, x.flatten(2)).unflatten(2, x.shape[2:]) + bias[:, None, None]
         return x if self.clamp is None else x.clamp(-self.clamp, self.clamp)
 
 

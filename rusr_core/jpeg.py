@@ -102,11 +102,19 @@ def _softly(t: Tensor, whole: Tensor, k: float) -> Tensor:
     return whole + (soft - soft.detach())
 
 
+class _Passing(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x: Tensor, step: Callable) -> Tensor:
+        return step(x)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
+        return gradient, None
+
+
 def _passing(x: Tensor, step: Callable) -> Tensor:
     """`step(x)`, whose gradient is passed on unchanged."""
-    with torch.no_grad():
-        value = step(x)
-    return value + (x - x.detach())
+    return _Passing.apply(x, step)
 
 
 def _colour(x: Tensor, matrix: tuple) -> Tensor:

@@ -84,33 +84,35 @@ class MultiscaleLPIPS:
 
     def compare(
         self,
-        levels: list[Tensor],
+        draws: list[list[Tensor]],
         target: Target,
         generator: torch.Generator | None,
-        again: list[Tensor] | None = None,
+        finest: list[list[Tensor]] | None = None,
     ) -> Tensor:
-        """Sum over the levels of `pyramid(x)` -> [N]. `generator` draws the noise in the holes, one for all images.
+        """Sum over the levels of one `pyramid(x)`, or of two, of two draws of a random f: see `energy_score` -> [N].
 
-        `again` is the pyramid of a second draw of a random f: see `energy_score`.
+        `generator` draws the noise in the holes, one for all images. `finest`: features of each draw's finest level,
+        where they are known already.
         """
-        total = levels[0].new_zeros(levels[0].shape[0])
-        for level in range(self.depth(levels[0].shape[2:])):
-            draws = [levels[level]] if again is None else [levels[level], again[level]]
+        total = draws[0][0].new_zeros(draws[0][0].shape[0])
+        for level in range(self.depth(draws[0][0].shape[2:])):
+            images = [pyramid[level] for pyramid in draws]
             if target.masks is None:
                 seen = target.features[level]
             else:
-                shape = (1, *draws[0].shape[1:])  # one draw for the batch: an image gets what it would get alone
-                noise = (torch.randn(shape, generator=generator).to(draws[0]) + 0.5) / 2
+                shape = (1, *images[0].shape[1:])  # one draw for the batch: an image gets what it would get alone
+                noise = (torch.randn(shape, generator=generator).to(images[0]) + 0.5) / 2
                 hidden = noise * (1 - target.masks[level])
-                draws = [x + hidden for x in draws]
+                images = [x + hidden for x in images]
                 with torch.no_grad():
                     seen = self.network.features(target.images[level] + hidden)
-            total = total + energy_score(distance, seen, *(self.network.features(x) for x in draws))
+            known = finest if finest is not None and level == 0 else [self.network.features(x) for x in images]
+            total = total + energy_score(distance, seen, *known)
         return total
 
     def __call__(self, x: Tensor, target: Target, generator: torch.Generator | None = None) -> Tensor:
         """x [N, 3, H, W], the degraded guess -> [N]."""
-        return self.compare(self.pyramid(x), target, generator)
+        return self.compare([self.pyramid(x)], target, generator)
 
 
 def l1(x: Tensor, y: Tensor) -> Tensor:
@@ -150,7 +152,11 @@ class IdentityLoss:
 
     def __call__(self, x: Tensor, embedding: Tensor, again: Tensor | None = None) -> Tensor:
         """x and another draw of it [N, 3, H, W] in [0, 1], see `energy_score`; embedding [N, E] -> [N]."""
-        draws = [self.network.embed(image) for image in (x, again) if image is not None]
+        return self.compare([self.network.embed(image) for image in (x, again) if image is not None], embedding)
+
+    @staticmethod
+    def compare(draws: list[Tensor], embedding: Tensor) -> Tensor:
+        """Of embeddings of one or two draws, [N, E] each -> [N]."""
         return energy_score(lambda a, b: 1 - (a * b).sum(1), embedding, *draws)
 
 
@@ -197,13 +203,27 @@ class RestorationLoss:
         for guess in (x, again):
             if guess is not None and guess.shape != target.images[0].shape:
                 raise LossError(f"degraded guess {tuple(guess.shape)}: the target is {tuple(target.images[0].shape)}")
-        levels = self.lpips.pyramid(x)
-        second = None if again is None else self.lpips.pyramid(again)
-        lpips = self.lpips.compare(levels, target, generator, second)
-        terms = {"lpips": lpips, "l1": energy_score(l1, target.images[-1], levels[-1], second and second[-1])}
+        draws = [x] if again is None else [x, again]
+        pyramids = [self.lpips.pyramid(draw) for draw in draws]
+        finest, embeddings = self._together(draws, target) if image is None else (None, None)
+        lpips = self.lpips.compare(pyramids, target, generator, finest)
+        terms = {"lpips": lpips, "l1": energy_score(l1, target.images[-1], *(levels[-1] for levels in pyramids))}
         total = terms["lpips"] + self.l1_weight * terms["l1"]
         if self.uses_identity:
-            seen = (x, target.identity, again) if image is None else (image, target.identity)
-            terms["identity"] = self.identity(*seen)
+            if embeddings is None:
+                embeddings = [self.identity.network.embed(v) for v in (draws if image is None else [image])]
+            terms["identity"] = self.identity.compare(embeddings, target.identity)
             total = total + self.identity_weight * terms["identity"]
         return terms | {"total": total}
+
+    def _together(self, draws: list[Tensor], target: Target) -> tuple[list | None, list | None]:
+        """Features and embeddings of each draw, where one network gives both: it then looks once instead of twice.
+
+        LPIPS sees noise in the holes of a mask, which the identity does not."""
+        network = self.lpips.network
+        both = getattr(network, "features_and_embedding", None)
+        if not self.uses_identity or network is not self.identity.network or both is None:
+            return None, None
+        if target.masks is not None or self.lpips.depth(draws[0].shape[2:]) == 0:
+            return None, None
+        return tuple(zip(*(both(draw) for draw in draws), strict=True))

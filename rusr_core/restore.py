@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from . import randomness
+from .allocator import keep_freed_memory
 from .errors import RusrError
 from .latents import mean_w, to_w_plus, to_w_plus_plus
 from .losses import IdentityLoss, MultiscaleLPIPS, RestorationLoss
@@ -207,6 +208,8 @@ def restore(
     device = G.mapping.w_avg.device
     seed = 0 if generator is None else generator.initial_seed()
     y = _checked(y).to(device)
+    if device.type == "cpu":
+        keep_freed_memory()
     w = mean_w(G, len(y)) if start is None else start.detach().clone().to(device)
     if w.shape != (len(y), G.config.w_dim):
         raise RestorationError(f"start is {tuple(w.shape)}: expected W [{len(y)}, {G.config.w_dim}]")

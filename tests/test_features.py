@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from rusr_core.features import FeatureError, PortraitNet, PortraitNetConfig
+from rusr_core.features import FeatureError, PortraitNet, PortraitNetConfig, PReLU
 
 SMALL = PortraitNetConfig(channels=(4, 6, 8, 10, 12), embedding=16, resolution=32)
 
@@ -87,3 +87,25 @@ def test_wrong_files_are_refused(tmp_path):
         PortraitNet.load(tmp_path / "text.safetensors")
     with pytest.raises(FeatureError, match="cannot read"):
         PortraitNet.load(tmp_path / "missing.safetensors")
+
+
+def test_frozen_slopes_give_the_gradient_of_torch():
+    x, way = torch.randn(2, 3, 9, 7, requires_grad=True), torch.randn(2, 3, 9, 7)
+    frozen = PReLU(3).requires_grad_(False)
+    frozen.weight.copy_(torch.tensor([0.25, -0.5, 1.5]))
+    expected = torch.nn.functional.prelu(x, frozen.weight)
+    assert torch.equal(frozen(x), expected)
+    (mine,), (theirs,) = (torch.autograd.grad(y, x, way) for y in (frozen(x), expected))
+    torch.testing.assert_close(mine, theirs)
+    learned = PReLU(3)
+    learned(x).sum().backward()
+    assert learned.weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("size", [32, 48])
+def test_one_look_gives_features_and_embedding(trained, size):
+    x = torch.rand(2, 3, size, size)
+    maps, embedding = trained.features_and_embedding(x)
+    torch.testing.assert_close(embedding, trained.embed(x))
+    for a, b in zip(maps, trained.features(x), strict=True):
+        torch.testing.assert_close(a, b)

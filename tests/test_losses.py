@@ -181,3 +181,29 @@ def test_two_equal_draws_score_as_one():
     x, target = images(seed=2), loss.target(images())
     for name, value in loss(x, target, again=x).items():
         torch.testing.assert_close(value, loss(x, target)[name], atol=1e-6, rtol=1e-6)
+
+
+class Both(Net):
+    """Gives features and embedding in one call."""
+
+    def features_and_embedding(self, x):
+        found = self.features(x), self.embed(x)
+        self.calls -= 1
+        return found
+
+
+@pytest.mark.parametrize("size, hidden, calls", [(64, False, 2), (64, True, 5), (16, False, 1)])
+def test_one_network_of_both_terms_looks_once(size, hidden, calls):
+    """At full size LPIPS and identity share a pass; not where LPIPS sees noise in holes, or nothing at all."""
+    net, apart = Both(), Both()
+    mask = (images(seed=4, size=size)[:, :1] > 0.3).float() if hidden else None
+    values = []
+    for identity in (net, apart):
+        loss = RestorationLoss(MultiscaleLPIPS(net), IdentityLoss(identity), identity_weight=0.1)
+        x, target = images(seed=2, size=size).requires_grad_(), loss.target(images(size=size), mask)
+        net.calls = 0
+        terms = loss(x, target, torch.Generator().manual_seed(0))
+        values.append([*terms.values(), *torch.autograd.grad(terms["total"].sum(), x)])
+        if identity is net:
+            assert net.calls == calls
+    torch.testing.assert_close(*values)
