@@ -252,7 +252,7 @@ class ToRGB(ModulatedConv):
         styles = self.styles(w) * (1 / math.sqrt(self.weight.shape[1]))
         weight = self.weight.flatten(1) * (styles.unsqueeze(1) if styles.ndim == 2 else styles)  # [N, 3, I]
         weight, bias = weight.to(x.dtype), self.bias.to(x.dtype)
-        if len(x) == 1:  # keeps the memory format, of the gradient too
+        if len(x) == 1 and x.is_contiguous(memory_format=torch.channels_last):  # so that the gradient is, too
             x = F.conv2d(x, weight[0, :, :, None, None], bias)
         else:
             x = torch.bmm(weight, x.flatten(2)).unflatten(2, x.shape[2:]) + bias[:, None, None]

@@ -1,5 +1,7 @@
 """The generator against NVIDIA's (golden arrays), and the properties that the arrays do not show."""
 
+import copy
+
 import pytest
 import torch
 from conftest import golden, golden_generator, random_generator
@@ -101,6 +103,19 @@ def test_one_image_from_all_three_spaces(architecture, clamp):
     assert image.shape == (2, 3, 32, 32) and image.std() > 0.01
     torch.testing.assert_close(G.image(to_w_plus(w, G)), image, atol=1e-5, rtol=0)
     torch.testing.assert_close(G.image(to_w_plus_plus(w, G)), image, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("widen", [lambda w, G: w, to_w_plus, to_w_plus_plus])
+def test_the_memory_format_changes_nothing(widen, small_generator):
+    """One image of a channels-last generator takes its own path to colours."""
+    G = small_generator
+    other = copy.deepcopy(G).to(memory_format=torch.channels_last)
+    found = []
+    for net in (G, other):
+        ws = widen(sample_w(net, 1, generator=torch.Generator().manual_seed(3)), net).requires_grad_()
+        x = net.image(ws)
+        found.append((x, *torch.autograd.grad((x * torch.linspace(0, 1, x.shape[-1])).sum(), ws)))
+    torch.testing.assert_close(*found, atol=1e-4, rtol=1e-4)
 
 
 def test_every_row_of_w_plus_plus_matters(small_generator):
