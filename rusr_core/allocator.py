@@ -1,8 +1,8 @@
 """Memory on a CPU: what a step of the search frees, the next step takes again.
 
 The C library of Linux (glibc) gives large blocks back to the system as soon as they are free, and the system hands
-them out anew page by page, filled with zeros. A search frees and takes the same few hundred megabytes in every step;
-on two cores that was a fifth of its time.
+them out anew page by page, filled with zeros. A search frees and takes the same few hundred megabytes in every step; on
+two cores that was up to a fifth of a step's time.
 """
 
 import ctypes

@@ -59,7 +59,7 @@ class _ChannelSlopes(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
-        x, slopes = ctx.saved_tensors
+        x, slopes = (v.to(gradient.dtype) for v in ctx.saved_tensors)  # autocast may have changed it
         above = torch.ops.aten.leaky_relu_backward(gradient, x, 0.0, False)  # the gradient where x > 0, else 0
         return torch.lerp(above, gradient, slopes[:, None, None]), None
 

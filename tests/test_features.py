@@ -102,6 +102,17 @@ def test_frozen_slopes_give_the_gradient_of_torch():
     assert learned.weight.grad.abs().sum() > 0
 
 
+def test_frozen_slopes_take_reduced_precision(trained):
+    """Training looks through the frozen net under autocast."""
+    x = torch.rand(2, 3, 32, 32, requires_grad=True)
+    folded = trained.folded()
+    with torch.autocast("cpu", torch.bfloat16):
+        reduced = sum(m.float().square().mean() for m in folded.activations(x))
+    exact = sum(m.square().mean() for m in folded.activations(x))
+    (a,), (b,) = (torch.autograd.grad(loss, x) for loss in (reduced, exact))
+    assert torch.nn.functional.cosine_similarity(a.flatten(), b.flatten(), dim=0) > 0.99
+
+
 @pytest.mark.parametrize("size", [32, 48])
 def test_one_look_gives_features_and_embedding(trained, size):
     x = torch.rand(2, 3, size, size)
