@@ -17,6 +17,7 @@ from rusr_core.recorded import Recording
 from rusr_core.tasks import LEVELS, TASKS
 
 MARKERS = "osD^v<>"
+LOG_FROM = 20  # a scatter plot whose values span more takes a logarithmic axis
 
 
 def lines(
@@ -129,7 +130,8 @@ def sheet(name: str, task: str, alt: str) -> object:
 
 
 def scatter(recording: Recording, x: str, y: str) -> Figure:
-    """One recorded metric against another: a point a task and method; the methods of one task are joined."""
+    """One recorded metric against another: a point a task and method; the methods of one task are joined. An axis whose
+    values span a factor of more than `LOG_FROM` is logarithmic."""
     with plt.style.context(STYLE):
         figure, ax = plt.subplots(figsize=(6.0, 4.2), layout="constrained")
         points = {}
@@ -144,6 +146,10 @@ def scatter(recording: Recording, x: str, y: str) -> Figure:
         for i, (method, values) in enumerate(points.items()):
             ax.plot(*zip(*values, strict=True), MARKERS[i % len(MARKERS)], markersize=5, alpha=0.8, label=method)
         ax.set(xlabel=x, ylabel=y)
+        for set_scale, axis in ((ax.set_xscale, 0), (ax.set_yscale, 1)):
+            along = [value[axis] for values in points.values() for value in values]
+            if along and 0 < min(along) < max(along) / LOG_FROM:
+                set_scale("log")
         ax.legend()
         plt.close(figure)
     return figure
