@@ -57,12 +57,12 @@ MAX_STRETCH = {"W": 4, "W+": 4, "W++": 2}
 PRESETS = {
     # The report ("Algorithm"): Adam, LPIPS + 0.1 L1 + lambda_ID ID, patience 15 in every phase. It gives neither rates
     # nor lambda_ID. The rates are ours, of nine sets tried on rendered portraits outside Portraits-X: larger ones fit
-    # JPEG better, and what the input hardly determines worse. The number of steps is the published one: half as many cost
-    # 9 % in LPIPS or more, a third of them 16 % or more (benchmarks/README.md). lambda_ID was not tuned. LPIPS is the
-    # published pyramid: on one level the search escapes from pixel noise into colours that have little of it (denoising
-    # M: 15 dB instead of 24). Two draws of a random f, since strong noise wins over three levels (128 px), too: with
-    # smaller rates, on a rendered portrait, denoising M, XL and UN reached 25.5, 22.7 and 22.4 dB, and with one draw
-    # 21.8, 7.1 and 18.1.
+    # JPEG better, and what the input hardly determines worse. The number of steps is the published one: half as many
+    # cost 9 % in LPIPS or more, a third of them 16 % or more (benchmarks/README.md). lambda_ID was not tuned. LPIPS is
+    # the published pyramid: on one level the search escapes from pixel noise into colours that have little of it
+    # (denoising M: 15 dB instead of 24). Two draws of a random f, since strong noise wins over three levels (128 px),
+    # too: with smaller rates, on a rendered portrait, denoising M, XL and UN reached 25.5, 22.7 and 22.4 dB, and with
+    # one draw 21.8, 7.1 and 18.1.
     "report": Preset(
         name="report",
         phases=(Phase("W", 0.24, 150), Phase("W+", 0.12, 150), Phase("W++", 0.04, 150)),
