@@ -220,4 +220,5 @@ def _html(caption: str, header: list[str], rows: list[list[str]], notes: Sequenc
     top = f"<caption>{html.escape(caption)}</caption>" if caption else ""
     body = "".join(line(row, "td") for row in rows)
     below = "".join(f"<p>{html.escape(note)}</p>" for note in notes)
-    return f"<table>{top}<thead>{line(header, 'th')}</thead><tbody>{body}</tbody></table>{below}"
+    # the class of pandas' tables, which book themes know in light and dark
+    return f'<table class="dataframe">{top}<thead>{line(header, "th")}</thead><tbody>{body}</tbody></table>{below}'
