@@ -523,13 +523,14 @@ def test_a_recording_is_joined_by_a_run_on_another_device_and_by_other_tasks(set
     out, second = tmp_path / "recording", replace(setting, folder=tmp_path / "second")
     assert run(setting, replace(plan(1), methods=("report",), tasks=parse_tasks(["denoising:M"]))).ok
     record(setting.folder, out)
-    lines = (out / "results.csv").read_text()
+    facts, lines = json.loads((out / "provenance.json").read_text()), (out / "results.csv").read_text()
     assert run(second, plan(2)).ok
     with pytest.raises(SystemExit, match="001.*which is not recorded"):  # of a task that is there
         record(second.folder, out, adding=True)
     third = replace(setting, folder=tmp_path / "third")
     assert run(third, plan(1)).ok
     (row,) = csv.DictReader(lines.splitlines())
+    (out / "provenance.json").write_text(json.dumps(facts | {"device": "another"}))
     for factor, joined in ((1.05, False), (1.005, True)):
         write_rows(out / "results.csv", [row | {"device_name": "another", "lpips": factor * float(row["lpips"])}])
         with nullcontext() if joined else pytest.raises(SystemExit, match="nothing is added"):
@@ -537,6 +538,7 @@ def test_a_recording_is_joined_by_a_run_on_another_device_and_by_other_tasks(set
     with (out / "results.csv").open() as file:
         found = [(row["task"], row["method"], row["image"]) for row in csv.DictReader(file)]
     assert sorted(found) == [(t, m, "000") for t in ("denoising M", "inpainting S") for m in ("cvpr2023", "report")]
+    assert json.loads((out / "provenance.json").read_text())["device"].startswith("another; ")
 
 
 def test_a_changed_method_of_ones_own_does_not_mix(setting, tmp_path, monkeypatch):
