@@ -18,7 +18,7 @@ from render_training_set import normalized
 from renderer import render, sample_z
 from sample_statistics import precision_recall
 from torch import Tensor
-from triplets import held_out_scores
+from triplets import held_out_triplets, scores
 from verification import held_out_faces, verify
 
 from rusr_core.degradations import Resize
@@ -117,13 +117,13 @@ def nets(folder: Path, device: str) -> dict:
     """Verification of new people and order of held-out triplets, for both nets."""
     faces = held_out_faces(100, 4).to(device)
     quarter = resize(resize(faces.flatten(0, 1), 32), 128, mode="bilinear").clamp(0, 1).unflatten(0, faces.shape[:2])
-    out = {}
+    new, out = held_out_triplets(TRIPLETS, device), {}
     for name in "ab":
         net = PortraitNet.load(folder / f"features_{name}.safetensors", device)
-        scores = held_out_scores(net, TRIPLETS)
+        right = scores(net, *new)
         out[f"verification_{name}"] = verify(net, faces)
         out[f"verification_{name}_after_x4"] = verify(net, quarter)
-        out[f"triplets_{name}"], out["triplets_l2"] = scores["net"], scores["L2"]
+        out[f"triplets_{name}"], out["triplets_l2"] = right["net"], right["L2"]
     return out
 
 

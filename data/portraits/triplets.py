@@ -76,10 +76,15 @@ def fit(nearer: Tensor, further: Tensor, steps: int = 600) -> Tensor:
     return weight * (nearer.sum() / (nearer @ weight).sum())  # the mean distance stays what it was
 
 
-def held_out_scores(net: PortraitNet, count: int) -> dict[str, float]:
-    """Share of held-out triplets that the net orders right, and L2's share."""
-    (z,) = beside(net, normalized(sample_z(HELD_OUT_SEED, count)))
-    reference, (near, far) = render(z).cpu(), triplets(z, HELD_OUT_SEED + 1)
+def held_out_triplets(count: int, device: str | torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """References that training never used, a nearer and a further picture of each, `[N, 3, 128, 128]` on the
+    CPU; rendered on `device`."""
+    z = normalized(sample_z(HELD_OUT_SEED, count)).to(device)
+    return render(z).cpu(), *triplets(z, HELD_OUT_SEED + 1)
+
+
+def scores(net: PortraitNet, reference: Tensor, near: Tensor, far: Tensor) -> dict[str, float]:
+    """Share of triplets that the net orders right, and L2's share."""
     order = channel_distances(net, reference, far).sum(1) > channel_distances(net, reference, near).sum(1)
     squares = [(reference - x).square().mean((1, 2, 3)) for x in (near, far)]
     return {"net": order.float().mean().item(), "L2": (squares[1] > squares[0]).float().mean().item()}
@@ -92,12 +97,13 @@ def learn_channel_weights(
     triplets."""
     people = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[:count]
     reference = pick(images, people, torch.zeros_like(people)).cpu().float() / 255
-    near, far = triplets(*beside(net, z[people, 0]), seed)
-    held_out = min(count // 3, 1_000)
-    before = held_out_scores(net, held_out)
+    (factors,) = beside(net, z[people, 0])
+    near, far = triplets(factors, seed)
+    held_out = held_out_triplets(min(count // 3, 1_000), factors.device)
+    before = scores(net, *held_out)
     weights = fit(channel_distances(net, reference, near), channel_distances(net, reference, far))
     levels = net.config.channels[: net.config.perceptual_levels]
     for level, part in enumerate(weights.split(levels)):
         getattr(net, f"channel_weight{level}").copy_(part)
-    after = held_out_scores(net, held_out)
+    after = scores(net, *held_out)
     return {"weights of one": before["net"], "learned weights": after["net"], "L2": after["L2"]}
