@@ -150,13 +150,13 @@ class IdentityLoss:
         """Embedding [N, E] of the reference, y itself or the clean image (an oracle), [N, 3, H, W] in [0, 1]."""
         return self.network.embed(reference)
 
-    def __call__(self, x: Tensor, embedding: Tensor, again: Tensor | None = None) -> Tensor:
-        """x and another draw of it [N, 3, H, W] in [0, 1], see `energy_score`; embedding [N, E] -> [N]."""
-        return self.compare([self.network.embed(image) for image in (x, again) if image is not None], embedding)
+    def __call__(self, x: Tensor, embedding: Tensor) -> Tensor:
+        """x [N, 3, H, W] in [0, 1], embedding [N, E] -> [N]."""
+        return self.compare([self.network.embed(x)], embedding)
 
     @staticmethod
     def compare(draws: list[Tensor], embedding: Tensor) -> Tensor:
-        """Of embeddings of one or two draws, [N, E] each -> [N]."""
+        """Of embeddings of one or two draws, [N, E] each, see `energy_score` -> [N]."""
         return energy_score(lambda a, b: 1 - (a * b).sum(1), embedding, *draws)
 
 
@@ -205,25 +205,25 @@ class RestorationLoss:
                 raise LossError(f"degraded guess {tuple(guess.shape)}: the target is {tuple(target.images[0].shape)}")
         draws = [x] if again is None else [x, again]
         pyramids = [self.lpips.pyramid(draw) for draw in draws]
-        finest, embeddings = self._together(draws, target) if image is None else (None, None)
+        finest, embeddings = self._looks(draws, target, image)
         lpips = self.lpips.compare(pyramids, target, generator, finest)
         terms = {"lpips": lpips, "l1": energy_score(l1, target.images[-1], *(levels[-1] for levels in pyramids))}
         total = terms["lpips"] + self.l1_weight * terms["l1"]
         if self.uses_identity:
-            if embeddings is None:
-                embeddings = [self.identity.network.embed(v) for v in (draws if image is None else [image])]
             terms["identity"] = self.identity.compare(embeddings, target.identity)
             total = total + self.identity_weight * terms["identity"]
         return terms | {"total": total}
 
-    def _together(self, draws: list[Tensor], target: Target) -> tuple[list | None, list | None]:
-        """Features and embeddings of each draw, where one network gives both: it then looks once instead of twice.
-
-        LPIPS sees noise in the holes of a mask, which the identity does not."""
-        network = self.lpips.network
-        both = getattr(network, "features_and_embedding", None)
-        if not self.uses_identity or network is not self.identity.network or both is None:
+    def _looks(
+        self, draws: list[Tensor], target: Target, image: Tensor | None
+    ) -> tuple[list[list[Tensor]] | None, list[Tensor] | None]:
+        """Features of each draw's finest level (None: not looked at yet) and embeddings of what the identity looks at
+        (None: unused). One network of both terms looks once; but it must see the same: LPIPS sees noise in the holes of
+        a mask, and an oracle's identity the picture before f."""
+        if not self.uses_identity:
             return None, None
-        if target.masks is not None or self.lpips.depth(draws[0].shape[2:]) == 0:
-            return None, None
-        return tuple(zip(*(both(draw) for draw in draws), strict=True))
+        network = self.identity.network
+        same = image is None and target.masks is None and self.lpips.depth(draws[0].shape[2:]) > 0
+        if same and network is self.lpips.network and hasattr(network, "features_and_embedding"):
+            return tuple(zip(*map(network.features_and_embedding, draws), strict=True))
+        return None, [network.embed(x) for x in (draws if image is None else [image])]
