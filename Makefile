@@ -4,7 +4,7 @@
 #   make book   execute every chapter and build the pages into _build/html
 #   make slides export every figure of the book for slides into _build/slides
 #   make lab    open the chapters in JupyterLab
-#   make lint   ruff, on the library, the tests and the benchmarks
+#   make lint   ruff, on the library, the tests, the benchmarks and the tools
 #   make prior  train the embedded prior again, beside the shipped one (hours; see data/portraits/MODEL_CARD.md)
 # PYTHON=... chooses the interpreter (3.11 or newer), PIP_ARGS=... is handed to pip (for example another index).
 
@@ -56,11 +56,11 @@ lab: $(READY)
 	$(BIN)/jupyter lab --notebook-dir=book
 
 lint: $(READY)
-	$(BIN)/ruff check rusr_core tests benchmarks book data
+	$(BIN)/ruff check rusr_core tests benchmarks book tools
 
 prior: $(READY)
 	@echo "== Training the embedded prior again into data/portraits/work; hours on a CPU, see data/portraits/MODEL_CARD.md"
-	OMP_NUM_THREADS=1 $(BIN)/python data/portraits/make.py --work data/portraits/work --processes $(JOBS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tools.portraits.make --work data/portraits/work --processes $(JOBS)
 
 clean:
 	rm -rf _build $(VENV)

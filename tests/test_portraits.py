@@ -12,22 +12,14 @@ from rusr_core.checkpoints import load_generator
 from rusr_core.features import PortraitNet
 from rusr_core.images import load_image
 from rusr_core.latents import sample_w
+from tools.portraits import DATA, check, make_test
+from tools.portraits.renderer import ID_DIM, NUISANCE, Z_DIM, beyond, render, sample_z
+from tools.portraits.renderer.factors import INDEX, NAMES
+from tools.portraits.sample_statistics import precision_recall
+from tools.portraits.training import adversary, path_length, train_features, train_generator, triplets
+from tools.portraits.training.render_training_set import factors, normalized
 
-FOLDER = Path(__file__).resolve().parent.parent / "data" / "portraits"
-NET_A = FOLDER / "features_a.safetensors"
-sys.path.insert(0, str(FOLDER))
-
-import adversary  # noqa: E402
-import check  # noqa: E402
-import make_test  # noqa: E402
-import path_length  # noqa: E402
-import train_features  # noqa: E402
-import train_generator  # noqa: E402
-import triplets  # noqa: E402
-from render_training_set import factors, normalized  # noqa: E402
-from renderer import ID_DIM, NUISANCE, Z_DIM, beyond, render, sample_z  # noqa: E402
-from renderer.factors import INDEX, NAMES  # noqa: E402
-from sample_statistics import precision_recall  # noqa: E402
+NET_A = DATA / "features_a.safetensors"
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +91,7 @@ def test_test_portraits_come_from_the_renderer():
     assert len(names) == 100 and sum(kind == "yes" for _, kind, _ in make_test.rows()) == 10
     expected = render(normalized(sample_z(make_test.SEED, make_test.IN_RANGE))[:4])
     for name, x in zip(names, expected, strict=False):
-        shipped = load_image(FOLDER / "test" / name)
+        shipped = load_image(DATA / "test" / name)
         assert (shipped - x).abs().max() < 1.5 / 255
 
 
@@ -110,7 +102,7 @@ def test_held_out_seeds_are_not_training_seeds():
 
 
 def test_the_shipped_generator_makes_pictures_of_the_portraits_kind():
-    G = load_generator(FOLDER / "generator.safetensors")
+    G = load_generator(DATA / "generator.safetensors")
     w = sample_w(G, 8, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         x = G.image(w)
@@ -120,9 +112,9 @@ def test_the_shipped_generator_makes_pictures_of_the_portraits_kind():
 
 
 def test_the_shipped_nets_know_people_and_are_two():
-    from verification import held_out_faces, verify
+    from tools.portraits.training.verification import held_out_faces, verify
 
-    faces, nets = held_out_faces(8, 2), [PortraitNet.load(FOLDER / f"features_{n}.safetensors") for n in "ab"]
+    faces, nets = held_out_faces(8, 2), [PortraitNet.load(DATA / f"features_{n}.safetensors") for n in "ab"]
     assert all(verify(net, faces) > 0.9 for net in nets)
     assert nets[0].config.channels != nets[1].config.channels
 
@@ -238,7 +230,7 @@ def test_what_a_discriminator_is_shown_is_standardised_by_renders():
 def test_a_finished_prior_is_trained_further_as_it_is(small_set, tmp_path):
     plan = train_generator.Plan(images=(0, 0, 8, 0), batch=4)
     data = train_generator.TrainingSet(small_set, 4, 0, train_generator.World(), torch.device("cpu"))
-    net, shipped = PortraitNet.load(NET_A), FOLDER / "generator.safetensors"
+    net, shipped = PortraitNet.load(NET_A), DATA / "generator.safetensors"
     trainer = train_generator.Trainer(plan, torch.device("cpu"), net.config.channels, shipped)
     z, x = data.batch(0)
     with torch.no_grad():  # before the first step it makes the shipped file's pictures
@@ -256,6 +248,6 @@ def test_a_finished_prior_is_trained_further_as_it_is(small_set, tmp_path):
 
 
 def test_the_contact_sheet_command(tmp_path):
-    command = [sys.executable, str(FOLDER / "render.py"), str(tmp_path / "sheet.png"), "--count", "4"]
-    subprocess.run(command, check=True)
+    command = [sys.executable, "-m", "tools.portraits.render", str(tmp_path / "sheet.png"), "--count", "4"]
+    subprocess.run(command, check=True, cwd=DATA.parents[1])
     assert load_image(tmp_path / "sheet.png").shape == (1, 3, 128, 4 * 130 - 2)

@@ -1,6 +1,6 @@
 """Measure the shipped prior: everything the model card reports.
 
-    python data/portraits/evaluate.py --samples 10000 --inversions 20 --out data/portraits/measured.json
+    python -m tools.portraits.evaluate --samples 10000 --inversions 20 --out data/portraits/measured.json
 
 Every part prints one line as soon as it is known. `--only realism,space,inversion,nets,cost` chooses parts.
 """
@@ -12,14 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from make_test import IN_RANGE
-from render import sheet
-from render_training_set import normalized
-from renderer import render, sample_z
-from sample_statistics import precision_recall
 from torch import Tensor
-from triplets import held_out_triplets, scores
-from verification import held_out_faces, verify
 
 from rusr_core.degradations import Resize
 from rusr_core.features import PortraitNet
@@ -30,8 +23,15 @@ from rusr_core.metrics import psnr
 from rusr_core.realism import frechet
 from rusr_core.restore import restore
 from rusr_core.zoo import Prior, load_prior
+from tools.portraits import DATA
+from tools.portraits.make_test import IN_RANGE
+from tools.portraits.render import sheet
+from tools.portraits.renderer import render, sample_z
+from tools.portraits.sample_statistics import precision_recall
+from tools.portraits.training.render_training_set import normalized
+from tools.portraits.training.triplets import held_out_triplets, scores
+from tools.portraits.training.verification import held_out_faces, verify
 
-FOLDER = Path(__file__).resolve().parent
 RENDER_SEED, FLOOR_SEED, SAMPLE_SEED = 920_000, 920_001, 31_337
 TRIPLETS = 4000  # of 400, a share of nine tenths is known to three hundredths only
 
@@ -86,11 +86,11 @@ def space(prior: Prior, judge: PortraitNet, count: int = 400, step: float = 0.01
 def inversion(prior: Prior, judge: PortraitNet, count: int) -> dict:
     """Search for clean test portraits (preset cvpr2023, nothing degraded), and how good each phase gets."""
     chosen = torch.linspace(0, 99, count).round().int().tolist()
-    x = torch.cat([load_image(FOLDER / "test" / f"{i:03d}.png") for i in chosen])
+    x = torch.cat([load_image(DATA / "test" / f"{i:03d}.png") for i in chosen])
     x = x.to(prior.generator.mapping.w_avg.device)
     result = restore(prior, x, Resize(128), preset="cvpr2023")
     phases = {phase.space: psnr(phase.image, x) for phase in result.phases}
-    everyone = torch.cat([load_image(FOLDER / "test" / f"{i:03d}.png") for i in range(100)]).to(x.device)
+    everyone = torch.cat([load_image(DATA / "test" / f"{i:03d}.png") for i in range(100)]).to(x.device)
     with torch.no_grad():  # portraits are independent: neighbours are random pairs
         random_pairs = judge.distance(everyone, everyone.roll(1, 0))
         reached = judge.distance(result.image.clamp(0, 1), x)
@@ -170,9 +170,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="JSON file; parts that are not measured keep their entries")
     args = parser.parse_args()
     prior = load_prior(device=args.device)
-    judge = PortraitNet.load(FOLDER / "features_b.safetensors", args.device)
+    judge = PortraitNet.load(DATA / "features_b.safetensors", args.device)
     parts = {
-        "nets": lambda: nets(FOLDER, args.device),
+        "nets": lambda: nets(DATA, args.device),
         "realism": lambda: realism(prior, judge, args.samples),
         "space": lambda: space(prior, judge),
         "inversion": lambda: inversion(prior, judge, args.inversions),

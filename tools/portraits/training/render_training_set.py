@@ -1,7 +1,7 @@
 """Render the training set: identities x nuisance draws, 8-bit, in one file that is read in place.
 
-    python data/portraits/render_training_set.py FOLDER --identities 2500 --views 4 --processes 2
-    python data/portraits/render_training_set.py FOLDER --identities 16000 --views 10 --device cuda
+    python -m tools.portraits.training.render_training_set FOLDER --identities 2500 --views 4 --processes 2
+    python -m tools.portraits.training.render_training_set FOLDER --identities 16000 --views 10 --device cuda
 
 writes FOLDER/images.npy, uint8 `[identities, views, 3, 128, 128]`. The factors are not stored: `factors(...)`
 gives them back from the seed. A rerun continues where the last one stopped.
@@ -13,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from renderer import ID_DIM, paint, render, sample_z, textures
-from renderer.portrait import CHUNK, GPU_CHUNK
 from torch import Tensor
+
+from tools.portraits.renderer import ID_DIM, paint, render, sample_z, textures
+from tools.portraits.renderer.portrait import CHUNK, GPU_CHUNK
 
 IDENTITY_SEED, NUISANCE_SEED = 5_000, 6_000  # view v has 6_000 + v; held-out seeds are in make_test.py
 SIZE = 128

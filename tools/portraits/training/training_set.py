@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.distributed as dist
-from render_training_set import factors
 from torch import Tensor
+
+from tools.portraits.training.render_training_set import factors
 
 HELD_OUT = 48  # the last people of the training set are never trained on: they fill the sheets
 

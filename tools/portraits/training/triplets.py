@@ -10,13 +10,13 @@ viewers.)
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
-from render_training_set import normalized
-from renderer import render, sample_z
 from torch import Tensor
-from training_set import pick
 
 from rusr_core.features import PortraitNet
 from rusr_core.perceptual import beside
+from tools.portraits.renderer import render, sample_z
+from tools.portraits.training.render_training_set import normalized
+from tools.portraits.training.training_set import pick
 
 HELD_OUT_SEED = 800_000
 

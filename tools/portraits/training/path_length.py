@@ -9,11 +9,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
-from distillation import autocast
 from torch import Tensor
 
+from tools.portraits.training.distillation import autocast
+
 if TYPE_CHECKING:
-    from train_generator import Trainer
+    from tools.portraits.training.train_generator import Trainer
 
 
 class PathLength:

@@ -1,7 +1,7 @@
 """Train a feature net: first to know people apart (ArcFace), then which of two differences is the larger one.
 
-    python data/portraits/train_features.py --data FOLDER --out FOLDER --net a      (restoration optimises
-    this one) python data/portraits/train_features.py --data FOLDER --out FOLDER --net b      (this one only
+    python -m tools.portraits.training.train_features --data FOLDER --out FOLDER --net a      (restoration optimises
+    this one) python -m tools.portraits.training.train_features --data FOLDER --out FOLDER --net b      (this one only
     judges)
 
 The two nets differ in seed, widths and the order of their data. Resumes from FOLDER/features_X.pt; writes
@@ -18,14 +18,14 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
-from distillation import autocast
-from render_training_set import factors
 from torch import Tensor, nn
-from training_set import load_images, pick
-from triplets import learn_channel_weights
-from verification import held_out_faces, verify
 
 from rusr_core.features import PortraitNet, PortraitNetConfig
+from tools.portraits.training.distillation import autocast
+from tools.portraits.training.render_training_set import factors
+from tools.portraits.training.training_set import load_images, pick
+from tools.portraits.training.triplets import learn_channel_weights
+from tools.portraits.training.verification import held_out_faces, verify
 
 CONFIGS = {
     "a": (PortraitNetConfig(channels=(24, 48, 80, 128, 192)), 1),

@@ -1,6 +1,6 @@
 """Render Portraits-X, the 100 held-out test portraits, and their index.
 
-    python data/portraits/make_test.py data/portraits/test
+    python -m tools.portraits.make_test data/portraits/test
 
 000 to 089 are new people in the training range (seed 910,000, which nothing else uses). 090 to 099 go beyond it
 (seed 910,001): a head band, dyed hair or a turn 1.6 times as far, most of them with a mole and uneven eyes.
@@ -11,10 +11,11 @@ import csv
 from pathlib import Path
 
 import torch
-from render import to_pictures
-from render_training_set import normalized
-from renderer import beyond, render, sample_z
 from torch import Tensor
+
+from tools.portraits.render import to_pictures
+from tools.portraits.renderer import beyond, render, sample_z
+from tools.portraits.training.render_training_set import normalized
 
 SEED, BEYOND_SEED = 910_000, 910_001
 IN_RANGE, BEYOND = 90, 10

@@ -1,7 +1,7 @@
 """Train the embedded StyleGAN2: distil the renderer, then sharpen with an adversary.
 
-    torchrun --nproc-per-node 2 data/portraits/train_generator.py --data FOLDER --out FOLDER    (CPU, gloo)
-    python data/portraits/train_generator.py --data FOLDER --out FOLDER --device cuda           (one GPU)
+    torchrun --nproc-per-node 2 -m tools.portraits.training.train_generator --data FOLDER --out FOLDER    (CPU, gloo)
+    python -m tools.portraits.training.train_generator --data FOLDER --out FOLDER --device cuda           (one GPU)
 
 Resumes from FOLDER/state.pt; writes log.csv, sheet.png and, at the end, generator.safetensors. Schedules
 count images, not minutes, so pauses and slow machines change nothing; what step s sees depends on the seed
@@ -19,21 +19,20 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
-from adversary import Adversary
-from distillation import autocast, feature_loss, pyramid_loss, shrink
-from latent_network import FactorNet, centre_mapping, regress_mapping
-from path_length import PathLength
-from render import sheet
-from renderer import Z_DIM, textures
 from torch import Tensor
-from training_set import TrainingSet, World
 
 from rusr_core.checkpoints import load_generator, save_generator
 from rusr_core.features import PortraitNet
 from rusr_core.generator import Generator, GeneratorConfig
 from rusr_core.latents import w_radius
-
-FOLDER = Path(__file__).parent
+from tools.portraits import DATA
+from tools.portraits.render import sheet
+from tools.portraits.renderer import Z_DIM, textures
+from tools.portraits.training.adversary import Adversary
+from tools.portraits.training.distillation import autocast, feature_loss, pyramid_loss, shrink
+from tools.portraits.training.latent_network import FactorNet, centre_mapping, regress_mapping
+from tools.portraits.training.path_length import PathLength
+from tools.portraits.training.training_set import TrainingSet, World
 
 
 @dataclass(frozen=True)
@@ -267,7 +266,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of render_training_set.py")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--features", type=Path, default=FOLDER / "features_a.safetensors", help="feature net")
+    parser.add_argument("--features", type=Path, default=DATA / "features_a.safetensors", help="feature net")
     parser.add_argument("--prior", type=Path, help="a generator.safetensors to train further")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--seed", type=int, default=0)

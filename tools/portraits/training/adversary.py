@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from distillation import autocast, map_loss, pyramid_loss, shrink
 from torch import Tensor, nn
-from training_set import World
 
 from rusr_core.features import PortraitNet
+from tools.portraits.training.distillation import autocast, map_loss, pyramid_loss, shrink
+from tools.portraits.training.training_set import World
 
 if TYPE_CHECKING:
-    from train_generator import Trainer
+    from tools.portraits.training.train_generator import Trainer
 
 LINE = (torch.arange(128) + 0.5) / 64 - 1
 FACE = torch.exp(-(LINE[None] ** 2 / 0.45**2 + (LINE[:, None] - 0.08) ** 2 / 0.45**2))[None, None]

@@ -2,11 +2,11 @@
 accuracy."""
 
 import torch
-from render_training_set import normalized
-from renderer import ID_DIM, render, sample_z
 from torch import Tensor
 
 from rusr_core.features import PortraitNet
+from tools.portraits.renderer import ID_DIM, render, sample_z
+from tools.portraits.training.render_training_set import normalized
 
 IDENTITY_SEED, NUISANCE_SEED = 700_000, 700_001
 

@@ -8,11 +8,11 @@ ordinary mapping network learns to give the same latents for the same z (`regres
 import math
 
 import torch
-from renderer import Z_DIM
-from renderer.factors import INDEX
 from torch import Tensor, nn
 
 from rusr_core.generator import FullyConnected, Generator, normalize_second_moment
+from tools.portraits.renderer import Z_DIM
+from tools.portraits.renderer.factors import INDEX
 
 GATES = (("glasses", 0.85), ("hat", 1.35), ("scarf", 1.35))
 

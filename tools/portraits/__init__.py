@@ -1,0 +1,5 @@
+"""The embedded prior's source: the renderer of portraits, the training of the three networks, and their evaluation."""
+
+from pathlib import Path
+
+DATA = Path(__file__).resolve().parents[2] / "data" / "portraits"  # weights, test portraits, cards, checksums
