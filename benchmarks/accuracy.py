@@ -12,9 +12,10 @@ from pathlib import Path
 
 import torch
 
-from rusr_core import metrics, results
+from rusr_core import metrics
 from rusr_core.images import load_image, resize
-from rusr_core.units import truth_path
+from rusr_core.sweeps import results
+from rusr_core.sweeps.targets import truth_path
 
 
 def distances(sweep: Path) -> dict[tuple[str, str], list[tuple[float, float]]]:

@@ -36,8 +36,8 @@ LIMITS = {"seconds": 60.0, "peak_GB": 1.5}
 CHILD = """
 import json, re, sys, time
 start = time.perf_counter()
-from rusr_core import cli
-status = cli.main(["zoo", "convert", sys.argv[1], sys.argv[2]])
+from rusr_core import commands
+status = commands.main(["zoo", "convert", sys.argv[1], sys.argv[2]])
 peak = int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) / 2**20  # of this process alone
 print(json.dumps({"status": status, "seconds": time.perf_counter() - start, "peak_GB": peak}))
 """

@@ -23,12 +23,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from rusr_core import presets, results
-from rusr_core.benchmark import Method, Setting
-from rusr_core.cluster import run
+from rusr_core import presets
+from rusr_core.prior import Prior
 from rusr_core.restore import Restoration, prior_shape
-from rusr_core.units import Plan
-from rusr_core.zoo import Prior
+from rusr_core.sweeps import results
+from rusr_core.sweeps.plan import Plan
+from rusr_core.sweeps.work import Method, Setting
+from rusr_core.sweeps.workers import run
 
 from .kill import done, pixels, small_plan, world
 

@@ -12,8 +12,8 @@ from tqdm import tqdm
 
 from rusr_core import figures, presets, tasks
 from rusr_core.images import resize
+from rusr_core.priors import load_prior, portraits
 from rusr_core.restore import Restoration, restore
-from rusr_core.zoo import load_prior, portraits
 
 # Task, the picture's row label, and a portrait of Portraits-X. All at the benchmark's level M.
 ROWS = (

@@ -28,9 +28,9 @@ sys.path.insert(0, str(ROOT))
 
 from rusr_core import presets, tasks  # noqa: E402
 from rusr_core.generator import Generator, GeneratorConfig  # noqa: E402
-from rusr_core.perceptual import LPIPSFeatures  # noqa: E402
+from rusr_core.networks.perceptual import LPIPSFeatures  # noqa: E402
+from rusr_core.prior import Prior  # noqa: E402
 from rusr_core.restore import Step, restore  # noqa: E402
-from rusr_core.zoo import Prior  # noqa: E402
 
 VGG_WIDTHS = {
     0: 64,

@@ -17,16 +17,17 @@ from pathlib import Path
 import psutil
 import torch
 
-from rusr_core import presets, results
-from rusr_core.benchmark import Method, Setting
+from rusr_core import presets
 from rusr_core.checkpoints import save_generator
-from rusr_core.cluster import run
-from rusr_core.features import PortraitNet, PortraitNetConfig
+from rusr_core.files import data_path
 from rusr_core.generator import Generator, GeneratorConfig
 from rusr_core.images import load_image, resize, save_image
-from rusr_core.storage import read_record
-from rusr_core.units import Plan, parse_tasks
-from rusr_core.zoo import data_path
+from rusr_core.networks.portrait_net import PortraitNet, PortraitNetConfig
+from rusr_core.sweeps import results
+from rusr_core.sweeps.plan import Plan, parse_tasks
+from rusr_core.sweeps.storage import read_record
+from rusr_core.sweeps.work import Method, Setting
+from rusr_core.sweeps.workers import run
 
 
 def main() -> None:
@@ -36,7 +37,7 @@ def main() -> None:
     parser.add_argument("--scheduler")
     args = parser.parse_args()
     spawner = multiprocessing.get_context("forkserver")  # torch is imported once for all rounds
-    spawner.set_forkserver_preload(["rusr_core.cluster"])
+    spawner.set_forkserver_preload(["rusr_core.sweeps.workers"])
     plan = small_plan()
     options = {"workers": args.workers, "scheduler": args.scheduler}
     with tempfile.TemporaryDirectory() as folder:

@@ -15,10 +15,11 @@ from pathlib import Path
 
 import torch
 
-from rusr_core import storage, tasks
-from rusr_core.benchmark import remaining
-from rusr_core.provenance import peak_memory, provenance
-from rusr_core.units import Plan, Unit
+from rusr_core import tasks
+from rusr_core.sweeps import storage
+from rusr_core.sweeps.plan import Plan, Unit
+from rusr_core.sweeps.provenance import peak_memory, provenance
+from rusr_core.sweeps.work import remaining
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Distil a finished `rusr bench` folder into a recording that travels with the project, see rusr_core/recorded.py.
+"""Distil a finished `rusr bench` folder into a recording that travels with the project (`rusr_core.sweeps.recordings`).
 
     rusr bench SWEEP --workers 2 --num-images 8
     python -m benchmarks.record SWEEP data/results/portraits-128
@@ -22,11 +22,12 @@ from pathlib import Path
 
 import torch
 
-from rusr_core import results, tasks
+from rusr_core import tasks
 from rusr_core.figures import panel
 from rusr_core.images import load_image
-from rusr_core.storage import manifest
-from rusr_core.units import truth_path
+from rusr_core.sweeps import results
+from rusr_core.sweeps.storage import manifest
+from rusr_core.sweeps.targets import truth_path
 
 DROPPED = ("version", "code", "python", "numpy", "platform", "dtype", "peak_memory_mb", "device")  # in provenance.json
 SAME, NEARLY = 1e-3, 2e-2  # relative differences of LPIPS that a repeated method may show: on one device, between two

@@ -24,10 +24,10 @@ from rusr_core import presets, tasks
 from rusr_core.generator import Generator, GeneratorConfig
 from rusr_core.latents import mean_w, sample_w, to_w_plus, to_w_plus_plus
 from rusr_core.losses import MultiscaleLPIPS, RestorationLoss
+from rusr_core.networks.perceptual import LPIPSFeatures, Perceptual
 from rusr_core.optimizers import NormalizedGradientDescent
-from rusr_core.perceptual import LPIPSFeatures, Perceptual
+from rusr_core.priors import load_prior, portraits
 from rusr_core.restore import restore
-from rusr_core.zoo import load_prior, portraits
 
 PARTS = ("generator", "loss", "backward", "step")
 

@@ -9,12 +9,17 @@ from importlib import import_module
 
 from rusr_core.errors import RusrError
 from rusr_core.images import load_image, resize, save_image
+from rusr_core.prior import Prior
+from rusr_core.priors.load import load_prior, portraits
 from rusr_core.restore import Restoration, restore  # the function; the module of that name stays in sys.modules
-from rusr_core.zoo import Prior, load_prior, portraits
 
 __version__ = "0.1.0"
 
 _FIGURES = ("show", "compare", "timeline")
+_MODULES = {
+    name: f"rusr_core.{name}"
+    for name in ("degradations", "figures", "latents", "losses", "metrics", "presets", "sweeps", "tasks")
+} | {"zoo": "rusr_core.priors"}
 
 __all__ = [
     "Prior",
@@ -31,6 +36,12 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    if name not in _FIGURES:
-        raise AttributeError(f"module 'rusr_core' has no attribute {name!r}")
-    return getattr(import_module("rusr_core.figures"), name)
+    if name in _FIGURES:
+        return getattr(import_module("rusr_core.figures"), name)
+    if name in _MODULES:
+        return import_module(_MODULES[name])
+    raise AttributeError(f"module 'rusr_core' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_MODULES})

@@ -23,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .errors import RusrError
+from rusr_core.errors import RusrError
 
 SQRT2 = math.sqrt(2)
 

@@ -10,7 +10,7 @@ Chapter: book/generator.ipynb.
 import torch
 from torch import Tensor
 
-from .generator import Generator, LatentError
+from rusr_core.generator import Generator, LatentError
 
 NAMES = {2: "W", 3: "W+", 4: "W++"}
 

@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .errors import RusrError
-from .identity import Embedder
-from .perceptual import Perceptual, distance
+from rusr_core.errors import RusrError
+from rusr_core.networks.perceptual import Perceptual, distance
+from rusr_core.networks.recognition import Embedder
 
 
 class LossError(RusrError):

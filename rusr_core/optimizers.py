@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from .errors import RusrError
+from rusr_core.errors import RusrError
 
 OPTIMIZERS = ("adam", "ngd", "sgd")
 

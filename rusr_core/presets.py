@@ -3,7 +3,7 @@
 import dataclasses
 from dataclasses import dataclass
 
-from .errors import RusrError
+from rusr_core.errors import RusrError
 
 
 @dataclass(frozen=True)

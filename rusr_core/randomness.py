@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .errors import RusrError
+from rusr_core.errors import RusrError
 
 Generators = torch.Generator | Sequence[torch.Generator] | None
 

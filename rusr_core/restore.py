@@ -16,15 +16,15 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from . import randomness
-from .allocator import keep_freed_memory
-from .errors import RusrError
-from .latents import mean_w, to_w_plus, to_w_plus_plus
-from .losses import IdentityLoss, MultiscaleLPIPS, RestorationLoss
-from .optimizers import make_optimizer
-from .presets import Phase, Preset, get
-from .protocol import TwoMethods, is_random, mask_of
-from .zoo import Prior
+from rusr_core import randomness
+from rusr_core.allocator import keep_freed_memory
+from rusr_core.degradations.operator import TwoMethods, is_random, mask_of
+from rusr_core.errors import RusrError
+from rusr_core.latents import mean_w, to_w_plus, to_w_plus_plus
+from rusr_core.losses import IdentityLoss, MultiscaleLPIPS, RestorationLoss
+from rusr_core.optimizers import make_optimizer
+from rusr_core.presets import Phase, Preset, get
+from rusr_core.prior import Prior
 
 WIDEN = {"W": lambda w, G: w, "W+": to_w_plus, "W++": to_w_plus_plus}
 
@@ -187,7 +187,7 @@ def restore(
     """Restore degraded images by latent search.
 
     Args:
-        prior: generator and networks, see `zoo.load_prior`.
+        prior: generator and networks, see `priors.load_prior`.
         y: degraded images [N, 3, h, w] in [0, 1], h x w as f gives them for the prior's resolution. A batch is
             searched at once; each image gets what it would get alone.
         f: the known degradation; only its `forward(x, generator)` is used (and its mask, if it has one).

@@ -1,5 +1,6 @@
 """Shared fixtures: golden arrays of the official implementations, and one small random generator."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,13 @@ import pytest
 import torch
 
 from rusr_core.generator import Generator, GeneratorConfig
+from rusr_core.networks.perceptual import LPIPSFeatures
 
 GOLDEN = Path(__file__).parent / "golden"
+
+# torchvision's index of each convolution of VGG16, and its channels
+LAYERS = {0: (3, 64), 2: (64, 64), 5: (64, 128), 7: (128, 128), 10: (128, 256), 12: (256, 256), 14: (256, 256)}
+LAYERS |= {17: (256, 512), 19: (512, 512), 21: (512, 512), 24: (512, 512), 26: (512, 512), 28: (512, 512)}
 
 
 def golden(name: str) -> dict[str, torch.Tensor]:
@@ -37,6 +43,40 @@ def random_generator(seed: int = 0, **config) -> Generator:
                 parameter.data += 0.1 * torch.randn_like(parameter)
         G.mapping.w_avg.copy_(0.1 * torch.randn(G.config.w_dim))
     return G.eval().requires_grad_(False)
+
+
+def seeded_vgg() -> dict[str, torch.Tensor]:
+    """The random VGG16 of the golden arrays, see their README."""
+    state, digest = {}, hashlib.sha256()
+    for k, (index, (inputs, outputs)) in enumerate(LAYERS.items()):
+        rs = np.random.RandomState(7000 + k)
+        bound = np.sqrt(6 / (9 * inputs))
+        weight = ((rs.random_sample((outputs, inputs, 3, 3)) * 2 - 1) * bound).astype(np.float32)
+        bias = ((rs.random_sample(outputs) * 2 - 1) * 0.1).astype(np.float32)
+        digest.update(weight.tobytes())
+        digest.update(bias.tobytes())
+        state[f"features.{index}.weight"] = torch.from_numpy(weight)
+        state[f"features.{index}.bias"] = torch.from_numpy(bias)
+    state["sha256"] = digest.hexdigest()
+    return state
+
+
+@pytest.fixture(scope="session")
+def vgg() -> LPIPSFeatures:
+    arrays = golden("multiscale_lpips")
+    state = seeded_vgg()
+    assert state.pop("sha256") == bytes(arrays["meta/vgg_sha256_hex"].numpy()).decode()
+    return LPIPSFeatures(state)
+
+
+@pytest.fixture(scope="module")
+def published():
+    arrays = golden("wpp_r32_skip")
+    return arrays, golden_generator(arrays, z_dim=64, w_dim=512)
+
+
+def latent(arrays, space):
+    return {"W": arrays["in/w"], "Wp": arrays["in/wp"], "Wpp": arrays["in/wpp_used_rows"].unsqueeze(1)}[space]
 
 
 @pytest.fixture

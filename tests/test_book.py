@@ -79,7 +79,7 @@ def _lint_prose(prose: str) -> list[str]:
     for words in ("In this chapter you will", "Predict", "## Summary", "## Exercises"):
         if words not in prose:
             wrong.append(f"no {words!r}")
-    if not re.search(r"Used here: [^\n]*\]\(\.\./rusr_core/\w+\.py\)", prose):
+    if not re.search(r"Used here: [^\n]*\]\(\.\./rusr_core/[\w/]+\.py\)", prose):
         wrong.append("no 'Used here:' with links to the library")
     if re.search(r"\]\(\.\./[^)]*\.(?:md|ipynb)", prose):
         wrong.append("a link to a page that is not in the book")

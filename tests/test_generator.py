@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from conftest import golden, golden_generator, random_generator
+from conftest import golden, golden_generator, latent, random_generator
 
 from rusr_core.errors import RusrError
 from rusr_core.generator import Generator, GeneratorConfig, LatentError
@@ -54,16 +54,6 @@ def test_golden_blocks(which, request):
         x, img = block(x, img, latents[start : start + len(block.layers())], mode="const", generator=None)
         torch.testing.assert_close(x, arrays[f"out/feat_{name}"], **TOLERANCE)
         torch.testing.assert_close(img, arrays[f"out/rgb_{name}"], **TOLERANCE)
-
-
-@pytest.fixture(scope="module")
-def published():
-    arrays = golden("wpp_r32_skip")
-    return arrays, golden_generator(arrays, z_dim=64, w_dim=512)
-
-
-def latent(arrays, space):
-    return {"W": arrays["in/w"], "Wp": arrays["in/wp"], "Wpp": arrays["in/wpp_used_rows"].unsqueeze(1)}[space]
 
 
 @pytest.mark.parametrize("space", ["W", "Wp", "Wpp"])

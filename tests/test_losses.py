@@ -3,7 +3,6 @@
 import pytest
 import torch
 from conftest import golden
-from test_perceptual import vgg  # noqa: F401  (a fixture)
 
 from rusr_core import losses
 from rusr_core.losses import IdentityLoss, LossError, MultiscaleLPIPS, RestorationLoss
@@ -32,7 +31,7 @@ def images(num=2, size=64, seed=1):
 
 @pytest.mark.parametrize("size", [64, 128])
 @pytest.mark.parametrize("case", ["nomask", "mask"])
-def test_golden_value_and_gradient(size, case, vgg, monkeypatch):  # noqa: F811
+def test_golden_value_and_gradient(size, case, vgg, monkeypatch):
     arrays = golden("multiscale_lpips")
     x, y, mask = (arrays[f"r{size}/{name}"].unsqueeze(0) for name in ("x", "y", "mask"))
     seen = (x * mask if case == "mask" else x).requires_grad_()
@@ -50,7 +49,7 @@ def test_golden_value_and_gradient(size, case, vgg, monkeypatch):  # noqa: F811
     assert (gradient[0] - expected).norm() < 2e-3 * expected.norm()  # relative L2, see the golden README
 
 
-def test_black_picture(vgg):  # noqa: F811
+def test_black_picture(vgg):
     arrays = golden("multiscale_lpips")
     y = arrays["r64/y"].unsqueeze(0)
     loss = RestorationLoss(MultiscaleLPIPS(vgg))

@@ -2,8 +2,7 @@
 
 import pytest
 import torch
-from conftest import golden
-from test_generator import latent, published  # noqa: F401  (a fixture)
+from conftest import golden, latent
 
 from rusr_core.errors import RusrError
 from rusr_core.optimizers import NormalizedGradientDescent, make_optimizer
@@ -20,7 +19,7 @@ def test_golden_awkward_rows():
 
 
 @pytest.mark.parametrize("space", ["W", "Wp", "Wpp"])
-def test_golden_three_steps(space, published):  # noqa: F811
+def test_golden_three_steps(space, published):
     arrays, G = published
     ws = latent(arrays, space).clone().requires_grad_()
     rate = dict(zip(("W", "Wp", "Wpp"), arrays["meta/lr"].tolist(), strict=True))[space]

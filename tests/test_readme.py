@@ -40,7 +40,7 @@ def test_commands_parse(command, capsys):
     """Their files are missing here, so each must fail for that reason and no other."""
     import shlex
 
-    from rusr_core import cli
+    from rusr_core import commands
 
-    assert cli.main(shlex.split(command)[1:]) == 2
+    assert commands.main(shlex.split(command)[1:]) == 2
     assert "no such file" in capsys.readouterr().err

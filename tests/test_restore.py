@@ -9,11 +9,12 @@ from conftest import random_generator
 from rusr_core import presets
 from rusr_core.degradations import JPEG, Compose, Downsample, Mask, PoissonBernoulliNoise
 from rusr_core.errors import RusrError
-from rusr_core.features import PortraitNet, PortraitNetConfig
 from rusr_core.latents import sample_w, space
+from rusr_core.networks.portrait_net import PortraitNet, PortraitNetConfig
 from rusr_core.presets import Phase, Preset
+from rusr_core.prior import Prior
+from rusr_core.priors import load_prior, portraits
 from rusr_core.restore import RestorationError, restore
-from rusr_core.zoo import Prior, load_prior, portraits
 
 
 def seeded(seed=0):

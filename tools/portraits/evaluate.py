@@ -15,14 +15,15 @@ import torch
 from torch import Tensor
 
 from rusr_core.degradations import Resize
-from rusr_core.features import PortraitNet
 from rusr_core.images import load_image, resize
 from rusr_core.latents import mean_w, sample_w
 from rusr_core.losses import MultiscaleLPIPS
 from rusr_core.metrics import psnr
-from rusr_core.realism import frechet
+from rusr_core.metrics.realism import frechet
+from rusr_core.networks.portrait_net import PortraitNet
+from rusr_core.prior import Prior
+from rusr_core.priors import load_prior
 from rusr_core.restore import restore
-from rusr_core.zoo import Prior, load_prior
 from tools.portraits import DATA
 from tools.portraits.make_test import IN_RANGE
 from tools.portraits.render import sheet

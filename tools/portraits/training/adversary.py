@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from rusr_core.features import PortraitNet
+from rusr_core.networks.portrait_net import PortraitNet
 from tools.portraits.training.distillation import autocast, map_loss, pyramid_loss, shrink
 from tools.portraits.training.training_set import World
 

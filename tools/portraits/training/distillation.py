@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from rusr_core.features import PortraitNet
+from rusr_core.networks.portrait_net import PortraitNet
 
 FEATURE_LEVELS = 3
 

@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from rusr_core.features import PortraitNet, PortraitNetConfig
+from rusr_core.networks.portrait_net import PortraitNet, PortraitNetConfig
 from tools.portraits.training.distillation import autocast
 from tools.portraits.training.render_training_set import factors
 from tools.portraits.training.training_set import load_images, pick

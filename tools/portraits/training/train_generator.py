@@ -22,9 +22,9 @@ import torch.distributed as dist
 from torch import Tensor
 
 from rusr_core.checkpoints import load_generator, save_generator
-from rusr_core.features import PortraitNet
 from rusr_core.generator import Generator, GeneratorConfig
 from rusr_core.latents import w_radius
+from rusr_core.networks.portrait_net import PortraitNet
 from tools.portraits import DATA
 from tools.portraits.render import sheet
 from tools.portraits.renderer import Z_DIM, textures

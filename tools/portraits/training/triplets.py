@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from rusr_core.features import PortraitNet
-from rusr_core.perceptual import beside
+from rusr_core.networks.perceptual import beside
+from rusr_core.networks.portrait_net import PortraitNet
 from tools.portraits.renderer import render, sample_z
 from tools.portraits.training.render_training_set import normalized
 from tools.portraits.training.training_set import pick

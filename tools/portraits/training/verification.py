@@ -4,7 +4,7 @@ accuracy."""
 import torch
 from torch import Tensor
 
-from rusr_core.features import PortraitNet
+from rusr_core.networks.portrait_net import PortraitNet
 from tools.portraits.renderer import ID_DIM, render, sample_z
 from tools.portraits.training.render_training_set import normalized
 

@@ -1,0 +1,78 @@
+"""The command line: `rusr restore`, `rusr degrade` and others; `rusr COMMAND --help` explains each.
+
+Bad input is one line on stderr and exit status 2, before anything is written. Ctrl-C writes what has been
+reached, as NAME.interrupted.png, and exits with 130. A command is one `Command` in `COMMANDS`: its options and a
+function of the parsed options that returns the exit status.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+from rusr_core.commands import papermill, zoo
+from rusr_core.commands.bench import bench_options, run_bench
+from rusr_core.commands.degrade import degrade_options, run_degrade
+from rusr_core.commands.options import INTERRUPTED
+from rusr_core.commands.report import report_options, run_report
+from rusr_core.commands.restore import restore_options, run_restore
+from rusr_core.errors import RusrError
+
+BROKEN_PIPE = 141  # 128 + SIGPIPE
+
+
+@dataclass(frozen=True)
+class Command:
+    """One subcommand."""
+
+    name: str
+    summary: str
+    options: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int]
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with one-line errors."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: error: {message}\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status (0 done, 2 bad input, 130 interrupted)."""
+    parser = Parser(prog="rusr", description="Unsupervised StyleGAN image restoration.")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", parser_class=Parser)
+    for command in COMMANDS:
+        sub = commands.add_parser(command.name, help=command.summary, description=command.summary)
+        command.options(sub)
+        sub.set_defaults(run=command.run)
+    try:
+        args = parser.parse_args(argv)
+    except SystemExit as stop:  # argparse has said what there is to say
+        return int(stop.code or 0)
+    try:
+        return args.run(args)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # whoever read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    except (RusrError, OSError, MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "memory" not in str(error):
+            raise  # a defect of this program, not of its input
+        known = isinstance(error, RusrError | OSError)
+        reason = str(error) if known else "not enough memory for images of this size"
+        print(f"rusr: error: {reason}", file=sys.stderr)
+        return 2
+
+
+COMMANDS = (
+    Command("restore", "Restore a degraded image, or a folder of them.", restore_options, run_restore),
+    Command("degrade", "Degrade a clean image, or a folder of them.", degrade_options, run_degrade),
+    Command("bench", "Run or resume a benchmark.", bench_options, run_bench),
+    Command("report", "Performance reports.", report_options, run_report),
+    Command("papermill", "Run a chapter over a grid of parameters.", papermill.options, papermill.run),
+    Command("zoo", "List, fetch and convert priors.", zoo.options, zoo.run),
+)

@@ -1,0 +1,27 @@
+"""`rusr report OUT` shows the performance reports of a sweep."""
+
+import argparse
+from pathlib import Path
+
+from rusr_core.metrics import realism
+from rusr_core.sweeps import results
+
+FORMS = {"text": str, "markdown": "to_markdown", "csv": "to_csv", "latex": "to_latex"}
+
+
+def report_options(parser: argparse.ArgumentParser) -> None:
+    """Options of `rusr report`."""
+    parser.add_argument("folder", type=Path, metavar="OUT", help="folder of `rusr bench`")
+    parser.add_argument("--form", choices=tuple(FORMS), default="text", help="default: %(default)s")
+    parser.add_argument("--judge", help="file of the portrait net for realism (default: the embedded one, net B)")
+    parser.add_argument("--no-realism", action="store_true", help="leave out FID, patch FID and KID (quick)")
+    parser.add_argument("--crops", type=int, default=realism.CROPS, help="an image, patch FID (default: %(default)s)")
+
+
+def run_report(args: argparse.Namespace) -> int:
+    """Print the reports of everything that is finished."""
+    judge = None if args.no_realism else results.judge_for(args.folder, args.judge)
+    table = results.reports(args.folder, judge, crops=args.crops)
+    form = FORMS[args.form]
+    print((str(table) if form is str else getattr(table, form)()).rstrip("\n"))
+    return 0

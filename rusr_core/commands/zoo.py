@@ -1,0 +1,91 @@
+"""`rusr zoo list | info NAME | fetch NAME | convert IN OUT.safetensors`."""
+
+import argparse
+from pathlib import Path
+
+from rusr_core import priors
+from rusr_core.checkpoints.generators import load_generator, save_generator
+from rusr_core.files import data_path
+from rusr_core.latents import w_radius
+from rusr_core.priors.downloads import file_sha256
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """The sub-commands, as options of `rusr zoo`."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions.add_parser("list", help="all priors and identity networks by name")
+    for action, text in (("info", "what is known about one"), ("fetch", "download one, verified")):
+        actions.add_parser(action, help=text).add_argument("name")
+    convert = actions.add_parser("convert", help="any checkpoint that is read here, to safetensors")
+    convert.add_argument("input", type=Path, help="NVIDIA .pkl, rosinality .pt, ... (told apart by content)")
+    convert.add_argument("output", type=Path, help="OUT.safetensors")
+    convert.add_argument("--network", choices=("G_ema", "G"), default="G_ema", help="default: the averaged weights")
+    convert.add_argument("--half", action="store_true", help="float16: half the size, rounded")
+    convert.add_argument("--force", action="store_true", help="overwrite an existing file")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run one of the sub-commands; 0 when done. Bad input raises a RusrError."""
+    return {"list": _list, "info": _info, "fetch": _fetch, "convert": _convert}[args.action](args)
+
+
+def _state(entry: priors.Entry) -> str:
+    if not entry.url:
+        return "supply a path"
+    return "downloaded" if entry.path.exists() else "not downloaded"
+
+
+def _list(args: argparse.Namespace) -> int:
+    print(f"{priors.EMBEDDED:18} prior       128 px  {'portraits':14} embedded")
+    for entry in priors.table().values():
+        side = f"{entry.resolution} px" if entry.resolution else ""
+        print(f"{entry.name:18} {entry.kind:9} {side:>8}  {entry.domain:14} {_state(entry)}")
+    return 0
+
+
+def _info(args: argparse.Namespace) -> int:
+    if args.name == priors.EMBEDDED:
+        path = data_path("portraits/generator.safetensors")
+        lines = {"name": args.name, "title": "procedural portraits, trained for this project", "path": path}
+        lines["sha256"] = file_sha256(path)
+    else:
+        entry = priors.find(args.name)
+        lines = {"name": entry.name, "kind": entry.kind, "title": entry.title, "domain": entry.domain}
+        lines |= {
+            "resolution": f"{entry.resolution} px" if entry.resolution else "",
+            "license": entry.license,
+        }
+        lines |= {"source": entry.source, "address": entry.url or "none verified: supply a path"}
+        lines |= {"size": entry.size or "not stated by the source", "state": _state(entry)}
+        lines["sha256"] = entry.sha256 or "not published: pinned at the first download"
+        lines["path"] = entry.path if entry.url else ""
+    for key, value in lines.items():
+        if value:
+            print(f"{key:11} {value}")
+    return 0
+
+
+def _fetch(args: argparse.Namespace) -> int:
+    if args.name == priors.EMBEDDED:
+        print(f"{args.name} is embedded: {data_path('portraits/generator.safetensors')}")
+        return 0
+    path = priors.fetch(args.name)
+    origin = "as published" if priors.find(args.name).sha256 else "pinned at the first download, no publisher states it"
+    print(f"{path}\nsha256 {file_sha256(path)} ({origin})")
+    return 0
+
+
+def _convert(args: argparse.Namespace) -> int:
+    if args.output.exists() and not args.force:
+        raise priors.ZooError(f"{args.output} exists: --force overwrites it")
+    if args.output.suffix != ".safetensors":
+        raise priors.ZooError(f"{args.output}: expected a name that ends in .safetensors")
+    G = load_generator(args.input, args.network)
+    extra = {
+        "w_radius": repr(w_radius(G)),
+        "source": args.input.name,
+        "source_sha256": file_sha256(args.input),
+    }
+    save_generator(G, args.output, extra | {"name": priors.name_of(args.input)}, half=args.half)
+    print(f"{args.output}: {G.config.resolution} px, {args.output.stat().st_size / 1e6:.1f} MB")
+    return 0

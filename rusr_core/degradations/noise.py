@@ -1,0 +1,69 @@
+"""Photon noise and dead pixels."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from rusr_core import randomness
+from rusr_core.degradations.operator import (
+    Degradation,
+    check,
+    check_compat,
+    eight_bit,
+    is_number,
+    size_of,
+    soft_clamp,
+    true_input,
+)
+from rusr_core.randomness import Generators
+
+
+@dataclass(frozen=True)
+class PoissonBernoulliNoise(Degradation):
+    """Photon noise, then dead pixels: Poisson(photons x) / photons, and black with probability `p`.
+
+    Surrogate: x + sqrt(photons x) e / photons with e ~ N(0, 1), dead pixels in the same way, both clamped to
+    [0, 1] with the gradient of a sigmoid. The published surrogate is half a photon darker (`compat`).
+
+    Agreement on the golden picture for (96, 0.04), (24, 0.16), (6, 0.64), 300 draws: the surrogate's mean is
+    0.0002, 0.0007, 0.0027 above the true one (published: 0.0044, 0.0146, 0.0188 below); its standard
+    deviation 0.2, 0.4, 0.7 % above.
+    """
+
+    photons: float
+    p: float
+    compat: str | None = None
+    name: ClassVar[str] = "noise"
+
+    def __post_init__(self) -> None:
+        check_compat(self.compat)
+        check(is_number(self.photons) and 0 < self.photons < 1e9, "photons", "a number above 0", self.photons)
+        check(is_number(self.p) and 0 <= self.p < 1, "p", "a number in [0, 1)", self.p)
+
+    def degrade(self, x: Tensor, generator: Generators = None) -> Tensor:
+        return eight_bit(self.draw(x, generator), self.compat)
+
+    def forward(self, x: Tensor, generator: Generators = None) -> Tensor:
+        size_of(x)
+        generator = randomness.per_image(generator, len(x))  # once: noise and dead pixels share its stream
+        noise = randomness.normal(x.shape, generator, x)
+        return self.approximate(x, noise, self._alive(x, generator))
+
+    def draw(self, x: Tensor, generator: Generators = None) -> Tensor:
+        """The true noisy image before it is stored in 8 bit, same shape, in [0, 1]."""
+        x = true_input(x)
+        generator = randomness.per_image(generator, len(x))
+        counts = randomness.poisson(x.clamp(0, 1) * self.photons, generator)
+        return (counts / self.photons * self._alive(x, generator)).clamp(0, 1)
+
+    def approximate(self, x: Tensor, noise: Tensor, alive: Tensor) -> Tensor:
+        """The surrogate for given N(0, 1) `noise` `[N, 3, H, W]` and `alive` pixels `[N, 1, H, W]` in {0,
+        1}."""
+        count = self.photons * soft_clamp(x)
+        shift = 0.5 if self.compat else 0.0
+        observed = (count - shift + (count + 1e-3).sqrt() * noise) / self.photons
+        return soft_clamp(observed * alive)
+
+    def _alive(self, x: Tensor, generator: Generators) -> Tensor:
+        return (randomness.uniform((len(x), 1, *x.shape[2:]), generator, x) > self.p).to(x)

@@ -1,0 +1,156 @@
+"""Charts of numbers: lines, bars with intervals, scores by task and level, and one score against another.
+
+Every function returns a matplotlib `Figure` in the book's style, closed, so that a notebook draws it once.
+Intervals are drawn wherever there are any; where there are none, nothing pretends to be one.
+"""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+from rusr_core.figures.interactive import Html
+from rusr_core.figures.panels import STYLE, FigureError
+from rusr_core.sweeps import recordings as recorded
+from rusr_core.sweeps.recordings import Recording
+from rusr_core.tasks import LEVELS, TASKS
+
+MARKERS = "osD^v<>"
+LOG_FROM = 20  # a scatter plot whose values span more takes a logarithmic axis
+
+
+def lines(
+    x: Sequence[float],
+    series: Mapping[str, Sequence[float]],
+    *,
+    xlabel: str,
+    ylabel: str,
+    log: str = "",
+    size: tuple[float, float] = (6.4, 2.9),
+) -> Figure:
+    """One line a name over the common `x`; `log` holds the letters of the logarithmic axes ("x", "y", "xy").
+
+    Markers tell the lines apart without colour.
+    """
+    with plt.style.context(STYLE):
+        figure, ax = plt.subplots(figsize=size, layout="constrained")
+        for i, (name, values) in enumerate(series.items()):
+            if len(values) != len(x):
+                raise FigureError(f"line {name!r} has {len(values)} values for {len(x)} positions")
+            every = max(1, len(x) // 12)
+            ax.plot(x, values, label=name, marker=MARKERS[i % len(MARKERS)], markersize=4, markevery=every)
+        ax.set(xlabel=xlabel, ylabel=ylabel)
+        if "x" in log:
+            ax.set_xscale("log")
+        if "y" in log:
+            ax.set_yscale("log")
+        if len(series) > 1:
+            ax.legend()
+        plt.close(figure)
+    return figure
+
+
+def bars(
+    values: Mapping[str, float | Sequence[float]],
+    *,
+    xlabel: str,
+    reference: str | None = None,
+    size: tuple[float, float] | None = None,
+) -> Figure:
+    """A dot a name, top to bottom, each value a number or (value, low, high), whose interval is drawn.
+
+    `reference` names the row whose value is drawn as a vertical line through all.
+    """
+    if not values or (reference is not None and reference not in values):
+        raise FigureError(f"reference {reference!r}: expected one of {', '.join(values) or 'at least one value'}")
+    rows = {name: tuple(np.atleast_1d(value)) for name, value in values.items()}
+    with plt.style.context(STYLE):
+        figure, ax = plt.subplots(figsize=size or (6.4, 0.5 + 0.27 * len(rows)), layout="constrained")
+        for at, (name, row) in enumerate(rows.items()):
+            colour = "#D55E00" if name == reference else "#0072B2"
+            if len(row) == 3 and np.isfinite(row).all():
+                ax.plot(row[1:], [at, at], color=colour, linewidth=2.2, alpha=0.5, solid_capstyle="butt")
+            ax.plot(row[0], at, "o", color=colour, markersize=5)
+        if reference is not None:
+            ax.axvline(rows[reference][0], color="#BFBFBF", linewidth=0.8, zorder=0)
+        ax.set(yticks=range(len(rows)), yticklabels=list(rows), xlabel=xlabel)
+        ax.invert_yaxis()
+        ax.tick_params(axis="y", length=0)
+        plt.close(figure)
+    return figure
+
+
+def by_level(recording: Recording, metric: str, *, tasks: Sequence[str] = tuple(TASKS)) -> Figure:
+    """A recorded metric over the levels, a panel a task and a line a method, with 95 % intervals.
+
+    Below each level stands the number of portraits: lines may join levels that rest on different ones.
+    """
+    with plt.style.context(STYLE):
+        figure, axes = plt.subplots(
+            1, len(tasks), figsize=(0.8 + 2.1 * len(tasks), 2.7), sharey=True, squeeze=False, layout="constrained"
+        )
+        for ax, task in zip(axes[0], tasks, strict=True):
+            for i, method in enumerate(recording.methods):
+                found = [level for level in LEVELS if recording.has(f"{task} {level}", method, metric)]
+                if not found:
+                    continue
+                rows = np.array([recording.score(f"{task} {level}", method, metric) for level in found])
+                spread = np.abs(rows[:, 1:] - rows[:, :1]).T  # nan where one image gives no interval
+                at = np.array([LEVELS.index(level) for level in found]) + 0.12 * (i - (len(recording.methods) - 1) / 2)
+                ax.errorbar(
+                    at, rows[:, 0], yerr=np.nan_to_num(spread), label=method, marker=MARKERS[i % len(MARKERS)],
+                    markersize=4, elinewidth=1.0,
+                )  # fmt: skip
+            ax.set(
+                title=task, xticks=range(len(LEVELS)), xticklabels=[_with_number(recording, task, v) for v in LEVELS]
+            )
+        axes[0, 0].set_ylabel(metric)
+        filled = [ax for ax in axes[0] if ax.get_legend_handles_labels()[0]]
+        if filled:
+            first, last = (filled[-1].containers[0][0].get_ydata()[i] for i in (0, -1))
+            filled[-1].legend(loc="upper left" if last > first else "lower left")  # where no curve is
+        plt.close(figure)
+    return figure
+
+
+def _with_number(recording: Recording, task: str, level: str) -> str:
+    numbers = {int(row["images"]) for row in recording.scores if row["task"] == f"{task} {level}"}
+    return f"{level}\n({'-'.join(map(str, sorted(numbers)))})" if numbers else level
+
+
+def sheet(name: str, task: str, alt: str) -> object:
+    """The recorded pictures of a task, or of all "composed" ones, for a notebook; a sentence where there are none."""
+    file = recorded.picture(name, task)
+    if file is None:
+        return Html(f"<p><em>No pictures are recorded for {escape(task)} with prior {escape(name)}.</em></p>")
+    from IPython.display import Image  # notebooks have it, the library does without
+
+    return Image(filename=str(file), alt=alt)
+
+
+def scatter(recording: Recording, x: str, y: str) -> Figure:
+    """One recorded metric against another: a point a task and method; the methods of one task are joined. An axis whose
+    values span a factor of more than `LOG_FROM` is logarithmic."""
+    with plt.style.context(STYLE):
+        figure, ax = plt.subplots(figsize=(6.0, 4.2), layout="constrained")
+        points = {}
+        for task in dict.fromkeys(row["task"] for row in recording.scores):
+            found = [m for m in recording.methods if recording.has(task, m, x, y)]
+            if not found:
+                continue
+            values = [(recording.score(task, m, x)[0], recording.score(task, m, y)[0]) for m in found]
+            ax.plot(*zip(*values, strict=True), color="#D9D9D9", linewidth=0.8, zorder=0)
+            for method, value in zip(found, values, strict=True):
+                points.setdefault(method, []).append(value)
+        for i, (method, values) in enumerate(points.items()):
+            ax.plot(*zip(*values, strict=True), MARKERS[i % len(MARKERS)], markersize=5, alpha=0.8, label=method)
+        ax.set(xlabel=x, ylabel=y)
+        for set_scale, axis in ((ax.set_xscale, 0), (ax.set_yscale, 1)):
+            along = [value[axis] for values in points.values() for value in values]
+            if along and 0 < min(along) < max(along) / LOG_FROM:
+                set_scale("log")
+        ax.legend()
+        plt.close(figure)
+    return figure

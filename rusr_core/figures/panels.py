@@ -1,0 +1,116 @@
+"""Pictures for chapters: panels of images and loss curves."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from rusr_core.errors import RusrError
+from rusr_core.images import to_uint8
+
+# rusr.mplstyle beside this file; RUSR_DPI draws larger, for slides
+STYLE = ["rusr_core.figures.rusr", {"figure.dpi": float(os.environ["RUSR_DPI"])} if "RUSR_DPI" in os.environ else {}]
+PHASE_COLOURS = {"W": "#0072B2", "W+": "#D55E00", "W++": "#009E73"}
+
+
+class FigureError(RusrError):
+    """Images or labels that do not belong together."""
+
+
+def show(*images: Tensor, titles: Sequence[str] | None = None, size: float = 1.7) -> None:
+    """Display `panel(*images)` at once: in a notebook in the cell's output, elsewhere in a window."""
+    figure = _panel(images, titles, None, size)
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if hasattr(shell, "kernel"):
+        from IPython.display import display
+
+        display(figure)
+    else:
+        plt.show()
+    plt.close(figure)
+
+
+def panel(
+    *images: Tensor, titles: Sequence[str] | None = None, rows: Sequence[str] | None = None, size: float = 1.7
+) -> Figure:
+    """Columns of images: each argument `[N, 3, H, W]` in [0, 1] is a column of N rows, of any resolution.
+
+    `titles` names the columns, `rows` the rows; `size` is the width of a column in inches. Small images are
+    enlarged by repeating pixels, so that what is drawn is what was measured. Raises `FigureError`.
+    """
+    figure = _panel(images, titles, rows, size)
+    plt.close(figure)  # or a notebook would draw it a second time
+    return figure
+
+
+def _panel(images: Sequence[Tensor], titles: Sequence[str] | None, rows: Sequence[str] | None, size: float) -> Figure:
+    columns = [_batch(image) for image in images]
+    if not columns or len({len(column) for column in columns}) > 1:
+        raise FigureError(f"columns must hold equally many images, got {[len(c) for c in columns]}")
+    num = len(columns[0])
+    for name, labels, expected in (("titles", titles, len(columns)), ("rows", rows, num)):
+        if labels is not None and len(labels) != expected:
+            raise FigureError(f"{len(labels)} {name} for {expected} {'columns' if name == 'titles' else 'rows'}")
+    extent = (size * len(columns) + (0.25 if rows else 0), size * num + (0.25 if titles else 0))
+    with plt.style.context(STYLE):
+        figure, axes = plt.subplots(num, len(columns), figsize=extent, squeeze=False, layout="constrained")
+        figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
+        for row in range(num):
+            for column, batch in enumerate(columns):
+                _draw(axes[row, column], batch[row])
+                if row == 0 and titles:
+                    axes[row, column].set_title(titles[column])
+            if rows:
+                axes[row, 0].set_ylabel(rows[row])
+    return figure
+
+
+def loss_curves(result: object, *, image: int = 0, term: str = "total", ax: Axes | None = None) -> Figure:
+    """One image's loss over all phases of a `Restoration`, a vertical line where a phase begins.
+
+    `term` is a key of the recorded history ("total", "lpips", ...). The scale is logarithmic.
+    """
+    with plt.style.context(STYLE):
+        figure = ax.figure if ax is not None else plt.figure(figsize=(6.4, 2.8), layout="constrained")
+        ax = ax if ax is not None else figure.add_subplot()
+        begin = 0
+        for phase in result.phases:
+            if term not in phase.history:
+                raise FigureError(f"no loss {term!r} was recorded; expected one of {', '.join(phase.history)}")
+            values = phase.history[term][:, image]
+            values = values[torch.isfinite(values)]
+            steps = torch.arange(begin, begin + len(values))
+            ax.plot(steps, values, color=PHASE_COLOURS.get(phase.space))
+            ax.axvline(begin, color="#BFBFBF", linewidth=0.8, zorder=0)
+            label_at = (begin + max(len(values), 1) / 2, 1.0)
+            ax.annotate(
+                phase.space, label_at, xycoords=("data", "axes fraction"), ha="center", va="bottom",
+                color=PHASE_COLOURS.get(phase.space),
+            )  # fmt: skip
+            begin += len(values)
+        ax.set(xlabel="step", ylabel=f"{term} loss", yscale="log")
+        ax.margins(x=0.01)
+        plt.close(figure)
+    return figure
+
+
+def _batch(image: Tensor) -> Tensor:
+    """`[N, 3, H, W]` on the CPU; a single `[3, H, W]` gains its first dimension."""
+    image = image.detach().cpu()
+    image = image[None] if image.dim() == 3 else image
+    if image.dim() != 4 or image.shape[1] != 3 or not image.numel():
+        raise FigureError(f"expected images [N, 3, H, W], got {list(image.shape)}")
+    return image
+
+
+def _draw(ax: Axes, image: Tensor) -> None:
+    """One image `[3, H, W]`, no ticks; a hairline frame only where a white edge would vanish into the page."""
+    edge = torch.cat([image[:, 0], image[:, -1], image[:, :, 0], image[:, :, -1]], 1)  # [3, 2 (W + H)]
+    ax.imshow(to_uint8(image).permute(1, 2, 0).numpy())
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set(visible=bool((edge > 0.97).all(0).float().mean() > 0.3), color="#BFBFBF", linewidth=0.6)

@@ -1,0 +1,218 @@
+"""Feature networks: what "looks alike" and "is the same person" mean to the loss and to the metrics.
+
+A perceptual network offers `features(x)`: a list of maps, unit-normalised over channels and scaled by the
+square root of learned channel weights, so that the distance of Zhang et al., "The Unreasonable Effectiveness
+of Deep Features as a Perceptual Metric" (CVPR 2018, eq. 1) is the plain squared difference of two such lists.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from rusr_core.errors import RusrError
+from rusr_core.images import resize
+from rusr_core.networks.perceptual import distance, unit_channels
+
+FORMAT = "rusr-portrait-net"
+SMALLEST = 16  # pixels; below it the last levels would have no extent
+EPSILON = 1e-6  # added to the squared norm of a feature vector: a flat patch has a finite gradient
+
+
+class FeatureError(RusrError):
+    """A feature network's file or input is not what it should be."""
+
+
+@dataclass(frozen=True)
+class PortraitNetConfig:
+    """Shape of a `PortraitNet`: one residual block a level, each halving the resolution."""
+
+    channels: tuple[int, ...] = (24, 48, 80, 128, 192)
+    embedding: int = 128
+    resolution: int = 128  # side of the images that the identity embedding reads
+    perceptual_levels: int = 4
+
+    def to_json(self) -> str:
+        """The configuration as one line of JSON."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> "PortraitNetConfig":
+        """Inverse of `to_json`."""
+        fields = json.loads(text)
+        fields["channels"] = tuple(fields["channels"])
+        return cls(**fields)
+
+
+class _ChannelSlopes(torch.autograd.Function):
+    """A leaky ReLU of a frozen slope a channel; torch's own also computes the gradient of the slopes, slowly."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, slopes: Tensor) -> Tensor:
+        ctx.save_for_backward(x, slopes)
+        return F.prelu(x, slopes)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
+        x, slopes = (v.to(gradient.dtype) for v in ctx.saved_tensors)  # autocast may have changed it
+        above = torch.ops.aten.leaky_relu_backward(gradient, x, 0.0, False)  # the gradient where x > 0, else 0
+        return torch.lerp(above, gradient, slopes[:, None, None]), None
+
+
+class PReLU(nn.PReLU):
+    """torch's PReLU, faster where the slopes are frozen."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`[N, C, H, W]` -> the same shape."""
+        return super().forward(x) if self.weight.requires_grad else _ChannelSlopes.apply(x, self.weight)
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions, the first of stride 2; the second adds to its own input."""
+
+    def __init__(self, inputs: int, outputs: int, batch_norm: bool):
+        super().__init__()
+        self.reduce = nn.Conv2d(inputs, outputs, 3, 2, 1, bias=not batch_norm)
+        self.reduce_norm = nn.BatchNorm2d(outputs) if batch_norm else nn.Identity()
+        self.reduce_slope = PReLU(outputs)
+        self.refine = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=not batch_norm)
+        self.refine_norm = nn.BatchNorm2d(outputs) if batch_norm else nn.Identity()
+        self.refine_slope = PReLU(outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`[N, C_in, H, W]` -> `[N, C_out, ceil(H / 2), ceil(W / 2)]`."""
+        x = self.reduce_slope(self.reduce_norm(self.reduce(x)))
+        return self.refine_slope(x + self.refine_norm(self.refine(x)))
+
+
+class PortraitNet(nn.Module):
+    """The embedded feature net: identity embedding, perceptual features and pooled features from one stack of
+    blocks.
+
+    It is trained with batch normalisation (`batch_norm=True`) and shipped with it folded into the
+    convolutions, which is what `save` writes and `load` reads.
+    """
+
+    def __init__(self, config: PortraitNetConfig | None = None, *, batch_norm: bool = False):
+        super().__init__()
+        self.config = config = config or PortraitNetConfig()
+        widths = (3, *config.channels)
+        self.blocks = nn.ModuleList(
+            ResidualBlock(i, o, batch_norm) for i, o in zip(widths[:-1], widths[1:], strict=True)
+        )
+        grid = -(-config.resolution // 2 ** len(config.channels))
+        self.project = nn.Linear(widths[-1] * grid * grid, config.embedding, bias=not batch_norm)
+        self.project_norm = nn.BatchNorm1d(config.embedding) if batch_norm else nn.Identity()
+        # One nonnegative weight a channel and perceptual level; ones until they are learned from triplets.
+        for level, width in enumerate(config.channels[: config.perceptual_levels]):
+            self.register_buffer(f"channel_weight{level}", torch.ones(width))
+
+    def activations(self, x: Tensor, levels: int | None = None) -> list[Tensor]:
+        """Raw maps `[N, C_l, H_l, W_l]` of the first `levels` blocks (None: all); x `[N, 3, H, W]` in [0,
+        1]."""
+        if x.dim() != 4 or x.shape[1] != 3 or min(x.shape[-2:]) < SMALLEST:
+            raise FeatureError(f"images must be [N, 3, H, W] with sides of at least {SMALLEST} px, got {list(x.shape)}")
+        x = x * 2 - 1
+        maps = []
+        for block in self.blocks[:levels]:
+            x = block(x)
+            maps.append(x)
+        return maps
+
+    def features(self, x: Tensor) -> list[Tensor]:
+        """Perceptual maps `[N, C_l, H_l, W_l]` of x `[N, 3, H, W]` in [0, 1], sides of at least 16 px.
+
+        The perceptual distance of two images is `sum_l mean_hw sum_c (fa_l - fb_l)^2`.
+        """
+        return self._unit(self.activations(x, self.config.perceptual_levels))
+
+    def _unit(self, maps: list[Tensor]) -> list[Tensor]:
+        weights = (getattr(self, f"channel_weight{level}") for level in range(self.config.perceptual_levels))
+        return [unit_channels(m, weight, EPSILON) for m, weight in zip(maps, weights, strict=False)]
+
+    def distance(self, a: Tensor, b: Tensor) -> Tensor:
+        """Perceptual distance `[N]` of two batches `[N, 3, H, W]` in [0, 1]; 0 for equal images, no unit."""
+        return distance(self.features(a), self.features(b))
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Identity embedding `[N, E]` of unit norm; x `[N, 3, H, W]` in [0, 1], resized to the net's
+        resolution."""
+        side = self.config.resolution
+        if x.shape[-2:] != (side, side):
+            x = resize(x, side, mode="area" if min(x.shape[-2:]) >= side else "bilinear")
+        return self._embedding(self.activations(x)[-1])
+
+    def _embedding(self, last: Tensor) -> Tensor:
+        return F.normalize(self.project_norm(self.project(last.flatten(1))), dim=1)
+
+    def features_and_embedding(self, x: Tensor) -> tuple[list[Tensor], Tensor]:
+        """`features(x)` and `embed(x)`; at the net's resolution both come from one pass."""
+        side = self.config.resolution
+        if x.shape[-2:] != (side, side):
+            return self.features(x), self.embed(x)
+        maps = self.activations(x)
+        return self._unit(maps), self._embedding(maps[-1])
+
+    def pooled(self, x: Tensor) -> Tensor:
+        """Spatial means of levels 3 and 4, `[N, C_3 + C_4]`: the features of the Frechet distance."""
+        maps = self.activations(x, 4)
+        return torch.cat([m.mean((2, 3)) for m in maps[2:]], 1)
+
+    def folded(self) -> "PortraitNet":
+        """The same function without batch normalisation, its statistics folded into weights; eval, frozen."""
+        net = _without_weights(self.config)
+        state = {}
+        for name, module in self.named_modules():
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                norm = self.get_submodule(f"{name}_norm")
+                state[f"{name}.weight"], state[f"{name}.bias"] = _fold(module, norm)
+            elif isinstance(module, nn.PReLU):
+                state[f"{name}.weight"] = module.weight.detach()
+        state.update({name: b for name, b in self.named_buffers() if name.startswith("channel_weight")})
+        net.load_state_dict(state, assign=True)
+        return net.eval().requires_grad_(False)
+
+    def save(self, path: str | Path) -> None:
+        """Write the folded net as float16 safetensors with its configuration in the header."""
+        tensors = {k: v.half().contiguous() for k, v in self.folded().state_dict().items()}
+        save_file(tensors, str(path), {"format": FORMAT, "config": self.config.to_json()})
+
+    @classmethod
+    def load(cls, path: str | Path, device: str | torch.device = "cpu") -> "PortraitNet":
+        """Read a net written by `save`; frozen, in eval mode, float32."""
+        try:
+            with safe_open(str(path), "pt") as file:
+                metadata = file.metadata() or {}
+                tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+        except (OSError, SafetensorError) as error:
+            raise FeatureError(f"cannot read the feature net {path}: {error}") from error
+        if metadata.get("format") != FORMAT:
+            raise FeatureError(f"{path} has format {metadata.get('format')!r}, expected {FORMAT!r}")
+        with torch.random.fork_rng(devices=[]):  # initial weights, replaced at once
+            net = _without_weights(PortraitNetConfig.from_json(metadata["config"]))
+        try:
+            net.load_state_dict(tensors, assign=True)
+        except RuntimeError as error:
+            raise FeatureError(f"{path} does not hold the tensors of its configuration: {error}") from error
+        # channels-last: about 1.3 times faster on a CPU, the same numbers
+        return net.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
+
+
+def _without_weights(config: PortraitNetConfig) -> PortraitNet:
+    """A net to be filled from a file: nothing is initialised, so the global random state is not touched."""
+    with torch.device("meta"):
+        return PortraitNet(config)
+
+
+def _fold(layer: nn.Module, norm: nn.Module) -> tuple[Tensor, Tensor]:
+    """Weight and bias of `norm(layer(x))` in eval mode as one linear layer."""
+    weight = layer.weight.detach()
+    if isinstance(norm, nn.Identity):
+        return weight, layer.bias.detach()
+    scale = norm.weight.detach() * torch.rsqrt(norm.running_var + norm.eps)
+    return weight * scale.view(-1, *[1] * (weight.dim() - 1)), norm.bias.detach() - norm.running_mean * scale

@@ -1,0 +1,83 @@
+"""The zoo: priors and networks by name, with the address that an official README publishes for each, where one does.
+
+The table is data/zoo.toml.
+"""
+
+import sys
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from rusr_core.errors import RusrError
+from rusr_core.files import cache_dir, data_path
+from rusr_core.priors import downloads
+
+EMBEDDED = "portraits-128"
+
+
+class ZooError(RusrError):
+    """A prior or network that the zoo does not know, or cannot get."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the table. Empty `url`: no address could be verified, supply a path."""
+
+    name: str
+    kind: str  # "prior", "identity" or "perceptual"
+    title: str
+    license: str
+    source: str  # where the address is published
+    url: str
+    sha256: str  # as published, perhaps only its first digits; empty: pinned at the first download
+    size: str  # as published
+    domain: str = "faces"
+    resolution: int | None = None
+    faces: bool = True
+
+    @property
+    def path(self) -> Path:
+        """Where the downloaded file lies, or would; torchvision's where torchvision puts it."""
+        if self.kind == "perceptual":
+            return Path(torch.hub.get_dir()) / "checkpoints" / self.url.rsplit("/", 1)[-1]
+        return cache_dir() / self.name / self.url.rsplit("/", 1)[-1]
+
+
+def table() -> dict[str, Entry]:
+    """The zoo by name: generators, then identity networks."""
+    with open(data_path("zoo.toml"), "rb") as file:
+        kinds = tomllib.load(file)
+    rows = [(kind, name, row) for kind, entries in kinds.items() for name, row in entries.items()]
+    return {name: Entry(name=name, kind=kind, **row) for kind, name, row in rows}
+
+
+def fetch(name: str) -> Path:
+    """The file of an entry, downloaded on first use (see `downloads.fetch`). No address: ZooError.
+
+    A download shows a progress bar on a terminal, and says on stderr when it pinned a hash that nobody states.
+    """
+    entry = find(name)
+    if not entry.url:
+        raise ZooError(f"{name} has no verified address: supply a path ({entry.title}; {entry.source})")
+    new = not entry.path.exists()
+    with tqdm(unit="B", unit_scale=True, desc=name, leave=False, disable=not new or None) as bar:
+
+        def progress(done: int, total: int | None) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        found = downloads.fetch(entry.url, entry.path, entry.sha256, progress)
+    if new and not entry.sha256:
+        print(f"{name}: no publisher states a SHA-256; pinned {found} at this first download", file=sys.stderr)
+    return entry.path
+
+
+def find(name: str, kind: str = "") -> Entry:
+    """One entry of the table; a name that is not in it is an error that lists those that are."""
+    known = {n: e for n, e in table().items() if e.kind.startswith(kind)}
+    if name not in known:
+        raise ZooError(f"{name!r} is neither a file nor in the zoo: {', '.join([EMBEDDED, *known])}")
+    return known[name]

@@ -1,0 +1,100 @@
+"""The presets with one part taken away, exchanged or scaled: what the ablation runs.
+
+A variant differs from its preset in the part that its name says and in nothing else; no rate was tuned again for it.
+`rusr bench OUT --methods variants` runs them all. Chapter: book/ablations.ipynb.
+"""
+
+import dataclasses
+import hashlib
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from rusr_core.degradations.operator import TwoMethods
+from rusr_core.latents import sample_w
+from rusr_core.presets import Phase, Preset, get
+from rusr_core.prior import Prior
+from rusr_core.restore import Restoration, Step, restore
+
+
+def in_spaces(preset: Preset, *spaces: str) -> tuple[Phase, ...]:
+    """The preset's phases in these spaces only; they share the steps of all its phases equally."""
+    steps = sum(phase.steps for phase in preset.phases) // len(spaces)
+    known = {phase.space: phase for phase in preset.phases}
+    return tuple(dataclasses.replace(known[space], steps=steps, whole=None) for space in spaces)
+
+
+def scaled(preset: Preset, *, lr: float = 1.0, steps: float = 1.0, space: str | None = None) -> tuple[Phase, ...]:
+    """The preset's phases with learning rates and numbers of steps multiplied, those of one space or of all; one step
+    at least."""
+    return tuple(
+        dataclasses.replace(phase, lr=phase.lr * lr, steps=max(1, round(phase.steps * steps)), whole=None)
+        if space in (None, phase.space)
+        else phase
+        for phase in preset.phases
+    )
+
+
+def _variants() -> dict[str, Preset]:
+    report, published = get("report"), get("cvpr2023")
+    changes: dict[str, tuple[Preset, dict]] = {
+        "report": (report, {}),
+        "cvpr2023": (published, {}),
+        # fewer phases; no other order, since a latent can be widened, never narrowed
+        "W": (report, {"phases": in_spaces(report, "W")}),
+        "W+": (report, {"phases": in_spaces(report, "W+")}),
+        "W++": (report, {"phases": in_spaces(report, "W++")}),
+        "W++-fast": (report, {"phases": (dataclasses.replace(in_spaces(report, "W++")[0], lr=report.phases[0].lr),)}),
+        "W-W+": (report, {"phases": in_spaces(report, "W", "W+")}),
+        "W-W++": (report, {"phases": in_spaces(report, "W", "W++")}),
+        "W+-W++": (report, {"phases": in_spaces(report, "W+", "W++")}),
+        # the optimiser, at the same rates
+        "report-ngd": (report, {"optimizer": "ngd"}),
+        "report-sgd": (report, {"optimizer": "sgd"}),
+        # the loss
+        "report-noid": (report, {"identity_weight": 0.0}),
+        "report-oracle": (report, {"identity_reference": "clean"}),  # ORACLE: it is shown the truth
+        "report-single": (report, {"lpips_levels": 1}),
+        # random degradations: one draw a step, as published, or the energy score of two
+        "report-draws1": (report, {"draws": 1}),
+        "cvpr2023-draws2": (published, {"draws": 2}),
+        # early stopping
+        "report-nostop": (report, {"patience": None}),
+    }
+    for base, spaces in ((report, (None, "W", "W+", "W++")), (published, (None,))):
+        for space in spaces:  # None: all phases at once
+            part = base.name if space is None else f"{base.name}-{space}"
+            for label, factor in (("05", 0.5), ("2", 2.0)):
+                changes[f"{part}-lr{label}"] = base, {"phases": scaled(base, lr=factor, space=space)}
+                changes[f"{part}-steps{label}"] = base, {"phases": scaled(base, steps=factor, space=space)}
+    return {name: dataclasses.replace(base, name=name, **change) for name, (base, change) in changes.items()}
+
+
+VARIANTS: dict[str, Preset] = _variants()
+
+
+def random_start(
+    prior: Prior,
+    y: Tensor,
+    f: TwoMethods,
+    *,
+    preset: str | Preset = "report",
+    generator: torch.Generator | None = None,
+    callback: Callable[[Step], None] | None = None,
+) -> Restoration:
+    """`restore` from a random w instead of the mean: the variant "report-random", which no preset can say.
+
+    An image's w follows from the generator's seed and the image's own bytes, so that each has its own, alone or in a
+    batch.
+    """
+    seed = 0 if generator is None else generator.initial_seed()
+    draws = [torch.Generator().manual_seed(_word(seed, image)) for image in y]
+    start = torch.cat([sample_w(prior.generator, 1, generator=draw) for draw in draws])
+    return restore(prior, y, f, preset=preset, generator=generator, callback=callback, start=start)
+
+
+def _word(seed: int, image: Tensor) -> int:
+    """A seed from a seed and an image [3, h, w]."""
+    data = (image.detach().cpu() * 255).round().byte().contiguous().numpy().tobytes()
+    return int.from_bytes(hashlib.sha256(f"{seed} ".encode() + data).digest()[:8], "big")

@@ -1,0 +1,132 @@
+"""Recorded results: tables of finished benchmark runs that travel with the project, each with its provenance.
+
+`data/results/NAME/` holds what `benchmarks/record.py` distils from a folder of `rusr bench`:
+
+    results.csv      a row a unit: scores, seconds, steps, provenance
+    scores.csv       a row a task, method and metric: value and 95 % bootstrap interval over images
+    provenance.json  command, commit, machine, weights, number of images
+
+A chapter shows them beside its live run and says which is which. Chapter: book/benchmark.ipynb.
+"""
+
+import csv
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from rusr_core.errors import RusrError
+from rusr_core.files import DataError, data_path
+
+FILES = ("results.csv", "scores.csv", "provenance.json")
+
+
+class RecordingError(RusrError):
+    """A recording, or a row of one, that does not exist."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One recorded sweep."""
+
+    name: str
+    units: tuple[dict, ...]  # rows of results.csv; numbers are floats
+    scores: tuple[dict, ...]  # rows of scores.csv; "task" is "upsampling L", "metric" a label as LPIPS-portraits
+    provenance: dict
+
+    def score(self, task: str, method: str, metric: str) -> tuple[float, float, float]:
+        """Value and interval of one row. `metric` is a label as "LPIPS-portraits" or "pFID-portraits", or "fidelity".
+
+        `RecordingError` names the rows that exist.
+        """
+        for row in self.scores:
+            if (row["task"], row["method"], _name(row)) == (task, method, metric):
+                return row["value"], row.get("low", math.nan), row.get("high", math.nan)
+        known = {key: sorted({row[key] for row in self.scores}) for key in ("task", "method")}
+        known["metric"] = sorted({_name(row) for row in self.scores})
+        raise RecordingError(f"no score {(task, method, metric)} in recording {self.name!r}; it holds {known}")
+
+    def has(self, task: str, method: str, *metrics: str) -> bool:
+        """Whether the recording holds this task and method, with all these metrics."""
+        found = {_name(row) for row in self.scores if (row["task"], row["method"]) == (task, method)}
+        return bool(found) and found.issuperset(metrics)
+
+    def column(self, key: str, **where: str) -> list[float]:
+        """One column of the units whose other columns are as given: `column("lpips", task="upsampling L")`."""
+        chosen = (u for u in self.units if all(u.get(k) == v for k, v in where.items()))
+        values = [u[key] for u in chosen if key in u]
+        if not values:
+            raise RecordingError(f"no {key!r} with {where} in recording {self.name!r}")
+        return values
+
+    @property
+    def methods(self) -> list[str]:
+        return list(dict.fromkeys(row["method"] for row in self.scores))
+
+    def __str__(self) -> str:
+        """One line for a caption: what, how much, where, when."""
+        p = self.provenance
+        commits = ", ".join(commit[:7] for commit in p["commits"])
+        portraits = "1 portrait" if str(p["images"]) == "1" else f"{p['images']} portraits"
+        return (
+            f"recorded run: profile {p['prior']}, {portraits}, {p['units']} restorations, {p['device']}, "
+            f"commit {commits}, {p['date']}" + (f"; {p['note']}" if p.get("note") else "")
+        )
+
+
+@cache
+def load(name: str = "portraits-128") -> Recording:
+    """The recording `data/results/NAME`. `RecordingError` lists those that exist."""
+    try:
+        folder = data_path(f"results/{name}")
+    except DataError:
+        raise RecordingError(f"no recording {name!r}; expected one of {', '.join(names()) or 'none'}") from None
+    units, scores = (tuple(_rows(folder / file)) for file in FILES[:2])
+    return Recording(name, units, scores, json.loads((folder / FILES[2]).read_text(encoding="utf-8")))
+
+
+def find(name: str) -> Recording | None:
+    """The recording `data/results/NAME`, or None where nothing is recorded, as for most priors."""
+    return load(name) if name in names() else None
+
+
+def names() -> list[str]:
+    """All recordings that are there."""
+    try:
+        folder = data_path("results")
+    except DataError:
+        return []
+    return sorted(p.name for p in folder.iterdir() if all((p / file).is_file() for file in FILES))
+
+
+def picture(name: str, task: str) -> Path | None:
+    """The sheet of recorded restorations of a single task, or of all "composed" ones, or None:
+    `data/results/NAME/TASK.jpg`."""
+    try:
+        return data_path(f"results/{name}/{task}.jpg")
+    except DataError:
+        return None
+
+
+def _name(row: dict) -> str:
+    """Accuracy and fidelity are both LPIPS: the latter goes by its question."""
+    return "fidelity" if row["question"] == "fidelity" else row["metric"]
+
+
+def _rows(path: Path) -> Iterator[dict]:
+    """A CSV's rows, numbers as floats; empty fields are left out."""
+    with path.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            yield {key: _number(key, value) for key, value in row.items() if value != ""}
+
+
+def _number(key: str, value: str) -> float | str:
+    if key in ("image", "commit"):  # names that look like numbers
+        return value
+    try:
+        number = float(value)
+    except ValueError:
+        return value
+    return value if math.isinf(number) else number

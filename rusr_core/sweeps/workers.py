@@ -1,0 +1,208 @@
+"""Running a plan: in this process, in worker processes, or on a Dask cluster. One loop over futures serves all three.
+
+Workers agree through the folder alone (see `storage.claim`), so that runs on several machines with one shared folder
+share the work too. Threads are divided among worker processes, and the GPUs of device "cuda" are dealt out in turn. A
+Dask worker takes the setting's device: start one for each GPU, with its own CUDA_VISIBLE_DEVICES.
+"""
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+
+import torch
+
+from rusr_core.errors import RusrError
+from rusr_core.sweeps.plan import Group, Plan
+from rusr_core.sweeps.work import FAILED, TAKEN, BenchmarkError, Setting, Summary, prepare, remaining, run_group
+
+POLL = 0.2  # s between looks at groups that another run holds
+HEARTBEAT = 5.0  # s between looks whether the cluster is alive, while no group ends
+CONNECT, WORKERS = 10, 300  # s until a Dask scheduler must answer, and until it must have a worker
+AHEAD = 2  # groups handed out a worker, so that none waits for the next
+
+
+def run(
+    setting: Setting,
+    plan: Plan,
+    *,
+    workers: int = 1,
+    threads: int | None = None,
+    scheduler: str | None = None,
+    callback: Callable[[int, int], None] | None = None,
+) -> Summary:
+    """Do what is left of a plan; returns when every unit is done or has failed.
+
+    Args:
+        workers: processes; 1 works in this one.
+        threads: of each worker process; default: the cores divided among them.
+        scheduler: of Dask, "tcp://host:port", or "local" for a LocalCluster of `workers`.
+        callback: called with (units done or failed, units planned) at the start and after each group.
+    """
+    prepare(setting, plan, "cpu" if scheduler else None)  # the machine that hands out work may have no GPU
+    left = remaining(setting.folder, plan)
+    callback = callback or (lambda done, planned: None)
+    before = done = len(plan) - sum(len(group.images) for group in left)
+    callback(done, len(plan))
+    failed: dict[Group, str] = {}
+    while left:
+        try:
+            with _executor(workers, threads, scheduler, setting.device) as (pool, width, alive):
+                for group, outcome, reason in _outcomes(pool, width, setting, left, alive):
+                    done += len(group.images)
+                    if outcome == FAILED:
+                        failed[group] = reason
+                    callback(done, len(plan))
+            break
+        except BrokenProcessPool as error:  # a worker was killed, for want of memory perhaps: new ones go on
+            again = [group for group in remaining(setting.folder, plan) if group not in failed]
+            if len(again) == len(left):
+                raise BenchmarkError("worker processes die before a unit is done (out of memory?)") from error
+            left, done = again, len(plan) - sum(len(group.images) for group in again)
+    return Summary(len(plan), before, tuple(failed.values()))
+
+
+def _outcomes(
+    pool: Executor, width: int, setting: Setting, groups: Iterable[Group], alive: Callable[[], bool]
+) -> Iterator[tuple[Group, str, str]]:
+    """Hand out groups, `width` at a time, and give back each with what became of it. Groups that another run holds are
+    looked at again when the rest is done: that run may finish them, or die. Futures of a cluster that is no longer
+    `alive` would be waited for in vain.
+    """
+    queue, later, flying = deque(groups), deque(), {}
+    while queue or later or flying:
+        if not queue and not flying:
+            time.sleep(POLL)
+            queue, later = later, deque()
+        while queue and len(flying) < width:
+            group = queue.popleft()
+            flying[pool.submit(work, setting, group)] = group
+        finished, _ = wait(flying, timeout=HEARTBEAT, return_when=FIRST_COMPLETED)
+        if not finished and not alive():
+            raise BenchmarkError("the Dask scheduler is gone: start it again, then the same command, which resumes")
+        for future in finished:
+            group = flying.pop(future)
+            outcome, reason = _result(future, group)
+            if outcome == TAKEN:
+                later.append(group)
+            else:
+                yield group, outcome, reason
+
+
+def _result(future: Future, group: Group) -> tuple[str, str]:
+    try:
+        return future.result()
+    except (RusrError, BrokenProcessPool):  # a full disk: nothing more can be recorded; a worker died
+        raise
+    except Exception as error:  # Dask gives up on a group whose workers die again and again
+        return FAILED, f"{group}: {type(error).__name__}: {error}"
+
+
+def work(setting: Setting, group: Group) -> tuple[str, str]:
+    """What a worker does: a group, on the worker's own device."""
+    torch.set_flush_denormal(True)  # they are slow and mean nothing here; every kind of worker does the same
+    return run_group(setting, group, _DEVICE)
+
+
+_DEVICE: str | None = None  # of this worker process; None: the setting's
+
+
+class _Here(Executor):
+    """An executor that works at once, in this process."""
+
+    def submit(self, fn: Callable, /, *args: object, **kwargs: object) -> Future:
+        future: Future = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+@contextmanager
+def _executor(
+    workers: int, threads: int | None, scheduler: str | None, device: str
+) -> Iterator[tuple[Executor, int, Callable[[], bool]]]:
+    """Whoever works, how many groups to hand out at a time, and whether there is still somebody who works."""
+    if scheduler is not None:
+        with _dask(scheduler, workers) as client:
+            cores = sum(client.nthreads().values()) or 1
+            yield client.get_executor(pure=False), AHEAD * cores, lambda: client.status == "running"
+    elif workers == 1:
+        with torch_threads(threads):
+            yield _Here(), 1, lambda: True
+    else:
+        context = multiprocessing.get_context("spawn")  # forked processes cannot use CUDA or OpenMP
+        threads = threads or max(1, cores_here() // workers)
+        line, end = context.Pipe(duplex=False)  # closed here, by us or by our death, it ends the workers
+        pool = ProcessPoolExecutor(workers, context, _begin, (context.Value("i", 0), line, threads, device))
+        try:
+            yield pool, AHEAD * workers, lambda: True  # a dead process breaks the pool, which says so
+        except BaseException:  # Ctrl-C, a full disk: nobody waits for units under way, files are whole or absent
+            end.close()
+            raise
+        finally:
+            pool.shutdown(cancel_futures=True)
+            end.close()
+            line.close()
+
+
+@contextmanager
+def torch_threads(threads: int | None) -> Iterator[None]:
+    """This process with another number of threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def cores_here() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _begin(counter: object, line: Connection, threads: int, device: str) -> None:
+    """A worker process starts: its threads, its GPU, and its end when the parent dies or says so."""
+    global _DEVICE
+    with counter.get_lock():
+        number, counter.value = counter.value, counter.value + 1
+    torch.set_num_threads(threads)
+    if device == "cuda":
+        _DEVICE = f"cuda:{number % torch.cuda.device_count()}"
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C reaches all processes: the parent decides
+    threading.Thread(target=_end_with_parent, args=(line,), daemon=True).start()
+
+
+def _end_with_parent(line: Connection) -> None:
+    line.poll(None)  # until its other end is closed
+    os._exit(1)
+
+
+@contextmanager
+def _dask(scheduler: str, workers: int) -> Iterator[object]:
+    """A Dask client; for "local" with a cluster of its own, one thread a worker."""
+    try:
+        from distributed import Client, LocalCluster
+    except ImportError as error:
+        raise BenchmarkError("--scheduler needs Dask: pip install 'rusr[dask]'") from error
+    if scheduler == "local":
+        with LocalCluster(workers, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
+            with Client(cluster) as client:
+                yield client
+        return
+    try:
+        client = Client(scheduler, timeout=CONNECT)
+    except (OSError, ValueError) as error:
+        raise BenchmarkError(f"no Dask scheduler at {scheduler} ({error})") from error
+    with client:
+        client.wait_for_workers(1, timeout=WORKERS)
+        yield client

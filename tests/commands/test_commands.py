@@ -1,0 +1,261 @@
+"""The commands as a person types them: what they write; bad input is one line, status 2, nothing written."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from rusr_core import commands
+from rusr_core.checkpoints import load_generator, save_generator
+from rusr_core.commands.main import COMMANDS
+from rusr_core.degradations import notation
+from rusr_core.files import data_path
+from rusr_core.images import load_image, save_image
+from rusr_core.restore import restore
+
+PORTRAIT = data_path("portraits/test/000.png")
+
+
+def run(*words: object) -> int:
+    return commands.main([str(word) for word in words])
+
+
+def failure(capsys: pytest.CaptureFixture, *words: object) -> str:
+    """The error message of a command that must fail with one line on stderr and nothing on stdout."""
+    assert run(*words) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and "error: " in err
+    return err
+
+
+@pytest.fixture
+def degraded(tmp_path) -> Path:
+    assert run("degrade", PORTRAIT, tmp_path / "y.png", "--degradation", "downsample:8,bicubic") == 0
+    return tmp_path / "y.png"
+
+
+def test_degrade_then_restore_a_file(tmp_path, degraded, capsys):
+    assert load_image(degraded).shape == (1, 3, 16, 16)
+    out = tmp_path / "x.png"
+    assert run("restore", degraded, out, "--task", "upsampling", "--steps", 2) == 0
+    assert load_image(out).shape == (1, 3, 128, 128)
+    assert f"{out}: 6 steps" in capsys.readouterr().out
+    first = out.read_bytes()
+    assert run("restore", degraded, out, "--task", "upsampling", "--steps", 2, "--force") == 0
+    assert out.read_bytes() == first
+
+
+def test_a_folder_keeps_names_and_equals_single_files(tmp_path):
+    clean, given, found = (tmp_path / name for name in ("clean", "given", "found"))
+    clean.mkdir()
+    for name in ("000", "001", "002"):
+        shutil.copy(data_path(f"portraits/test/{name}.png"), clean)
+    (clean / "notes.txt").write_text("not an image, left alone")
+    words = ("--degradation", "downsample:8 | jpeg:12")
+    assert run("degrade", clean, given, *words) == 0
+    assert run("restore", given, found, *words, "--steps", 1, "--batch", 2) == 0
+    assert sorted(p.name for p in found.iterdir()) == ["000.png", "001.png", "002.png"]
+    assert run("restore", given / "001.png", tmp_path / "one.png", *words, "--steps", 1) == 0
+    together, alone = load_image(found / "001.png"), load_image(tmp_path / "one.png")
+    assert (together - alone).abs().max() <= 1 / 255 + 1e-6
+
+
+def test_seed_fixes_the_strokes_and_the_noise(tmp_path):
+    def made(name: str, seed: int) -> bytes:
+        run("degrade", PORTRAIT, tmp_path / name, "--task", "NP", "--seed", seed)
+        return (tmp_path / name).read_bytes()
+
+    assert made("a.png", 1) == made("b.png", 1) != made("c.png", 2)
+
+
+def test_a_mask_from_a_file(tmp_path):
+    mask = torch.ones(1, 3, 128, 128)
+    mask[..., :64] = 0
+    save_image(mask, tmp_path / "mask.png")
+    assert run("degrade", PORTRAIT, tmp_path / "y.png", "--mask", tmp_path / "mask.png") == 0
+    assert torch.equal(load_image(tmp_path / "y.png"), load_image(PORTRAIT) * mask)
+    assert run("restore", tmp_path / "y.png", tmp_path / "x.png", "--mask", tmp_path / "mask.png", "--steps", 1) == 0
+
+
+def test_other_shapes_only_when_asked(tmp_path, capsys):
+    Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(tmp_path / "y.png")
+    words = ("restore", tmp_path / "y.png", tmp_path / "x.png", "--task", "upsampling", "--steps", 1)
+    message = failure(capsys, *words)
+    assert "30x20 px" in message and "16x16 px" in message
+    assert run(*words, "--fit", "crop") == 0
+
+
+def test_sizes_that_do_not_fit_name_both(tmp_path, degraded, capsys):
+    capsys.readouterr()
+    message = failure(capsys, "restore", degraded, tmp_path / "x.png", "--task", "upsampling", "--level", "XL")
+    assert "16x16 px" in message and "4x4 px" in message
+    assert not (tmp_path / "x.png").exists()
+
+
+BAD_OPTIONS = {
+    "sharpening": ("--task", "sharpening"),
+    "XXL": ("--task", "denoising", "--level", "XXL"),
+    "either --task": (),
+    "not both": ("--task", "denoising", "--degradation", "jpeg:12"),
+    "blur": ("--degradation", "blur:3"),
+    "quality": ("--degradation", "jpeg:900"),
+    "invalid choice: 'fast'": ("--task", "denoising", "--preset", "fast"),
+    "'0' is not a whole number": ("--task", "denoising", "--steps", "0"),
+    "'warp9' is not available": ("--task", "denoising", "--device", "warp9"),
+    "memory|at most 8192": ("--degradation", "resize:1000000"),
+    "no-such.png": ("--mask", "no-such.png"),
+    "no-such.safetensors": ("--task", "denoising", "--prior", "no-such.safetensors"),
+}
+
+
+@pytest.mark.parametrize("words", BAD_OPTIONS)
+def test_bad_options(words, tmp_path, capsys):
+    assert re.search(words, failure(capsys, "restore", PORTRAIT, tmp_path / "x.png", *BAD_OPTIONS[words]))
+    assert list(tmp_path.iterdir()) == []
+
+
+def bad_files(folder: Path) -> dict[str, Path]:
+    whole = PORTRAIT.read_bytes()
+    contents = {"truncated": whole[:-900], "text": b"a diary", "empty": b"", "headless": whole[8:]}
+    paths = {"missing": folder / "missing.png"}
+    for name, content in contents.items():
+        paths[name] = folder / f"{name}.png"
+        paths[name].write_bytes(content)
+    return paths
+
+
+@pytest.mark.parametrize("command", ["restore", "degrade"])
+@pytest.mark.parametrize("kind", ["missing", "truncated", "text", "empty", "headless"])
+def test_bad_images(command, kind, tmp_path, capsys):
+    path = bad_files(tmp_path)[kind]
+    message = failure(capsys, command, path, tmp_path / "x.png", "--task", "denoising")
+    assert path.name in message and not (tmp_path / "x.png").exists()
+
+
+def test_one_bad_image_stops_a_folder_before_it_begins(tmp_path, capsys):
+    given = tmp_path / "given"
+    given.mkdir()
+    shutil.copy(PORTRAIT, given / "a.png")
+    (given / "b.png").write_bytes(PORTRAIT.read_bytes()[:-900])
+    for command in ("restore", "degrade"):
+        assert "b.png" in failure(capsys, command, given, tmp_path / "found", "--task", "denoising")
+    assert not (tmp_path / "found").exists()
+    (tmp_path / "hollow").mkdir()
+    assert "no images" in failure(capsys, "degrade", tmp_path / "hollow", tmp_path / "found", "--task", "denoising")
+
+
+def test_mask_of_another_size(tmp_path, capsys):
+    save_image(torch.ones(1, 3, 64, 64), tmp_path / "mask.png")
+    words = ("--mask", tmp_path / "mask.png")
+    for command in ("restore", "degrade"):
+        message = failure(capsys, command, PORTRAIT, tmp_path / "x.png", *words)
+        assert "64x64" in message and "128x128" in message
+    assert not (tmp_path / "x.png").exists()
+
+
+def test_weights_with_one_wrong_byte(tmp_path, capsys):
+    path = tmp_path / "bad.safetensors"
+    save_generator(load_generator(data_path("portraits/generator.safetensors")), path)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    message = failure(capsys, "restore", PORTRAIT, tmp_path / "x.png", "--task", "U", "--prior", path)
+    assert "bad.safetensors" in message and not (tmp_path / "x.png").exists()
+
+
+def test_outputs_are_kept_without_force(tmp_path, capsys):
+    target = tmp_path / "x.png"
+    target.write_bytes(b"precious")
+    for command in ("restore", "degrade"):
+        assert "exists already" in failure(capsys, command, PORTRAIT, target, "--task", "denoising")
+        assert "cannot write .xyz" in failure(capsys, command, PORTRAIT, tmp_path / "a.xyz", "--task", "denoising")
+        assert "does not exist" in failure(capsys, command, PORTRAIT, tmp_path / "no/a.png", "--task", "denoising")
+    assert target.read_bytes() == b"precious"
+
+
+def test_interruption_saves_what_there_is(tmp_path, monkeypatch, capsys):
+    def interrupted_restore(prior, y, f, *, callback, **options):
+        def ctrl_c(step):
+            callback(step)
+            if step.phase == "W+" and step.step == 1:
+                raise KeyboardInterrupt
+
+        return restore(prior, y, f, callback=ctrl_c, **options)
+
+    monkeypatch.setattr("rusr_core.commands.restore.restore", interrupted_restore)
+    out = tmp_path / "x.png"
+    assert run("restore", PORTRAIT, out, "--task", "denoising", "--steps", 3) == 130
+    assert load_image(tmp_path / "x.interrupted.png").shape == (1, 3, 128, 128)
+    assert not out.exists()  # only finished images have their name
+    assert "5 steps" in (text := capsys.readouterr().out) and "interrupted" in text
+
+
+def test_a_folder_goes_on_where_it_stopped(tmp_path, capsys):
+    inputs, outputs = tmp_path / "in", tmp_path / "out"
+    inputs.mkdir()
+    for name in ("a.png", "b.gif"):
+        Image.open(PORTRAIT).save(inputs / name)
+    command = ("degrade", inputs, outputs, "--task", "deartifacting")
+    assert run(*command) == 0 and sorted(p.name for p in outputs.iterdir()) == ["a.png", "b.png"]
+    before = (outputs / "a.png").stat().st_mtime_ns
+    (outputs / "b.png").unlink()
+    capsys.readouterr()
+    assert "--force" in failure(capsys, *command)
+    assert run(*command, "--skip-existing") == 0
+    assert (outputs / "b.png").exists() and (outputs / "a.png").stat().st_mtime_ns == before
+
+
+def test_errors_of_the_system_and_of_seeds_are_one_line(tmp_path, capsys):
+    (tmp_path / "file").write_text("not a folder")
+    assert "file" in failure(capsys, "bench", tmp_path / "file", "--num-images", 1)
+    for seed in ("-1", 10**23):
+        assert "below 2^63" in failure(
+            capsys, "degrade", PORTRAIT, tmp_path / "x.png", "--task", "denoising", "--seed", seed
+        )
+
+
+def test_the_seed_places_strokes_that_name_none(tmp_path):
+    for name, words in (("a", ("strokes:9", "--seed", 1)), ("b", ("strokes:9,seed=1",)), ("c", ("strokes:9",))):
+        assert run("degrade", PORTRAIT, tmp_path / f"{name}.png", "--degradation", *words) == 0
+    a, b, c = (load_image(tmp_path / f"{name}.png") for name in "abc")
+    assert torch.equal(a, b) and not torch.equal(a, c)
+
+
+def test_the_command_line_starts_where_there_is_no_resource_module():
+    code = "import sys; sys.modules['resource'] = sys.modules['fcntl'] = None; import rusr_core.commands"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_out_of_memory_is_one_line(tmp_path, monkeypatch, capsys):
+    def exhausted(*_args, **_options):
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr("rusr_core.commands.restore.restore", exhausted)
+    assert "not enough memory" in failure(capsys, "restore", PORTRAIT, tmp_path / "x.png", "--task", "denoising")
+
+    def defective(*_args, **_options):
+        raise RuntimeError("a defect of this program")
+
+    monkeypatch.setattr("rusr_core.commands.restore.restore", defective)
+    with pytest.raises(RuntimeError, match="defect"):
+        run("restore", PORTRAIT, tmp_path / "x.png", "--task", "denoising")
+
+
+def test_help_names_every_command(capsys):
+    assert run("--help") == 0
+    text = capsys.readouterr().out
+    for command in COMMANDS:
+        assert command.name in text
+        assert run(command.name, "--help") == 0
+    capsys.readouterr()
+    assert "'polish'" in failure(capsys, "polish")
+
+
+def test_notation_of_the_help_is_valid():
+    assert str(notation.parse("downsample:8 | jpeg:12")) == "downsample:8 | jpeg:12"

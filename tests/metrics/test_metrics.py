@@ -1,0 +1,222 @@
+"""Metrics against independent implementations and cases worked by hand."""
+
+import copy
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from scipy import linalg
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+from rusr_core import metrics
+from rusr_core.degradations import Downsample, PoissonBernoulliNoise
+from rusr_core.files import data_path
+from rusr_core.images import load_image
+from rusr_core.metrics import realism
+from rusr_core.networks.perceptual import beside
+from rusr_core.networks.portrait_net import PortraitNet, PortraitNetConfig
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture(scope="module")
+def net() -> PortraitNet:
+    """A small stand-in for the judging net."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        config = PortraitNetConfig(channels=(8, 8, 8, 8), embedding=8, resolution=32, perceptual_levels=2)
+        return PortraitNet(config).eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def portraits() -> torch.Tensor:
+    return torch.cat([load_image(data_path(f"portraits/test/{i:03d}.png")) for i in range(3)])
+
+
+@pytest.fixture(scope="module")
+def noisy(portraits) -> torch.Tensor:
+    return PoissonBernoulliNoise(48, 0.08).degrade(portraits, seeded())
+
+
+def as_numpy(x: torch.Tensor) -> np.ndarray:
+    return x.permute(1, 2, 0).double().numpy()
+
+
+def test_psnr_and_ssim_are_those_of_scikit_image(portraits, noisy):
+    for i, (psnr, ssim) in enumerate(zip(metrics.psnr(noisy, portraits), metrics.ssim(noisy, portraits), strict=True)):
+        a, b = as_numpy(noisy[i]), as_numpy(portraits[i])
+        assert psnr.item() == pytest.approx(peak_signal_noise_ratio(b, a, data_range=1), abs=1e-4)
+        options = dict(gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=1, channel_axis=2)
+        assert ssim.item() == pytest.approx(structural_similarity(a, b, **options), abs=1e-6)
+
+
+def test_equal_images(portraits, net):
+    assert metrics.psnr(portraits, portraits).isinf().all()
+    torch.testing.assert_close(metrics.ssim(portraits, portraits), torch.ones(3))
+    assert (metrics.lpips(portraits, portraits, net) == 0).all()
+    torch.testing.assert_close(metrics.identity(portraits, portraits, net), torch.ones(3))
+    features = realism.image_features(portraits, net.pooled)
+    assert realism.frechet(features, features) == pytest.approx(0, abs=1e-8)
+
+
+def test_ssim_worked_by_hand():
+    """Flat images have no variance: only the factor of the means is left."""
+    a, b = torch.full((1, 3, 16, 16), 0.25), torch.full((1, 3, 16, 16), 0.75)
+    expected = (2 * 0.25 * 0.75 + 1e-4) / (0.25**2 + 0.75**2 + 1e-4)
+    assert metrics.ssim(a, b).item() == pytest.approx(expected, abs=1e-6)
+    assert metrics.psnr(a, b).item() == pytest.approx(20 * np.log10(2), abs=1e-5)
+
+
+def test_fidelity_uses_the_true_degradation_and_the_stated_seed(portraits, net):
+    f = PoissonBernoulliNoise(24, 0.16)
+    y = f.degrade(portraits, seeded(4))
+    assert (metrics.fidelity(portraits, y, f, seeded(4), net) == 0).all()
+    assert (metrics.fidelity(portraits, y, f, seeded(5), net) > 0).all()
+    small = Downsample(2, "bicubic")
+    assert (metrics.fidelity(portraits, small.degrade(portraits), small, net=net) == 0).all()
+    tiny = Downsample(32, "bicubic")  # 4 px
+    scores = metrics.fidelity(portraits, tiny.degrade(portraits.flip(0)), tiny, net=net)
+    assert (scores[[0, 2]] > 0).all() and scores[1] == 0
+
+
+def gaussians(features: int = 12, num: int = 60) -> tuple[torch.Tensor, torch.Tensor]:
+    mix = torch.randn(features, features, generator=seeded(1), dtype=torch.float64)
+    a = torch.randn(num, features, generator=seeded(2), dtype=torch.float64)
+    b = torch.randn(num, features, generator=seeded(3), dtype=torch.float64) @ mix + 0.5
+    return a, b
+
+
+def test_frechet_distance_is_that_of_scipys_sqrtm():
+    a, b = gaussians()
+    p, q = realism.statistics(a), realism.statistics(b)
+    for ours, x in ((p, a), (q, b)):
+        np.testing.assert_allclose(ours.covariance, np.cov(x.numpy(), rowvar=False), atol=1e-12)
+    root = linalg.sqrtm(p.covariance.numpy() @ q.covariance.numpy()).real
+    expected = ((p.mean - q.mean) ** 2).sum() + p.covariance.trace() + q.covariance.trace() - 2 * np.trace(root)
+    assert realism.frechet_distance(p, q) == pytest.approx(expected.item(), rel=1e-9)
+    assert realism.frechet_distance(q, p) == pytest.approx(expected.item(), rel=1e-9)
+
+
+def test_frechet_distance_worked_by_hand():
+    """Diagonal covariances: sum of (difference of means)^2 + (difference of deviations)^2."""
+    eye = torch.eye(2, dtype=torch.float64)
+    a = realism.Statistics(torch.tensor([0.0, 0.0]).double(), eye * torch.tensor([1.0, 4.0]).double())
+    b = realism.Statistics(torch.tensor([3.0, 0.0]).double(), eye * torch.tensor([9.0, 1.0]).double())
+    assert realism.frechet_distance(a, b) == pytest.approx(9 + (1 - 3) ** 2 + (2 - 1) ** 2)
+
+
+def test_fewer_samples_than_features():
+    a = torch.randn(5, 20, generator=seeded(1))
+    assert realism.frechet(a, a) == pytest.approx(0, abs=1e-6)
+    assert realism.frechet(a, a + 2) == pytest.approx(20 * 4, rel=1e-6)
+
+
+def test_frechet_and_kernel_distance_are_those_of_clean_fid():
+    fid = pytest.importorskip("cleanfid.fid")
+    a, b = (x.numpy() for x in gaussians())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it calls SciPy in a way that SciPy is about to drop
+        theirs = fid.frechet_distance(a.mean(0), np.cov(a, rowvar=False), b.mean(0), np.cov(b, rowvar=False))
+    ours = [torch.from_numpy(x) for x in (a, b)]
+    assert realism.frechet(*ours) == pytest.approx(theirs, rel=1e-9)
+    # with one subset as large as the sets it draws an order only, which does not matter
+    state = np.random.get_state()
+    assert realism.kernel_distance(*ours) == pytest.approx(fid.kernel_distance(a, b, 1, len(a)), rel=1e-9)
+    np.random.set_state(state)
+
+
+def test_kernel_distance_worked_by_hand():
+    """One feature: kernel (xy + 1)^3. Sets {0, 1} and {0, 2}: 1 + 1 - 2 (1 + 1 + 1 + 27) / 4."""
+    a, b = torch.tensor([[0.0], [1.0]]), torch.tensor([[0.0], [2.0]])
+    assert realism.kernel_distance(a, b) == pytest.approx(1 + 1 - 2 * (1 + 1 + 1 + 27) / 4)
+
+
+def test_inception_takes_clean_fids_file_and_resize(tmp_path, portraits):
+    """A stand-in network in the form of clean-fid's file; the published weights are not here."""
+    pytest.importorskip("cleanfid")
+    from cleanfid.resize import make_resizer
+
+    class Layers(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.nn.functional.adaptive_avg_pool2d(x.mean(1, keepdim=True), (32, 64)).flatten(1)
+
+    class Base(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers = Layers()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.layers(x)
+
+    with pytest.raises(realism.RealismError, match=r"inception-2015-12-05.pt.*nothing is downloaded"):
+        realism.inception_features(tmp_path)
+    torch.jit.script(Base()).save(str(tmp_path / realism.INCEPTION))
+    found = realism.image_features(portraits[:1], realism.inception_features(tmp_path))
+    resized = make_resizer("PIL", False, "bicubic", (299, 299))((as_numpy(portraits[0]) * 255).round().astype(np.uint8))
+    expected = Layers()((torch.from_numpy(resized).permute(2, 0, 1)[None].float() - 128) / 128)
+    assert found.shape == (1, 2048)
+    torch.testing.assert_close(found.float(), expected, atol=1e-4, rtol=0)
+
+
+def test_crops_are_seeded_parts_of_the_image(portraits, net):
+    crops = realism.random_crops(portraits, 16, 50, seed=1)
+    assert crops.shape == (3, 50, 3, 16, 16)
+    windows = portraits[0].unfold(1, 16, 1).unfold(2, 16, 1).permute(1, 2, 0, 3, 4).flatten(0, 1)
+    assert (windows == crops[0, 7]).flatten(1).all(1).any()
+    assert torch.equal(crops, realism.random_crops(portraits, 16, 50, seed=1))
+    assert not torch.equal(crops, realism.random_crops(portraits, 16, 50, seed=2))
+    assert torch.equal(crops[1:], realism.random_crops(portraits[1:], 16, 50, seed=1, start=1))
+    assert realism.crop_side(1024) == 128 and realism.crop_side(128) == 16 and realism.crop_side(32) == 16
+    features = realism.patch_features(portraits, net.pooled, 50, seed=1)
+    torch.testing.assert_close(features[2], net.pooled(crops[2]).double())
+    assert realism.frechet(features, features) == pytest.approx(0, abs=1e-8)
+    blurred = Downsample(2, "bicubic").degrade(portraits).repeat_interleave(2, 2).repeat_interleave(2, 3)
+    assert realism.frechet(features, realism.patch_features(blurred, net.pooled, 50, seed=1)) > 1e-6
+
+
+def test_interval_covers_the_mean_as_often_as_it_says():
+    """Means of 30 normal numbers: a 90 % interval misses the true mean in about a tenth of 200 experiments."""
+    experiments = torch.randn(200, 30, generator=seeded(9))
+    hits = 0
+    for values in experiments:
+        mean, low, high = metrics.mean_interval(values, level=0.9, rounds=200)
+        assert low < mean < high and mean == pytest.approx(values.mean().item(), abs=1e-6)
+        hits += low < 0 < high
+    assert 165 <= hits <= 192  # binomial(200, 0.88), three deviations: percentiles of 30 values are a little narrow
+    assert metrics.mean_interval(experiments[0]) == metrics.mean_interval(experiments[0])
+    assert all(np.isnan(v) for v in metrics.mean_interval(torch.ones(1))[1:])
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda x: metrics.psnr(x, x[:1]), r"\(2, 3, 20, 20\) and \(1, 3, 20, 20\)"),
+        (lambda x: metrics.ssim(x[..., :8], x[..., :8]), "8x20 px.*at least 11 px"),
+        (lambda x: metrics.interval(lambda i: 0.0, 0), "0 images"),
+        (lambda x: realism.random_crops(x, 21), "21 px of images of 20x20 px"),
+        (lambda x: realism.statistics(torch.zeros(1, 4)), "at least 2 samples"),
+        (lambda x: realism.frechet(torch.eye(3), torch.eye(4)), "3 and 4 numbers"),
+        (lambda x: realism.kernel_distance(torch.eye(3), torch.eye(4)), "3 and 4 numbers"),
+    ],
+)
+def test_bad_input(call, message):
+    with pytest.raises(metrics.RusrError, match=message):
+        call(torch.zeros(2, 3, 20, 20))
+
+
+def test_images_go_to_the_device_of_the_net(portraits, net):
+    elsewhere = copy.deepcopy(net).to("meta")  # a device that every machine has
+    assert {x.device.type for x in beside(elsewhere, portraits, portraits)} == {"meta"}
+    assert realism.portrait_features(elsewhere)(portraits).device.type == "meta"
+    assert beside(object(), portraits)[0] is portraits
+
+
+def test_frechet_of_few_samples_is_that_of_the_covariances():
+    g = seeded(3)
+    a, b = torch.randn(9, 40, generator=g), 2 * torch.randn(12, 40, generator=g) + 1
+    few = realism.frechet_distance(realism.statistics(a), realism.statistics(b))
+    assert realism.frechet(a, b) == pytest.approx(few, rel=1e-6)
+    assert realism.frechet(a, a) == pytest.approx(0, abs=1e-9)

@@ -1,0 +1,78 @@
+"""Each variant differs from its preset in what its name says, and in nothing else."""
+
+import dataclasses
+
+import pytest
+import torch
+from conftest import random_generator
+
+from rusr_core import presets
+from rusr_core.commands import bench as bench_command
+from rusr_core.degradations import Downsample
+from rusr_core.errors import RusrError
+from rusr_core.networks.portrait_net import PortraitNet, PortraitNetConfig
+from rusr_core.prior import Prior
+from rusr_core.restore import restore
+from rusr_core.sweeps import ablations
+from rusr_core.sweeps.work import BenchmarkError
+
+VARIANTS = ablations.VARIANTS
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_variant_changes_one_thing(name):
+    base = presets.get("cvpr2023" if name.startswith("cvpr2023") else "report")
+    variant = VARIANTS[name]
+    fields = [f.name for f in dataclasses.fields(base) if f.name != "name"]
+    changed = [field for field in fields if getattr(variant, field) != getattr(base, field)]
+    assert variant.name == name and len(changed) == (0 if name in presets.PRESETS else 1)
+
+
+def test_scaled_and_reduced_phases():
+    report = presets.get("report")
+    for name, lr, steps in (("report-lr05", 0.5, 1), ("report-lr2", 2, 1), ("report-steps05", 1, 0.5)):
+        for phase, base in zip(VARIANTS[name].phases, report.phases, strict=True):
+            assert (phase.lr, phase.steps) == (pytest.approx(base.lr * lr), base.steps * steps)
+    alone = {"report-W-lr05": (0, 0.5, 1), "report-W+-steps2": (1, 1, 2), "report-W++-lr2": (2, 2, 1)}
+    for name, (changed, lr, steps) in alone.items():
+        for i, (phase, base) in enumerate(zip(VARIANTS[name].phases, report.phases, strict=True)):
+            factors = (lr, steps) if i == changed else (1, 1)
+            assert (phase.lr / base.lr, phase.steps / base.steps) == pytest.approx(factors)
+    for name in ("W", "W+", "W++", "W-W+", "W-W++", "W+-W++"):
+        phases = VARIANTS[name].phases
+        assert [p.space for p in phases] == name.split("-") and sum(p.steps for p in phases) == 450
+
+
+def test_a_random_start_is_reproducible_and_each_image_has_its_own():
+    G = random_generator()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        net = PortraitNet(PortraitNetConfig(channels=(8, 8), embedding=8, resolution=32, perceptual_levels=2))
+    net = net.eval().requires_grad_(False)
+    prior = Prior("random", G, net, net, w_radius=12.0, lr_scale=1.0)
+    f, preset = Downsample(2, "bilinear"), presets.get("report").with_steps(1)
+    x = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    y = f.degrade(x)
+    both = ablations.random_start(prior, y, f, preset=preset)
+    alone = ablations.random_start(prior, y[1:], f, preset=preset)
+    assert torch.equal(both.image[1:], alone.image)
+    assert not torch.equal(both.latents[0], both.latents[1])
+    assert not torch.equal(both.image, restore(prior, y, f, preset=preset).image)
+
+
+def test_the_benchmark_knows_the_variants():
+    every = bench_command._methods("variants", None)
+    assert [m.name for m in every] == [*VARIANTS, "report-random"]
+    (short,) = bench_command._methods("report-draws1", 7)
+    assert short.name == "report-draws1" and short.how == VARIANTS["report-draws1"].with_steps(7)
+    (start,) = bench_command._methods("report-random", None)
+    assert start.name == "report-random"
+    with pytest.raises(BenchmarkError, match="--steps 7: report-random"):
+        bench_command._methods("variants", 7)
+    with pytest.raises(RusrError, match="'nothing'.*report"):
+        bench_command._methods("nothing", None)
+
+
+def test_a_preset_draws_once_or_twice():
+    with pytest.raises(RusrError, match="3 draws a step: expected 1 or 2"):
+        dataclasses.replace(presets.get("report"), draws=3)

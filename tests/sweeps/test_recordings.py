@@ -1,0 +1,116 @@
+"""Recordings are read as they were written and say what they are; charts draw every number they are given."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from rusr_core import zoo
+from rusr_core.figures import FigureError, charts
+from rusr_core.files import DataError, data_path
+from rusr_core.sweeps import recordings
+from rusr_core.sweeps.provenance import weights_digest
+from rusr_core.sweeps.recordings import RecordingError
+
+UNITS = [
+    {"method": "report", "task": "upsampling L", "image": "001", "seed": 0, "lpips": 0.25, "seconds": 3.5},
+    {"method": "report", "task": "upsampling L", "image": "002", "seed": 0, "lpips": 0.35, "seconds": 4.5},
+]
+METRICS = ("LPIPS-portraits", "pFID-portraits")
+SCORES = [
+    {"task": task, "method": method, "images": 2, "question": question, "metric": metric}
+    | {"value": value, "low": value - 0.1, "high": value + 0.1}
+    for task, value in (("upsampling M", 0.2), ("upsampling L", 0.3))
+    for method in ("report", "cvpr2023")
+    for question, metric in (("fidelity", "LPIPS-portraits"), *(("accuracy", m) for m in METRICS))
+]
+ABOUT = {"prior": "tiny", "images": 2, "units": 2, "device": "cpu", "commits": ["0123456789"], "date": "2026-01-01"}
+
+
+@pytest.fixture
+def recording(tmp_path, monkeypatch):
+    folder = tmp_path / "results" / "tiny"
+    folder.mkdir(parents=True)
+    for name, rows in (("results.csv", UNITS), ("scores.csv", SCORES)):
+        with (folder / name).open("w", newline="") as file:
+            writer = csv.DictWriter(file, rows[0])
+            writer.writeheader()
+            writer.writerows(rows)
+    (folder / "provenance.json").write_text(json.dumps(ABOUT))
+    monkeypatch.setattr(recordings, "data_path", lambda relative: existing(tmp_path / relative))
+    recordings.load.cache_clear()
+    yield recordings.load("tiny")
+    recordings.load.cache_clear()
+
+
+def existing(path):
+    if not path.exists():
+        raise DataError(f"{path} is missing")
+    return path
+
+
+def test_a_recording_is_read_as_it_was_written(recording):
+    assert recordings.names() == ["tiny"] and recording.methods == ["report", "cvpr2023"]
+    assert recording.score("upsampling L", "report", "LPIPS-portraits") == pytest.approx((0.3, 0.2, 0.4))
+    assert recording.score("upsampling L", "report", "fidelity")[0] == pytest.approx(0.3)
+    assert recording.column("lpips", task="upsampling L") == [0.25, 0.35]
+    assert recording.units[0]["image"] == "001"  # a name, not the number 1
+    assert recording.has("upsampling M", "report") and not recording.has("upsampling XL", "report")
+    assert str(recording).startswith("recorded run: profile tiny, 2 portraits, 2 restorations, cpu, commit 0123456")
+
+
+def test_what_is_not_there_is_an_error(recording):
+    with pytest.raises(RecordingError, match="no recording 'other'; expected one of tiny"):
+        recordings.load("other")
+    with pytest.raises(RecordingError, match="no score .*upsampling XL.*upsampling L"):
+        recording.score("upsampling XL", "report", "LPIPS-portraits")
+    with pytest.raises(RecordingError, match="no 'psnr'"):
+        recording.column("psnr", task="upsampling L")
+
+
+def points(figure) -> list[tuple[float, float]]:
+    """All data points of a figure's lines."""
+    found = [line.get_xydata() for ax in figure.axes for line in ax.lines]
+    return [tuple(point) for data in found for point in np.asarray(data, float)]
+
+
+def test_charts_of_a_recording(recording):
+    levels = charts.by_level(recording, "LPIPS-portraits", tasks=["upsampling"])
+    heights = {round(y, 3) for _, y in points(levels)}
+    assert {0.2, 0.3} <= heights and levels.axes[0].get_title() == "upsampling"
+    ends = {round(y, 3) for c in levels.axes[0].collections for path in c.get_segments() for _, y in path}
+    assert ends == {0.1, 0.2, 0.3, 0.4}  # the intervals
+    assert [t.get_text() for t in levels.axes[0].get_xticklabels()] == ["XS", "S", "M\n(2)", "L\n(2)", "XL"]
+    cloud = charts.scatter(recording, "LPIPS-portraits", "pFID-portraits")
+    assert (0.3, 0.3) in points(cloud)
+
+
+def test_lines_and_bars():
+    figure = charts.lines([1, 2, 3], {"a": [1, 2, 3], "b": [3, 2, 1]}, xlabel="x", ylabel="y", log="y")
+    assert (3, 1) in points(figure) and figure.axes[0].get_yscale() == "log"
+    assert [t.get_text() for t in figure.axes[0].get_legend().get_texts()] == ["a", "b"]
+    figure = charts.bars({"whole": (1.0, 0.5, 1.5), "part": 2.0}, xlabel="loss", reference="whole")
+    assert {(1, 0), (0.5, 0), (1.5, 0), (2, 1)} <= set(points(figure))
+    with pytest.raises(FigureError, match="'none'"):
+        charts.bars({"a": 1.0}, xlabel="x", reference="none")
+    with pytest.raises(FigureError, match="2 values for 3 positions"):
+        charts.lines([1, 2, 3], {"a": [1, 2]}, xlabel="x", ylabel="y")
+
+
+@pytest.mark.parametrize("name", recordings.names())
+def test_shipped_recordings_belong_to_the_shipped_weights(name):
+    """Remake them (benchmarks/README.md) when the weights change."""
+    known, prior = recordings.load(name).provenance["weights"], zoo.load_prior()
+    assert known["generator"] == weights_digest(prior.generator)
+    assert known["perceptual"] == weights_digest(prior.perceptual)
+
+
+def test_pictures_are_shown_where_there_are_any_and_a_sentence_where_not(recording):
+    assert recordings.find("tiny") == recording and recordings.find("other") is None
+    assert recordings.picture("tiny", "upsampling") is None
+    assert "No pictures are recorded for upsampling with prior tiny" in charts.sheet("tiny", "upsampling", "alt")
+    file = data_path("results/tiny") / "upsampling.jpg"
+    file.write_bytes(b"\xff\xd8\xff")
+    assert recordings.picture("tiny", "upsampling") == file
+    assert charts.sheet("tiny", "upsampling", "a sheet").data == file.read_bytes()
