@@ -8,6 +8,7 @@ from rusr_core.checkpoints.generators import load_generator, save_generator
 from rusr_core.files import data_path
 from rusr_core.latents import w_radius
 from rusr_core.priors.downloads import file_sha256
+from rusr_core.priors.load import name_of
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -86,6 +87,6 @@ def _convert(args: argparse.Namespace) -> int:
         "source": args.input.name,
         "source_sha256": file_sha256(args.input),
     }
-    save_generator(G, args.output, extra | {"name": priors.name_of(args.input)}, half=args.half)
+    save_generator(G, args.output, extra | {"name": name_of(args.input)}, half=args.half)
     print(f"{args.output}: {G.config.resolution} px, {args.output.stat().st_size / 1e6:.1f} MB")
     return 0

@@ -2,9 +2,9 @@
 
 from rusr_core.figures.book import glue, is_static
 from rusr_core.figures.interactive import Frames, Html, compare, explorer, timeline
-from rusr_core.figures.panels import FigureError, loss_curves, panel, show
+from rusr_core.figures.panels import PHASE_COLOURS, STYLE, FigureError, loss_curves, panel, show
 
 __all__ = [
-    "FigureError", "Frames", "Html", "compare", "explorer", "glue", "is_static", "loss_curves", "panel", "show",
-    "timeline",
+    "PHASE_COLOURS", "STYLE", "FigureError", "Frames", "Html", "compare", "explorer", "glue", "is_static",
+    "loss_curves", "panel", "show", "timeline",
 ]  # fmt: skip

@@ -17,8 +17,9 @@ from rusr_core.networks.perceptual import LPIPSFeatures, Perceptual
 from rusr_core.networks.portrait_net import PortraitNet
 from rusr_core.networks.recognition import ArcFace, Embedder, FaceNet
 from rusr_core.prior import Prior
+from rusr_core.priors import zoo
 from rusr_core.priors.w_std import prior_radius
-from rusr_core.priors.zoo import EMBEDDED, Entry, ZooError, fetch, find, table
+from rusr_core.priors.zoo import EMBEDDED, Entry, ZooError, fetch, find
 
 FFHQ = "ffhq-1024"
 FFHQ_TRAVEL = 12.0  # 150 steps of 0.08: the path in W for which the published learning rates were chosen
@@ -83,7 +84,7 @@ def name_of(path: Path) -> str:
     """A prior's name from its file: what the header says, or the zoo's for a file that is called as published, since
     rates are scaled by it (FFHQ's are those of the paper); else the file's own.
     """
-    priors = [entry for entry in table().values() if entry.kind == "prior" and entry.url]
+    priors = [entry for entry in zoo.table().values() if entry.kind == "prior" and entry.url]
     cached = [entry.name for entry in priors if entry.path.resolve() == path.resolve()]
     alike = [entry.name for entry in priors if entry.path.name == path.name]
     return next(iter([*cached, *alike]), read_metadata(path).get("name", path.stem))

@@ -11,6 +11,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from rusr_core import metrics
 from rusr_core.degradations import Downsample, PoissonBernoulliNoise
+from rusr_core.errors import RusrError
 from rusr_core.files import data_path
 from rusr_core.images import load_image
 from rusr_core.metrics import realism
@@ -203,7 +204,7 @@ def test_interval_covers_the_mean_as_often_as_it_says():
     ],
 )
 def test_bad_input(call, message):
-    with pytest.raises(metrics.RusrError, match=message):
+    with pytest.raises(RusrError, match=message):
         call(torch.zeros(2, 3, 20, 20))
 
 

@@ -22,11 +22,11 @@ from rusr_core import zoo
 from rusr_core.checkpoints import CheckpointError, load_generator, read_metadata, save_generator
 from rusr_core.commands import main
 from rusr_core.commands import zoo as zoo_command
-from rusr_core.files import cache_dir, data_path
+from rusr_core.files import DataError, cache_dir, data_path
 from rusr_core.images import load_image
 from rusr_core.latents import w_radius
-from rusr_core.priors import ZooError, downloads, fetch, load_prior, w_std
-from rusr_core.priors.downloads import DownloadError, file_sha256
+from rusr_core.priors import ZooError, downloads, load_prior, w_std
+from rusr_core.priors.downloads import DownloadError, fetch, file_sha256
 from rusr_core.priors.w_std import prior_radius
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -188,7 +188,7 @@ def test_offline_refuses_the_network_and_uses_the_cache(server, tmp_path, monkey
 
 
 def test_two_processes_end_with_one_good_file(server, tmp_path):
-    code = "import sys; from pathlib import Path; from rusr_core.downloads import fetch; "
+    code = "import sys; from pathlib import Path; from rusr_core.priors.downloads import fetch; "
     code += "print(fetch(sys.argv[1], Path(sys.argv[2]), sys.argv[3]))"
     server.delay = 2.0  # both ask while the first is being served
     command = [sys.executable, "-c", code, server.url, str(tmp_path / "weights.bin"), SHA]
@@ -309,7 +309,7 @@ def test_portraits_by_number():
     assert two.shape == (2, 3, 128, 128)
     assert torch.equal(two[1:], load_image(data_path("portraits/test/098.png")))
     assert zoo.portraits([3], 32).shape == (1, 3, 32, 32)
-    with pytest.raises(ZooError, match=r"100\.png"):
+    with pytest.raises(DataError, match=r"100\.png"):
         zoo.portraits([100])
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from rusr_core import zoo
 from rusr_core.figures import FigureError, charts
-from rusr_core.files import DataError, data_path
+from rusr_core.files import DataError
 from rusr_core.sweeps import recordings
 from rusr_core.sweeps.provenance import weights_digest
 from rusr_core.sweeps.recordings import RecordingError
@@ -110,7 +110,7 @@ def test_pictures_are_shown_where_there_are_any_and_a_sentence_where_not(recordi
     assert recordings.find("tiny") == recording and recordings.find("other") is None
     assert recordings.picture("tiny", "upsampling") is None
     assert "No pictures are recorded for upsampling with prior tiny" in charts.sheet("tiny", "upsampling", "alt")
-    file = data_path("results/tiny") / "upsampling.jpg"
+    file = recordings.data_path("results/tiny") / "upsampling.jpg"
     file.write_bytes(b"\xff\xd8\xff")
     assert recordings.picture("tiny", "upsampling") == file
     assert charts.sheet("tiny", "upsampling", "a sheet").data == file.read_bytes()
