@@ -4,7 +4,8 @@
 #   make book   execute every chapter and build the pages into _build/html
 #   make slides export every figure of the book for slides into _build/slides
 #   make lab    open the chapters in JupyterLab
-#   make lint   ruff, on the library, the tests, the benchmarks and the tools
+#   make check  lint and the quick unit tests, for the inner loop
+#   make lint   ruff, on the library, the tests, the benchmarks and the tools; the order of the library's imports
 #   make prior  train the embedded prior again, beside the shipped one (hours; see data/portraits/MODEL_CARD.md)
 # PYTHON=... chooses the interpreter (3.11 or newer), PIP_ARGS=... is handed to pip (for example another index).
 
@@ -21,7 +22,7 @@ export OMP_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 export PYDEVD_DISABLE_FILE_VALIDATION = 1
 
-.PHONY: demo test book slides lab lint prior clean
+.PHONY: demo check test book slides lab lint prior clean
 .DEFAULT_GOAL := demo
 
 $(READY): constraints.txt pyproject.toml
@@ -34,6 +35,10 @@ $(READY): constraints.txt pyproject.toml
 demo: $(READY)
 	@echo "== Restoring held-out portraits with the embedded prior"
 	OMP_NUM_THREADS=$(JOBS) $(BIN)/python -m benchmarks.demo --out _build/demo.png
+
+check: $(READY) lint
+	@echo "== Quick unit tests in $(JOBS) processes"
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadscope -m "not slow" tests
 
 test: $(READY) lint
 	@echo "== Unit, golden, notebook and book tests in $(JOBS) processes"
@@ -57,6 +62,7 @@ lab: $(READY)
 
 lint: $(READY)
 	$(BIN)/ruff check rusr_core tests benchmarks book tools
+	$(BIN)/lint-imports --no-cache --no-logo
 
 prior: $(READY)
 	@echo "== Training the embedded prior again into data/portraits/work; hours on a CPU, see data/portraits/MODEL_CARD.md"
