@@ -15,14 +15,14 @@ import torch
 from rusr_core import metrics
 from rusr_core.images import load_image, resize
 from rusr_core.sweeps import results
-from rusr_core.sweeps.targets import truth_path
+from rusr_core.sweeps.measurements import truth_path
 
 
 def distances(sweep: Path) -> dict[tuple[str, str], list[tuple[float, float]]]:
     """LPIPS to the truth of (input, restoration), for each image of each (task, method)."""
     judge, found, inputs = metrics.judge(), defaultdict(list), {}
     for result in results.read(sweep):
-        target = sweep / "targets" / result.path.parent.name / result.path.name
+        target = sweep / "measurements" / result.path.parent.name / result.path.name
         if target not in inputs:
             truth = load_image(truth_path(sweep, result.record["image"]))
             shown = resize(load_image(target), truth.shape[-1], "bicubic").clamp(0, 1)

@@ -27,8 +27,8 @@ from rusr_core import presets
 from rusr_core.prior import Prior
 from rusr_core.restore import Restoration, prior_shape
 from rusr_core.sweeps import results
-from rusr_core.sweeps.plan import Plan
-from rusr_core.sweeps.work import Method, Setting
+from rusr_core.sweeps.plan import SweepPlan
+from rusr_core.sweeps.work import Method, SweepConfig
 from rusr_core.sweeps.workers import run
 
 from .kill import done, pixels, small_plan, world
@@ -63,7 +63,7 @@ def worker() -> tuple[str, ...]:
     return ("worker", ADDRESS, "--nthreads", "1", "--no-dashboard", "--nanny")
 
 
-def timed(setting: Setting, plan: Plan, workers: int) -> float:
+def timed(config: SweepConfig, plan: SweepPlan, workers: int) -> float:
     """Seconds of a sweep by `workers` workers that have already loaded everything."""
     with process(*scheduler()):
         time.sleep(3)
@@ -71,33 +71,33 @@ def timed(setting: Setting, plan: Plan, workers: int) -> float:
             for _ in range(workers):
                 stack.enter_context(process(*worker()))
             warm = replace(plan, seeds=(99,))
-            run(replace(setting, folder=setting.folder.with_name(f"warm{workers}")), warm, scheduler=ADDRESS)
+            run(replace(config, folder=config.folder.with_name(f"warm{workers}")), warm, scheduler=ADDRESS)
             begun = time.perf_counter()
-            assert run(setting, plan, scheduler=ADDRESS).ok
+            assert run(config, plan, scheduler=ADDRESS).ok
             return time.perf_counter() - begun
 
 
-def interrupted(setting: Setting, plan: Plan, victim: str) -> str:
+def interrupted(config: SweepConfig, plan: SweepPlan, victim: str) -> str:
     """Kill the scheduler or a worker in the middle of a sweep, start it again, resume. -> what happened."""
-    command = [sys.executable, "-m", "benchmarks.dask_cluster", "--sweep", str(setting.folder)]
+    command = [sys.executable, "-m", "benchmarks.dask_cluster", "--sweep", str(config.folder)]
     with process(*scheduler()) as first:
         with process(*worker()) as one, process(*worker()):
             time.sleep(3)
             sweep = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            while done(setting) < len(plan) // 4 and sweep.poll() is None:
+            while done(config) < len(plan) // 4 and sweep.poll() is None:
                 time.sleep(0.02)
             kill(first if victim == "scheduler" else one)
-            at = done(setting)
+            at = done(config)
             try:
                 status = sweep.wait(60)
             except subprocess.TimeoutExpired:
                 sweep.kill()
                 status = "hung for 60 s, killed"
-    after = done(setting)
+    after = done(config)
     with process(*scheduler()), process(*worker()), process(*worker()):
         time.sleep(3)
-        assert run(setting, plan, scheduler=ADDRESS).ok
-    ended = f"run ended with {status} at {after}, resumed to {done(setting)}"
+        assert run(config, plan, scheduler=ADDRESS).ok
+    ended = f"run ended with {status} at {after}, resumed to {done(config)}"
     return f"{victim} killed at {at} of {len(plan)} units, {ended}"
 
 
@@ -129,9 +129,9 @@ def main() -> None:
         seconds = timed(empty, short, 1)
         print(f"{len(short)} units of no work by one worker: {1000 * seconds / len(short):.0f} ms a unit", flush=True)
         for victim in ("scheduler", "worker"):
-            setting = world(Path(folder), victim)
-            print(interrupted(setting, plan, victim), flush=True)
-            same = pixels(setting) == pixels(calm) and len(results.rows(setting.folder)) == len(plan)
+            config = world(Path(folder), victim)
+            print(interrupted(config, plan, victim), flush=True)
+            same = pixels(config) == pixels(calm) and len(results.rows(config.folder)) == len(plan)
             print("identical to the undisturbed run" if same else "DIFFERENT", flush=True)
 
 

@@ -24,9 +24,9 @@ from rusr_core.generator import Generator, GeneratorConfig
 from rusr_core.images import load_image, resize, save_image
 from rusr_core.networks.portrait_net import PortraitNet, PortraitNetConfig
 from rusr_core.sweeps import results
-from rusr_core.sweeps.plan import Plan, parse_tasks
+from rusr_core.sweeps.plan import SweepPlan, parse_tasks
 from rusr_core.sweeps.storage import read_record
-from rusr_core.sweeps.work import Method, Setting
+from rusr_core.sweeps.work import Method, SweepConfig
 from rusr_core.sweeps.workers import run
 
 
@@ -73,14 +73,14 @@ def main() -> None:
         print("identical to the undisturbed run" if same and found == len(plan) else "DIFFERENT")
 
 
-def small_plan(seeds: int = 2) -> Plan:
+def small_plan(seeds: int = 2) -> SweepPlan:
     """30 units a seed, on the images of `world`."""
     names = tuple(f"{i:03d}" for i in range(5))
     tasks = parse_tasks(["denoising:M", "inpainting:S", "deartifacting:M"])
-    return Plan(("report", "cvpr2023"), tasks, names, tuple(range(seeds)))
+    return SweepPlan(("report", "cvpr2023"), tasks, names, tuple(range(seeds)))
 
 
-def world(folder: Path, name: str) -> Setting:
+def world(folder: Path, name: str) -> SweepConfig:
     """A small random prior, a small judge, five images of 32 px."""
     if not (folder / "images").exists():
         (folder / "images").mkdir()
@@ -94,17 +94,17 @@ def world(folder: Path, name: str) -> Setting:
             save_image(resize(image, 32), folder / "images" / f"{i:03d}.png")
     methods = tuple(Method(name, presets.get(name).with_steps(2)) for name in ("report", "cvpr2023"))
     files = {"prior": str(folder / "prior.safetensors"), "judge": str(folder / "judge.safetensors")}
-    return Setting(folder / name, methods, folder / "images", perceptual="portraits", **files)
+    return SweepConfig(folder / name, methods, folder / "images", perceptual="portraits", **files)
 
 
-def done(setting: Setting) -> int:
+def done(config: SweepConfig) -> int:
     """Results that are there."""
-    return sum(1 for _ in (setting.folder / "units").glob("*/*/[0-9]*.png"))
+    return sum(1 for _ in (config.folder / "units").glob("*/*/[0-9]*.png"))
 
 
-def thin(setting: Setting, plan: Plan, moments: random.Random) -> None:
+def thin(config: SweepConfig, plan: SweepPlan, moments: random.Random) -> None:
     """Take 40 results away again, so that there is work for more rounds."""
-    for path in moments.sample(sorted((setting.folder / "units").glob("*/*/[0-9]*.png")), 40):
+    for path in moments.sample(sorted((config.folder / "units").glob("*/*/[0-9]*.png")), 40):
         path.unlink()
 
 
@@ -119,13 +119,13 @@ def kill(pid: int, moments: random.Random) -> int:
     return 0
 
 
-def pixels(setting: Setting) -> dict:
+def pixels(config: SweepConfig) -> dict:
     """Pictures and scores by unit."""
     found = {}
-    for result in results.read(setting.folder):
+    for result in results.read(config.folder):
         record = read_record(result.path)
         record.pop("run")
-        found[str(result.path.relative_to(setting.folder))] = record, load_image(result.path).numpy().tobytes()
+        found[str(result.path.relative_to(config.folder))] = record, load_image(result.path).numpy().tobytes()
     return found
 
 

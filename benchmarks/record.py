@@ -26,8 +26,8 @@ from rusr_core import tasks
 from rusr_core.figures import panel
 from rusr_core.images import load_image
 from rusr_core.sweeps import results
+from rusr_core.sweeps.measurements import truth_path
 from rusr_core.sweeps.storage import manifest
-from rusr_core.sweeps.targets import truth_path
 
 DROPPED = ("version", "code", "python", "numpy", "platform", "dtype", "peak_memory_mb", "device")  # in provenance.json
 SAME, NEARLY = 1e-3, 2e-2  # relative differences of LPIPS that a repeated method may show: on one device, between two
@@ -167,7 +167,7 @@ def sheet(sweep: Path, rows: list[dict], letter: str, out: Path) -> None:
     if not chosen:
         return
     seed, columns = rows[0]["seed"], []
-    folders = ["targets", *(f"units/{method}" for method in methods)]
+    folders = ["measurements", *(f"units/{method}" for method in methods)]
     for folder in folders:
         files = [sweep / folder / f"{t.letters}-{t.level}" / f"{image}_{seed}.png" for t in chosen]
         columns.append([load_image(file) for file in files])

@@ -12,9 +12,9 @@ from rusr_core import presets, priors
 from rusr_core.commands.options import device_of
 from rusr_core.files import data_path
 from rusr_core.sweeps import ablations, results
-from rusr_core.sweeps.plan import Plan, parse_tasks
-from rusr_core.sweeps.targets import Images
-from rusr_core.sweeps.work import BenchmarkError, Method, Setting
+from rusr_core.sweeps.measurements import ImageFolder
+from rusr_core.sweeps.plan import SweepPlan, parse_tasks
+from rusr_core.sweeps.work import BenchmarkError, Method, SweepConfig
 from rusr_core.sweeps.workers import run
 
 RANDOM_START = "report-random=rusr_core.sweeps.ablations:random_start"  # the variant that no preset can say
@@ -66,13 +66,13 @@ def run_bench(args: argparse.Namespace) -> int:
     sys.path.insert(0, os.getcwd())  # where a method of one's own is looked for, as `python -m` does
     methods = tuple(method for word in args.methods for method in _methods(word, args.steps))
     folder = args.images or data_path("portraits/test")
-    names = tuple(Images(folder).paths)[: args.num_images]
+    names = tuple(ImageFolder(folder).paths)[: args.num_images]
     tasks = parse_tasks(args.tasks)
-    plan = Plan(tuple(method.name for method in methods), tasks, names, tuple(args.seeds), args.batch)
+    plan = SweepPlan(tuple(method.name for method in methods), tasks, names, tuple(args.seeds), args.batch)
     files = [_absolute(word) for word in (args.prior, args.identity, args.judge)]  # workers may live elsewhere
     device = args.device if args.scheduler else device_of(args.device)  # a cluster's machines have their own
     networks = (files[0], args.perceptual, *files[1:], device)
-    setting = Setting(args.output.absolute(), methods, folder.absolute(), *networks)
+    config = SweepConfig(args.output.absolute(), methods, folder.absolute(), *networks)
     with tqdm(unit="unit", disable=None) as bar:
 
         def progress(done: int, planned: int) -> None:
@@ -82,14 +82,14 @@ def run_bench(args: argparse.Namespace) -> int:
             bar.update(done - bar.n)
 
         options = {"workers": args.workers, "threads": args.threads, "scheduler": args.scheduler}
-        summary = run(setting, plan, callback=progress, **options)
+        summary = run(config, plan, callback=progress, **options)
     for line in summary.failed[:20]:
         print(line, file=sys.stderr)
     with contextlib.suppress(results.ResultsError):  # no unit is done: what failed is said below
-        print(*results.write_tables(setting.folder), sep="\n")
-    print(f"{summary.planned} units: {summary.before} were done, {len(summary.failed)} groups failed")
+        print(*results.write_tables(config.folder), sep="\n")
+    print(f"{summary.planned} units: {summary.before} were done, {len(summary.failed)} units failed")
     if not summary.ok:
-        print(f"rusr: {setting.folder / 'errors'} says why; the same command tries them again", file=sys.stderr)
+        print(f"rusr: {config.folder / 'errors'} says why; the same command tries them again", file=sys.stderr)
     return 0 if summary.ok else 1
 
 

@@ -1,8 +1,8 @@
-"""The benchmark's plan: units of work (method, task, image, seed), and the targets that all methods share.
+"""The benchmark's plan: units of work (method, task, image, seed), and the measurements that all methods share.
 
-A unit is done if and only if its result file exists, whole. Seeds: the target of an image is a function of (seed, name
-of the image, task) alone, so that it is the same for every method and every choice of images; restorations get the
-seed itself. The two never draw the same numbers.
+A unit is done if and only if its result file exists, whole. Seeds: the measurement of an image is a function of (seed,
+name of the image, task) alone, so that it is the same for every method and every choice of images; restorations get
+the seed itself. The two never draw the same numbers.
 """
 
 import re
@@ -21,7 +21,7 @@ class PlanError(RusrError):
 
 
 @dataclass(frozen=True)
-class Unit:
+class WorkUnit:
     """The smallest piece of work. Its result is the file `path` below the benchmark's folder."""
 
     method: str
@@ -35,7 +35,7 @@ class Unit:
 
 
 @dataclass(frozen=True)
-class Group:
+class WorkBatch:
     """Units that are restored as one batch."""
 
     method: str
@@ -44,8 +44,8 @@ class Group:
     images: tuple[str, ...]
 
     @property
-    def units(self) -> tuple[Unit, ...]:
-        return tuple(Unit(self.method, self.task, image, self.seed) for image in self.images)
+    def units(self) -> tuple[WorkUnit, ...]:
+        return tuple(WorkUnit(self.method, self.task, image, self.seed) for image in self.images)
 
     def __str__(self) -> str:
         last = f"...{self.images[-1]}" if len(self.images) > 1 else ""
@@ -53,14 +53,14 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """All units: methods x tasks x images x seeds. `batch` images are restored at once."""
+class SweepPlan:
+    """All units: methods x tasks x images x seeds. `batch_size` images are restored at once."""
 
     methods: tuple[str, ...]
     tasks: tuple[Task, ...]
     images: tuple[str, ...]
     seeds: tuple[int, ...] = (0,)
-    batch: int = 1
+    batch_size: int = 1
 
     def __post_init__(self) -> None:
         for kind in ("methods", "tasks", "images", "seeds"):
@@ -70,19 +70,19 @@ class Plan:
         for name in (*self.methods, *self.images):
             if not SAFE.fullmatch(name):
                 raise PlanError(f"name {name!r}: expected letters, digits and _ . + - only")
-        if self.batch < 1 or min(self.seeds) < 0:
-            raise PlanError(f"batch {self.batch}, seeds {self.seeds}: expected a batch from 1 and seeds from 0")
+        if self.batch_size < 1 or min(self.seeds) < 0:
+            raise PlanError(f"batch {self.batch_size}, seeds {self.seeds}: expected a batch from 1 and seeds from 0")
 
     def __len__(self) -> int:
         return len(self.methods) * len(self.tasks) * len(self.images) * len(self.seeds)
 
-    def groups(self) -> Iterator[Group]:
+    def batches(self) -> Iterator[WorkBatch]:
         """Batches of units, image by image, so that a sweep that is cut short has all methods on the same images."""
         for seed in self.seeds:
-            for start in range(0, len(self.images), self.batch):
+            for start in range(0, len(self.images), self.batch_size):
                 for task in self.tasks:
                     for method in self.methods:
-                        yield Group(method, task, seed, self.images[start : start + self.batch])
+                        yield WorkBatch(method, task, seed, self.images[start : start + self.batch_size])
 
 
 def parse_tasks(words: Sequence[str]) -> tuple[Task, ...]:

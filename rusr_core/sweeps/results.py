@@ -16,8 +16,8 @@ from rusr_core.metrics import realism
 from rusr_core.metrics.judges import METRICS, Judge, portraits_judge, set_scores
 from rusr_core.metrics.report import Report, Table, summarize
 from rusr_core.networks.portrait_net import PortraitNet
+from rusr_core.sweeps.measurements import truth_path
 from rusr_core.sweeps.storage import claim, manifest, read_record, write_atomic
-from rusr_core.sweeps.targets import truth_path
 
 ORACLE = "ORACLE: the clean image was used"
 

@@ -1,7 +1,7 @@
 """The benchmark: methods x tasks x images x seeds, one result file a unit, resumed by running it again.
 
-    setting = Setting(folder, methods=(Method("report", presets.get("report")),))
-    summary = run(setting, Plan(("report",), tasks.SINGLE, images, seeds=(0,)))
+    config = SweepConfig(folder, methods=(Method("report", presets.get("report")),))
+    summary = run(config, SweepPlan(("report",), tasks.SINGLE, images, seeds=(0,)))
 
 Whoever runs does the units that are not done and that nobody else holds; several runs on one folder share the work. A
 unit that fails is recorded and the sweep goes on. Nothing here prints or draws. Protocol: baselines.md, sections 0.2,
@@ -33,12 +33,12 @@ from rusr_core.prior import Prior
 from rusr_core.priors.load import load_prior
 from rusr_core.priors.zoo import EMBEDDED
 from rusr_core.restore import Restoration, Step, restore
-from rusr_core.sweeps.plan import Group, Plan, Unit
+from rusr_core.sweeps.measurements import ImageFolder, Measurement, degradation, measurement
+from rusr_core.sweeps.plan import SweepPlan, WorkBatch, WorkUnit
 from rusr_core.sweeps.provenance import code_digest, provenance, weights_digest
 from rusr_core.sweeps.storage import StorageError, agree, claim, digest, read_record, write_json, write_result
-from rusr_core.sweeps.targets import Images, Target, degradation, target
 
-DONE, TAKEN, FAILED = "done", "taken", "failed"  # what may become of a group
+DONE, TAKEN, FAILED = "done", "taken", "failed"  # what may become of a batch
 GROWS = ("methods", "images")  # a folder may gain methods and images; what it holds of them may not change
 
 
@@ -92,7 +92,7 @@ class Method:
 
 
 @dataclass(frozen=True)
-class Setting:
+class SweepConfig:
     """What all units share; small, since it travels to every worker."""
 
     folder: Path  # of the results
@@ -110,12 +110,12 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Summary:
+class SweepSummary:
     """How a run ended: units."""
 
     planned: int
     before: int  # were done when it started
-    failed: tuple[str, ...] = ()  # what failed, a line a group
+    failed: tuple[str, ...] = ()  # what failed, a line a batch
 
     @property
     def ok(self) -> bool:
@@ -129,31 +129,31 @@ def networks(prior: str, perceptual: str | None, identity: str | None, judge: st
     return found, judge_of(found, judge)
 
 
-def load(setting: Setting, device: str | None = None) -> tuple[Prior, Judge]:
-    """The networks of a setting, on `device` if this worker has its own."""
-    return networks(setting.prior, setting.perceptual, setting.identity, setting.judge, device or setting.device)
+def load(config: SweepConfig, device: str | None = None) -> tuple[Prior, Judge]:
+    """The networks of a config, on `device` if this worker has its own."""
+    return networks(config.prior, config.perceptual, config.identity, config.judge, device or config.device)
 
 
-def prepare(setting: Setting, plan: Plan, device: str | None = None) -> None:
+def prepare(config: SweepConfig, plan: SweepPlan, device: str | None = None) -> None:
     """Check everything that units need, and fix the folder's configuration. A RusrError says what differs from it.
 
-    `device`: where this process loads the networks, if it is not one that works (default: the setting's).
+    `device`: where this process loads the networks, if it is not one that works (default: the config's).
     """
-    prior, judge = load(setting, device)
-    methods = {name: setting.method(name).configuration() for name in plan.methods}
-    images = Images(setting.images)
+    prior, judge = load(config, device)
+    methods = {name: config.method(name).configuration() for name in plan.methods}
+    images = ImageFolder(config.images)
     missing = next((name for name in plan.images if name not in images.paths), None)
     if missing is not None:
-        raise BenchmarkError(f"{setting.images}: no image {missing!r}")
-    setting.folder.mkdir(parents=True, exist_ok=True)
+        raise BenchmarkError(f"{config.images}: no image {missing!r}")
+    config.folder.mkdir(parents=True, exist_ok=True)
     wanted = {
         "format": 1,
         "version": __version__,
         "code": code_digest(),
         "torch": torch.__version__,
-        "device": torch.device(setting.device).type,
+        "device": torch.device(config.device).type,
         "dtype": "float32",
-        "batch": plan.batch,
+        "batch_size": plan.batch_size,
         "prior": {
             "name": prior.name,
             "generator": weights_digest(prior.generator),
@@ -165,80 +165,80 @@ def prepare(setting: Setting, plan: Plan, device: str | None = None) -> None:
         "methods": methods,
         "images": images.digests(plan.images),
     }
-    agree(setting.folder, wanted, GROWS)
+    agree(config.folder, wanted, GROWS)
 
 
-def complete(folder: Path, group: Group) -> bool:
-    """Whether all results of a group are there, whole."""
-    return all(read_record(folder / unit.path) is not None for unit in group.units)
+def complete(folder: Path, batch: WorkBatch) -> bool:
+    """Whether all results of a batch are there, whole."""
+    return all(read_record(folder / unit.path) is not None for unit in batch.units)
 
 
-def remaining(folder: Path, plan: Plan) -> list[Group]:
-    """The groups of a plan that are not done."""
-    return [group for group in plan.groups() if not complete(folder, group)]
+def remaining(folder: Path, plan: SweepPlan) -> list[WorkBatch]:
+    """The batches of a plan that are not done."""
+    return [batch for batch in plan.batches() if not complete(folder, batch)]
 
 
-def run_group(setting: Setting, group: Group, device: str | None = None) -> tuple[str, str]:
-    """Do a group unless it is done or someone else is at it; -> what became of it, and why if it failed.
+def run_batch(config: SweepConfig, batch: WorkBatch, device: str | None = None) -> tuple[str, str]:
+    """Do a batch unless it is done or someone else is at it; -> what became of it, and why if it failed.
 
     Only a StorageError is raised (then nothing can be recorded), or KeyboardInterrupt.
     """
     with ExitStack() as stack:
-        if not all([stack.enter_context(claim(setting.folder, unit.path)) for unit in group.units]):
+        if not all([stack.enter_context(claim(config.folder, unit.path)) for unit in batch.units]):
             return TAKEN, ""
-        if complete(setting.folder, group):
+        if complete(config.folder, batch):
             return DONE, ""
-        reasons = _attempt(setting, group, device)
-        if reasons and len(group.images) > 1:  # one image may have spoilt the others: each alone
-            singles = [dataclasses.replace(group, images=(image,)) for image in group.images]
-            reasons = [reason for single in singles for reason in _attempt(setting, single, device)]
+        reasons = _attempt(config, batch, device)
+        if reasons and len(batch.images) > 1:  # one image may have spoilt the others: each alone
+            singles = [dataclasses.replace(batch, images=(image,)) for image in batch.images]
+            reasons = [reason for single in singles for reason in _attempt(config, single, device)]
     return (FAILED, "; ".join(reasons)) if reasons else (DONE, "")
 
 
-def _attempt(setting: Setting, group: Group, device: str | None) -> list[str]:
-    """Restore a group; -> why it failed, if it did."""
+def _attempt(config: SweepConfig, batch: WorkBatch, device: str | None) -> list[str]:
+    """Restore a batch; -> why it failed, if it did."""
     try:
-        _restore_group(setting, group, device)
+        _restore_batch(config, batch, device)
         return []
     except StorageError:
         raise
     except Exception as error:  # whatever a method does, the sweep goes on
-        reason = f"{group}: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        reason = f"{batch}: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
         record = {"error": reason, "traceback": traceback.format_exc(), "at": _now()}
-        for unit in group.units:
-            if read_record(setting.folder / unit.path) is None:
-                write_json(_error_path(setting.folder, unit), record)
+        for unit in batch.units:
+            if read_record(config.folder / unit.path) is None:
+                write_json(_error_path(config.folder, unit), record)
         return [reason]
 
 
-def _restore_group(setting: Setting, group: Group, device: str | None) -> None:
-    """Restore the images of a group as one batch, score them and write the results that are not there yet."""
-    prior, judge = load(setting, device)
+def _restore_batch(config: SweepConfig, batch: WorkBatch, device: str | None) -> None:
+    """Restore the images of a batch as one batch, score them and write the results that are not there yet."""
+    prior, judge = load(config, device)
     side = prior.generator.config.resolution
-    images = Images(setting.images)
-    targets = [target(setting.folder, images, group.task, name, group.seed, side) for name in group.images]
-    y, truth = (torch.cat([getattr(t, name) for t in targets]) for name in ("y", "truth"))
-    f = degradation(group.task, group.images, group.seed)
+    images = ImageFolder(config.images)
+    measurements = [measurement(config.folder, images, batch.task, name, batch.seed, side) for name in batch.images]
+    y, truth = (torch.cat([getattr(t, name) for t in measurements]) for name in ("y", "truth"))
+    f = degradation(batch.task, batch.images, batch.seed)
     begun = time.perf_counter()
-    result = setting.method(group.method).restore(prior, y, f, truth, group.seed)
-    seconds = (time.perf_counter() - begun) / len(targets)
+    result = config.method(batch.method).restore(prior, y, f, truth, batch.seed)
+    seconds = (time.perf_counter() - begun) / len(measurements)
     if result.interrupted:
         raise KeyboardInterrupt
     if result.image.shape != truth.shape or not result.image.isfinite().all():
         found, expected = tuple(result.image.shape), tuple(truth.shape)
-        raise BenchmarkError(f"{group.method} returned images {found}, expected {expected} of finite numbers")
-    generators = [t.generator() for t in targets]
+        raise BenchmarkError(f"{batch.method} returned images {found}, expected {expected} of finite numbers")
+    generators = [t.generator() for t in measurements]
     scores = image_scores(result.image, truth, y, f, generators, judge, prior)
     origin = provenance(prior.generator.mapping.w_avg.device) | {"seconds": round(seconds, 4), "at": _now()}
-    for i, unit in enumerate(group.units):
-        if read_record(setting.folder / unit.path) is None:
+    for i, unit in enumerate(batch.units):
+        if read_record(config.folder / unit.path) is None:
             own = {key: value[i].item() for key, value in scores.items()}
-            record = _record(unit, result, i, own, judge.suffix, targets[i]) | {"run": origin}
-            write_result(setting.folder / unit.path, result.image[i : i + 1], record)
-        _error_path(setting.folder, unit).unlink(missing_ok=True)
+            record = _record(unit, result, i, own, judge.suffix, measurements[i]) | {"run": origin}
+            write_result(config.folder / unit.path, result.image[i : i + 1], record)
+        _error_path(config.folder, unit).unlink(missing_ok=True)
 
 
-def _record(unit: Unit, result: Restoration, i: int, scores: dict, suffix: str, target: Target) -> dict:
+def _record(unit: WorkUnit, result: Restoration, i: int, scores: dict, suffix: str, shown: Measurement) -> dict:
     """What a result file says of a unit; "run" is added, the only part that differs when a unit is done again."""
     return {
         "method": unit.method,
@@ -248,14 +248,14 @@ def _record(unit: Unit, result: Restoration, i: int, scores: dict, suffix: str, 
         "preset": result.preset,
         "oracle": result.oracle,
         "steps": result.steps[i] if result.phases else 0,
-        "noise_seed": target.noise,
-        "strokes_seed": target.strokes,
+        "noise_seed": shown.noise_seed,
+        "strokes_seed": shown.strokes_seed,
         "judge": suffix,
         "scores": scores,
     }
 
 
-def _error_path(folder: Path, unit: Unit) -> Path:
+def _error_path(folder: Path, unit: WorkUnit) -> Path:
     return folder / "errors" / Path(unit.path).relative_to("units").with_suffix(".json")
 
 

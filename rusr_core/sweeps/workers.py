@@ -2,7 +2,7 @@
 
 Workers agree through the folder alone (see `storage.claim`), so that runs on several machines with one shared folder
 share the work too. Threads are divided among worker processes, and the GPUs of device "cuda" are dealt out in turn. A
-Dask worker takes the setting's device: start one for each GPU, with its own CUDA_VISIBLE_DEVICES.
+Dask worker takes the config's device: start one for each GPU, with its own CUDA_VISIBLE_DEVICES.
 """
 
 import multiprocessing
@@ -20,98 +20,107 @@ from multiprocessing.connection import Connection
 import torch
 
 from rusr_core.errors import RusrError
-from rusr_core.sweeps.plan import Group, Plan
-from rusr_core.sweeps.work import FAILED, TAKEN, BenchmarkError, Setting, Summary, prepare, remaining, run_group
+from rusr_core.sweeps.plan import SweepPlan, WorkBatch
+from rusr_core.sweeps.work import (
+    FAILED,
+    TAKEN,
+    BenchmarkError,
+    SweepConfig,
+    SweepSummary,
+    prepare,
+    remaining,
+    run_batch,
+)
 
-POLL = 0.2  # s between looks at groups that another run holds
-HEARTBEAT = 5.0  # s between looks whether the cluster is alive, while no group ends
+POLL = 0.2  # s between looks at batches that another run holds
+HEARTBEAT = 5.0  # s between looks whether the cluster is alive, while no batch ends
 CONNECT, WORKERS = 10, 300  # s until a Dask scheduler must answer, and until it must have a worker
-AHEAD = 2  # groups handed out a worker, so that none waits for the next
+AHEAD = 2  # batches handed out a worker, so that none waits for the next
 
 
 def run(
-    setting: Setting,
-    plan: Plan,
+    config: SweepConfig,
+    plan: SweepPlan,
     *,
     workers: int = 1,
     threads: int | None = None,
     scheduler: str | None = None,
     callback: Callable[[int, int], None] | None = None,
-) -> Summary:
+) -> SweepSummary:
     """Do what is left of a plan; returns when every unit is done or has failed.
 
     Args:
         workers: processes; 1 works in this one.
         threads: of each worker process; default: the cores divided among them.
         scheduler: of Dask, "tcp://host:port", or "local" for a LocalCluster of `workers`.
-        callback: called with (units done or failed, units planned) at the start and after each group.
+        callback: called with (units done or failed, units planned) at the start and after each batch.
     """
-    prepare(setting, plan, "cpu" if scheduler else None)  # the machine that hands out work may have no GPU
-    left = remaining(setting.folder, plan)
+    prepare(config, plan, "cpu" if scheduler else None)  # the machine that hands out work may have no GPU
+    left = remaining(config.folder, plan)
     callback = callback or (lambda done, planned: None)
-    before = done = len(plan) - sum(len(group.images) for group in left)
+    before = done = len(plan) - sum(len(batch.images) for batch in left)
     callback(done, len(plan))
-    failed: dict[Group, str] = {}
+    failed: dict[WorkBatch, str] = {}
     while left:
         try:
-            with _executor(workers, threads, scheduler, setting.device) as (pool, width, alive):
-                for group, outcome, reason in _outcomes(pool, width, setting, left, alive):
-                    done += len(group.images)
+            with _executor(workers, threads, scheduler, config.device) as (pool, width, alive):
+                for batch, outcome, reason in _outcomes(pool, width, config, left, alive):
+                    done += len(batch.images)
                     if outcome == FAILED:
-                        failed[group] = reason
+                        failed[batch] = reason
                     callback(done, len(plan))
             break
         except BrokenProcessPool as error:  # a worker was killed, for want of memory perhaps: new ones go on
-            again = [group for group in remaining(setting.folder, plan) if group not in failed]
+            again = [batch for batch in remaining(config.folder, plan) if batch not in failed]
             if len(again) == len(left):
                 raise BenchmarkError("worker processes die before a unit is done (out of memory?)") from error
-            left, done = again, len(plan) - sum(len(group.images) for group in again)
-    return Summary(len(plan), before, tuple(failed.values()))
+            left, done = again, len(plan) - sum(len(batch.images) for batch in again)
+    return SweepSummary(len(plan), before, tuple(failed.values()))
 
 
 def _outcomes(
-    pool: Executor, width: int, setting: Setting, groups: Iterable[Group], alive: Callable[[], bool]
-) -> Iterator[tuple[Group, str, str]]:
-    """Hand out groups, `width` at a time, and give back each with what became of it. Groups that another run holds are
+    pool: Executor, width: int, config: SweepConfig, batches: Iterable[WorkBatch], alive: Callable[[], bool]
+) -> Iterator[tuple[WorkBatch, str, str]]:
+    """Hand out batches, `width` at a time, and give back each with what became of it. Groups that another run holds are
     looked at again when the rest is done: that run may finish them, or die. Futures of a cluster that is no longer
     `alive` would be waited for in vain.
     """
-    queue, later, flying = deque(groups), deque(), {}
+    queue, later, flying = deque(batches), deque(), {}
     while queue or later or flying:
         if not queue and not flying:
             time.sleep(POLL)
             queue, later = later, deque()
         while queue and len(flying) < width:
-            group = queue.popleft()
-            flying[pool.submit(work, setting, group)] = group
+            batch = queue.popleft()
+            flying[pool.submit(work, config, batch)] = batch
         finished, _ = wait(flying, timeout=HEARTBEAT, return_when=FIRST_COMPLETED)
         if not finished and not alive():
             raise BenchmarkError("the Dask scheduler is gone: start it again, then the same command, which resumes")
         for future in finished:
-            group = flying.pop(future)
-            outcome, reason = _result(future, group)
+            batch = flying.pop(future)
+            outcome, reason = _result(future, batch)
             if outcome == TAKEN:
-                later.append(group)
+                later.append(batch)
             else:
-                yield group, outcome, reason
+                yield batch, outcome, reason
 
 
-def _result(future: Future, group: Group) -> tuple[str, str]:
+def _result(future: Future, batch: WorkBatch) -> tuple[str, str]:
     try:
         return future.result()
     except (RusrError, BrokenProcessPool):  # a full disk: nothing more can be recorded; a worker died
         raise
-    except Exception as error:  # Dask gives up on a group whose workers die again and again
-        return FAILED, f"{group}: {type(error).__name__}: {error}"
+    except Exception as error:  # Dask gives up on a batch whose workers die again and again
+        return FAILED, f"{batch}: {type(error).__name__}: {error}"
 
 
-def work(setting: Setting, group: Group) -> tuple[str, str]:
-    """What a worker does: a group, on the worker's own device."""
+def work(config: SweepConfig, batch: WorkBatch) -> tuple[str, str]:
+    """What a worker does: a batch, on the worker's own device."""
     torch.set_flush_denormal(True)  # they are slow and mean nothing here; every kind of worker does the same
-    return run_group(setting, group, _DEVICE)
+    return run_batch(config, batch, _DEVICE)
 
 
-_DEVICE: str | None = None  # of this worker process; None: the setting's
+_DEVICE: str | None = None  # of this worker process; None: the config's
 
 
 class _Here(Executor):
@@ -130,7 +139,7 @@ class _Here(Executor):
 def _executor(
     workers: int, threads: int | None, scheduler: str | None, device: str
 ) -> Iterator[tuple[Executor, int, Callable[[], bool]]]:
-    """Whoever works, how many groups to hand out at a time, and whether there is still somebody who works."""
+    """Whoever works, how many batches to hand out at a time, and whether there is still somebody who works."""
     if scheduler is not None:
         with _dask(scheduler, workers) as client:
             cores = sum(client.nthreads().values()) or 1

@@ -1,4 +1,4 @@
-"""The test images of a sweep and the targets that all methods share."""
+"""The test images of a sweep and the measurements that all methods share."""
 
 import hashlib
 from collections.abc import Sequence
@@ -18,21 +18,21 @@ from rusr_core.tasks import Task
 
 
 @dataclass(frozen=True)
-class Target:
+class Measurement:
     """What a method is given, and what its result is compared with."""
 
     truth: Tensor  # [1, 3, R, R] in [0, 1], 8-bit values
     y: Tensor  # [1, 3, h, w] in [0, 1], 8-bit values
-    noise: int  # seed of the draws that made y
-    strokes: int  # seed of the strokes
+    noise_seed: int  # seed of the draws that made y
+    strokes_seed: int  # seed of the strokes
 
     def generator(self) -> torch.Generator:
         """Draws what was drawn for y (the published protocol re-degrades with the same draws)."""
-        return torch.Generator().manual_seed(self.noise)
+        return torch.Generator().manual_seed(self.noise_seed)
 
 
 @dataclass(frozen=True)
-class Images:
+class ImageFolder:
     """A folder of test images; an image's name is its file's without suffix."""
 
     folder: Path
@@ -66,12 +66,12 @@ def degradation(task: Task, images: Sequence[str], seed: int) -> Degradation:
     return task.degradation(seed=tuple(seeds_of(image, seed)[1] for image in images))
 
 
-def target(folder: Path, images: Images, task: Task, image: str, seed: int, resolution: int) -> Target:
+def measurement(folder: Path, images: ImageFolder, task: Task, image: str, seed: int, resolution: int) -> Measurement:
     """The target of an image, from its file below `folder`; made at first need, and again if the file is damaged."""
     if image not in images.paths:
         raise PlanError(f"{images.folder}: no image {image!r}")
     noise, strokes = seeds_of(image, seed)
-    path, clean = folder / f"targets/{task.letters}-{task.level}/{image}_{seed}.png", truth_path(folder, image)
+    path, clean = folder / f"measurements/{task.letters}-{task.level}/{image}_{seed}.png", truth_path(folder, image)
     with claim(folder, str(clean), wait=True):
         if read_record(clean) is None:
             write_result(clean, load_image(images.paths[image], size=resolution, fit="crop"), {"image": image})
@@ -81,7 +81,7 @@ def target(folder: Path, images: Images, task: Task, image: str, seed: int, reso
             f = degradation(task, [image], seed)
             y = f.degrade(truth, torch.Generator().manual_seed(noise))
             write_result(path, y, {"degradation": str(f), "noise_seed": noise, "strokes_seed": strokes})
-    return Target(truth, load_image(path), noise, strokes)
+    return Measurement(truth, load_image(path), noise, strokes)
 
 
 def truth_path(folder: Path, image: str) -> Path:
