@@ -1,14 +1,29 @@
-"""Where files lie: the project's `data/` folder and the cache of downloads."""
+"""Where files lie (the project's data, the cache of downloads), and the one way in which files are written."""
 
+import contextlib
+import errno
+import os
+import secrets
+import stat
 from pathlib import Path
 
 import torch
 
 from rusr_core.errors import RusrError
 
+NO_FOLDER_SYNC = (errno.EINVAL, errno.EBADF, errno.ENOTSUP)  # file systems on which only files can be synchronised
+
 
 class DataError(RusrError):
     """A file of the project's own data that is not installed."""
+
+
+class FileError(RusrError):
+    """A file that cannot be written: its folder, its name, its permissions, or the disk."""
+
+
+class FileExistsAlreadyError(FileError):
+    """A file that would have to be overwritten, which was not asked for."""
 
 
 def data_path(relative: str) -> Path:
@@ -23,3 +38,131 @@ def data_path(relative: str) -> Path:
 def cache_dir() -> Path:
     """Downloads and computed sizes: `rusr` beside torch's own hub folder (TORCH_HOME, XDG_CACHE_HOME)."""
     return Path(torch.hub.get_dir()).parent / "rusr"
+
+
+def write_atomic(path: str | Path, data: bytes, *, overwrite: bool = True) -> Path:
+    """Write a file that appears complete or not at all, also after a power cut; the folder must exist.
+
+    Threads and processes that write one path at the same time leave one of the files, whole. The file gets the
+    permissions of an ordinary new file (the umask), or keeps those of the file that it replaces; a symbolic link is
+    followed. With `overwrite=False` a file that is there already stays as it is.
+
+    Returns the path. Raises `FileError` (disk full, no permission, ...), and `FileExistsAlreadyError` for a file that
+    may not be overwritten; both name `path`, and nothing is left behind.
+    """
+    path = Path(path)
+    try:
+        place = Path(os.path.realpath(path))
+        descriptor, temporary = _open_temporary(place.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                with contextlib.suppress(OSError):  # a new file, or one whose permissions cannot be copied
+                    os.chmod(temporary, place.stat().st_mode & 0o777)
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            _move(temporary, place, overwrite)
+        finally:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+        _sync_folder(place.parent)
+    except FileExistsError:
+        raise FileExistsAlreadyError(f"{path}: exists already; force (--force) overwrites it") from None
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        raise FileError(f"{path}: cannot be written ({_reason(error)})") from error
+    return path
+
+
+def check_writable(*paths: str | Path, force: bool = False, new_folders: bool = False) -> None:
+    """Raise `FileError` if `write_atomic` could not write one of `paths`, before any work is done for them.
+
+    Looks at the length of the name, at the folder (a file is made in it and removed again, once a folder), and at
+    what is there already, which may only be overwritten with `force`. The folder must exist; with `new_folders` it
+    may be yet to be made, and the nearest folder above it is tried.
+    """
+    tried = set()
+    for path in map(Path, paths):
+        try:
+            folder = _check_name(path, force, new_folders)
+            if folder not in tried:
+                descriptor, temporary = _open_temporary(folder)  # access() knows no quotas
+                os.close(descriptor)
+                temporary.unlink()
+                tried.add(folder)
+        except RusrError:
+            raise
+        except (OSError, ValueError) as error:
+            raise FileError(f"{path}: cannot be written ({_reason(error)})") from error
+
+
+def _check_name(path: Path, force: bool, new_folders: bool) -> Path:
+    """The folder in which `path`, or the first of its missing folders, has to be made."""
+    folder = Path(os.path.realpath(path)).parent
+    if not path.parent.is_dir():
+        folder = next(above for above in path.absolute().parents if os.path.lexists(above))
+        if not folder.is_dir():
+            raise FileError(f"{path}: cannot be written ({folder} is not a folder)")
+        if not new_folders:
+            raise FileError(f"{path}: the folder {path.parent} does not exist")
+        longest = os.pathconf(folder, "PC_NAME_MAX") if hasattr(os, "pathconf") else 255
+        if max(len(os.fsencode(part)) for part in path.absolute().relative_to(folder).parts) > longest:
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
+        return folder
+    try:
+        there = path.stat()  # raises for a name that is too long
+    except FileNotFoundError:
+        return folder
+    if stat.S_ISDIR(there.st_mode):
+        raise FileError(f"{path}: is a folder")
+    if not force:
+        raise FileExistsAlreadyError(f"{path}: exists already; force (--force) overwrites it")
+    if not stat.S_ISREG(there.st_mode):
+        raise FileError(f"{path}: is not an ordinary file")
+    return folder
+
+
+def _open_temporary(folder: Path) -> tuple[int, Path]:
+    """A new empty file in `folder`, open for writing, with the permissions that the umask leaves.
+
+    Its name is short whatever the name of the file it becomes, and nobody else's.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+    while True:
+        path = folder / f".{secrets.token_hex(6)}.tmp"
+        with contextlib.suppress(FileExistsError):
+            return os.open(path, flags, 0o666), path
+
+
+def _move(temporary: Path, path: Path, overwrite: bool) -> None:
+    """Give the file its name; FileExistsError if it is taken and may not be overwritten."""
+    if overwrite:
+        os.replace(temporary, path)
+        return
+    try:
+        os.link(temporary, path)  # unlike a renaming, this refuses a name that is taken
+    except FileExistsError:
+        raise
+    except (OSError, NotImplementedError):  # a file system without hard links
+        if os.path.lexists(path):
+            raise FileExistsError from None
+        os.replace(temporary, path)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name last, too, where folders can be opened (not on Windows) and synchronised."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in NO_FOLDER_SYNC:
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _reason(error: Exception) -> str:
+    """Why, without the name of the temporary file."""
+    return getattr(error, "strerror", None) or str(error)

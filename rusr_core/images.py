@@ -1,7 +1,6 @@
 """Images in, images out, and the one resize. An image is `[N, 3, H, W]`, float32, in [0, 1], everywhere."""
 
-import os
-import tempfile
+import io
 import warnings
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import torch.nn.functional as F
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from rusr_core import files
 from rusr_core.errors import RusrError
 
 # Formats are named so that no file can make Pillow start another program (as PostScript would).
@@ -61,38 +61,29 @@ def save_image(image: Tensor, path: str | Path, *, force: bool = False) -> Path:
     """Write one image `[1, 3, H, W]` or `[3, H, W]` in [0, 1] as 8 bit; the suffix chooses the format.
 
     The file appears complete or not at all. An existing file is only replaced with `force=True`.
-    Returns the path. Raises `ImageError`.
+    Returns the path. Raises `ImageError` (no image, an unknown suffix) and `files.FileError` (no such folder, no
+    permission, a full disk, a file that exists).
     """
     path = Path(path)
     check_writable(path, force=force)
     picture = to_pil(image)
     kind = WRITABLE[path.suffix.lower()]
     options = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}.get(kind, {})
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+    data = io.BytesIO()
     try:
-        with os.fdopen(handle, "wb") as file:
-            picture.save(file, kind, **options)
-        os.chmod(name, 0o666 & ~_umask())  # mkstemp makes private files
-        os.replace(name, path)
-    except OSError as error:
-        raise ImageError(f"{path}: cannot be written ({error.strerror or error})") from None
-    finally:
-        Path(name).unlink(missing_ok=True)
-    return path
+        picture.save(data, kind, **options)
+    except (OSError, ValueError) as error:  # sides beyond what the format can say
+        raise ImageError(f"{path}: cannot be written as {kind} ({error})") from None
+    return files.write_atomic(path, data.getvalue(), overwrite=force)
 
 
-def check_writable(path: str | Path, *, force: bool = False) -> None:
-    """Raise `ImageError` if `save_image` could not write `path`: suffix, folder or an existing file."""
-    path = Path(path)
-    if path.suffix.lower() not in WRITABLE:
-        kind = path.suffix or "a file without a suffix"
-        raise ImageError(f"{path}: cannot write {kind}; use {', '.join(WRITABLE)}")
-    if not path.parent.is_dir():
-        raise ImageError(f"{path}: the folder {path.parent} does not exist")
-    if path.is_dir():
-        raise ImageError(f"{path}: is a folder")
-    if path.exists() and not force:
-        raise ImageError(f"{path}: exists already; force (--force) overwrites it")
+def check_writable(*paths: str | Path, force: bool = False, new_folders: bool = False) -> None:
+    """Raise `ImageError` for a suffix that `save_image` does not know, and what `files.check_writable` raises."""
+    for path in map(Path, paths):
+        if path.suffix.lower() not in WRITABLE:
+            kind = path.suffix or "a file without a suffix"
+            raise ImageError(f"{path}: cannot write {kind}; use {', '.join(WRITABLE)}")
+    files.check_writable(*paths, force=force, new_folders=new_folders)
 
 
 def to_uint8(x: Tensor) -> Tensor:
@@ -199,10 +190,3 @@ def _square(x: Tensor, fit: str | None) -> Tensor:
         down, right = side - height, side - width
         return F.pad(x, (right // 2, right - right // 2, down // 2, down - down // 2))
     return x
-
-
-def _umask() -> int:
-    """The process's file mode mask; reading it means setting it for a moment."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

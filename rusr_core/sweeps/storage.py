@@ -19,6 +19,7 @@ from pathlib import Path
 from PIL import PngImagePlugin
 from torch import Tensor
 
+from rusr_core import files
 from rusr_core.errors import RusrError
 from rusr_core.images import to_pil
 
@@ -37,29 +38,12 @@ class StorageError(RusrError):
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Write a file that appears complete or not at all, also after a power cut. Raises StorageError (disk full, ...).
-
-    Only the holder of the file's claim may write it: the temporary name is the file's own.
-    """
-    temporary = path.with_name(f".{path.name}.tmp")
+    """`files.write_atomic`, the folders included. Raises StorageError (disk full, ...)."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)  # the new name, too
-        finally:
-            os.close(folder)
-    except OSError as error:
-        try:
-            temporary.unlink(missing_ok=True)
-        except OSError:
-            pass  # the first error is the one to tell
-        raise StorageError(f"{path}: cannot be written ({error.strerror or error})") from error
+        files.write_atomic(path, data)
+    except (files.FileError, OSError) as error:
+        raise StorageError(str(error)) from error
 
 
 def write_json(path: Path, value: object) -> None:
