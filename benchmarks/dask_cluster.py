@@ -24,8 +24,8 @@ import torch
 from torch import Tensor
 
 from rusr_core import presets
-from rusr_core.prior import Prior
-from rusr_core.restore import Restoration, prior_shape
+from rusr_core.prior import Prior, prior_shape
+from rusr_core.restore import Restoration
 from rusr_core.sweeps import results
 from rusr_core.sweeps.plan import SweepPlan
 from rusr_core.sweeps.work import Method, SweepConfig

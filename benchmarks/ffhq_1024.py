@@ -65,7 +65,7 @@ def random_prior() -> Prior:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         G = Generator(config).eval().requires_grad_(False)
-    return Prior("random-ffhq-1024", G, LPIPSFeatures(random_vgg(1)), None, w_radius=12.0, lr_scale=1.0)
+    return Prior("random-ffhq-1024", G, LPIPSFeatures(random_vgg(1)), None, lr_scale=1.0)
 
 
 def peak_gb() -> float:

@@ -110,6 +110,7 @@ class Mapping(nn.Module):
     def __init__(self, config: GeneratorConfig, num_ws: int):
         super().__init__()
         self.num_ws, self.num_layers = num_ws, config.mapping_layers
+        self.z_dim, self.c_dim = config.z_dim, config.c_dim
         embedded = (config.embed_features or config.w_dim) if config.c_dim else 0
         hidden = config.layer_features or config.w_dim
         widths = [config.z_dim + embedded] + [hidden] * (self.num_layers - 1) + [config.w_dim]
@@ -129,6 +130,25 @@ class Mapping(nn.Module):
         for i in range(self.num_layers):
             x = getattr(self, f"fc{i}")(x)
         return x
+
+    def sample(self, num: int, generator: torch.Generator) -> Tensor:
+        """w [num, w_dim] of standard normal z, not truncated. A conditional network maps a random class with each."""
+        z = torch.randn(num, self.z_dim, generator=generator).to(self.w_avg)
+        c = None
+        if self.c_dim:
+            label = torch.randint(self.c_dim, (num,), generator=generator)
+            c = F.one_hot(label, self.c_dim).to(self.w_avg)
+        return self.to_w(z, c)
+
+    @torch.no_grad()
+    def measure_std(self, num: int = 10_000, seed: int = 0) -> float:
+        """Root mean square of |w - w_avg| over `num` samples, as NVIDIA's projector measures the size of W."""
+        generator = torch.Generator().manual_seed(seed)
+        total = 0.0
+        for start in range(0, num, 1000):
+            w = self.sample(min(1000, num - start), generator)
+            total += (w - self.w_avg).double().square().sum().item()
+        return (total / num) ** 0.5
 
     def forward(self, z: Tensor, c: Tensor | None = None, psi: float = 1.0, cutoff: int | None = None) -> Tensor:
         """-> [N, L, w_dim]; `psi` < 1 pulls the first `cutoff` layers (None: all) towards the mean (truncation)."""
@@ -375,6 +395,29 @@ class Generator(nn.Module):
         self.config = config
         self.synthesis = Synthesis(config)
         self.mapping = Mapping(config, self.synthesis.num_ws)
+        self._w_std: float | None = None
+
+    @property
+    def resolution(self) -> int:
+        """R, the side of the images in pixels."""
+        return self.config.resolution
+
+    @property
+    def w_mean(self) -> Tensor:
+        """The mean of W, [D]."""
+        return self.mapping.w_avg
+
+    @property
+    def w_std(self) -> float:
+        """Root mean square of |w - w_mean|: the size of W. It is measured on 10,000 samples when it is first asked for,
+        unless it was set, as by a loader that finds it beside the weights."""
+        if self._w_std is None:
+            self._w_std = self.mapping.measure_std()
+        return self._w_std
+
+    @w_std.setter
+    def w_std(self, value: float) -> None:
+        self._w_std = float(value)
 
     @property
     def num_ws(self) -> int:
@@ -385,6 +428,23 @@ class Generator(nn.Module):
     def rows(self) -> tuple[int, ...]:
         """For each of the L vectors, the number of convolution output filters that it serves."""
         return self.synthesis.rows
+
+    def widen(self, ws: Tensor, space: str) -> Tensor:
+        """Latents in another space that has their freedom or more: "W", "W+" or "W++" (CVPR 2023, section 3.2).
+
+        W+ repeats w for each layer, W++ repeats each layer's vector for each of its filters: the image stays the same.
+        """
+        vectors, spaces = self.synthesis.split(ws), ("W", "W+", "W++")
+        found = spaces[ws.ndim - 2]
+        if space not in spaces or spaces.index(space) < spaces.index(found):
+            wider = " or ".join(spaces[spaces.index(found) :])
+            raise LatentError(f"{found} {tuple(ws.shape)} cannot be turned into {space}: expected {wider}")
+        if space == found:
+            return ws
+        ws = torch.stack(vectors, dim=1)
+        if space == "W+":
+            return ws
+        return ws.repeat_interleave(torch.tensor(self.rows, device=ws.device), dim=1).unsqueeze(1)
 
     def image(self, ws: Tensor, **kwargs) -> Tensor:
         """Latents of any of the three spaces -> image [N, 3, R, R], nominally in [0, 1], not clamped."""

@@ -24,7 +24,7 @@ from rusr_core.latents import mean_w, to_w_plus, to_w_plus_plus
 from rusr_core.losses import IdentityLoss, MultiscaleLPIPS, RestorationLoss
 from rusr_core.optimizers import make_optimizer
 from rusr_core.presets import Phase, Preset, get
-from rusr_core.prior import Prior
+from rusr_core.prior import Prior, prior_shape
 
 WIDEN = {"W": lambda w, G: w, "W+": to_w_plus, "W++": to_w_plus_plus}
 
@@ -226,12 +226,6 @@ def restore(
             break
     seconds = time.perf_counter() - begun
     return Restoration(results[-1].image, results, preset.name, seed, seconds, interrupted, clean is not None)
-
-
-def prior_shape(prior: Prior, num: int) -> tuple[int, int, int, int]:
-    """Shape of the images that the prior makes."""
-    config = prior.generator.config
-    return (num, config.img_channels, config.resolution, config.resolution)
 
 
 def _checked(y: Tensor) -> Tensor:

@@ -28,7 +28,7 @@ def prior() -> Prior:
         torch.manual_seed(0)
         net = PortraitNet(PortraitNetConfig(channels=(8, 8), embedding=8, resolution=32, perceptual_levels=2))
     net = net.eval().requires_grad_(False)
-    return Prior("random", G, net, net, w_radius=12.0, lr_scale=1.0)
+    return Prior("random", G, net, net, lr_scale=1.0)
 
 
 @pytest.fixture(scope="module")

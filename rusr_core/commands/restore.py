@@ -19,7 +19,8 @@ from rusr_core.commands.options import (
     positive,
 )
 from rusr_core.images import save_image
-from rusr_core.restore import Restoration, Step, prior_shape, restore
+from rusr_core.prior import prior_shape
+from rusr_core.restore import Restoration, Step, restore
 
 
 def restore_options(parser: argparse.ArgumentParser) -> None:

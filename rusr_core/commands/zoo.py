@@ -6,7 +6,6 @@ from pathlib import Path
 from rusr_core import priors
 from rusr_core.checkpoints.generators import load_generator, save_generator
 from rusr_core.files import data_path
-from rusr_core.latents import w_radius
 from rusr_core.priors.downloads import file_sha256
 from rusr_core.priors.load import name_of
 
@@ -83,7 +82,7 @@ def _convert(args: argparse.Namespace) -> int:
         raise priors.ZooError(f"{args.output}: expected a name that ends in .safetensors")
     G = load_generator(args.input, args.network)
     extra = {
-        "w_radius": repr(w_radius(G)),
+        "w_radius": repr(G.mapping.measure_std()),
         "source": args.input.name,
         "source_sha256": file_sha256(args.input),
     }

@@ -3,6 +3,7 @@
 The names are in data/zoo.toml, with the address that an official README publishes for each, where one does.
 """
 
+import dataclasses
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -21,8 +22,7 @@ from rusr_core.priors import zoo
 from rusr_core.priors.w_std import prior_radius
 from rusr_core.priors.zoo import EMBEDDED, Entry, ZooError, fetch, find
 
-FFHQ = "ffhq-1024"
-FFHQ_TRAVEL = 12.0  # 150 steps of 0.08: the path in W for which the published learning rates were chosen
+FFHQ = "ffhq-1024"  # whose rates were published
 
 
 def load_prior(
@@ -43,8 +43,7 @@ def load_prior(
     embedded = str(name_or_path) == EMBEDDED
     path, name, entry = _locate(name_or_path)
     generator = load_generator(path)
-    radius = prior_radius(generator, path)
-    scale = 1.0 if name == FFHQ else radius / FFHQ_TRAVEL
+    generator.w_std = prior_radius(generator, path)
     perceptual = perceptual or ("portraits" if embedded else "lpips")
     if embedded and identity is None:
         identity = "portraits"
@@ -62,7 +61,8 @@ def load_prior(
     generator = generator.to(device)
     if embedded:  # few channels: channels-last is faster on a CPU; FFHQ's 512 are not
         generator = generator.to(memory_format=torch.channels_last)
-    return Prior(name, generator, _to(perceptual, device), _to(identity, device), radius, scale)
+    prior = Prior.of(generator, _to(perceptual, device), _to(identity, device), name=name)
+    return dataclasses.replace(prior, lr_scale=1.0) if name == FFHQ else prior
 
 
 def _to(network: object, device: str | torch.device) -> object:

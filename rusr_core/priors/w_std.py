@@ -8,7 +8,6 @@ from pathlib import Path
 from rusr_core.checkpoints.safetensors import read_metadata
 from rusr_core.files import cache_dir, data_path
 from rusr_core.generator import Generator
-from rusr_core.latents import w_radius
 from rusr_core.priors.zoo import ZooError
 
 
@@ -33,7 +32,7 @@ def prior_radius(G: Generator, path: Path) -> float:
         radius = _read_radius(place, key)
         if radius is not None:
             return radius
-    radius = w_radius(G)
+    radius = G.mapping.measure_std()
     next((place for place in places if _write_radius(place, key, radius)), None)
     return radius
 

@@ -23,9 +23,9 @@ from rusr_core.checkpoints import CheckpointError, load_generator, read_metadata
 from rusr_core.commands import main
 from rusr_core.commands import zoo as zoo_command
 from rusr_core.files import DataError, cache_dir, data_path
+from rusr_core.generator import Mapping
 from rusr_core.images import load_image
-from rusr_core.latents import w_radius
-from rusr_core.priors import ZooError, downloads, load_prior, w_std
+from rusr_core.priors import ZooError, downloads, load_prior
 from rusr_core.priors.downloads import DownloadError, fetch, file_sha256
 from rusr_core.priors.w_std import prior_radius
 
@@ -298,8 +298,8 @@ def test_names_without_an_address_ask_for_a_path(cache):
 def test_the_embedded_prior():
     prior = load_prior()
     assert prior.name == "portraits-128" and prior.identity is prior.perceptual
-    assert prior.lr_scale == prior.w_radius / 12
-    assert prior.w_radius == pytest.approx(w_radius(prior.generator, 500, seed=1), rel=0.05)
+    assert prior.lr_scale == prior.w_std / 12
+    assert prior.w_std == pytest.approx(prior.generator.mapping.measure_std(500, seed=1), rel=0.05)
     assert not any(p.requires_grad for p in prior.generator.parameters())
     assert not list(data_path("portraits").glob("*.radius.json"))
 
@@ -322,9 +322,9 @@ def test_priors_by_path_in_every_format(tmp_path, cache):
     w = torch.zeros(1, 20)
     for prior in priors:
         torch.testing.assert_close(prior.generator.image(w), G.image(w))
-        assert prior.identity is None and prior.lr_scale == prior.w_radius / 12
-    assert priors[0].name == "n" and priors[2].w_radius == 2.5
-    assert priors[0].w_radius == pytest.approx(w_radius(G))
+        assert prior.identity is None and prior.lr_scale == prior.w_std / 12
+    assert priors[0].name == "n" and priors[2].w_std == 2.5
+    assert priors[0].w_std == pytest.approx(G.mapping.measure_std())
     with_identity = load_prior(tmp_path / "n.pkl", perceptual="portraits", identity="portraits")
     assert with_identity.identity.embed(torch.rand(1, 3, 64, 64, generator=torch.Generator())).shape == (
         1,
@@ -348,7 +348,7 @@ def test_ffhq_by_name_keeps_the_published_rates(tmp_path, cache, server, monkeyp
     prior = load_prior("ffhq-1024", perceptual="portraits")
     assert prior.name == "ffhq-1024" and prior.lr_scale == 1.0
     other = load_prior("metfaces-1024", perceptual="portraits")
-    assert other.lr_scale == other.w_radius / 12 != 1.0
+    assert other.lr_scale == other.w_std / 12 != 1.0
     with pytest.raises(ZooError, match="no identity network applies"):
         load_prior("brecahad-512", perceptual="portraits", identity="portraits")
     assert sorted(p.name for p in (cache / "ffhq-1024").iterdir() if p.suffix != ".lock") == [
@@ -369,7 +369,8 @@ def local(entry: zoo.Entry, url: str) -> zoo.Entry:
 
 def test_the_radius_is_computed_once_and_belongs_to_its_weights(tmp_path, cache, monkeypatch):
     calls = []
-    monkeypatch.setattr(w_std, "w_radius", lambda G: calls.append(1) or w_radius(G, 100))
+    measure = Mapping.measure_std
+    monkeypatch.setattr(Mapping, "measure_std", lambda mapping: calls.append(1) or measure(mapping, 100))
     path = tmp_path / "n.pkl"
     write_nvidia(random_generator(0, resolution=8, channels=(4, 4)), path)
     first = prior_radius(load_generator(path), path)
@@ -391,7 +392,7 @@ def test_the_radius_of_weights_in_a_read_only_place(tmp_path, cache, monkeypatch
     assert not (tmp_path / "n.pkl.radius.json").exists()
     kept = list((cache / "radius").iterdir())
     assert len(kept) == 1 and json.loads(kept[0].read_text())["w_radius"] == radius
-    monkeypatch.setattr(w_std, "w_radius", None)
+    monkeypatch.setattr(Mapping, "measure_std", None)
     assert prior_radius(load_generator(path), path) == radius
 
 
@@ -448,7 +449,7 @@ def test_command_convert(tmp_path, capsys):
     H = load_generator(out)
     before = load_generator(tmp_path / "r.pt").state_dict()
     assert all(torch.equal(t, before[name]) for name, t in H.state_dict().items())
-    assert float(read_metadata(out)["w_radius"]) == w_radius(G)
+    assert float(read_metadata(out)["w_radius"]) == G.mapping.measure_std()
     with pytest.raises(ZooError, match="--force"):
         run("convert", tmp_path / "r.pt", out)
     assert run("convert", tmp_path / "r.pt", out, "--half", "--force") == 0

@@ -49,7 +49,7 @@ def test_a_random_start_is_reproducible_and_each_image_has_its_own():
         torch.manual_seed(0)
         net = PortraitNet(PortraitNetConfig(channels=(8, 8), embedding=8, resolution=32, perceptual_levels=2))
     net = net.eval().requires_grad_(False)
-    prior = Prior("random", G, net, net, w_radius=12.0, lr_scale=1.0)
+    prior = Prior("random", G, net, net, lr_scale=1.0)
     f, preset = Downsample(2, "bilinear"), presets.get("report").with_steps(1)
     x = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
     y = f.degrade(x)

@@ -78,7 +78,7 @@ def space(prior: Prior, judge: PortraitNet, count: int = 400, step: float = 0.01
     lengths = torch.cat([judge.distance(G.image(a).clamp(0, 1), G.image(b).clamp(0, 1)) for a, b in parts])
     lengths = lengths / step**2
     return {
-        "w_radius": prior.w_radius,
+        "w_std": prior.w_std,
         "path_length_mean": lengths.mean().item(),
         "path_length_relative_deviation": (lengths.std() / lengths.mean()).item(),
     }
