@@ -15,6 +15,7 @@ CHAPTERS = sorted((ROOT / "book").glob("*.ipynb"))
 PARAMETERS = ["prior", "task", "level", "steps", "num_images", "seed", "device", "out_dir"]
 DRAWS = re.compile(r"(?:\bshow|figures\.panel|charts\.\w+|loss_curves|plt\.subplots|plt\.figure)\(")
 MAX_BYTES = 300_000
+MAX_LINE = 88  # characters of code that fit a page of 1280 px without a scroll bar
 
 
 def lint(notebook: nbformat.NotebookNode, more: tuple[str, ...] = ()) -> list[str]:
@@ -47,7 +48,12 @@ def _lint_parameters(code: list, more: tuple[str, ...]) -> list[str]:
 
 
 def _lint_cells(code: list) -> list[str]:
-    wrong = []
+    wrong = [
+        f"cell {cell.id}: {len(line)} characters in a line, at most {MAX_LINE} fit a page: {line.strip()[:30]}..."
+        for cell in code
+        for line in cell.source.split("\n")
+        if len(line) > MAX_LINE
+    ]
     if "install" not in _tags(code[0]) or '"google.colab" in sys.modules' not in code[0].source:
         wrong.append("the first code cell must be the install cell, and act in Colab only")
     for cell in code[1:]:
@@ -140,6 +146,10 @@ def _with_another_parameter(notebook):
     notebook.cells[2].source += "\nspeed: int = 3"
 
 
+def _with_a_long_line(notebook):
+    notebook.cells[-2].source += "\n# " + "a" * (MAX_LINE - 1)
+
+
 def _with_widgets(notebook):
     notebook.metadata["widgets"] = {}
 
@@ -156,6 +166,7 @@ def _with_widgets(notebook):
         (_with_a_key_twice, "two cells set it"),
         (_with_a_link_outside, "not in the book"),
         (_with_widgets, "widget state"),
+        (_with_a_long_line, "89 characters in a line"),
     ],
     ids=lambda value: value.__name__ if callable(value) else "",
 )
