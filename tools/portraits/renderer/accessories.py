@@ -1,5 +1,4 @@
-"""Glasses, woollen hats, and the head bands that only the held-out portraits beyond the training range
-wear."""
+"""Glasses, woollen hats, and the head bands that only portraits beyond the training range wear."""
 
 import torch
 from torch import Tensor

@@ -1,5 +1,4 @@
-"""Small tools of a smooth painter: every mask is a soft function of position, so that nothing needs
-supersampling.
+"""Small tools of a smooth painter: every mask is a soft function of position, so nothing needs supersampling.
 
 Scalars of a portrait are maps `[N, 1, 1]`, fields `[N, S, S]`, colours `[N, 3, S, S]` in linear RGB.
 """

@@ -1,10 +1,9 @@
-"""The shape of a head: proportions from the factors, then the visible surface with nose, brows, cheeks and
-lips."""
+"""The shape of a head: proportions, then the visible surface with nose, brows, cheeks and lips."""
 
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor
 
 from .drawing import Canvas, bump, slope, smoothstep, unit

@@ -13,7 +13,7 @@ from .factors import Z_DIM, Factors
 from .hair import hair_of, paint_before, paint_behind, paint_on_head
 from .head import head_of
 from .light import light_of
-from .textures import Textures, textures
+from .textures import SEED, Textures, textures
 
 CHUNK = 8  # portraits at a time: the fields of a chunk stay in a processor's cache
 GPU_CHUNK = 512  # a GPU wants few, large steps
@@ -51,23 +51,22 @@ def _develop(picture: Tensor, exposure: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def render(z: Tensor, size: int = 128, extra: dict[str, Tensor] | None = None) -> Tensor:
+def render(z: Tensor, size: int = 128, extra: dict[str, Tensor] | None = None, textures_seed: int = SEED) -> Tensor:
     """Factors z `[N, Z_DIM]` -> portraits `[N, 3, size, size]` in [0, 1], on the device of z.
 
-    A portrait does not depend on what else is in the batch. `extra` (see `beyond`) goes beyond the training
-    range.
+    A portrait does not depend on what else is in the batch. `extra` (see `beyond`) goes beyond the training range;
+    `textures_seed` chooses the draw of the fine detail.
     """
     if z.dim() != 2 or z.shape[1] != Z_DIM:
         raise ValueError(f"factors must be [N, {Z_DIM}], got {list(z.shape)}")
-    t = textures(size, z.device)
+    t = textures(size, z.device, textures_seed)
     chunk = CHUNK if z.device.type == "cpu" else GPU_CHUNK
     parts = [{k: v[i : i + chunk].to(z.device) for k, v in (extra or {}).items()} for i in range(0, len(z), chunk)]
     return torch.cat([paint(c.float(), t, e) for c, e in zip(z.split(chunk), parts, strict=True)])
 
 
 def beyond(seed: int, count: int) -> dict[str, Tensor]:
-    """Additions that training never sees: moles, uneven eyes, turns up to 1.6 times as far, head bands, dyed
-    hair."""
+    """Additions that training never sees: moles, uneven eyes, turns up to 1.6 times as far, head bands, dyed hair."""
     g = torch.Generator().manual_seed(seed)
     draw = torch.rand(7, count, 1, 1, generator=g)
     kind = torch.arange(count).view(-1, 1, 1) % 3

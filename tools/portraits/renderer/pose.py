@@ -1,5 +1,4 @@
-"""Where the head is: rotation, alignment to the eyes, and the ray-ellipsoid intersections that head and hair
-are made of."""
+"""Where the head is: rotation, alignment to the eyes, and where rays meet the ellipsoids of head and hair."""
 
 from dataclasses import dataclass
 
@@ -15,8 +14,7 @@ ZOOM = 1.04  # canvas units per head unit
 
 @dataclass(frozen=True)
 class Pose:
-    """Rotation from head space to the viewer's (x right, y down, z to the viewer), and the aligned
-    coordinates."""
+    """Rotation from head space to the viewer's (x right, y down, z to the viewer) and the aligned coordinates."""
 
     rows: tuple[tuple[Tensor, Tensor, Tensor], ...]  # 3 x 3 of [N, 1, 1]
     x: Tensor  # [N, S, S] viewer coordinates of the pixels, in head units
@@ -34,8 +32,7 @@ class Pose:
 
 
 def pose_of(factors: Factors, canvas: Canvas, depth: Tensor, eye_y: Tensor, turn: Tensor | float = 1.0) -> Pose:
-    """Rotate by yaw then pitch, and put the point between the eyes, at `depth` in the head, where alignment
-    puts it."""
+    """Rotate by yaw, then by pitch; put the point between the eyes, at `depth` in the head, where it is aligned."""
     yaw, pitch = 0.34 * turn * factors.bounded("yaw"), 0.12 * factors.bounded("pitch") + 0.02
     roll, scale = 0.03 * factors.bounded("roll"), ZOOM * torch.exp(0.025 * factors.bounded("scale"))
     cos_y, sin_y, cos_p, sin_p = torch.cos(yaw), torch.sin(yaw), torch.cos(pitch), torch.sin(pitch)
@@ -53,8 +50,7 @@ def pose_of(factors: Factors, canvas: Canvas, depth: Tensor, eye_y: Tensor, turn
 
 @dataclass(frozen=True)
 class Surface:
-    """Where the viewer's rays meet an ellipsoid: head-space points, q < 1 inside the silhouette, viewer-space
-    normals."""
+    """Where rays meet an ellipsoid: points in head space, q < 1 inside the silhouette, normals in the viewer's."""
 
     x: Tensor
     y: Tensor
@@ -64,8 +60,7 @@ class Surface:
 
 
 def ellipsoid(pose: Pose, x: Tensor, y: Tensor, axes: tuple, centre: tuple[float, float] = (0.0, 0.0)) -> Surface:
-    """Intersect the rays through viewer points (x, y) with an ellipsoid centred at (0, *centre) in head
-    space.
+    """Intersect the rays through viewer points (x, y) with an ellipsoid centred at (0, *centre) of head space.
 
     Outside the silhouette the nearest point of the ray is used, so that every field stays smooth.
     """

@@ -1,12 +1,12 @@
-"""Fine detail: strands, skin grain, fabric and backdrops, as maps that are fixed to the picture plane.
+"""Fine detail: strands, skin grain, fabric and backdrops, as maps in the picture plane.
 
-Real strands move with the head. Here they do not, on purpose: alignment keeps heads in one place, and a
-generator of a few million parameters can hold a map that stays where it is (in its noise inputs) but not one
-that moves. So the fine detail is there to be lost and restored, at a price that the prior can pay.
+A seed gives one draw of all maps: random fields are drawn anew and regular patterns get other phases. Portraits-X uses
+the draw `SEED`. A training set uses many draws, so that the exact course of a strand or a thread cannot be learned: it
+is what the noise inputs of a StyleGAN2 are for, while everything else in a portrait is a function of its factors.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 
 import torch
@@ -36,9 +36,14 @@ class Textures:
     cloud: Tensor
 
 
+    def flat(self) -> "Textures":
+        """Every map replaced by its mean: what a portrait looks like without any fine detail."""
+        means = {f.name: getattr(self, f.name).mean((1, 2), keepdim=True) for f in fields(self)}
+        return Textures(**{name: mean.expand_as(getattr(self, name)).contiguous() for name, mean in means.items()})
+
+
 def band_noise(generator: torch.Generator, shape: tuple[int, int], widths: tuple[float, float]) -> Tensor:
-    """Periodic noise `[H, W]` of unit deviation, smoothed by Gaussians of these widths in texels (rows,
-    columns)."""
+    """Periodic noise `[H, W]` of unit deviation, smoothed by Gaussians of these widths in texels: rows, columns."""
     noise = torch.randn(shape, generator=generator)
     fy, fx = torch.fft.fftfreq(shape[0])[:, None], torch.fft.fftfreq(shape[1])[None]
     response = torch.exp(-2 * math.pi**2 * ((fy * widths[0]) ** 2 + (fx * widths[1]) ** 2))
@@ -53,28 +58,35 @@ def lookup(texture: Tensor, u: Tensor, v: Tensor) -> Tensor:
     return F.grid_sample(texture[None, None], grid, padding_mode="reflection", align_corners=False)[0, 0]
 
 
-@lru_cache(maxsize=8)
-def textures(size: int, device: torch.device) -> Textures:
-    """All maps at one picture size; computed on the CPU, anti-aliased by 4 samples a pixel."""
-    generator = torch.Generator().manual_seed(SEED)
+def phases(seed: int) -> list[float]:
+    """Four phases in [0, 2 pi) of the regular patterns: a Kronecker sequence over the seeds, all 0 at `SEED`."""
+    return [2 * math.pi * ((seed - SEED) * math.sqrt(prime) % 1) for prime in (2, 3, 5, 7)]
+
+
+@lru_cache(maxsize=128)
+def textures(size: int, device: torch.device, seed: int = SEED) -> Textures:
+    """One draw of all maps at one picture size; computed on the CPU, anti-aliased by 4 samples a pixel."""
+    generator, phase = torch.Generator().manual_seed(seed), phases(seed)
     line = (torch.arange(2 * size) + 0.5) / size - 1
     y, x = torch.meshgrid(line, line, indexing="ij")
-    maps = {**_hair(generator, x, y), **_skin(generator, x, y), **_fabric(x, y), **_backdrop(generator, x, y)}
+    maps = _hair(generator, x, y, phase) | _skin(generator, x, y) | _fabric(x, y, phase) | _backdrop(generator, x, y)
     shrunk = {name: F.avg_pool2d(m[None], 2).to(device) for name, m in maps.items()}
     return Textures(**shrunk)
 
 
-def _hair(generator: torch.Generator, x: Tensor, y: Tensor) -> dict[str, Tensor]:
+def _hair(generator: torch.Generator, x: Tensor, y: Tensor, phase: list[float]) -> dict[str, Tensor]:
     shape = (256, 512)
     strands = 0.60 * band_noise(generator, shape, (60, 2.4))
     strands = strands + 0.55 * band_noise(generator, shape, (60, 5)) + 0.40 * band_noise(generator, shape, (60, 14))
     angle, radius = torch.atan2(x, y - CROWN + 0.25), torch.sqrt(x * x + (y - CROWN + 0.25) ** 2)
-    curl = 0.10 * torch.sin(13 * radius + 2.5 * torch.sin(4 * angle) + 1.0) + 0.04 * torch.sin(29 * radius + 9 * angle)
+    bends = torch.sin(13 * radius + 2.5 * torch.sin(4 * angle) + (1.0 + phase[0])), torch.sin(29 * radius + 9 * angle)
+    curl = 0.10 * bends[0] + 0.04 * bends[1]
     out = {}
     for name, bend in (("straight", 0 * curl), ("wavy", curl)):
         u = 1.3 * angle + bend
         out[name] = lookup(strands, u, 0.45 * radius)
-        out[f"{name}_locks"] = 0.5 * torch.sin(21 * u + 1.7 * torch.sin(5 * radius)) + 0.5 * torch.sin(9 * u + 1)
+        fine = torch.sin(21 * u + 1.7 * torch.sin(5 * radius) + phase[1])
+        out[f"{name}_locks"] = 0.5 * fine + 0.5 * torch.sin(9 * u + (1 + phase[2]))
     return out
 
 
@@ -91,11 +103,12 @@ def _skin(generator: torch.Generator, x: Tensor, y: Tensor) -> dict[str, Tensor]
     }
 
 
-def _fabric(x: Tensor, y: Tensor) -> dict[str, Tensor]:
+def _fabric(x: Tensor, y: Tensor, phase: list[float]) -> dict[str, Tensor]:
     rows = y - 0.10 * x.abs()
-    zigzag = (((x * 9.5) % 1) - 0.5).abs() * 0.075
-    knit = torch.sin(2 * math.pi * 16 * (rows + zigzag)) + 0.5 * torch.cos(2 * math.pi * 9.5 * x)
-    weave = torch.sin(2 * math.pi * 18 * (x + y)) * torch.sin(2 * math.pi * 18 * (x - y))
+    shifted = phase[0] / (2 * math.pi)
+    zigzag = (((x * 9.5 + shifted) % 1) - 0.5).abs() * 0.075
+    knit = torch.sin(2 * math.pi * 16 * (rows + zigzag) + phase[3]) + 0.5 * torch.cos(2 * math.pi * 9.5 * x + phase[0])
+    weave = torch.sin(2 * math.pi * 18 * (x + y) + phase[1]) * torch.sin(2 * math.pi * 18 * (x - y) + phase[2])
     return {"knit": knit, "weave": 1.6 * weave}
 
 
