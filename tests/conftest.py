@@ -9,6 +9,9 @@ import torch
 
 from rusr_core.generator import Generator, GeneratorConfig
 from rusr_core.networks.perceptual import LPIPSFeatures
+from tools.portraits.renderer import render
+from tools.portraits.renderer.portrait import paint
+from tools.portraits.training.render_training_set import draw, factors
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -82,6 +85,18 @@ def latent(arrays, space):
 @pytest.fixture
 def small_generator() -> Generator:
     return random_generator()
+
+
+@pytest.fixture(scope="session")
+def small_set(tmp_path_factory) -> Path:
+    """A training set of portraits: 56 people, two views each; eight pictures are rendered, the others repeat them."""
+    folder, z = tmp_path_factory.mktemp("set"), factors(56, 2).flatten(0, 1)[:8]
+    with torch.no_grad():
+        flat = paint(z, draw(0, "flat.npy", z.device), {})
+    for name, images in (("images.npy", render(z)), ("flat.npy", flat)):
+        pixels = (images * 255 + 0.5).to(torch.uint8).repeat(14, 1, 1, 1)
+        np.save(folder / name, pixels.unflatten(0, (56, 2)).numpy())
+    return folder
 
 
 @pytest.fixture(autouse=True)

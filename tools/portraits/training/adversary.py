@@ -12,18 +12,13 @@ outputs: at chance it is silent.
 """
 
 import math
-from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from rusr_core.networks.portrait_net import PortraitNet
-from tools.portraits.training.distillation import autocast, map_loss, pyramid_loss, shrink
+from tools.portraits.training.distillation import autocast, cell_loss, pyramid_loss, shrink
 from tools.portraits.training.training_set import World
-
-if TYPE_CHECKING:
-    from tools.portraits.training.train_generator import Trainer
 
 LINE = (torch.arange(128) + 0.5) / 64 - 1
 FACE = torch.exp(-(LINE[None] ** 2 / 0.45**2 + (LINE[:, None] - 0.08) ** 2 / 0.45**2))[None, None]
@@ -45,8 +40,7 @@ class EqualConv(nn.Module):
 
 
 class PatchDiscriminator(nn.Module):
-    """Scores on two grids: 16 x 16 patches of about 46 px and 8 x 8 of about 94 px, for pictures of 128
-    px."""
+    """Scores on two grids, for pictures of 128 px: 16 x 16 patches of about 46 px and 8 x 8 of about 94 px."""
 
     def __init__(self, widths: tuple[int, ...] = (40, 48, 80, 112, 128)):
         super().__init__()
@@ -148,14 +142,21 @@ class Adversary(nn.Module):
         self.norms[name] = self.norms[name].lerp(norm, 0.05) if name in self.norms else norm
         return gradient.float() * (share * self.SHARES[name] / (self.norms[name] + 1e-12))
 
-    def gradient(self, picture: Tensor, real: Tensor, maps: list[Tensor], wanted: list[Tensor]) -> Tensor:
-        """What the generator is told about its pictures."""
-        total = self.balanced("pyramid", pyramid_loss(shrink(picture, 64), shrink(real, 64)), picture)
+    def gradient(
+        self, picture: Tensor, real: Tensor, maps: list[Tensor], wanted: list[Tensor], mixed: int
+    ) -> Tensor:
+        """What the generator is told about its pictures `[N, 3, 128, 128]`, as a gradient of that shape.
+
+        The first `mixed` pictures have styles of two people and no render of their own: only the discriminators
+        speak of them. Of the others, paired losses compare what does not depend on the draw of the fine detail: the
+        picture at 32 px, the face, and how much of each feature there is in each of 8 x 8 cells.
+        """
+        own, given, right = picture[mixed:], real[mixed:], [m[mixed:] for m in wanted]
+        total = self.balanced("pyramid", pyramid_loss(shrink(own, 32), shrink(given, 32)), picture)
         face = self.face
-        near = (face * (picture - real).abs()).mean() + (shrink(face, 64) * (shrink(picture - real, 64)).abs()).mean()
+        near = (face * (own - given).abs()).mean() + (shrink(face, 64) * shrink(own - given, 64).abs()).mean()
         total = total + self.balanced("face", near, picture)
-        with autocast(picture.device):
-            total = total + self.balanced("features", map_loss(maps, wanted), picture)
+        total = total + self.balanced("features", cell_loss([m[mixed:] for m in maps], right), picture)
         for name, scores in self.scores(picture, maps, wanted).items():
             share = (self.gaps[name] / 0.5).clamp(0, 1)
             told = self.balanced(name, -sum(s.mean() for s in scores), picture, share)
@@ -163,21 +164,3 @@ class Adversary(nn.Module):
                 told = (1 - 0.7 * face) * told
             total = total + told
         return total
-
-    def step(self, trainer: "Trainer", z: Tensor, x: Tensor, net: PortraitNet, world: World) -> Tensor:
-        """One step of all players; returns the mean gap between renders and outputs."""
-        output = trainer.output(z, 128)
-        fake = output.detach()
-        picture = fake.clone().requires_grad_()
-        with autocast(fake.device):
-            with torch.no_grad():
-                wanted = net.activations(x * 0.5 + 0.5)
-            maps = net.activations(picture * 0.5 + 0.5)
-        regularise = trainer.seen // trainer.plan.batch % self.R1_EVERY == 0
-        self.judge(fake, x, [m.detach() for m in maps], wanted, regularise, world)
-        gradient = self.gradient(picture, x, maps, wanted)
-        trainer.optimizer.zero_grad()
-        output.backward(gradient * 100)
-        trainer.path_length.step(trainer, z)
-        trainer.step(trainer.plan.adversarial_learning_rate(trainer.seen), world)
-        return torch.stack(list(self.gaps.values())).mean()

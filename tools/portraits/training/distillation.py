@@ -1,10 +1,10 @@
-"""What the generator is asked for: the picture that the renderer paints for the same factors."""
+"""What the generator is asked for: the picture that the renderer paints for the same factors, without fine detail."""
 
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor
 
 from rusr_core.networks.portrait_net import PortraitNet
@@ -64,3 +64,13 @@ def map_loss(given: list[Tensor], wanted: list[Tensor]) -> Tensor:
     """Mean absolute difference of the first levels' maps, each in units of its target's deviation."""
     pairs = list(zip(given, wanted, strict=True))[:FEATURE_LEVELS]
     return sum((a.float() - b.float()).abs().mean() / (b.float().std() + 1e-3) for a, b in pairs)
+
+
+def cell_loss(given: list[Tensor], wanted: list[Tensor], cells: int = 8) -> Tensor:
+    """Mean absolute difference of all levels' maps, averaged over `cells` x `cells` cells of the picture.
+
+    Means over a cell say how much of a texture there is and not where its threads run, so two draws of one texture
+    are near each other. Each level in units of its target's deviation.
+    """
+    pairs = [[shrink(m.float(), cells) for m in pair] for pair in zip(given, wanted, strict=True)]
+    return sum((a - b).abs().mean() / (b.std() + 1e-3) for a, b in pairs)

@@ -38,8 +38,7 @@ class FactorNet(nn.Module):
 
 
 def regress_mapping(G: Generator, teacher: nn.Module, steps: int, seed: int, batch: int = 512) -> float:
-    """Train `G.mapping` in place to give the teacher's latents; set `w_avg`. Returns the unexplained
-    variance, a share.
+    """Train `G.mapping` in place to give the teacher's latents and set `w_avg`; -> the share of variance missed.
 
     Adam with a cosine schedule; the rate is large because the mapping's own multiplier (0.01) divides it.
     """
@@ -51,9 +50,8 @@ def regress_mapping(G: Generator, teacher: nn.Module, steps: int, seed: int, bat
         with torch.no_grad():
             w = teacher(z)
         for group in optimizer.param_groups:
-            group["lr"] = (
-                rate * min(1, (step + 1) / 50) * (0.002 + 0.998 * 0.5 * (1 + math.cos(math.pi * step / steps)))
-            )
+            cosine = 0.5 * (1 + math.cos(math.pi * step / steps))
+            group["lr"] = rate * min(1, (step + 1) / 50) * (0.002 + 0.998 * cosine)
         optimizer.zero_grad()
         (G.mapping.to_w(z) - w).square().mean().backward()
         optimizer.step()

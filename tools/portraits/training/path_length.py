@@ -5,16 +5,10 @@ Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", CVPR 202
 of the ordinary step instead of a weight.
 """
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
-
-from tools.portraits.training.distillation import autocast
-
-if TYPE_CHECKING:
-    from tools.portraits.training.train_generator import Trainer
 
 
 class PathLength:
@@ -35,17 +29,10 @@ class PathLength:
         self.mean = now if self.mean is None else self.mean.lerp(now, 0.05)
         return (lengths / self.mean - 1).square().mean()
 
-    def step(self, trainer: "Trainer", z: Tensor) -> None:
-        """When it is time, add the penalty's gradients, at half of the batch, to those that the weights hold."""
-        plan = trainer.plan
-        if trainer.seen // plan.batch % self.EVERY:
-            return
-        generator = torch.Generator().manual_seed(plan.seed * 1_000_003 + trainer.seen + 1)
-        with autocast(trainer.device):
-            w = trainer.latent(z[: max(1, len(z) // 2)])
-            penalty = self.penalty(w, trainer.G.synthesis, generator)
-        gradients = torch.autograd.grad(penalty, trainer.weights, allow_unused=True)
-        parts = [(p.grad, g) for p, g in zip(trainer.weights, gradients, strict=True) if g is not None]
+    def add_gradients(self, penalty: Tensor, weights: Sequence[Tensor]) -> None:
+        """Add the penalty's gradients, scaled to their share, to those that the weights hold already."""
+        gradients = torch.autograd.grad(penalty, weights, allow_unused=True)
+        parts = [(p.grad, g) for p, g in zip(weights, gradients, strict=True) if g is not None and p.grad is not None]
         usual, ours = (torch.stack([g.norm() for g in part]).norm() for part in zip(*parts, strict=True))
         for total, g in parts:
             total.add_(g * (self.SHARE * usual / (ours + 1e-12)))

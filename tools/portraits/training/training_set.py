@@ -31,9 +31,9 @@ class World:
             gradient.copy_(part.view_as(gradient))
 
 
-def load_images(folder: Path, device: torch.device) -> np.ndarray | Tensor:
+def load_images(path: Path, device: torch.device) -> np.ndarray | Tensor:
     """The pictures, uint8 `[identities, views, 3, 128, 128]`: read in place on a CPU, all in the memory of a GPU."""
-    images = np.load(folder / "images.npy", mmap_mode="r")
+    images = np.load(path, mmap_mode="r")
     return images if device.type == "cpu" else torch.from_numpy(np.array(images)).to(device)
 
 
@@ -46,27 +46,28 @@ def pick(images: np.ndarray | Tensor, people: Tensor, views: Tensor) -> Tensor:
 
 
 class TrainingSet:
-    """Pairs of factors and portraits, drawn by seed and step."""
+    """Factors with their portraits, with and without fine detail, drawn by seed and step."""
 
     def __init__(self, folder: Path, batch: int, seed: int, world: World, device: torch.device):
-        self.images = load_images(folder, device)
+        self.images, self.flat = (load_images(folder / name, device) for name in ("images.npy", "flat.npy"))
         self.z = factors(*self.images.shape[:2]).to(device)
         self.size, self.seed, self.world, self.device = batch, seed, world, device
 
-    def batch(self, seen: int) -> tuple[Tensor, Tensor]:
-        """This process's part of the batch after `seen` images: z `[n, Z_DIM]`, pictures `[n, 3, 128, 128]`
-        in [-1, 1]."""
+    def batch(self, seen: int) -> tuple[Tensor, Tensor, Tensor]:
+        """This process's part of the batch after `seen` images: z `[n, Z_DIM]`; pictures with fine detail and without
+        it, `[n, 3, 128, 128]` in [-1, 1]."""
         g = torch.Generator().manual_seed(self.seed * 1_000_003 + seen)
         people = torch.randint(len(self.images) - HELD_OUT, (self.size,), generator=g)
         views = torch.randint(self.images.shape[1], (self.size,), generator=g)
         mine = slice(self.world.rank, None, self.world.size)
-        return self._pairs(people[mine], views[mine])
+        return self._rows(people[mine], views[mine])
 
-    def held_out(self) -> tuple[Tensor, Tensor]:
-        """Pairs that training never sees."""
+    def held_out(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The same of people that training never sees, one view each."""
         people = torch.arange(len(self.images) - HELD_OUT, len(self.images))
-        return self._pairs(people, torch.zeros_like(people))
+        return self._rows(people, torch.zeros_like(people))
 
-    def _pairs(self, people: Tensor, views: Tensor) -> tuple[Tensor, Tensor]:
+    def _rows(self, people: Tensor, views: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         people, views = people.to(self.device), views.to(self.device)
-        return self.z[people, views], pick(self.images, people, views).float() / 127.5 - 1
+        pictures = (pick(images, people, views).float() / 127.5 - 1 for images in (self.images, self.flat))
+        return self.z[people, views], *pictures
