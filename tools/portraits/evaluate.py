@@ -1,11 +1,14 @@
-"""Measure the shipped prior: everything the model card reports.
+"""Measure a prior, the shipped one or a candidate: everything the model card reports but the judges' bench.
 
-    python -m tools.portraits.evaluate --samples 10000 --inversions 20 --out data/portraits/measured.json
+    python -m tools.portraits.evaluate --samples 10000 --inversions 20 --out measured.json
+    python -m tools.portraits.evaluate --weights FOLDER --judge FOLDER/features_b.safetensors --out measured.json
 
-Every part prints one line as soon as it is known. `--only realism,space,inversion,nets,cost` chooses parts.
+Every part prints one line as soon as it is known. `--only noise,realism,space,inversion,nets,cost` chooses parts.
+Samples have fresh noise, as those of a StyleGAN2 have, and renders another draw of the fine detail in each chunk.
 """
 
 import argparse
+import itertools
 import json
 import time
 from collections.abc import Callable
@@ -14,45 +17,74 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from rusr_core.checkpoints import load_generator
 from rusr_core.degradations import Resize
 from rusr_core.images import load_image, resize
-from rusr_core.latents import mean_w, sample_w
+from rusr_core.latents import mean_w, sample_w, w_radius
 from rusr_core.losses import MultiscaleLPIPS
 from rusr_core.metrics import psnr
 from rusr_core.metrics.realism import frechet
 from rusr_core.networks.portrait_net import PortraitNet
 from rusr_core.prior import Prior
-from rusr_core.priors import load_prior
 from rusr_core.restore import restore
 from tools.portraits import DATA
 from tools.portraits.make_test import IN_RANGE
 from tools.portraits.render import sheet
 from tools.portraits.renderer import render, sample_z
+from tools.portraits.renderer.textures import SEED
 from tools.portraits.sample_statistics import precision_recall
-from tools.portraits.training.render_training_set import normalized
-from tools.portraits.training.triplets import held_out_triplets, scores
+from tools.portraits.training.render_training_set import DRAWS, normalized
 from tools.portraits.training.verification import held_out_faces, verify
 
 RENDER_SEED, FLOOR_SEED, SAMPLE_SEED = 920_000, 920_001, 31_337
-TRIPLETS = 4000  # of 400, a share of nine tenths is known to three hundredths only
+CHUNK = 50
 
 
 @torch.no_grad()
-def pooled(net: PortraitNet, pictures: Callable[[int, int], Tensor], count: int, chunk: int = 50) -> Tensor:
-    """Pooled features `[count, F]`, on the CPU, of what `pictures(first, number)` gives."""
-    parts = (pictures(i, min(chunk, count - i)).clamp(0, 1) for i in range(0, count, chunk))
-    return torch.cat([net.pooled(x).cpu() for x in parts])
+def pooled(net: PortraitNet, pictures: Callable[[Tensor], Tensor], codes: Tensor) -> Tensor:
+    """Pooled features `[N, F]`, on the CPU, of what `pictures` makes of codes `[N, D]`."""
+    return torch.cat([net.pooled(pictures(part).clamp(0, 1)).cpu() for part in codes.split(CHUNK)])
+
+
+def prior_of(folder: Path, device: str) -> Prior:
+    """The prior of a folder: its generator and its net A."""
+    G = load_generator(folder / "generator.safetensors").to(device)
+    net, radius = PortraitNet.load(folder / "features_a.safetensors", device), w_radius(G)
+    return Prior(str(folder), G, net, net, radius, radius / 12)
+
+
+@torch.no_grad()
+def noise(prior: Prior, judge: PortraitNet, count: int = 200) -> dict:
+    """What the noise inputs hold: pictures with the stored maps against pictures without noise and with fresh noise."""
+    g, found = torch.Generator().manual_seed(SAMPLE_SEED + 2), []
+    for w in sample_w(prior.generator, count, generator=g).split(CHUNK):
+        modes = ({"noise_mode": "const"}, {"noise_mode": "none"}, {"noise_mode": "random", "generator": g})
+        stored, bare, fresh = (prior.generator.image(w, **mode).clamp(0, 1) for mode in modes)
+        who = judge.embed(stored)
+        alike = [(who * judge.embed(x)).sum(1) for x in (bare, fresh)]
+        found.append(torch.stack([psnr(bare, stored), psnr(fresh, stored), *alike]))
+    bare_db, fresh_db, bare_id, fresh_id = torch.cat(found, 1).cpu()
+    return {
+        "samples": count,
+        "psnr_without_noise": bare_db.mean().item(),
+        "psnr_fresh_noise": fresh_db.mean().item(),
+        "identity_without_noise": bare_id.mean().item(),
+        "identity_fresh_noise": fresh_id.mean().item(),
+        "identity_fresh_noise_worst": fresh_id.min().item(),
+    }
 
 
 def realism(prior: Prior, judge: PortraitNet, count: int) -> dict:
     """Frechet distances with the judging net, to renders and between two sets of renders; precision and recall."""
     G, g = prior.generator, torch.Generator().manual_seed(SAMPLE_SEED)
-    device = G.mapping.w_avg.device
-    z = {seed: normalized(sample_z(seed, count)).to(device) for seed in (RENDER_SEED, FLOOR_SEED)}
+    draws = itertools.cycle(range(SEED + 1, SEED + 1 + DRAWS))
+    z = {seed: normalized(sample_z(seed, count)).to(G.mapping.w_avg.device) for seed in (RENDER_SEED, FLOOR_SEED)}
     w = sample_w(G, count, generator=g)
-    real, floor = (pooled(judge, lambda i, n, s=s: render(z[s][i : i + n]), count) for s in z)
-    fake = pooled(judge, lambda i, n: G.image(w[i : i + n]), count)
-    short = pooled(judge, lambda i, n: G.image(mean_w(G).lerp(w[i : i + n], 0.7)), count)
+    real, floor = (pooled(judge, lambda part: render(part, textures_seed=next(draws)), codes) for codes in z.values())
+    fake, short = (
+        pooled(judge, lambda part: G.image(part, noise_mode="random", generator=g), codes)
+        for codes in (w, mean_w(G).lerp(w, 0.7))
+    )
     number = min(count, 5_000)
     precision, recall = precision_recall(real[:number], fake[:number])
     return {
@@ -115,16 +147,14 @@ def inversion(prior: Prior, judge: PortraitNet, count: int) -> dict:
 
 @torch.no_grad()
 def nets(folder: Path, device: str) -> dict:
-    """Verification of new people and order of held-out triplets, for both nets."""
+    """Verification of new people, for both nets."""
     faces = held_out_faces(100, 4).to(device)
     quarter = resize(resize(faces.flatten(0, 1), 32), 128, mode="bilinear").clamp(0, 1).unflatten(0, faces.shape[:2])
-    new, out = held_out_triplets(TRIPLETS, device), {}
+    out = {}
     for name in "ab":
         net = PortraitNet.load(folder / f"features_{name}.safetensors", device)
-        right = scores(net, *new)
         out[f"verification_{name}"] = verify(net, faces)
         out[f"verification_{name}_after_x4"] = verify(net, quarter)
-        out[f"triplets_{name}"], out["triplets_l2"] = right["net"], right["L2"]
     return out
 
 
@@ -150,11 +180,14 @@ def cost(prior: Prior) -> dict:
 
 
 def draw(prior: Prior, folder: Path) -> None:
-    """Sheets to look at: 64 samples, truncated samples, the mean and interpolations."""
+    """Sheets to look at: 64 samples with fresh noise, eight with stored, no and fresh noise, truncated samples, the
+    mean and interpolations."""
     G, g = prior.generator, torch.Generator().manual_seed(SAMPLE_SEED)
     with torch.no_grad():
         w = sample_w(G, 64, generator=g)
-        sheet(G.image(w)).save(folder / "samples.png")
+        sheet(G.image(w, noise_mode="random", generator=g)).save(folder / "samples.png")
+        modes = ({"noise_mode": "const"}, {"noise_mode": "none"}, {"noise_mode": "random", "generator": g})
+        sheet(torch.cat([G.image(w[:8], **mode) for mode in modes])).save(folder / "noise.png")
         sheet(G.image(mean_w(G).lerp(w[:32], 0.7))).save(folder / "truncated.png")
         rows = [torch.lerp(w[i], w[i + 1], t) for i in range(0, 8, 2) for t in torch.linspace(0, 1, 8)]
         sheet(torch.cat([G.image(mean_w(G)), G.image(torch.stack(rows))])).save(folder / "interpolations.png")
@@ -165,15 +198,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--samples", type=int, default=10_000)
     parser.add_argument("--inversions", type=int, default=20)
-    parser.add_argument("--only", default="nets,realism,space,inversion,cost")
+    parser.add_argument("--only", default="noise,nets,realism,space,inversion,cost")
+    parser.add_argument("--weights", type=Path, default=DATA, help="folder of a generator and of nets A and B")
+    parser.add_argument("--judge", type=Path, help="net B that judges; that of --weights if left out")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--sheets", type=Path, help="folder for sheets to look at")
     parser.add_argument("--out", type=Path, help="JSON file; parts that are not measured keep their entries")
     args = parser.parse_args()
-    prior = load_prior(device=args.device)
-    judge = PortraitNet.load(DATA / "features_b.safetensors", args.device)
+    prior = prior_of(args.weights, args.device)
+    judge = PortraitNet.load(args.judge or args.weights / "features_b.safetensors", args.device)
     parts = {
-        "nets": lambda: nets(DATA, args.device),
+        "noise": lambda: noise(prior, judge),
+        "nets": lambda: nets(args.weights, args.device),
         "realism": lambda: realism(prior, judge, args.samples),
         "space": lambda: space(prior, judge),
         "inversion": lambda: inversion(prior, judge, args.inversions),

@@ -1,11 +1,14 @@
-"""Remake the embedded prior from nothing: training set, feature nets, generator, test portraits, checksums.
+"""Remake the embedded prior: training set, feature nets, generator, test portraits, checksums.
 
     python -m tools.portraits.make --work FOLDER [--processes 2] [--install]
     python -m tools.portraits.make --work FOLDER --device cuda
+    python -m tools.portraits.make --work FOLDER --device cuda --continue-shipped
 
-Hours on a CPU; on a large GPU, which gets more data and longer schedules, about twenty minutes by the speeds in the
-model card. Training resumes where it stopped. Without --install the results stay in FOLDER, beside what is shipped, to
-be compared with it first (evaluate.py).
+Every step resumes where it stopped, so that the command can be given again after a time limit. `--continue-shipped`
+starts from the shipped weights instead of from nothing: the nets keep what they know of people and learn to judge, the
+generator's noise maps are drawn anew and its training continues; that schedule is made for a loan of twelve minutes.
+Hours on a CPU. Without `--install` the results stay in FOLDER, beside what is shipped, to be compared with it first
+(evaluate.py, judges.py).
 """
 
 import argparse
@@ -18,46 +21,67 @@ from tools.portraits import DATA
 
 ROOT = DATA.parents[1]
 TRAINING = "tools.portraits.training"
-GPU = {  # options of each script; from a generator that exists, `--prior FILE --images 0 0 75000 150000` is enough
-    "render": "--identities 16000 --views 10 --device cuda",
-    "features": "--images 3300000 --batch 256 --triplets 4000 --device cuda",
+GPU = {  # options of each program
+    "render": "--identities 16000 --views 6 --device cuda",
+    "people": "--images 3300000 --batch 256 --device cuda",
+    "judge": "--steps 1500 --batch 64 --bank 1000 --device cuda",
     "generator": "--images 300000 250000 300000 200000 --batch 64 --last-rate 2e-4 --ema-images 20000 --device cuda",
+    "continue": "--images 60000 60000 120000 100000 --batch 64 --rate 1e-2 --last-rate 2e-4 --ema-images 20000 "
+    "--device cuda",
 }
+CPU = {"continue": "--images 12000 16000 24000 5008 --rate 8e-3 --ema-images 2000"}
 WEIGHTS = ("generator.safetensors", "features_a.safetensors", "features_b.safetensors")
 
 
 def run(*command: object) -> None:
-    """Run one of this package's programs; stop with its status if it fails."""
-    print("$", *command, flush=True)
-    status = subprocess.run([str(part) for part in command], check=False, cwd=ROOT).returncode
+    """Run a module as a program, in the repository's root; stop with its status if it fails."""
+    print("$ python -m", *command, flush=True)
+    words = [sys.executable, "-m", *(str(part) for part in command)]
+    status = subprocess.run(words, check=False, cwd=ROOT).returncode
     if status:
         raise SystemExit(status)
+
+
+def train_nets(work: Path, data: Path, options: dict[str, list[str]], shipped: bool) -> None:
+    """Nets A and B: first to know people, unless that is known, then to judge pictures."""
+    for net in ("a", "b"):
+        start = DATA / f"features_{net}.safetensors" if shipped else work / f"people_{net}.safetensors"
+        common = ("--data", data, "--out", work, "--net", net)
+        if not shipped:
+            run(f"{TRAINING}.train_features", *common, *options["people"])
+        run(f"{TRAINING}.tune_features", *common, "--start", start, *options["judge"])
+
+
+def train_generator(work: Path, data: Path, options: dict[str, list[str]], shipped: bool, processes: int) -> None:
+    """The generator, in several processes where that is asked for (on a CPU)."""
+    more = ("--prior", DATA / "generator.safetensors", "--forget-noise", *options["continue"])
+    program = f"{TRAINING}.train_generator"
+    launcher = ("torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m", program)
+    common = ("--data", data, "--out", work, "--features", work / "features_a.safetensors")
+    run(*(launcher if processes > 1 else (program,)), *common, *(more if shipped else options["generator"]))
 
 
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True, help="folder for the training set and checkpoints")
-    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--processes", type=int, default=2, help="on a CPU")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--continue-shipped", action="store_true", help="start from the shipped weights")
     parser.add_argument("--install", action="store_true", help="replace what is shipped by the results")
     args = parser.parse_args()
-    work = args.work.resolve()
-    python, data = (sys.executable, "-m"), work / "data"
-    more = {name: options.split() if args.device == "cuda" else [] for name, options in GPU.items()}
-    run(*python, f"{TRAINING}.render_training_set", data, "--processes", args.processes, *more["render"])
-    for net in ("a", "b"):
-        run(*python, f"{TRAINING}.train_features", "--data", data, "--out", work, "--net", net, *more["features"])
-    launcher = ("torch.distributed.run", "--standalone", f"--nproc-per-node={args.processes}", "-m")
-    start = (*python, *(launcher if args.device == "cpu" else ()), f"{TRAINING}.train_generator")
-    weights = work / "features_a.safetensors"
-    run(*start, "--data", data, "--out", work, "--features", weights, *more["generator"])
-    run(*python, "tools.portraits.make_test", work / "test")
+    work, shipped, on_gpu = args.work.resolve(), args.continue_shipped, args.device == "cuda"
+    data, processes = work / "data", 1 if on_gpu else args.processes
+    options = {name: (text if on_gpu else CPU.get(name, "")).split() for name, text in GPU.items()}
+    run(f"{TRAINING}.render_training_set", data, "--processes", processes, *options["render"])
+    train_nets(work, data, options, shipped)
+    train_generator(work, data, options, shipped, processes)
+    run("tools.portraits.make_test", work / "test")
     if args.install:
         for name in WEIGHTS:
             shutil.copy(work / name, DATA / name)
         shutil.copytree(work / "test", DATA / "test", dirs_exist_ok=True)
-        run(*python, "tools.portraits.check", "--write")
+        run("tools.portraits.check", "--write")
 
 
 if __name__ == "__main__":

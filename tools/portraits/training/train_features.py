@@ -1,11 +1,10 @@
-"""Train a feature net: first to know people apart (ArcFace), then which of two differences is the larger one.
+"""Train a feature net to know people apart (ArcFace); tune_features.py then teaches it to judge pictures.
 
-    python -m tools.portraits.training.train_features --data FOLDER --out FOLDER --net a      (restoration optimises
-    this one) python -m tools.portraits.training.train_features --data FOLDER --out FOLDER --net b      (this one only
-    judges)
+    python -m tools.portraits.training.train_features --data FOLDER --out FOLDER --net a    # restoration optimises it
+    python -m tools.portraits.training.train_features --data FOLDER --out FOLDER --net b    # it only judges
 
 The two nets differ in seed, widths and the order of their data. Resumes from FOLDER/features_X.pt; writes
-FOLDER/features_X.csv and FOLDER/features_X.safetensors. Schedules count images, not minutes.
+FOLDER/features_X.csv and FOLDER/people_X.safetensors. Schedules count images, not minutes.
 """
 
 import argparse
@@ -17,24 +16,19 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rusr_core.networks.portrait_net import PortraitNet, PortraitNetConfig
 from tools.portraits.training.distillation import autocast
-from tools.portraits.training.render_training_set import factors
 from tools.portraits.training.training_set import load_images, pick
-from tools.portraits.training.triplets import learn_channel_weights
 from tools.portraits.training.verification import held_out_faces, verify
 
 CONFIGS = {
     "a": (PortraitNetConfig(channels=(24, 48, 80, 128, 192)), 1),
     "b": (PortraitNetConfig(channels=(20, 40, 72, 112, 160)), 2),
 }
-SCALE, MARGIN = (
-    20.0,
-    0.25,
-)  # Deng et al., "ArcFace", CVPR 2019, eq. 3; both gentler, for a few thousand people
+SCALE, MARGIN = 20.0, 0.25  # Deng et al., "ArcFace", CVPR 2019, eq. 3; both gentler, for a few thousand people
 
 
 @dataclass(frozen=True)
@@ -70,8 +64,7 @@ class ArcFace(nn.Module):
 
 
 def degrade_some(x: Tensor, g: torch.Generator) -> Tensor:
-    """Degrade two in five of a batch: small sizes and noise, as restoration inputs are. Pictures in [0,
-    1]."""
+    """Degrade two in five of a batch in [0, 1]: small sizes and noise, as restoration inputs are."""
     count = 2 * len(x) // 5
     size = (64, 32, 16)[torch.randint(3, (), generator=g)]
     small = F.interpolate(F.avg_pool2d(x[:count], x.shape[-1] // size), x.shape[-1], mode="bilinear")
@@ -163,17 +156,13 @@ def main() -> None:
     parser.add_argument("--net", choices=sorted(CONFIGS), required=True)
     parser.add_argument("--images", type=int, default=Plan.images)
     parser.add_argument("--batch", type=int, default=Plan.batch)
-    parser.add_argument("--triplets", type=int, default=800)
     parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     (config, seed), device = CONFIGS[args.net], torch.device(args.device)
-    images = load_images(args.data, device)
+    images = load_images(args.data / "images.npy", device)
     plan = Plan(config, seed, args.images, args.batch, log_every=max(100, args.images // args.batch // 20) * args.batch)
-    net = train(plan, images, args.out, args.net, device)
-    scores = learn_channel_weights(net, images, factors(*images.shape[:2]), args.triplets, seed)
-    net.save(args.out / f"features_{args.net}.safetensors")
-    print("triplets judged right, held out:", ", ".join(f"{k} {100 * v:.1f} %" for k, v in scores.items()))
+    train(plan, images, args.out, args.net, device).save(args.out / f"people_{args.net}.safetensors")
 
 
 if __name__ == "__main__":

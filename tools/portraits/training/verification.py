@@ -1,5 +1,4 @@
-"""Are two portraits of one person? New people, new views; pairs at every threshold, the best one is the
-accuracy."""
+"""Are two portraits of one person? New people in new views, all pairs, at the threshold that is best for them."""
 
 import torch
 from torch import Tensor
@@ -22,8 +21,7 @@ def held_out_faces(people: int, views: int) -> Tensor:
 
 @torch.no_grad()
 def verify(net: PortraitNet, faces: Tensor) -> float:
-    """Balanced accuracy over all pairs of `[people, views, 3, H, W]`, at the threshold that is best for
-    them."""
+    """Balanced accuracy over all pairs of `[people, views, 3, H, W]`, at the threshold that is best for them."""
     people, views = faces.shape[:2]
     embedded = torch.cat([net.embed(c).cpu() for c in faces.flatten(0, 1).split(50)])
     scores, person = embedded @ embedded.t(), torch.arange(people).repeat_interleave(views)

@@ -1,0 +1,68 @@
+"""What data/portraits ships: files as listed, the renderer's test portraits, a generator and nets that work."""
+
+import pytest
+import torch
+
+from rusr_core.checkpoints import load_generator
+from rusr_core.images import load_image
+from rusr_core.latents import sample_w
+from rusr_core.metrics import psnr
+from rusr_core.networks.portrait_net import PortraitNet
+from tools.portraits import DATA, check, make_test
+from tools.portraits.renderer import render, sample_z
+from tools.portraits.sample_statistics import precision_recall
+from tools.portraits.training.render_training_set import factors, normalized
+from tools.portraits.training.verification import held_out_faces, verify
+
+
+@pytest.fixture(scope="module")
+def nets() -> list[PortraitNet]:
+    """Nets A and B as shipped."""
+    return [PortraitNet.load(DATA / f"features_{name}.safetensors") for name in "ab"]
+
+
+def test_shipped_files_are_as_listed():
+    assert check.problems() == []
+
+
+def test_test_portraits_come_from_the_renderer():
+    names = [name for name, _, _ in make_test.rows()]
+    assert len(names) == 100 and sum(kind == "yes" for _, kind, _ in make_test.rows()) == 10
+    expected = render(normalized(sample_z(make_test.SEED, make_test.IN_RANGE))[:4])
+    for name, x in zip(names, expected, strict=False):
+        shipped = load_image(DATA / "test" / name)
+        assert (shipped - x).abs().max() < 1.5 / 255
+
+
+def test_held_out_seeds_are_not_training_seeds():
+    train = factors(50, 2).flatten(0, 1)
+    test = normalized(sample_z(make_test.SEED, make_test.IN_RANGE))
+    assert torch.cdist(train, test).min() > 1
+
+
+@torch.no_grad()
+def test_the_shipped_generator_makes_the_portraits_of_its_factors(nets):
+    """It was taught to map factors to the portrait that the renderer paints for them: net B knows whose it is."""
+    G, z = load_generator(DATA / "generator.safetensors"), normalized(sample_z(77, 12))
+    made, painted = G.image(G.mapping.to_w(z)).clamp(0, 1), render(z)
+    alike = nets[1].embed(made) @ nets[1].embed(painted).t()
+    assert (alike.argmax(1) == torch.arange(12)).all()
+    assert alike.diagonal().mean() > 0.6 and psnr(made, painted).mean() > 22
+
+
+def test_the_mean_latent_is_the_mean():
+    G = load_generator(DATA / "generator.safetensors")
+    w = sample_w(G, 2_000, generator=torch.Generator().manual_seed(0))
+    assert ((w.mean(0) - G.mapping.w_avg) / w.std(0)).abs().max() < 0.1  # 4.5 standard errors of 2,000
+
+
+def test_the_shipped_nets_know_people_and_are_two(nets):
+    faces = held_out_faces(8, 2)
+    assert all(verify(net, faces) > 0.9 for net in nets)
+    assert nets[0].config.channels != nets[1].config.channels
+
+
+def test_precision_and_recall_know_the_same_and_another_distribution():
+    g = torch.Generator().manual_seed(0)
+    a, b = torch.randn(800, 4, generator=g), torch.randn(800, 4, generator=g)
+    assert precision_recall(a, b)[0] > 0.9 and precision_recall(a, b + 30) == (0, 0)
