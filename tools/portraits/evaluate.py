@@ -20,7 +20,7 @@ from torch import Tensor
 from rusr_core.checkpoints import load_generator
 from rusr_core.degradations import Resize
 from rusr_core.images import load_image, resize
-from rusr_core.latents import mean_w, sample_w, w_radius
+from rusr_core.latents import mean_w, sample_w
 from rusr_core.losses import MultiscaleLPIPS
 from rusr_core.metrics import psnr
 from rusr_core.metrics.realism import frechet
@@ -49,8 +49,8 @@ def pooled(net: PortraitNet, pictures: Callable[[Tensor], Tensor], codes: Tensor
 def prior_of(folder: Path, device: str) -> Prior:
     """The prior of a folder: its generator and its net A."""
     G = load_generator(folder / "generator.safetensors").to(device)
-    net, radius = PortraitNet.load(folder / "features_a.safetensors", device), w_radius(G)
-    return Prior(str(folder), G, net, net, radius, radius / 12)
+    net = PortraitNet.load(folder / "features_a.safetensors", device)
+    return Prior.of(G, net, net, name=str(folder))
 
 
 @torch.no_grad()

@@ -18,7 +18,6 @@ import torch
 import torch.distributed as dist
 
 from rusr_core.checkpoints import save_generator
-from rusr_core.latents import w_radius
 from rusr_core.networks.portrait_net import PortraitNet
 from tools.portraits import DATA
 from tools.portraits.render import sheet
@@ -67,7 +66,7 @@ def finish(trainer: Trainer, out: Path) -> None:
     else:
         missed = regress_mapping(G, trainer.latents_ema.cpu(), trainer.plan.mapping_steps, trainer.plan.seed)
         print(f"mapping: {missed:.4f} of the latent variance not explained")
-    header = {"images": str(trainer.seen), "w_radius": f"{w_radius(G.requires_grad_(False)):.4f}"}
+    header = {"images": str(trainer.seen), "w_radius": f"{G.requires_grad_(False).mapping.measure_std():.4f}"}
     save_generator(G, out / "generator.safetensors", header, half=True)
 
 
