@@ -1,4 +1,4 @@
-"""Every chapter runs with other parameters than its own; grids of notebooks resume and refuse unknown names."""
+"""Grids of notebooks resume and refuse unknown names."""
 
 from pathlib import Path
 
@@ -7,18 +7,6 @@ import pytest
 
 from rusr_core.commands import main
 from rusr_core.sweeps import notebooks
-
-BOOK = Path(__file__).resolve().parents[2] / "book"
-CHAPTERS = sorted(BOOK.glob("*.ipynb"))
-SECOND_SET = {"task": "denoising", "level": "S", "steps": 8, "num_images": 2, "seed": 5}
-
-
-@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
-def test_chapter_runs_with_other_parameters(chapter, tmp_path):
-    saved = tmp_path / "saved"
-    notebooks.execute(chapter, tmp_path / "out.ipynb", SECOND_SET | {"out_dir": str(saved)})
-    if chapter.stem == "start":
-        assert len(list(saved.glob("*-S-*.png"))) == 8  # four tasks, two portraits
 
 
 @pytest.fixture
