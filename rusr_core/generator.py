@@ -23,6 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rusr_core import randomness
 from rusr_core.errors import RusrError
 
 SQRT2 = math.sqrt(2)
@@ -247,7 +248,7 @@ class SynthesisLayer(ModulatedConv):
             return self.noise_const * self.noise_strength
         if mode == "random":  # drawn on the CPU: one seed gives one picture on every device
             shape = (x.shape[0], 1, self.resolution, self.resolution)
-            return torch.randn(shape, generator=generator).to(x.device) * self.noise_strength
+            return randomness.normal(shape, generator, self.noise_strength) * self.noise_strength
         raise RusrError(f"noise mode {mode!r}: expected 'const', 'none' or 'random'")
 
     def forward(self, x: Tensor, w: Tensor, mode: str, generator: torch.Generator | None, gain: float = 1) -> Tensor:

@@ -29,7 +29,10 @@ def mean_w(G: Generator, num: int = 1) -> Tensor:
 
 @torch.no_grad()
 def sample_w(G: Generator, num: int, psi: float = 1.0, *, generator: torch.Generator | None = None) -> Tensor:
-    """Map `num` normal z to w, [num, D]; `psi` < 1 pulls them towards the mean. Conditional: a random class each."""
+    """Map `num` normal z to w, [num, D]; `psi` < 1 pulls them towards the mean. Conditional: a random class each.
+
+    Raises `RandomnessError` without a `generator`.
+    """
     w = G.mapping.sample(num, generator)
     return w if psi == 1 else G.mapping.w_avg.lerp(w, psi)
 

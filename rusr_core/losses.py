@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from rusr_core import randomness
 from rusr_core.errors import RusrError
 from rusr_core.networks.perceptual import Perceptual, distance
 from rusr_core.networks.recognition import Embedder
@@ -91,7 +92,7 @@ class MultiscaleLPIPS:
     ) -> Tensor:
         """Sum over the levels of one `pyramid(x)`, or of two, of two draws of a random f: see `energy_score` -> [N].
 
-        `generator` draws the noise in the holes, one for all images. `finest`: features of each draw's finest level,
+        `generator` draws the noise in the holes, one for all images; needed only with a mask. `finest`: features of each draw's finest level,
         where they are known already.
         """
         total = draws[0][0].new_zeros(draws[0][0].shape[0])
@@ -101,7 +102,7 @@ class MultiscaleLPIPS:
                 seen = target.features[level]
             else:
                 shape = (1, *images[0].shape[1:])  # one draw for the batch: an image gets what it would get alone
-                noise = (torch.randn(shape, generator=generator).to(images[0]) + 0.5) / 2
+                noise = (randomness.normal(shape, generator, images[0]) + 0.5) / 2
                 hidden = noise * (1 - target.masks[level])
                 images = [x + hidden for x in images]
                 with torch.no_grad():

@@ -18,7 +18,8 @@ from torch import Tensor
 
 from rusr_core import randomness
 from rusr_core.allocator import keep_freed_memory
-from rusr_core.degradations.operator import TwoMethods, is_random, mask_of
+from rusr_core.degradations.base import Operator
+from rusr_core.degradations.operator import as_operator, is_random, mask_of
 from rusr_core.errors import RusrError
 from rusr_core.latents import mean_w, to_w_plus, to_w_plus_plus
 from rusr_core.losses import IdentityLoss, MultiscaleLPIPS, RestorationLoss
@@ -86,7 +87,7 @@ class _Search:
     """
 
     prior: Prior
-    f: TwoMethods
+    f: Operator
     loss: RestorationLoss
     y: Tensor
     mask: Tensor | None
@@ -103,14 +104,31 @@ class _Search:
         self.targets = [self.loss.target(*(_rows(v, g) for v in (self.y, self.mask, self.clean))) for g in self.groups]
 
     @cached_property
+    def random(self) -> bool:
+        """Whether f draws random numbers. Then it is applied image by image, each with its own generator."""
+        return is_random(self.f, self.y.new_empty(prior_shape(self.prior, len(self.y))))
+
+    @cached_property
+    def operators(self) -> list[Operator]:
+        """f of each image."""
+        return [self.f.for_image(i) for i in range(len(self.y))]
+
+    def degraded(self, pictures: Tensor) -> Tensor:
+        """f(x) of all images, [N, 3, h, w]."""
+        if not self.random:
+            return self.f.forward(pictures)
+        rows = zip(self.operators, pictures.split(1), self.rngs, strict=True)
+        return torch.cat([f.forward(x, rng) for f, x, rng in rows])
+
+    @cached_property
     def twice(self) -> bool:
         """Whether f is drawn twice a step, for the energy score of the two."""
-        return self.draws > 1 and is_random(self.f, prior_shape(self.prior, len(self.y)), self.y.device)
+        return self.draws > 1 and self.random
 
     def reseed(self, phase: int) -> None:
         """Each phase has its own random stream, the same for every image: an image gets what it would get alone,
         whenever the others of its batch stop."""
-        word = randomness.generators(self.seed, 1, phase)[0].initial_seed()
+        word = randomness.seeds(self.seed, 1, phase)[0]
         self.rngs = [torch.Generator().manual_seed(word) for _ in self.y]
         self.loss_rngs = [torch.Generator().manual_seed(word + 1) for _ in self.groups]
 
@@ -127,8 +145,8 @@ class _Search:
         x = self.pictures(latents, index)
         # f sees all images, the stopped ones as constants: a degradation may treat each image in its own way
         pictures = self.images.index_copy(0, _index(index, x), x)
-        guess = self.f.forward(pictures, self.rngs)
-        again = self.f.forward(pictures, self.rngs) if self.twice else None
+        guess = self.degraded(pictures)
+        again = self.degraded(pictures) if self.twice else None
         if guess.shape != self.y.shape:
             raise RestorationError(f"f(G(w)) is {tuple(guess.shape)} but y is {tuple(self.y.shape)}: f did not make y")
         terms = []
@@ -176,7 +194,7 @@ class _EarlyStopping:
 def restore(
     prior: Prior,
     y: Tensor,
-    f: TwoMethods,
+    f: Operator,
     *,
     preset: str | Preset = "report",
     generator: torch.Generator | None = None,
@@ -215,7 +233,9 @@ def restore(
         raise RestorationError(f"start is {tuple(w.shape)}: expected W [{len(y)}, {G.config.w_dim}]")
     loss = _loss(prior, preset, min(y.shape[2:]))
     clean = _reference(preset, loss, clean, prior_shape(prior, len(y)), device)
-    search = _Search(prior, f, loss, y, mask_of(f, prior_shape(prior, len(y))), clean, seed, preset.draws)
+    like = y.new_empty(prior_shape(prior, len(y)))
+    f = as_operator(f, like)
+    search = _Search(prior, f, loss, y, mask_of(f, like), clean, seed, preset.draws)
     latents, results, interrupted = list(w.split(1)), [], False
     for number, phase in enumerate(preset.phases):
         latents = [WIDEN[phase.space](v.detach(), G).clone() for v in latents]

@@ -15,7 +15,7 @@ from rusr_core.degradations.compose import Compose
 from rusr_core.degradations.inpainting import Strokes
 from rusr_core.degradations.jpeg import JPEG
 from rusr_core.degradations.noise import PoissonBernoulliNoise
-from rusr_core.degradations.operator import Degradation
+from rusr_core.degradations.base import Degradation
 from rusr_core.degradations.resampling import Downsample
 from rusr_core.errors import RusrError
 

@@ -10,7 +10,8 @@ import torch
 from rusr_core import tasks
 from rusr_core.degradations import notation
 from rusr_core.degradations.inpainting import Mask
-from rusr_core.degradations.operator import Degradation, shape_after
+from rusr_core.degradations.base import Degradation
+from rusr_core.degradations.operator import shape_after
 from rusr_core.errors import RusrError
 from rusr_core.images import READABLE_SUFFIXES, check_writable, load_image, resize
 
@@ -55,7 +56,7 @@ def degradation(args: argparse.Namespace) -> Degradation:
 
 def output_size(f: Degradation, shape: Sequence[int]) -> tuple[int, int]:
     """(height, width) of f's output for images of `shape`."""
-    height, width = shape_after(f, shape)[-2:]
+    height, width = shape_after(f, torch.empty(tuple(shape)))[-2:]
     if max(height, width) > MAX_SIDE:
         raise CommandError(f"the degradation makes {width}x{height} px; expected at most {MAX_SIDE} a side")
     return height, width

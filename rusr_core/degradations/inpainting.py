@@ -1,15 +1,15 @@
 """Masks, random brush strokes or your own: 1 where the picture is seen, 0 where it is hidden."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from rusr_core.degradations.operator import (
-    Degradation,
+from rusr_core.degradations.base import Degradation
+from rusr_core.degradations.checks import (
     DegradationError,
     check,
     check_compat,
@@ -21,18 +21,18 @@ from rusr_core.degradations.operator import (
 )
 from rusr_core.degradations.strokes import stroke_mask
 from rusr_core.images import load_image
-from rusr_core.randomness import Generators
 
 
 class _Masked(Degradation):
     """x times a mask. True and surrogate differ by the rounding to 8 bit only (at most 0.5 / 255)."""
 
     compat: str | None = None
+    random: ClassVar[bool] = False
 
-    def degrade(self, x: Tensor, generator: Generators = None) -> Tensor:
+    def degrade(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         return eight_bit(true_input(x) * self.mask(x.shape).to(x), self.compat)
 
-    def forward(self, x: Tensor, generator: Generators = None) -> Tensor:
+    def forward(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         size_of(x)
         return x * self.mask(x.shape).to(x)
 
@@ -72,6 +72,12 @@ class Strokes(_Masked):
             raise DegradationError(f"strokes have {len(seeds)} seeds for {num} images; expected one, or one per image")
         return torch.cat([stroke_mask(self.count, seed, (height, width), brush) for seed in seeds])
 
+    def for_image(self, i: int) -> "Strokes":
+        if not isinstance(self.seed, tuple) or len(self.seed) == 1:
+            return self
+        check(0 <= i < len(self.seed), "the image", f"one of the {len(self.seed)} that have a seed", i)
+        return replace(self, seed=self.seed[i])
+
 
 @dataclass(frozen=True, eq=False)
 class Mask(_Masked):
@@ -105,3 +111,9 @@ class Mask(_Masked):
                 f"the mask is {have[0]} x {have[3]}x{have[2]} px, the image {num} x {width}x{height} px"
             )
         return self.visible
+
+    def for_image(self, i: int) -> "Mask":
+        if len(self.visible) == 1:
+            return self
+        check(0 <= i < len(self.visible), "the image", f"one of the {len(self.visible)} that have a mask", i)
+        return Mask(self.visible[i : i + 1])

@@ -20,16 +20,9 @@ from PIL import Image
 from torch import Tensor
 
 from rusr_core.degradations import jpeg
-from rusr_core.degradations.operator import (
-    Degradation,
-    check,
-    check_compat,
-    is_whole,
-    size_of,
-    true_input,
-)
+from rusr_core.degradations.base import Degradation
+from rusr_core.degradations.checks import check, check_compat, is_whole, size_of, true_input
 from rusr_core.degradations.resampling import _through_files
-from rusr_core.randomness import Generators
 
 BLOCK = 8
 ROUNDING = 0.8  # k in the derivative of rounding: afa53685 of the published code
@@ -200,16 +193,17 @@ class JPEG(Degradation):
     quality: int
     compat: str | None = None
     name: ClassVar[str] = "jpeg"
+    random: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         check_compat(self.compat)
         whole = is_whole(self.quality) and 1 <= self.quality <= 100
         check(whole, "quality", "a whole number from 1 to 100", self.quality)
 
-    def degrade(self, x: Tensor, generator: Generators = None) -> Tensor:
+    def degrade(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         step = partial(jpeg.file_round_trip, quality=self.quality)
         return _through_files(true_input(x), [step] * len(x), self.compat)
 
-    def forward(self, x: Tensor, generator: Generators = None) -> Tensor:
+    def forward(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         size_of(x)
         return (jpeg.published_jpeg if self.compat else jpeg.differentiable_jpeg)(x, self.quality)

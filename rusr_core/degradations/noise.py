@@ -3,20 +3,29 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from rusr_core import randomness
-from rusr_core.degradations.operator import (
-    Degradation,
-    check,
-    check_compat,
-    eight_bit,
-    is_number,
-    size_of,
-    soft_clamp,
-    true_input,
-)
-from rusr_core.randomness import Generators
+from rusr_core.degradations.base import Degradation
+from rusr_core.degradations.checks import check, check_compat, eight_bit, is_number, size_of, true_input
+
+
+class _SoftClamp(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x.clamp(0, 1)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tensor:
+        s = torch.sigmoid(2 * (ctx.saved_tensors[0] - 0.5))
+        return gradient * 2 * s * (1 - s)
+
+
+def soft_clamp(x: Tensor) -> Tensor:
+    """x clamped to [0, 1] with the gradient of sigmoid(2 (x - 1/2)), which never vanishes, as in the published code."""
+    return _SoftClamp.apply(x)
 
 
 @dataclass(frozen=True)
@@ -35,35 +44,33 @@ class PoissonBernoulliNoise(Degradation):
     p: float
     compat: str | None = None
     name: ClassVar[str] = "noise"
+    random: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_compat(self.compat)
         check(is_number(self.photons) and 0 < self.photons < 1e9, "photons", "a number above 0", self.photons)
         check(is_number(self.p) and 0 <= self.p < 1, "p", "a number in [0, 1)", self.p)
 
-    def degrade(self, x: Tensor, generator: Generators = None) -> Tensor:
+    def degrade(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         return eight_bit(self.draw(x, generator), self.compat)
 
-    def forward(self, x: Tensor, generator: Generators = None) -> Tensor:
+    def forward(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         size_of(x)
-        generator = randomness.per_image(generator, len(x))  # once: noise and dead pixels share its stream
         noise = randomness.normal(x.shape, generator, x)
         return self.approximate(x, noise, self._alive(x, generator))
 
-    def draw(self, x: Tensor, generator: Generators = None) -> Tensor:
+    def draw(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """The true noisy image before it is stored in 8 bit, same shape, in [0, 1]."""
         x = true_input(x)
-        generator = randomness.per_image(generator, len(x))
         counts = randomness.poisson(x.clamp(0, 1) * self.photons, generator)
         return (counts / self.photons * self._alive(x, generator)).clamp(0, 1)
 
     def approximate(self, x: Tensor, noise: Tensor, alive: Tensor) -> Tensor:
-        """The surrogate for given N(0, 1) `noise` `[N, 3, H, W]` and `alive` pixels `[N, 1, H, W]` in {0,
-        1}."""
+        """The surrogate for given N(0, 1) `noise` `[N, 3, H, W]` and `alive` pixels `[N, 1, H, W]`, 0 or 1."""
         count = self.photons * soft_clamp(x)
         shift = 0.5 if self.compat else 0.0
         observed = (count - shift + (count + 1e-3).sqrt() * noise) / self.photons
         return soft_clamp(observed * alive)
 
-    def _alive(self, x: Tensor, generator: Generators) -> Tensor:
+    def _alive(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
         return (randomness.uniform((len(x), 1, *x.shape[2:]), generator, x) > self.p).to(x)

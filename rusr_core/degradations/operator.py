@@ -1,166 +1,149 @@
-"""What a degradation is: two methods, and two optional ones for its mask."""
+"""What `restore`, the metrics and the sweeps do with a degradation, anybody's."""
 
-from collections.abc import Sequence
-from dataclasses import MISSING, fields
-from typing import ClassVar, Protocol
+import warnings
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from rusr_core.errors import RusrError
-from rusr_core.images import quantize, resize
-from rusr_core.randomness import Generators, per_image
+from rusr_core.degradations.base import Degradation, Operator
+from rusr_core.degradations.checks import DegradationError, size_of
+from rusr_core.degradations.foreign import Foreign, probe_image
+from rusr_core.images import resize
 
-COMPAT = "cvpr2023"
-
-
-class DegradationError(RusrError):
-    """A degradation that cannot exist or does not fit the image."""
+AnyOperator = Operator | Callable[[Tensor], Tensor]  # also a torch.nn.Module or a deepinv Physics
 
 
-class TwoMethods(Protocol):
-    """All that a user's own degradation needs; the other methods of `Degradation` are optional."""
+def as_operator(f: AnyOperator, like: Tensor | None = None) -> Degradation:
+    """Anything that can be a degradation as a `Degradation`. Ours are returned as they are.
 
-    def degrade(self, x: Tensor, generator: Generators = None) -> Tensor: ...
+    Args:
+        f: a degradation of ours; an object with `forward(x)` or `forward(x, generator)` and perhaps more, see
+            `base.Operator`; a function of x; a `torch.nn.Module`; a deepinv `Physics`, see `from_deepinv`.
+        like: images `[N, 3, H, W]` to which it is going to be applied. If given, what is not ours is tried on one
+            image of their shape, type and device.
 
-    def forward(self, x: Tensor, generator: Generators = None) -> Tensor: ...
-
-
-class Degradation:
-    """What the degradations of this module share. `f(x)` is `f.forward(x)`."""
-
-    name: ClassVar[str]
-
-    def degrade(self, x: Tensor, generator: Generators = None) -> Tensor:
-        """The true operation on `x` `[N, 3, H, W]` in [0, 1]: 8-bit values, no gradient."""
-        raise TypeError(f"{type(self).__name__} does not define degrade(x, generator)")
-
-    def forward(self, x: Tensor, generator: Generators = None) -> Tensor:
-        """The differentiable approximation; `x` `[N, 3, H, W]` about [0, 1]."""
-        raise TypeError(f"{type(self).__name__} does not define forward(x, generator)")
-
-    def __call__(self, x: Tensor, generator: Generators = None) -> Tensor:
-        return self.forward(x, generator)
-
-    def mask(self, shape: Sequence[int]) -> Tensor | None:
-        """What is visible of images of `shape` `[N, 3, H, W]`, at the output size; None if everything is."""
-        return None
-
-    def __str__(self) -> str:
-        """The notation that `notation.parse` reads."""
-        arguments = []
-        for item in fields(self):
-            value = getattr(self, item.name)
-            if item.default is MISSING:
-                arguments.append(text(value))
-            elif item.repr and value != item.default:
-                arguments.append(f"{item.name}={text(value)}")
-        return f"{self.name}:{','.join(arguments)}"
-
-
-def mask_of(f: TwoMethods, shape: Sequence[int]) -> Tensor | None:
-    """What `f`, anyone's degradation, shows of images of `shape` `[N, 3, H, W]`: `[N or 1, 1, h, w]` or None.
-
-    `f.mask` may be a method of the shape, or a tensor `[h, w]` or `[N or 1, 1, h, w]`, or be missing.
+    Raises `DegradationError` if `f` is none of these, or cannot be applied to such images.
     """
-    mask = getattr(f, "mask", None)
-    mask = mask(shape) if callable(mask) else mask
-    if mask is None:
-        return None
-    if isinstance(mask, Tensor) and mask.dim() == 2:
-        mask = mask[None, None]
-    good = isinstance(mask, Tensor) and mask.dim() == 4 and mask.shape[1] == 1
-    if not good or len(mask) not in (1, shape[0]):
-        found = list(mask.shape) if isinstance(mask, Tensor) else repr(mask)
-        raise DegradationError(f"a mask must be [h, w] or [{shape[0]} or 1, 1, h, w], got {found}")
+    if not isinstance(f, Degradation) or not _is_ours(f):
+        f = Foreign(f)
+    if like is not None:
+        size_of(like)
+        for stage, given in _chain(f, like):
+            if isinstance(stage, Foreign):
+                stage.probe(given)
+    return f
+
+
+def from_deepinv(physics: object) -> Degradation:
+    """A `deepinv.physics.Physics` as a degradation. `restore` and `Compose` also take the physics itself.
+
+    The surrogate is its noiseless operator `A`, the true operation the whole `physics(x)`, noise included, rounded to
+    8 bit. The mask of an `Inpainting` is taken over, if it is the same in all channels.
+    """
+    return Foreign(physics)
+
+
+def degrade(f: AnyOperator, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """The true operation of `f`, anybody's, on `x` `[N, 3, H, W]` in [0, 1] -> `[N, 3, h, w]`, no gradient.
+
+    Where `f` has no `degrade`, its `forward` is rounded to 8 bit.
+    """
+    return as_operator(f).degrade(x, generator)
+
+
+def for_image(f: AnyOperator, i: int) -> Degradation:
+    """The operator of image `i` of a batch, which is `f` itself unless it treats each image in its own way."""
+    return as_operator(f).for_image(i)
+
+
+def is_random(f: AnyOperator, like: Tensor) -> bool:
+    """Whether the surrogate of `f` draws random numbers for images `like` `[N, 3, H, W]`."""
+    return any(stage.random for stage in as_operator(f, like).stages)
+
+
+def shape_after(f: AnyOperator, like: Tensor) -> tuple[int, ...]:
+    """The shape `[N, 3, h, w]` of f(x) for images `like` `[N, 3, H, W]`, found by trying it on one image."""
+    return (len(like), *_after(as_operator(f, like), like).shape[1:])
+
+
+def mask_of(f: AnyOperator, like: Tensor) -> Tensor | None:
+    """What `f` shows of images `like` `[N, 3, H, W]`: `[N or 1, 1, h, w]` in [0, 1] on their device, or None.
+
+    Of a composition: the product of its stages' masks, each moved to where it lies after the last stage. A mask that
+    does not fit is an error in a `Degradation`. Elsewhere an attribute `mask` may mean something else: with a warning,
+    it is not used.
+    """
+    mask = None
+    for stage, given in _chain(as_operator(f, like), like):
+        size = _after(stage, given).shape[2:]
+        carried = None if mask is None else transform_mask(stage, mask, size)
+        own = _own_mask(stage, given, size)
+        mask = own if carried is None else carried if own is None else carried * own
     return mask
 
 
-def shape_after(f: TwoMethods, shape: Sequence[int]) -> tuple[int, ...]:
-    """The shape of `f(x)` for x of `shape` `[N, 3, H, W]`, found by trying it on black images."""
+def transform_mask(f: Degradation, mask: Tensor, size: tuple[int, int]) -> Tensor:
+    """Where a `mask` `[N or 1, 1, H, W]` of the images before `f` lies after it: as `f.transform_mask` says, or else
+    averaged to `size`, (h, w) of f's output. Raises `DegradationError` if it has another size then."""
+    method = getattr(f.f if isinstance(f, Foreign) else f, "transform_mask", None)
+    moved = method(mask) if callable(method) else mask
+    if callable(method) and moved.shape[2:] != tuple(size):
+        raise DegradationError(f"{f}: transform_mask gives {list(moved.shape)}; expected {[*mask.shape[:2], *size]}")
+    return moved if moved.shape[2:] == tuple(size) else resize(moved, tuple(size), "area")
+
+
+def _is_ours(f: Degradation) -> bool:
+    return type(f).__module__.partition(".")[0] == __name__.partition(".")[0]
+
+
+def _chain(f: Degradation, like: Tensor) -> list[tuple[Degradation, Tensor]]:
+    """The stages of `f`, each with images of the kind that it is given when `f` is given some of the kind `like`.
+    The images are not computed; only their number, shape, type and device count."""
+    pairs = []
+    for number, stage in enumerate(f.stages):
+        pairs.append((stage, like))
+        if number + 1 < len(f.stages):
+            like = _after(stage, like)
+    return pairs
+
+
+def _after(f: Degradation, like: Tensor) -> Tensor:
+    """Images of the kind that f(x) is for images x of the kind `like`, `[N, 3, h, w]` without memory of their own."""
     with torch.no_grad():
-        return tuple(f.forward(torch.zeros(tuple(shape)), per_image(None, shape[0])).shape)
+        y = f.for_image(0).forward(probe_image(like), torch.Generator().manual_seed(0))
+    return y.expand(len(like), -1, -1, -1)
 
 
-def is_random(f: TwoMethods, shape: Sequence[int], device: str | torch.device = "cpu") -> bool:
-    """Whether two draws of `f(x)` differ, for x of `shape` `[N, 3, H, W]`, found by trying it on noise."""
-    x = torch.rand(tuple(shape), generator=torch.Generator().manual_seed(0)).to(device)
-    draws = per_image(torch.Generator().manual_seed(0), shape[0])
-    with torch.no_grad():
-        return not torch.equal(f.forward(x, draws), f.forward(x, draws))
+def _own_mask(f: Degradation, like: Tensor, size: tuple[int, int]) -> Tensor | None:
+    """The mask of one stage, `[N or 1, 1, h, w]`; see `mask_of`."""
+    strict = isinstance(f.f if isinstance(f, Foreign) else f, Degradation)
+    try:
+        given = f.mask(like.shape)
+    except Exception:
+        if strict:
+            raise
+        given = "a method that takes something else"
+    if given is None:
+        return None
+    mask = _as_mask(given, len(like), tuple(size))
+    if mask is not None:
+        return mask.to(like)
+    found = f"{list(given.shape)} {given.dtype}" if isinstance(given, Tensor) else repr(given)
+    expected = f"[{size[0]}, {size[1]}] or [{len(like)} or 1, 1, {size[0]}, {size[1]}] in [0, 1]"
+    if strict:
+        raise DegradationError(f"a mask must be {expected}, got {found}")
+    warnings.warn(f"{f}: its mask, {found}, is not used; a mask is {expected}", stacklevel=4)
+    return None
 
 
-def carry_mask(f: TwoMethods, mask: Tensor, shape: Sequence[int]) -> Tensor:
-    """`mask` of the picture before `f`, moved to where it is in the picture of `shape` after it: as `f.carry`
-    says, else averaged to that size."""
-    method = getattr(f, "carry", None)
-    if callable(method):
-        return method(mask)
-    return mask if mask.shape[2:] == tuple(shape[2:]) else resize(mask, tuple(shape[2:]), "area")
-
-
-class _SoftClamp(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, x: Tensor) -> Tensor:
-        ctx.save_for_backward(x)
-        return x.clamp(0, 1)
-
-    @staticmethod
-    def backward(ctx, gradient: Tensor) -> Tensor:
-        s = torch.sigmoid(2 * (ctx.saved_tensors[0] - 0.5))
-        return gradient * 2 * s * (1 - s)
-
-
-def soft_clamp(x: Tensor) -> Tensor:
-    """x clamped to [0, 1] with the gradient of sigmoid(2 (x - 1/2)), which never vanishes (published
-    code)."""
-    return _SoftClamp.apply(x)
-
-
-def eight_bit(x: Tensor, compat: str | None) -> Tensor:
-    """x as an 8-bit file would hold it: rounded; cut off to the value below with `compat`, as published."""
-    if compat is None:
-        return quantize(x)
-    return (x.detach().clamp(0, 1) * 255).to(torch.uint8).to(x.dtype) / 255
-
-
-def size_of(x: Tensor) -> tuple[int, int]:
-    """Height and width of a batch of images. Raises `DegradationError` if it is none."""
-    if x.dim() != 4 or x.shape[1] != 3 or not x.is_floating_point() or not x.numel():
-        raise DegradationError(f"expected images [N, 3, H, W] of floats, got {list(x.shape)} {x.dtype}")
-    return x.shape[2], x.shape[3]
-
-
-def true_input(x: Tensor) -> Tensor:
-    """`x` without its gradient. Raises `DegradationError` if it is no batch of finite images."""
-    size_of(x)
-    if not x.isfinite().all():
-        raise DegradationError("the image holds NaN or infinity; expected values in [0, 1]")
-    return x.detach()
-
-
-def check(good: bool, name: str, expected: str, value: object) -> None:
-    """Raise `DegradationError` for a bad argument."""
-    if not good:
-        raise DegradationError(f"{name} must be {expected}, got {value!r}")
-
-
-def check_compat(value: str | None) -> None:
-    check(value in (None, COMPAT), "compat", f"None or {COMPAT!r}", value)
-
-
-def is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def is_number(value: object) -> bool:
-    return is_whole(value) or isinstance(value, float)
-
-
-def text(value: object) -> str:
-    """An argument in the notation of `notation.parse`."""
-    if isinstance(value, Tensor):
-        return f"<{'x'.join(str(n) for n in value.shape)} tensor>"
-    if isinstance(value, tuple):
-        return "+".join(str(v) for v in value)
-    return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
+def _as_mask(mask: object, num: int, size: tuple[int, int]) -> Tensor | None:
+    """A tensor that can be the mask of `num` images of `size` as `[num or 1, 1, h, w]`, or else None."""
+    if not isinstance(mask, Tensor) or mask.dim() not in (2, 3, 4) or mask.is_complex():
+        return None
+    mask = mask.detach().float()[(None,) * (4 - mask.dim())]
+    if mask.shape[2:] != size or mask.shape[0] not in (1, num) or mask.shape[1] not in (1, 3):
+        return None
+    if not (mask.min() >= 0 and mask.max() <= 1) or not torch.equal(mask, mask[:, :1].expand_as(mask)):
+        return None
+    return mask[:, :1]

@@ -1,27 +1,4 @@
-"""Degradations: what happened to the picture (`degrade`), and its differentiable approximation (`forward`).
-
-A degradation is any object with two methods; nothing has to be registered or inherited:
-
-    degrade(x, generator=None) -> y    the true operation, without gradient
-    forward(x, generator=None) -> y    a differentiable approximation of it, for the search
-
-`x` is `[N, 3, H, W]` float in [0, 1]; `y` has the same form, perhaps another size. What a file is expected to
-hold, `degrade` rounds to 8 bit. `generator` is a `torch.Generator`, a list of one per image, or None: see
-`randomness`.
-
-A degradation is a pure function: it holds no state, so the `f` that made `y` is the `f` that restores it.
-What the restorer knows (the mask) is therefore fixed by f's own fields, as `Strokes.seed`; what nobody knows
-(noise, the resampling filter) comes from `generator`. Two more methods are optional, `Degradation` has them:
-
-    mask(shape) -> Tensor | None       what f shows of images of `shape` [N, 3, H, W]: [N or 1, 1, h, w] in
-                                       [0, 1] at f's output size, 1 = visible; None = everything
-    carry(mask) -> Tensor              a mask of the picture before f, moved to where it is after f; by
-                                       default it is averaged to f's output size
-
-By default the published flaws are corrected; `compat="cvpr2023"` repeats the published code
-(robust-unsupervised afa53685): 8 bit by truncation, noise that is half a photon too dark, JPEG tables
-transposed, whole-pixel brushes. Chapter: book/degradations.ipynb.
-"""
+"""Sampling of the image: reduction by a whole factor, and resizing."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,8 +10,8 @@ from PIL import Image
 from torch import Tensor
 
 from rusr_core import randomness
-from rusr_core.degradations.operator import (
-    Degradation,
+from rusr_core.degradations.base import Degradation
+from rusr_core.degradations.checks import (
     DegradationError,
     check,
     check_compat,
@@ -44,7 +21,6 @@ from rusr_core.degradations.operator import (
     true_input,
 )
 from rusr_core.images import RESIZE_MODES, from_pil, quantize, resize, to_pil
-from rusr_core.randomness import Generators
 
 FILTERS = {
     "bilinear": Image.Resampling.BILINEAR,
@@ -69,6 +45,7 @@ class Downsample(Degradation):
     filter: str = "random"
     compat: str | None = None
     name: ClassVar[str] = "downsample"
+    random: ClassVar[bool] = False  # the filter is drawn by `degrade` only
 
     def __post_init__(self) -> None:
         check_compat(self.compat)
@@ -76,7 +53,7 @@ class Downsample(Degradation):
         known = (*FILTERS, "random")
         check(self.filter in known, "filter", f"one of {', '.join(known)}", self.filter)
 
-    def degrade(self, x: Tensor, generator: Generators = None) -> Tensor:
+    def degrade(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         height, width = self._size(true_input(x))
         names = [self.filter] * len(x)
         if self.filter == "random":
@@ -85,7 +62,7 @@ class Downsample(Degradation):
         steps = [lambda picture, name=name: picture.resize((width, height), FILTERS[name]) for name in names]
         return _through_files(x, steps, self.compat)
 
-    def forward(self, x: Tensor, generator: Generators = None) -> Tensor:
+    def forward(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         self._size(x)
         return F.avg_pool2d(x, self.factor)
 
@@ -111,6 +88,7 @@ class Resize(Degradation):
     size: int | tuple[int, int]
     mode: str = "bicubic"
     name: ClassVar[str] = "resize"
+    random: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if isinstance(self.size, list):
@@ -120,10 +98,10 @@ class Resize(Degradation):
         check(good, "size", "a side or (height, width) from 1 px", self.size)
         check(self.mode in RESIZE_MODES, "mode", f"one of {', '.join(RESIZE_MODES)}", self.mode)
 
-    def degrade(self, x: Tensor, generator: Generators = None) -> Tensor:
+    def degrade(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         return quantize(resize(quantize(true_input(x)), self.size, self.mode))
 
-    def forward(self, x: Tensor, generator: Generators = None) -> Tensor:
+    def forward(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         size_of(x)
         return resize(x, self.size, self.mode)
 

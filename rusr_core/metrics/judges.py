@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from rusr_core.degradations.operator import TwoMethods
+from rusr_core.degradations.base import Operator
 from rusr_core.images import quantize
 from rusr_core.metrics import intervals, realism
 from rusr_core.metrics import scores as image_metrics
@@ -19,7 +19,6 @@ from rusr_core.networks.perceptual import Perceptual
 from rusr_core.networks.portrait_net import PortraitNet
 from rusr_core.networks.recognition import Embedder
 from rusr_core.prior import Prior
-from rusr_core.randomness import Generators
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ def judge_of(prior: Prior, net: str | Path | None = None) -> Judge:
 
 
 def image_scores(
-    x: Tensor, truth: Tensor, y: Tensor, f: TwoMethods, generator: Generators, judge: Judge, prior: Prior | None = None
+    x: Tensor, truth: Tensor, y: Tensor, f: Operator, generator: torch.Generator | None, judge: Judge, prior: Prior | None = None
 ) -> dict[str, Tensor]:
     """Scores [N] of each restoration x [N, 3, R, R] by the keys of `METRICS`.
 

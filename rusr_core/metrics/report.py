@@ -14,11 +14,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rusr_core.degradations.operator import TwoMethods
+from rusr_core.degradations.base import Operator
 from rusr_core.errors import RusrError
 from rusr_core.metrics import intervals
 from rusr_core.metrics.judges import METRICS, Judge, image_scores, label, portraits_judge, set_scores
-from rusr_core.randomness import Generators, per_image
 
 MAIN = ("lpips", "fid", "fidelity")  # the report's three lines
 RULE = 72
@@ -164,19 +163,19 @@ def report(
     restored: Tensor,
     truth: Tensor,
     y: Tensor,
-    f: TwoMethods,
+    f: Operator,
     *,
     method: str = "restoration",
     judge: Judge | None = None,
-    generator: Generators = None,
+    generator: torch.Generator | None = None,
     rounds: int = 100,
 ) -> Report:
     """Evaluate restorations [N, 3, R, R] of y against the truth, all in [0, 1]; f made y with `generator`.
 
-    A generator that has already made y has moved on: hand over freshly seeded ones. One image has no realism.
+    A generator that has already made y has moved on: hand over a freshly seeded one. One image has no realism.
     """
     judge = judge or portraits_judge()
-    values = image_scores(restored, truth, y, f, per_image(generator, len(restored)), judge)
+    values = image_scores(restored, truth, y, f, generator, judge)
     return summarize(str(task), method, judge.suffix, values, set_scores(restored, truth, judge, rounds=rounds))
 
 

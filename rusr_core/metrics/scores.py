@@ -16,13 +16,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from rusr_core.degradations.operator import TwoMethods
+from rusr_core.degradations.base import Operator
+from rusr_core.degradations.operator import degrade
 from rusr_core.errors import RusrError
 from rusr_core.files import data_path
 from rusr_core.networks.perceptual import Perceptual, beside, distance
 from rusr_core.networks.portrait_net import SMALLEST, PortraitNet
 from rusr_core.networks.recognition import Embedder
-from rusr_core.randomness import Generators
 
 JUDGE = "portraits/features_b.safetensors"
 SSIM_SIDE = 11  # px of the Gaussian window
@@ -93,14 +93,14 @@ def identity(a: Tensor, b: Tensor, net: Embedder | None = None) -> Tensor:
 
 
 def fidelity(
-    x: Tensor, y: Tensor, f: TwoMethods, generator: Generators = None, net: Perceptual | None = None
+    x: Tensor, y: Tensor, f: Operator, generator: torch.Generator | None = None, net: Perceptual | None = None
 ) -> Tensor:
     """LPIPS [N] of the re-degraded restoration against y (baselines.md, section 14): the true degradation of x.
 
-    `generator` draws its noise; give the seed of the protocol and state it. Pictures below 16 px, which no net reads,
+    `generator` draws its noise, for the images in turn; give the seed of the protocol and state it. Pictures below 16 px, which no net reads,
     are first enlarged by a whole factor, pixel by pixel.
     """
-    again = f.degrade(x, generator)
+    again = degrade(f, x, generator)
     _check(again, y)
     factor = -(-SMALLEST // min(y.shape[2:]))
     again, y = (v.repeat_interleave(factor, 2).repeat_interleave(factor, 3) for v in (again, y))

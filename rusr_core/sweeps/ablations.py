@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from rusr_core.degradations.operator import TwoMethods
+from rusr_core.degradations.base import Operator
 from rusr_core.latents import sample_w
 from rusr_core.presets import Phase, Preset, get
 from rusr_core.prior import Prior
@@ -77,7 +77,7 @@ VARIANTS: dict[str, Preset] = _variants()
 def random_start(
     prior: Prior,
     y: Tensor,
-    f: TwoMethods,
+    f: Operator,
     *,
     preset: str | Preset = "report",
     generator: torch.Generator | None = None,

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rusr_core.degradations.operator import Degradation
+from rusr_core.degradations.base import Degradation
 from rusr_core.images import WRITABLE, load_image
 from rusr_core.sweeps.plan import PlanError
 from rusr_core.sweeps.storage import claim, digest, read_record, write_result

@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 
 from rusr_core import __version__
+from rusr_core.degradations.operator import for_image
 from rusr_core.errors import RusrError
 from rusr_core.files import data_path
 from rusr_core.metrics.judges import Judge, image_scores, judge_of
@@ -227,12 +228,14 @@ def _restore_batch(config: SweepConfig, batch: WorkBatch, device: str | None) ->
     if result.image.shape != truth.shape or not result.image.isfinite().all():
         found, expected = tuple(result.image.shape), tuple(truth.shape)
         raise BenchmarkError(f"{batch.method} returned images {found}, expected {expected} of finite numbers")
-    generators = [t.generator() for t in measurements]
-    scores = image_scores(result.image, truth, y, f, generators, judge, prior)
+    scores = [  # each image with its own draws of f
+        image_scores(x, m.truth, m.y, for_image(f, i), m.generator(), judge, prior)
+        for i, (x, m) in enumerate(zip(result.image.split(1), measurements, strict=True))
+    ]
     origin = provenance(prior.generator.mapping.w_avg.device) | {"seconds": round(seconds, 4), "at": _now()}
     for i, unit in enumerate(batch.units):
         if read_record(config.folder / unit.path) is None:
-            own = {key: value[i].item() for key, value in scores.items()}
+            own = {key: value.item() for key, value in scores[i].items()}
             record = _record(unit, result, i, own, judge.suffix, measurements[i]) | {"run": origin}
             write_result(config.folder / unit.path, result.image[i : i + 1], record)
         _error_path(config.folder, unit).unlink(missing_ok=True)

@@ -1,0 +1,56 @@
+"""Checks of what degradations are given, and the 8 bit of their results."""
+
+
+import torch
+from torch import Tensor
+
+from rusr_core.errors import RusrError
+from rusr_core.images import quantize
+
+COMPAT = "cvpr2023"
+
+
+class DegradationError(RusrError):
+    """A degradation that cannot exist or does not fit the image."""
+
+
+def size_of(x: Tensor) -> tuple[int, int]:
+    """Height and width of a batch of images. Raises `DegradationError` if it is none."""
+    if not isinstance(x, Tensor) or x.dim() != 4 or x.shape[1] != 3 or not x.is_floating_point() or not x.numel():
+        found = f"{list(x.shape)} {x.dtype}" if isinstance(x, Tensor) else repr(x)
+        raise DegradationError(f"expected images [N, 3, H, W] of floats, got {found}")
+    return x.shape[2], x.shape[3]
+
+
+def true_input(x: Tensor) -> Tensor:
+    """`x` without its gradient. Raises `DegradationError` if it is no batch of finite images."""
+    size_of(x)
+    if not x.isfinite().all():
+        raise DegradationError("the image holds NaN or infinity; expected values in [0, 1]")
+    return x.detach()
+
+
+def eight_bit(x: Tensor, compat: str | None) -> Tensor:
+    """x as an 8-bit file would hold it: rounded; cut off to the value below with `compat`, as published."""
+    if compat is None:
+        return quantize(x)
+    return (x.detach().clamp(0, 1) * 255).to(torch.uint8).to(x.dtype) / 255
+
+
+def check(good: bool, name: str, expected: str, value: object) -> None:
+    """Raise `DegradationError` for a bad argument."""
+    if not good:
+        raise DegradationError(f"{name} must be {expected}, got {value!r}")
+
+
+def check_compat(value: str | None) -> None:
+    """Raise `DegradationError` for an unknown `compat`."""
+    check(value in (None, COMPAT), "compat", f"None or {COMPAT!r}", value)
+
+
+def is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def is_number(value: object) -> bool:
+    return is_whole(value) or isinstance(value, float)

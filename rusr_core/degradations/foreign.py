@@ -1,0 +1,193 @@
+"""Somebody's operator in the form of ours: a function, a torch module, an object with `forward`, a deepinv Physics."""
+
+import inspect
+import warnings
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from rusr_core import randomness
+from rusr_core.degradations.base import Degradation
+from rusr_core.degradations.checks import DegradationError, true_input
+from rusr_core.errors import RusrError
+from rusr_core.images import quantize
+
+PROBE_SEED = 0
+
+
+class Foreign(Degradation):
+    """An operator that somebody else wrote, `f`, with the methods of a `Degradation`.
+
+    Its generator, if it takes one, is the one that it is called with. If it draws from torch's global generator
+    instead (or numpy's, or Python's), it is run with these seeded from that generator, and they are put back; on a GPU
+    such draws are the GPU's own. Which of the two it does is found by calling it once on an image.
+    """
+
+    def __init__(self, f: object, notation: str | None = None) -> None:
+        self.f = f
+        self.notation = notation
+        surrogate, true = _methods(f)
+        self._surrogate = _Call(surrogate, self)
+        self._true = None if true is None else _Call(true, self)
+        self._random: bool | None = None  # of the surrogate; None: not tried yet
+
+    @property
+    def random(self) -> bool | None:
+        """Whether the surrogate draws random numbers; None before `probe`, if `f` does not say."""
+        said = getattr(self.f, "random", None)
+        return said if isinstance(said, bool) else self._random
+
+    def forward(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        return self._surrogate(x, generator)
+
+    def degrade(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        with torch.no_grad():
+            x = true_input(x)
+            if self._true is None or _is_deepinv(self.f):  # whose measurements are no 8-bit files yet
+                return quantize((self._true or self._surrogate)(x, generator))
+            return self._true(x, generator)
+
+    def mask(self, shape: Sequence[int]) -> Tensor | None:
+        """What `f.mask` says, a tensor or a method of the shape, if it can be a mask; see `operator.mask_of`."""
+        mask = getattr(self.f, "mask", None)
+        return mask(tuple(shape)) if callable(mask) and not isinstance(mask, Tensor) else mask
+
+    def for_image(self, i: int) -> Degradation:
+        method = getattr(self.f, "for_image", None)
+        if not callable(method):
+            return self
+        own = method(i)
+        return self if own is self.f else Foreign(own)
+
+    def probe(self, like: Tensor) -> None:
+        """Try the surrogate on one image of the shape, type and device of `like` `[N, 3, H, W]`.
+
+        Raises `DegradationError` if that fails, or if no image of the same type and device comes out.
+        """
+        x = probe_image(like)
+        with torch.no_grad():
+            first, second = (self._surrogate(x, torch.Generator().manual_seed(PROBE_SEED)) for _ in range(2))
+        _check_result(first, x, str(self))
+        self._random = self._surrogate.draws
+        if not torch.allclose(first, second, atol=1e-4) and self.random is not True:
+            self._random = True
+            warnings.warn(
+                f"{self} gives another result at each call, whatever its generator: no seed repeats it", stacklevel=3
+            )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Foreign) and (self.f is other.f or self.f == other.f)
+
+    def __hash__(self) -> int:
+        return hash(id(self.f))
+
+    def __str__(self) -> str:
+        if self.notation is not None:
+            return self.notation
+        kind = type(self.f)
+        if kind.__str__ is not object.__str__ and not isinstance(self.f, torch.nn.Module):
+            return str(self.f)
+        return getattr(self.f, "__name__", kind.__name__)
+
+    def __repr__(self) -> str:
+        return f"Foreign({self.f!r})"
+
+
+class _Call:
+    """A foreign function of an image, called with what it can take."""
+
+    def __init__(self, function: Callable, owner: Foreign) -> None:
+        self.function = function
+        self.owner = owner
+        self.place = _place_of_generator(function)
+        self.draws: bool | None = None  # random numbers; None: not tried yet
+        self.globally = False  # from the global generators
+
+    def __call__(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
+        if self.draws is None:
+            self._find_out(x)
+        if not self.draws:
+            return self._plain(x, generator)
+        generator = randomness.checked(generator)
+        if not self.globally:
+            return self._plain(x, generator)
+        word = int(torch.randint(2**32, (), generator=generator))
+        with randomness.seeded_globals(word, x.device):
+            return self._plain(x, generator)
+
+    def _plain(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
+        if self.place is None:
+            return self.function(x)
+        return self.function(x, generator) if self.place == "second" else self.function(x, generator=generator)
+
+    def _find_out(self, x: Tensor) -> None:
+        """Call it on one image and look at whose random numbers it draws."""
+        probe, generator = probe_image(x), torch.Generator().manual_seed(PROBE_SEED)
+        before = generator.get_state()
+        try:
+            with torch.no_grad():
+                self.globally = randomness.draws_globally(lambda: self._plain(probe, generator), x.device)
+        except RusrError:
+            raise
+        except Exception as error:
+            line = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise DegradationError(
+                f"{self.owner} cannot be applied to an image {list(probe.shape)} {probe.dtype} on {x.device}: {line}"
+            ) from error
+        self.draws = self.globally or not torch.equal(before, generator.get_state())
+
+
+def probe_image(like: Tensor) -> Tensor:
+    """One image of noise in [0, 1] of the shape, type and device of the images `like` `[N, 3, H, W]`."""
+    return torch.rand((1, *like.shape[1:]), generator=torch.Generator().manual_seed(PROBE_SEED)).to(like)
+
+
+def _check_result(y: object, x: Tensor, name: str) -> None:
+    """Raise `DegradationError` if f(x), for one image x, is none."""
+    if not isinstance(y, Tensor):
+        raise DegradationError(f"{name} gives {type(y).__name__}; expected a tensor [1, 3, h, w]")
+    if y.device != x.device:
+        raise DegradationError(f"{name} gives an image on {y.device} for one on {x.device}; expected it there too")
+    if y.dim() != 4 or y.shape[:2] != (1, 3) or not y.is_floating_point() or not y.numel():
+        raise DegradationError(f"{name} gives {list(y.shape)} {y.dtype}; expected an image [1, 3, h, w] of floats")
+    if y.device.type != "meta" and not y.isfinite().all():
+        raise DegradationError(f"{name} gives NaN or infinity for an image in [0, 1]")
+
+
+def _methods(f: object) -> tuple[Callable, Callable | None]:
+    """The surrogate and the true operation of `f`, if it has one."""
+    if isinstance(f, type):
+        raise DegradationError(f"{f.__name__} is a class; expected a degradation, as {f.__name__}(...)")
+    if isinstance(f, str):
+        raise DegradationError(f"expected a degradation, got the text {f!r}; degradations.parse makes one of it")
+    if _is_deepinv(f):
+        return f.A, f
+    defined = {name: getattr(f, name, None) for name in ("forward", "degrade")}
+    for name in defined:
+        if getattr(type(f), name, None) is getattr(Degradation, name):  # a subclass that leaves it out
+            defined[name] = None
+    surrogate = f if isinstance(f, torch.nn.Module) or defined["forward"] is None else defined["forward"]
+    if not callable(surrogate) or (isinstance(f, Degradation) and defined["forward"] is None):
+        raise DegradationError(f"a degradation is a function of x or has a method forward(x); {f!r} has none")
+    return surrogate, defined["degrade"] if callable(defined["degrade"]) else None
+
+
+def _is_deepinv(f: object) -> bool:
+    """Whether it is a Physics of the package deepinv, which need not be installed."""
+    return any(kind.__name__ == "Physics" and kind.__module__.startswith("deepinv.") for kind in type(f).__mro__)
+
+
+def _place_of_generator(function: Callable) -> str | None:
+    """How `function(x, ...)` takes a generator: "keyword", as its "second" argument, or not at all (None)."""
+    function = function.forward if isinstance(function, torch.nn.Module) else function
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):  # built-in functions tell nothing
+        return None
+    named = next((p for p in parameters if p.name == "generator"), None)
+    if named is not None and named.kind in (named.POSITIONAL_OR_KEYWORD, named.KEYWORD_ONLY):
+        return "keyword"
+    second = parameters[1] if len(parameters) > 1 else None
+    positional = second is not None and second.kind in (second.POSITIONAL_ONLY, second.POSITIONAL_OR_KEYWORD)
+    return "second" if positional and second.default is second.empty else None
