@@ -92,8 +92,8 @@ class MultiscaleLPIPS:
     ) -> Tensor:
         """Sum over the levels of one `pyramid(x)`, or of two, of two draws of a random f: see `energy_score` -> [N].
 
-        `generator` draws the noise in the holes, one for all images; needed only with a mask. `finest`: features of each draw's finest level,
-        where they are known already.
+        `generator` draws the noise in the holes, one for all images; it is needed with a mask only. `finest`: features
+        of each draw's finest level, where they are known already.
         """
         total = draws[0][0].new_zeros(draws[0][0].shape[0])
         for level in range(self.depth(draws[0][0].shape[2:])):

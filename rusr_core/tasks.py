@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import combinations
 
+from rusr_core.degradations.base import Degradation
 from rusr_core.degradations.compose import Compose
 from rusr_core.degradations.inpainting import Strokes
 from rusr_core.degradations.jpeg import JPEG
 from rusr_core.degradations.noise import PoissonBernoulliNoise
-from rusr_core.degradations.base import Degradation
 from rusr_core.degradations.resampling import Downsample
 from rusr_core.errors import RusrError
 

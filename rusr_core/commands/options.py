@@ -9,8 +9,8 @@ import torch
 
 from rusr_core import tasks
 from rusr_core.degradations import notation
-from rusr_core.degradations.inpainting import Mask
 from rusr_core.degradations.base import Degradation
+from rusr_core.degradations.inpainting import Mask
 from rusr_core.degradations.operator import shape_after
 from rusr_core.errors import RusrError
 from rusr_core.images import READABLE_SUFFIXES, check_writable, load_image, resize

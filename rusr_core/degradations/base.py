@@ -77,7 +77,7 @@ class Degradation:
                 arguments.append(text(value))
             elif item.repr and value != item.default:
                 arguments.append(f"{item.name}={text(value)}")
-        return f"{self.name}:{','.join(arguments)}"
+        return f"{getattr(self, 'name', type(self).__name__)}:{','.join(arguments)}"
 
 
 def text(value: object) -> str:

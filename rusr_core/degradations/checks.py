@@ -1,6 +1,5 @@
 """Checks of what degradations are given, and the 8 bit of their results."""
 
-
 import torch
 from torch import Tensor
 

@@ -31,6 +31,7 @@ class Foreign(Degradation):
         self._surrogate = _Call(surrogate, self)
         self._true = None if true is None else _Call(true, self)
         self._random: bool | None = None  # of the surrogate; None: not tried yet
+        self._tried: dict[tuple, Tensor] = {}  # by shape, type and device of an image, what came out
 
     @property
     def random(self) -> bool | None:
@@ -60,12 +61,17 @@ class Foreign(Degradation):
         own = method(i)
         return self if own is self.f else Foreign(own)
 
-    def probe(self, like: Tensor) -> None:
-        """Try the surrogate on one image of the shape, type and device of `like` `[N, 3, H, W]`.
+    def probe(self, like: Tensor) -> Tensor:
+        """Try the surrogate on one image of the shape, type and device of `like` `[N, 3, H, W]`, once -> its result.
 
-        Raises `DegradationError` if that fails, or if no image of the same type and device comes out.
+        Raises `DegradationError` if that fails, or if no image of the same device comes out.
         """
-        x = probe_image(like)
+        key = (tuple(like.shape[1:]), like.dtype, like.device)
+        if key not in self._tried:
+            self._tried[key] = self._try(probe_image(like))
+        return self._tried[key]
+
+    def _try(self, x: Tensor) -> Tensor:
         with torch.no_grad():
             first, second = (self._surrogate(x, torch.Generator().manual_seed(PROBE_SEED)) for _ in range(2))
         _check_result(first, x, str(self))
@@ -75,6 +81,7 @@ class Foreign(Degradation):
             warnings.warn(
                 f"{self} gives another result at each call, whatever its generator: no seed repeats it", stacklevel=3
             )
+        return first
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Foreign) and (self.f is other.f or self.f == other.f)

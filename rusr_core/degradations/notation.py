@@ -3,12 +3,12 @@
 from dataclasses import MISSING, fields
 from difflib import get_close_matches
 
+from rusr_core.degradations.base import Degradation
+from rusr_core.degradations.checks import DegradationError
 from rusr_core.degradations.compose import Compose
 from rusr_core.degradations.inpainting import Mask, Strokes
 from rusr_core.degradations.jpeg import JPEG
 from rusr_core.degradations.noise import PoissonBernoulliNoise
-from rusr_core.degradations.base import Degradation
-from rusr_core.degradations.checks import DegradationError
 from rusr_core.degradations.resampling import Downsample, Resize
 
 NAMES = {kind.name: kind for kind in (Downsample, PoissonBernoulliNoise, JPEG, Strokes, Resize, Mask)}

@@ -110,14 +110,16 @@ def _chain(f: Degradation, like: Tensor) -> list[tuple[Degradation, Tensor]]:
 
 def _after(f: Degradation, like: Tensor) -> Tensor:
     """Images of the kind that f(x) is for images x of the kind `like`, `[N, 3, h, w]` without memory of their own."""
+    f = f.for_image(0)
     with torch.no_grad():
-        y = f.for_image(0).forward(probe_image(like), torch.Generator().manual_seed(0))
+        draw = torch.Generator().manual_seed(0)
+        y = f.probe(like) if isinstance(f, Foreign) else f.forward(probe_image(like), draw)
     return y.expand(len(like), -1, -1, -1)
 
 
 def _own_mask(f: Degradation, like: Tensor, size: tuple[int, int]) -> Tensor | None:
     """The mask of one stage, `[N or 1, 1, h, w]`; see `mask_of`."""
-    strict = isinstance(f.f if isinstance(f, Foreign) else f, Degradation)
+    strict = isinstance(f.f if isinstance(f, Foreign) else f, Degradation)  # the base class promises a mask
     try:
         given = f.mask(like.shape)
     except Exception:

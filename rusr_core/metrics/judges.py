@@ -86,7 +86,13 @@ def judge_of(prior: Prior, net: str | Path | None = None) -> Judge:
 
 
 def image_scores(
-    x: Tensor, truth: Tensor, y: Tensor, f: Operator, generator: torch.Generator | None, judge: Judge, prior: Prior | None = None
+    x: Tensor,
+    truth: Tensor,
+    y: Tensor,
+    f: Operator,
+    generator: torch.Generator | None,
+    judge: Judge,
+    prior: Prior | None = None,
 ) -> dict[str, Tensor]:
     """Scores [N] of each restoration x [N, 3, R, R] by the keys of `METRICS`.
 

@@ -97,8 +97,8 @@ def fidelity(
 ) -> Tensor:
     """LPIPS [N] of the re-degraded restoration against y (baselines.md, section 14): the true degradation of x.
 
-    `generator` draws its noise, for the images in turn; give the seed of the protocol and state it. Pictures below 16 px, which no net reads,
-    are first enlarged by a whole factor, pixel by pixel.
+    `generator` draws its noise, for the images in turn; give the seed of the protocol and state it. Images below 16 px,
+    which no net reads, are first enlarged by a whole factor, pixel by pixel.
     """
     again = degrade(f, x, generator)
     _check(again, y)

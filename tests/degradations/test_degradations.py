@@ -19,14 +19,16 @@ from rusr_core.degradations import (
     PoissonBernoulliNoise,
     Resize,
     Strokes,
+    for_image,
+    is_random,
     mask_of,
     notation,
 )
-from rusr_core.degradations.operator import is_random, soft_clamp
+from rusr_core.degradations.noise import soft_clamp
 from rusr_core.degradations.strokes import draw
 from rusr_core.errors import RusrError
 from rusr_core.images import quantize, resize, save_image
-from rusr_core.randomness import generators, normal, poisson, uniform
+from rusr_core.randomness import RandomnessError, generators, normal, poisson, seeds, uniform
 
 ARRAYS = golden("degradations")
 LEVELS = dict(zip(tasks.LEVELS, tasks.TASKS["denoising"], strict=True))
@@ -69,7 +71,7 @@ class Vignette:
 
 
 class GrainAndCrop:
-    """A user's own with noise, another size, and a mask that it says how to carry."""
+    """A user's own with noise, another size, and a mask that it says how to move."""
 
     def forward(self, x: Tensor, generator=None) -> Tensor:
         noisy = x + 0.02 * normal(x.shape, generator, x)
@@ -78,7 +80,7 @@ class GrainAndCrop:
     def degrade(self, x: Tensor, generator=None) -> Tensor:
         return quantize(self.forward(x, generator))
 
-    def carry(self, mask: Tensor) -> Tensor:
+    def transform_mask(self, mask: Tensor) -> Tensor:
         return mask[..., 8:-8, 8:-8]
 
 
@@ -98,24 +100,17 @@ EVERY = {
 }
 
 
-def single(f: Degradation, i: int) -> Degradation:
-    """`f` for image `i` alone: only strokes with a seed for each image are not f itself."""
-    if not isinstance(f, Compose):
-        return f
-    stages = [
-        Strokes(s.count, s.seed[i], s.width) if isinstance(s, Strokes) and isinstance(s.seed, tuple) else s
-        for s in f.stages
-    ]
-    return Compose(*stages)
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
 
 
 @pytest.mark.parametrize("name", EVERY)
 def test_every_degradation(name):
     f, x = EVERY[name], images()
     kept = x.clone()
-    y = f.degrade(x, generators(0, 3))
+    y = f.degrade(x, seeded(0))
     leaf = x.clone().requires_grad_()
-    out = f.forward(leaf, generators(1, 3))
+    out = f.forward(leaf, seeded(1))
     # shape and range; a file's 8 bit
     assert y.shape == out.shape and y.shape[:2] == (3, 3)
     assert torch.equal(y, quantize(y)) and not y.requires_grad and y.dtype == torch.float32
@@ -125,18 +120,18 @@ def test_every_degradation(name):
     weights = torch.rand(out.shape, generator=torch.Generator().manual_seed(2))
     (gradient,) = torch.autograd.grad((out * weights).sum(), leaf)
     assert gradient.isfinite().all() and (gradient.flatten(1).norm(dim=1) > 1e-3).all()
-    # the same seeds give the same, without seeds too
-    assert torch.equal(y, f.degrade(x, generators(0, 3)))
-    assert torch.equal(out, f.forward(x, generators(1, 3)))
-    assert torch.equal(f.forward(x), f.forward(x)) and torch.equal(f.degrade(x), f.degrade(x))
-    # a batch is its images one by one
-    for i in range(3):
-        alone, one = single(f, i), x[i : i + 1]
-        assert torch.equal(alone.degrade(one, generators(0, 1, start=i)), y[i : i + 1])
-        again = alone.forward(one, generators(1, 1, start=i))
-        torch.testing.assert_close(again, out[i : i + 1].detach(), atol=2e-6, rtol=0)
+    # the same seed gives the same
+    assert torch.equal(y, f.degrade(x, seeded(0)))
+    assert torch.equal(out, f.forward(x, seeded(1)))
+    # a batch is its images one by one, where nothing is drawn
+    for i, one in enumerate(x.split(1)):
+        alone = for_image(f, i)
+        if not is_random(f, x):
+            torch.testing.assert_close(alone.forward(one), out[i : i + 1].detach(), atol=2e-6, rtol=0)
+        if "downsample:" not in str(f).replace("filter=bicubic", "") and not is_random(f, x):
+            assert torch.equal(alone.degrade(one), y[i : i + 1])
     # the mask fits
-    mask = mask_of(f, x.shape)
+    mask = mask_of(f, x)
     if mask is not None:
         assert mask.shape[2:] == y.shape[2:] and len(mask) in (1, 3) and 0 <= mask.min() and mask.max() <= 1
         hidden = (mask < 1e-6).expand(y.shape)
@@ -323,7 +318,7 @@ def test_a_mask_may_come_from_a_file_or_be_the_users_attribute(tmp_path):
     class Own(Vignette):
         mask = half_mask()
 
-    assert torch.equal(mask_of(Own(), (2, 3, SIZE, SIZE))[0, 0], half_mask())
+    assert torch.equal(mask_of(Own(), torch.empty(2, 3, SIZE, SIZE))[0, 0], half_mask())
 
 
 def test_the_mask_holds_still_when_its_source_changes():
@@ -340,9 +335,9 @@ def test_a_composition_applies_left_to_right_and_stores_8_bit_after_every_stage(
     x = images(1)
     a, b, c = Downsample(2, "bicubic"), PoissonBernoulliNoise(24, 0.16), JPEG(12)
     f = Compose(a, b, c)
-    step = b.degrade(a.degrade(x), [torch.Generator().manual_seed(3)])
+    step = b.degrade(a.degrade(x), seeded(3))
     assert torch.equal(f.degrade(x, torch.Generator().manual_seed(3)), c.degrade(step))
-    assert torch.equal(f(x), c(b(a(x))))
+    assert torch.equal(f(x, seeded(3)), c(b(a(x), seeded(3))))
 
     class Unrounded(Vignette):
         def degrade(self, x: Tensor, generator=None) -> Tensor:
@@ -362,26 +357,24 @@ def test_the_random_filter_is_drawn_for_each_image():
     assert sum(counts) == 24 and min(counts) >= 3
 
 
-def test_without_a_generator_noise_and_dead_pixels_share_one_stream():
-    """Each drawn anew from the same seed, the noise of a pixel would tell whether it is dead."""
-    f, x = PoissonBernoulliNoise(24, 0.5), torch.full((1, 3, 128, 128), 0.5)
-    a, b = f(x), f(x, [torch.Generator().manual_seed(2024)])
-    assert torch.equal(a, b)
-    assert torch.equal(f.degrade(x), f.degrade(x, [torch.Generator().manual_seed(2024)]))
+def test_what_draws_needs_a_generator():
+    x = torch.full((1, 3, 8, 8), 0.5)
+    for f in (PoissonBernoulliNoise(24, 0.5), Compose(JPEG(12), PoissonBernoulliNoise(24, 0.5))):
+        for call in (f, f.forward, f.degrade):
+            with pytest.raises(RandomnessError, match="need a generator, got None; expected torch.Generator"):
+                call(x)
+    with pytest.raises(RandomnessError, match="need a generator"):
+        Downsample(4).degrade(x)
+    assert Downsample(4, "bicubic").degrade(x).shape == Downsample(4)(x).shape == (1, 3, 2, 2)
 
 
-def test_random_numbers_belong_to_images():
-    like = torch.empty(0)
-    for function in (normal, uniform):
-        batch = function((3, 5, 7), generators(4, 3), like)
-        assert torch.equal(batch[2], function((1, 5, 7), generators(4, 1, start=2), like)[0])
-        assert not torch.equal(batch[0], batch[1])
-        shared = function((2, 5), torch.Generator().manual_seed(0), like)
-        assert not torch.equal(shared[0], shared[1])  # one generator: the images draw in turn
-        fixed = function((2, 5), None, like)
-        assert torch.equal(fixed[0], fixed[1])  # none: every image gets the same
-    assert normal((1, 2), None, torch.empty(0, dtype=torch.float64)).dtype == torch.float64
-    assert poisson(torch.full((2, 10), 4.0), generators(0, 2)).shape == (2, 10)
+def test_random_numbers_are_what_torch_draws():
+    like = torch.empty(0, dtype=torch.float64)
+    assert torch.equal(normal((3, 5), seeded(4), like), torch.randn(3, 5, generator=seeded(4)).double())
+    assert torch.equal(uniform((3, 5), seeded(4), like), torch.rand(3, 5, generator=seeded(4)).double())
+    rate = torch.full((2, 10), 4.0)
+    assert torch.equal(poisson(rate, seeded(4)), torch.poisson(rate, generator=seeded(4)))
+    assert [g.initial_seed() for g in generators(4, 2, start=1)] == seeds(4, 3)[1:]
 
 
 @pytest.mark.parametrize("name", [name for name in EVERY if "own" not in name and name[:4] != "mask"])
@@ -441,9 +434,11 @@ BAD = {
     ),
     "bytes": (lambda: JPEG(12).degrade(ARRAYS["in/image_u8"][None]), "of floats, got .* torch.uint8"),
     "NaN": (lambda: JPEG(12).degrade(picture() * float("nan")), "the image holds NaN"),
-    "not a degradation": (lambda: Compose(JPEG(12), lambda x: x), "a degradation needs a method degrade"),
-    "generators": (lambda: Compose(JPEG(12))(picture(), generators(0, 2)), "got 2 generators for 1 images"),
-    "generator type": (lambda: PoissonBernoulliNoise(6, 0.1)(picture(), [3]), "expected torch.Generator"),
+    "not a degradation": (lambda: Compose(JPEG(12), 3), r"a function of x or has a method forward\(x\); 3 has none"),
+    "a class": (lambda: Compose(JPEG), r"JPEG is a class; expected a degradation, as JPEG\(...\)"),
+    "text": (lambda: Compose("jpeg:12"), "got the text 'jpeg:12'; degradations.parse makes one of it"),
+    "generators": (lambda: PoissonBernoulliNoise(6, 0.1)(picture(), [seeded()]), "expected one torch.Generator on"),
+    "generator type": (lambda: PoissonBernoulliNoise(6, 0.1)(picture(), 3), "expected one torch.Generator .* got 3"),
 }
 
 
@@ -455,16 +450,23 @@ def test_bad_input_is_one_clear_line(name):
     assert "\n" not in str(caught.value)
 
 
-def test_a_users_mask_of_a_wrong_form_is_an_error():
+def test_a_mask_of_a_wrong_form_is_an_error_in_a_degradation_and_not_used_elsewhere():
     @dataclass
     class Own(Vignette):
         mask: object
 
-    for mask in (torch.ones(3, 3, SIZE, SIZE), "left", torch.ones(5, 1, SIZE, SIZE)):
+    @dataclass
+    class Inherits(Own, Degradation):
+        pass
+
+    x = torch.empty(2, 3, SIZE, SIZE)
+    for mask in (torch.ones(3, 3, SIZE, SIZE), "left", torch.ones(5, 1, SIZE, SIZE), torch.full((SIZE, SIZE), 2.0)):
         with pytest.raises(DegradationError, match="a mask must be"):
-            mask_of(Own(mask), (2, 3, SIZE, SIZE))
+            mask_of(Inherits(mask), x)
+        with pytest.warns(UserWarning, match=r"is not used; a mask is \[64, 64\] or \[2 or 1, 1, 64, 64\]"):
+            assert mask_of(Own(mask), x) is None
 
 
 @pytest.mark.parametrize("task", tasks.SINGLE + tasks.COMPOSED, ids=str)
-def test_what_draws_is_found_by_trying(task):
-    assert is_random(task.degradation(), (2, 3, 64, 64)) == ("N" in task.letters)
+def test_which_surrogates_draw(task):
+    assert is_random(task.degradation(), torch.empty(2, 3, 64, 64)) == ("N" in task.letters)

@@ -441,9 +441,7 @@ def test_reports_from_a_folder(config, capsys):
     assert commands.main(["report", str(config.folder), "--no-realism"]) == 0
     shown = capsys.readouterr().out
     assert shown.count("PERFORMANCE REPORT FOR TASK: denoising (M)") == 2 and "not measured" in shown
-    assert (
-        commands.main(["report", str(config.folder), "--judge", config.judge, "--form", "csv", "--crops", "5"]) == 0
-    )
+    assert commands.main(["report", str(config.folder), "--judge", config.judge, "--form", "csv", "--crops", "5"]) == 0
     assert Counter(line.split(",")[4] for line in capsys.readouterr().out.splitlines())["FID-portraits"] == 4
 
 
