@@ -132,9 +132,9 @@ class Mapping(nn.Module):
             x = getattr(self, f"fc{i}")(x)
         return x
 
-    def sample(self, num: int, generator: torch.Generator) -> Tensor:
+    def sample(self, num: int, generator: torch.Generator | None) -> Tensor:
         """w [num, w_dim] of standard normal z, not truncated. A conditional network maps a random class with each."""
-        z = torch.randn(num, self.z_dim, generator=generator).to(self.w_avg)
+        z = randomness.normal((num, self.z_dim), generator, self.w_avg)
         c = None
         if self.c_dim:
             label = torch.randint(self.c_dim, (num,), generator=generator)

@@ -6,6 +6,7 @@ from conftest import random_generator
 
 from rusr_core.generator import LatentError
 from rusr_core.latents import mean_w, sample_w, space, to_w_plus, to_w_plus_plus
+from rusr_core.randomness import RandomnessError
 
 
 def seeded(seed=0):
@@ -65,3 +66,11 @@ def test_radius_is_the_rms_distance(small_generator):
     expected = (w - G.mapping.w_avg).square().sum(1).mean().sqrt().item()
     assert G.mapping.measure_std(1500, seed=7) == pytest.approx(expected, rel=1e-5)
     assert G.mapping.measure_std(1500, seed=7) == G.mapping.measure_std(1500, seed=7)
+
+
+def test_nothing_is_drawn_without_a_generator(small_generator):
+    G = small_generator
+    for call in (lambda: sample_w(G, 2), lambda: G.image(mean_w(G), noise_mode="random")):
+        with pytest.raises(RandomnessError, match="need a generator, got None; expected torch.Generator"):
+            call()
+    assert G.image(mean_w(G)).shape == (1, 3, 32, 32)  # its stored noise is not drawn
