@@ -28,9 +28,18 @@ def test_importing_is_silent():
     assert done.returncode == 0 and done.stdout == "" and done.stderr == "", done.stderr
 
 
-@pytest.mark.parametrize("name", rusr_core.__all__)
-def test_every_public_name_exists(name):
-    assert callable(getattr(rusr_core, name))
+def test_public_names_are_what_their_modules_define():
+    """`rusr.X` is X of its module, `dir` shows it, and the heavy ones come when they are asked for."""
+    from rusr_core import figures, images, prior, priors, restore
+
+    defined = {"load_image": images, "save_image": images, "resize": images, "Prior": prior, "load_prior": priors}
+    defined |= {"portraits": priors} | dict.fromkeys(("show", "compare", "timeline"), figures)
+    for name, module in defined.items():
+        assert getattr(rusr_core, name) is getattr(module, name), name
+    assert restore is sys.modules["rusr_core.restore"].restore and rusr_core.zoo is priors
+    for name in ("degradations", "figures", "latents", "losses", "metrics", "presets", "sweeps", "tasks"):
+        assert getattr(rusr_core, name) is sys.modules[f"rusr_core.{name}"], name
+    assert {*defined, *rusr_core.__all__, "zoo", "tasks", "metrics"} <= set(dir(rusr_core))
 
 
 def test_unknown_names_are_refused():

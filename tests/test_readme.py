@@ -1,12 +1,14 @@
 """The README's examples run as they stand, and what it links to exists."""
 
 import re
+import shlex
+import shutil
 from pathlib import Path
 
-import pytest
 import torch
 
-from rusr_core import figures, presets
+from rusr_core import commands, figures, presets
+from rusr_core.images import load_image
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -35,12 +37,18 @@ def test_links_and_targets_exist():
     assert "make test" in (ROOT / ".ci/run").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("command", re.findall(r"^    (rusr .*)$", README, re.M))
-def test_commands_parse(command, capsys):
-    """Their files are missing here, so each must fail for that reason and no other."""
-    import shlex
-
-    from rusr_core import commands
-
-    assert commands.main(shlex.split(command)[1:]) == 2
-    assert "no such file" in capsys.readouterr().err
+def test_commands(tmp_path, monkeypatch, capsys):
+    """The commands of the README, in its order, on the files that they name; the restorations shortened."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(ROOT / "data/portraits/test/000.png", "portrait.png")
+    (tmp_path / "inputs").mkdir()
+    rusr = [shlex.split(line)[1:] for line in re.findall(r"^    (rusr .*)$", README, re.M)]
+    assert [words[0] for words in rusr] == ["degrade", "restore", "restore"]
+    for words in rusr:
+        if "inputs/" in words:
+            f = words[words.index("--degradation") + 1]
+            assert commands.main(["degrade", "portrait.png", "inputs/a.png", "--degradation", f]) == 0
+        few = ["--steps", "1"] if words[0] == "restore" else []
+        assert commands.main([*words, *few]) == 0, capsys.readouterr().err
+    sizes = {name: load_image(name).shape[-1] for name in ("small.png", "restored.png", "outputs/a.png")}
+    assert sizes == {"small.png": 16, "restored.png": 128, "outputs/a.png": 128}
