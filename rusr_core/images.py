@@ -1,21 +1,19 @@
 """Images in, images out, and the one resize. An image is `[N, 3, H, W]`, float32, in [0, 1], everywhere."""
 
 import io
-import warnings
+import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
 from rusr_core import files
-from rusr_core.errors import RusrError
+from rusr_core.decoding import MAX_PIXELS, READABLE_SUFFIXES, ImageError, decode
 
-# Formats are named so that no file can make Pillow start another program (as PostScript would).
-READABLE = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
-READABLE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".pgm", ".pbm", ".pnm")
 WRITABLE = {
     ".png": "PNG",
     ".jpg": "JPEG",
@@ -25,36 +23,109 @@ WRITABLE = {
     ".tiff": "TIFF",
     ".bmp": "BMP",
 }
-MAX_PIXELS = 2**26  # 8192 x 8192: 0.8 GB as float32; beyond it a header is a mistake or an attack
 RESIZE_MODES = ("area", "bilinear", "bicubic", "lanczos", "nearest")
 LANCZOS_LOBES = 3
+OVERSHOOT = 0.5  # beyond [0, 1]: more than interpolation and generators do, less than images in [-1, 1]
 
 
-class ImageError(RusrError):
-    """A file that is no usable image, or an image that cannot be written."""
+def load_image(path: str | Path, *, size: int | tuple[int, int] | None = None, fit: str | None = None) -> Tensor:
+    """The picture in `path` as `[1, 3, H, W]` in [0, 1], in sRGB.
 
+    EXIF's rotation and the colour profile are applied, grey and palette become RGB, 16-bit grey is scaled by 65535,
+    transparency is composited over white. `size` and `fit` as in `fit_image`.
 
-def load_image(path: str | Path, *, size: int | None = None, fit: str | None = None) -> Tensor:
-    """The picture in `path` as `[1, 3, H, W]` in [0, 1].
-
-    EXIF rotation is applied, grey and palette become RGB, 16-bit grey is scaled by 65535, transparency is
-    composited over white. With `size` the result is `size` x `size`: a square picture is resized, any other
-    needs `fit="crop"` (the centred square) or `fit="pad"` (black bars). `fit` alone makes the picture square.
-
-    Raises `ImageError`: missing, truncated, empty or over 2^26 pixels, no image, not square and no `fit`.
+    Raises `ImageError`: missing, truncated, empty or over 2^26 pixels, no image, of another shape and no `fit`.
+    Warns (`decoding.DecodingWarning`) of a colour profile that is broken, and of frames after the first.
     """
-    path = Path(path)
+    try:
+        return fit_image(from_pil(decode(path)), size, fit)
+    except ImageError as error:
+        text = str(error)
+        raise ImageError(text if text.startswith(str(path)) else f"{path}: {text}") from None
+
+
+def fit_image(x: Tensor, size: int | tuple[int, int] | None = None, fit: str | None = None) -> Tensor:
+    """`x` `[N, C, H, W]` in [0, 1] brought to `size` (a side or (height, width)), `[N, C, h, w]` in [0, 1].
+
+    A picture of the same shape is resized: averaged where both sides shrink by whole factors, else bicubic. Any other
+    needs `fit="crop"`, the largest window of that shape in its middle, or `fit="pad"`, black bars on two sides.
+    Without a size, `fit` makes the picture square. Raises `ImageError`.
+    """
     if fit not in (None, "crop", "pad"):
         raise ImageError(f"fit must be 'crop', 'pad' or None, got {fit!r}")
-    if size is not None and size < 1:
-        raise ImageError(f"size must be at least 1 px, got {size}")
-    x = _square(from_pil(_open(path)), fit)
     height, width = x.shape[-2:]
-    if size is None or (height, width) == (size, size):
+    if size is None:
+        side = {None: None, "crop": min(height, width), "pad": max(height, width)}[fit]
+        target = (height, width) if side is None else (side, side)
+    else:
+        target = (size, size) if isinstance(size, int) else tuple(size)
+    if min(target) < 1 or target[0] * target[1] > MAX_PIXELS:
+        raise ImageError(f"size must be 1 to {MAX_PIXELS} pixels, got {target[1]}x{target[0]} px")
+    if height * target[1] != width * target[0]:
+        if fit is None:
+            shape = "square" if target[0] == target[1] else f"of the shape of {target[1]}x{target[0]} px"
+            raise ImageError(f"{width}x{height} px is not {shape}; ask for fit='crop' or fit='pad'")
+        if fit == "pad":
+            return _pad(x, target)
+        x = _crop(x, target)
+    return _resized(x, target)
+
+
+def _resized(x: Tensor, size: tuple[int, int]) -> Tensor:
+    height, width = x.shape[-2:]
+    if (height, width) == tuple(size):
         return x
-    if height != width:
-        raise ImageError(f"{path}: {width}x{height} px is not square; ask for fit='crop' or fit='pad'")
-    return resize(x, size, "area" if height % size == 0 else "bicubic").clamp(0, 1)
+    return resize(x, size, "area" if height % size[0] == 0 == width % size[1] else "bicubic").clamp(0, 1)
+
+
+def _crop(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """The largest window of the shape of `size` in the middle of `x`."""
+    height, width = x.shape[-2:]
+    scale = min(height / size[0], width / size[1])
+    down, right = (max(1, min(have, round(scale * want))) for have, want in zip((height, width), size, strict=True))
+    top, left = (height - down) // 2, (width - right) // 2
+    return x[..., top : top + down, left : left + right]
+
+
+def _pad(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """`x` in the middle of a black picture of `size`; shrunk first, so that a thin one needs no large square."""
+    scale = min(size[0] / x.shape[-2], size[1] / x.shape[-1])
+    inner = [max(1, min(want, round(scale * have))) for have, want in zip(x.shape[-2:], size, strict=True)]
+    x = _resized(x, (inner[0], inner[1]))
+    down, right = size[0] - x.shape[-2], size[1] - x.shape[-1]
+    return F.pad(x, (right // 2, right - right // 2, down // 2, down - down // 2))
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The files of a folder, each sorted by its path."""
+
+    images: tuple[Path, ...]  # by their suffix
+    left_out: tuple[Path, ...]  # files of other suffixes, and folders that were not entered
+    hidden: int  # files and folders whose name begins with a dot, as what macOS lays beside each file does
+
+
+def list_images(folder: Path, *, recursive: bool = False) -> Listing:
+    """The images in `folder`, with `recursive` also those in its folders. Raises `ImageError` if it cannot be read.
+
+    Links to folders are not entered.
+    """
+    images, left_out, hidden, waiting = [], [], 0, [Path(folder)]
+    while waiting:
+        place = waiting.pop()
+        try:
+            entries = list(os.scandir(place))
+            for entry in entries:
+                path = place / entry.name
+                if entry.name.startswith("."):
+                    hidden += 1
+                elif entry.is_dir():
+                    (waiting if recursive and not entry.is_symlink() else left_out).append(path)
+                else:
+                    (images if path.suffix.lower() in READABLE_SUFFIXES else left_out).append(path)
+        except OSError as error:
+            raise ImageError(f"{place}: cannot be read ({error.strerror or error})") from None
+    return Listing(tuple(sorted(images)), tuple(sorted(left_out)), hidden)
 
 
 def save_image(image: Tensor, path: str | Path, *, force: bool = False) -> Path:
@@ -87,17 +158,27 @@ def check_writable(*paths: str | Path, force: bool = False, new_folders: bool = 
 
 
 def to_uint8(x: Tensor) -> Tensor:
-    """`x` in [0, 1] as uint8 of the same shape: rounded to nearest, values outside are clamped."""
+    """`x` in [0, 1] as uint8 of the same shape: rounded to nearest.
+
+    Interpolation and generators overshoot: values up to 0.5 outside are clamped. Others, NaN and whole numbers are an
+    `ImageError`: `x` has another range, such as [0, 255] or [-1, 1].
+    """
+    if not x.is_floating_point():
+        raise ImageError(f"expected floats in [0, 1], got {x.dtype}; divide 8-bit values by 255")
+    if x.numel() and not (x.detach().amin() >= -OVERSHOOT and x.detach().amax() <= 1 + OVERSHOOT):  # NaN fails both
+        low, high = (float(v) for v in x.detach().aminmax())
+        raise ImageError(f"expected values in [0, 1], got {x.dtype} in [{low:g}, {high:g}]")
     return (x.detach() * 255).round().clamp(0, 255).to(torch.uint8)
 
 
 def quantize(x: Tensor) -> Tensor:
-    """`x` in [0, 1] rounded to the 256 values an 8-bit file can hold; same shape, in [0, 1], no gradient."""
+    """`x` in [0, 1] rounded to the 256 values an 8-bit file can hold; same shape, in [0, 1], no gradient. Range and
+    errors as in `to_uint8`."""
     return to_uint8(x).to(x.dtype) / 255
 
 
 def to_pil(x: Tensor) -> Image.Image:
-    """One image `[1, 3, H, W]` or `[3, H, W]` in [0, 1] as an 8-bit RGB Pillow image."""
+    """One image `[1, 3, H, W]` or `[3, H, W]` in [0, 1] as an 8-bit RGB Pillow image. Range as in `to_uint8`."""
     if x.dim() == 4 and len(x) == 1:
         x = x[0]
     if x.dim() != 3 or x.shape[0] != 3 or not x.numel():
@@ -106,12 +187,19 @@ def to_pil(x: Tensor) -> Image.Image:
 
 
 def from_pil(picture: Image.Image) -> Tensor:
-    """A Pillow image of any mode as `[1, 3, H, W]` in [0, 1]; transparency is composited over white."""
-    if picture.mode.startswith("I") or picture.mode == "F":
-        values = np.asarray(picture).astype(np.float32) / (1 if picture.mode == "F" else 65535)
-        if not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1):
-            expected = "[0, 1]" if picture.mode == "F" else "16 bit"
-            raise ImageError(f"an image of mode {picture.mode} must hold values within {expected}")
+    """A Pillow image of any mode as `[1, 3, H, W]` in [0, 1]; transparency is composited over white.
+
+    The colours are taken as they are; `decoding.decode` brings those of a file to sRGB.
+    """
+    if picture.mode[0] in "IF":
+        white = 1 if picture.mode == "F" else 65535
+        raw = np.asarray(picture)
+        if not (np.isfinite(raw).all() and raw.min() >= 0 and raw.max() <= white):
+            kind, found = ("floats", raw) if white == 1 else ("16-bit greys", raw.astype(int))
+            raise ImageError(f"expected {kind} within [0, {white}], got [{found.min():g}, {found.max():g}]")
+        values = raw.astype(np.float32) / white
+        if isinstance(picture.info.get("transparency"), int):
+            values[raw == picture.info["transparency"]] = 1
         values = np.repeat(values[None], 3, 0)
     else:
         if picture.has_transparency_data:
@@ -127,8 +215,10 @@ def resize(x: Tensor, size: int | tuple[int, int], mode: str = "area") -> Tensor
     `bilinear`, `bicubic` (a = -0.5) and `lanczos` (3 lobes) widen their kernels when they shrink, as Pillow's
     filters do, and agree with Pillow's float mode to 1e-5. `area` averages, for shrinking by whole
     factors. `bicubic` and `lanczos` overshoot: clamp where a picture is wanted. Raises `ImageError` on an
-    unknown mode or an empty size.
+    unknown mode, an empty size or what is no batch of floats.
     """
+    if x.dim() != 4 or not x.numel() or not x.is_floating_point():
+        raise ImageError(f"expected images [N, C, H, W] of floats, got {list(x.shape)} {x.dtype}")
     height, width = (size, size) if isinstance(size, int) else size
     if min(height, width) < 1:
         raise ImageError(f"size must be at least 1x1 px, got {width}x{height}")
@@ -152,41 +242,3 @@ def lanczos_weights(length: int, size: int) -> Tensor:
     weights = torch.sinc(distance) * torch.sinc(distance / LANCZOS_LOBES)
     weights = weights * (distance.abs() < LANCZOS_LOBES)
     return (weights / weights.sum(1, keepdim=True)).float()
-
-
-def _open(path: Path) -> Image.Image:
-    """The decoded picture, upright. Every way a file can be bad becomes one line."""
-    if not path.is_file():
-        raise ImageError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is lower
-            with Image.open(path, formats=READABLE) as picture:
-                width, height = picture.size
-                if min(width, height) < 1 or width * height > MAX_PIXELS:
-                    raise ImageError(f"{path}: {width}x{height} px; expected 1 to {MAX_PIXELS} pixels")
-                picture.load()
-                return ImageOps.exif_transpose(picture)
-    except ImageError:
-        raise
-    except Image.UnidentifiedImageError:
-        raise ImageError(f"{path}: not an image ({', '.join(READABLE)} are read)") from None
-    except Image.DecompressionBombError:
-        raise ImageError(f"{path}: too large; expected at most {MAX_PIXELS} pixels") from None
-    except (OSError, ValueError, SyntaxError, MemoryError, EOFError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ImageError(f"{path}: cannot be decoded ({reason})") from None
-
-
-def _square(x: Tensor, fit: str | None) -> Tensor:
-    """`x` `[1, 3, H, W]` as a centred square; unchanged without `fit`."""
-    height, width = x.shape[-2:]
-    if fit == "crop":
-        side = min(height, width)
-        top, left = (height - side) // 2, (width - side) // 2
-        return x[..., top : top + side, left : left + side]
-    if fit == "pad":
-        side = max(height, width)
-        down, right = side - height, side - width
-        return F.pad(x, (right // 2, right - right // 2, down // 2, down - down // 2))
-    return x

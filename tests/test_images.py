@@ -1,6 +1,7 @@
 """Every kind of file a person may hand in becomes an image or one line of error; nothing is half-written."""
 
 import struct
+import tracemalloc
 import zlib
 
 import numpy as np
@@ -83,7 +84,7 @@ def test_sixteen_bit_keeps_its_precision(tmp_path, name):
 
 def test_float_tiff_outside_the_range_is_refused(tmp_path):
     Image.fromarray(np.full((4, 4), 3.0, np.float32)).save(tmp_path / "a.tiff")
-    with pytest.raises(ImageError, match=r"within \[0, 1\]"):
+    with pytest.raises(ImageError, match=r"a.tiff: expected floats within \[0, 1\], got \[3, 3\]"):
         load_image(tmp_path / "a.tiff")
 
 
@@ -113,6 +114,34 @@ def test_crop_and_pad_only_when_asked(tmp_path, picture):
     assert load_image(path, size=8, fit="crop").shape == (1, 3, 8, 8)
     with pytest.raises(ImageError, match="'crop', 'pad' or None, got 'stretch'"):
         load_image(path, fit="stretch")
+
+
+def test_a_size_that_is_not_square(tmp_path, picture):
+    """The window, or the bars, follow the shape that is asked for."""
+    picture.save(tmp_path / "a.png")  # 20x12
+    whole = load_image(tmp_path / "a.png")
+    assert torch.equal(load_image(tmp_path / "a.png", size=(6, 10)), resize(whole, (6, 10)).clamp(0, 1))
+    crop = load_image(tmp_path / "a.png", size=(12, 6), fit="crop")
+    assert torch.equal(crop, whole[..., 7:13])
+    pad = load_image(tmp_path / "a.png", size=(20, 20), fit="pad")
+    assert torch.equal(pad[..., 4:16, :], whole) and pad[..., :4, :].max() == 0
+    with pytest.raises(ImageError, match="a.png: 20x12 px is not of the shape of 10x5 px"):
+        load_image(tmp_path / "a.png", size=(5, 10))
+
+
+@pytest.mark.parametrize("shape", [(1, 40_000), (40_000, 1), (2, 9_000)])
+def test_a_thin_picture_is_shrunk_before_it_is_padded(tmp_path, shape):
+    """40000 x 1 px is 201 bytes as a file; its square would take 19 GB."""
+    Image.new("RGB", shape[::-1], "white").save(tmp_path / "thin.png")
+    tracemalloc.start()
+    x = load_image(tmp_path / "thin.png", size=128, fit="pad")
+    assert x.shape == (1, 3, 128, 128) and x.max() > 0.999 and 0 < (x > 0).float().mean() < 0.01
+    assert tracemalloc.get_traced_memory()[1] < 10e6
+    tracemalloc.stop()
+    assert load_image(tmp_path / "thin.png", size=128, fit="crop").min() > 0.999
+    if max(shape) > 8192:
+        with pytest.raises(ImageError, match=r"thin.png: size must be 1 to 67108864 pixels, got (\d+)x\1 px"):
+            load_image(tmp_path / "thin.png", fit="pad")
 
 
 def one_line(error: pytest.ExceptionInfo) -> str:
@@ -180,7 +209,7 @@ def test_nothing_is_overwritten_or_left_behind(tmp_path, monkeypatch):
 
 
 def test_eight_bit_rounds_and_clamps():
-    x = torch.tensor([-1.0, 0.0, 0.4 / 255, 0.6 / 255, 1.0, 2.0])
+    x = torch.tensor([-0.5, 0.0, 0.4 / 255, 0.6 / 255, 1.0, 1.5])
     assert to_uint8(x).tolist() == [0, 0, 0, 1, 255, 255]
     assert torch.equal(quantize(quantize(x)), quantize(x))
 
@@ -221,7 +250,37 @@ def test_resize_keeps_constants_and_has_a_gradient(mode, height, width, side):
     assert torch.isfinite(x.grad).all() and x.grad.abs().sum() > 0
 
 
+@pytest.mark.parametrize(
+    "wrong, words",
+    [
+        (lambda x: (255 * x).byte(), "torch.uint8"),
+        (lambda x: (255 * x).long(), "torch.int64"),
+        (lambda x: x > 0.5, "torch.bool"),
+        (lambda x: 255 * x, r"\[0, 255\]"),
+        (lambda x: 2 * x - 1, r"\[-1, 1\]"),
+        (lambda x: torch.where(x > 0.9, torch.nan, x), "nan"),
+        (lambda x: torch.where(x > 0.9, torch.inf, x), "inf"),
+    ],
+)
+def test_images_of_another_range_or_type_are_refused_everywhere(tmp_path, wrong, words):
+    x = wrong(torch.linspace(0, 1, 48).view(1, 3, 4, 4))
+    for write in (lambda v: save_image(v, tmp_path / "a.png"), to_pil, to_uint8, quantize):
+        with pytest.raises(ImageError, match=words):
+            write(x)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_overshoot_is_clamped(tmp_path):
+    edge = torch.tensor([0.0, 0.0, 1.0, 1.0]).expand(1, 3, 4, 4)
+    sharp = resize(edge, 32, "lanczos")
+    assert sharp.min() < -0.05 and sharp.max() > 1.05
+    assert torch.equal(load_image(save_image(sharp, tmp_path / "a.png")), quantize(sharp.clamp(0, 1)))
+
+
 def test_resize_refuses_nonsense():
+    for wrong in (torch.zeros(3, 4, 4), torch.zeros(1, 3, 4, 4, dtype=torch.uint8), torch.zeros(1, 3, 0, 4)):
+        with pytest.raises(ImageError, match="expected images"):
+            resize(wrong, 2)
     with pytest.raises(ImageError, match="0x4"):
         resize(torch.zeros(1, 3, 4, 4), (4, 0))
     with pytest.raises(ImageError, match="'cubic'"):
@@ -231,3 +290,21 @@ def test_resize_refuses_nonsense():
 def test_pil_round_trip():
     x = quantize(torch.rand(3, 5, 6, generator=torch.Generator().manual_seed(2)))
     assert torch.equal(images.from_pil(to_pil(x))[0], x)
+
+
+def test_the_images_of_a_folder(tmp_path):
+    """What a Mac leaves on other disks is hidden; whatever else is no image is told of; folders are no images."""
+    names = ["b.jfif", "a.PNG", "c.gif", "d.ppm", "notes.txt", "e.heic", "._a.PNG", ".DS_Store"]
+    for name in [*names, "sub/f.png", "sub/._f.png", "x.png/g.webp", ".cache/h.png"]:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "loop").symlink_to(tmp_path)
+    found = images.list_images(tmp_path)
+    assert [p.name for p in found.images] == ["a.PNG", "b.jfif", "c.gif", "d.ppm"] and found.hidden == 3
+    assert [p.name for p in found.left_out] == ["e.heic", "loop", "notes.txt", "sub", "x.png"]
+    found = images.list_images(tmp_path, recursive=True)
+    relative = [str(p.relative_to(tmp_path)) for p in found.images]
+    assert relative == ["a.PNG", "b.jfif", "c.gif", "d.ppm", "sub/f.png", "x.png/g.webp"] and found.hidden == 4
+    assert [p.name for p in found.left_out] == ["e.heic", "loop", "notes.txt"]
+    with pytest.raises(ImageError, match="missing: cannot be read"):
+        images.list_images(tmp_path / "missing")

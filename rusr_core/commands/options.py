@@ -8,12 +8,13 @@ from pathlib import Path
 import torch
 
 from rusr_core import tasks
+from rusr_core.decoding import READABLE_SUFFIXES
 from rusr_core.degradations import notation
 from rusr_core.degradations.base import Degradation
 from rusr_core.degradations.inpainting import Mask
 from rusr_core.degradations.operator import shape_after
 from rusr_core.errors import RusrError
-from rusr_core.images import READABLE_SUFFIXES, check_writable, load_image, resize
+from rusr_core.images import check_writable, load_image, resize
 
 INTERRUPTED = 130  # exit status, the shell's convention: 128 + SIGINT
 MAX_SIDE = 8192  # px; a degradation that asks for more is a mistake

@@ -1,0 +1,247 @@
+"""Colours become sRGB, whatever profile a file brings; metadata never cost the picture; what is not used is said."""
+
+import struct
+import warnings
+import zlib
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageCms, PngImagePlugin, TiffImagePlugin
+
+from rusr_core.decoding import DecodingWarning, ImageError, decode
+from rusr_core.images import load_image, save_image
+
+D50 = np.array([0.9642, 1.0, 0.8249])
+# Primaries (x, y) of red, green, blue; white is D65. IEC 61966-2-1, SMPTE EG 432-1, Adobe RGB (1998)
+PRIMARIES = {
+    "sRGB": ((0.64, 0.33), (0.30, 0.60), (0.15, 0.06)),
+    "P3": ((0.68, 0.32), (0.265, 0.69), (0.15, 0.06)),
+    "Adobe": ((0.64, 0.33), (0.21, 0.71), (0.15, 0.06)),
+}
+BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
+
+
+def to_xyz(primaries) -> np.ndarray:
+    """The matrix from linear RGB to XYZ relative to D65."""
+    columns = np.array([[x / y, 1, (1 - x - y) / y] for x, y in primaries]).T
+    white = np.array([0.3127 / 0.3290, 1, (1 - 0.3127 - 0.3290) / 0.3290])
+    return columns * np.linalg.solve(columns, white)
+
+
+def adapted(matrix: np.ndarray) -> np.ndarray:
+    """From D65 to D50, as profiles have it."""
+    source, target = BRADFORD @ matrix.sum(1), BRADFORD @ D50
+    return np.linalg.inv(BRADFORD) @ np.diag(target / source) @ BRADFORD @ matrix
+
+
+def fixed(values) -> bytes:
+    return b"".join(struct.pack(">i", round(float(v) * 65536)) for v in values)
+
+
+def icc(space: bytes, connection: bytes, tags: dict[bytes, bytes], kind: bytes = b"mntr") -> bytes:
+    """An ICC profile, version 2.4 (ICC.1:2001-04), of these tags."""
+    tags = {b"desc": b"desc" + bytes(4) + struct.pack(">I", 2) + b"x\0" + bytes(78)} | tags
+    tags |= {b"cprt": b"text" + bytes(4) + b"x\0", b"wtpt": b"XYZ " + bytes(4) + fixed(D50)}
+    at, table, body = 128 + 4 + 12 * len(tags), b"", b""
+    for name, data in tags.items():
+        data += bytes(-len(data) % 4)
+        table += name + struct.pack(">II", at + len(body), len(data))
+        body += data
+    head = struct.pack(">I4sI4s4s4s", at + len(body), b"test", 0x02400000, kind, space, connection)
+    head += bytes(12) + b"acsp" + bytes(28) + fixed(D50)
+    return head.ljust(128, b"\0") + struct.pack(">I", len(tags)) + table + body
+
+
+def gamma(value: float) -> bytes:
+    return b"curv" + bytes(4) + struct.pack(">IH", 1, round(value * 256)) + bytes(2)
+
+
+def rgb_profile(name: str, power: float = 2.2) -> bytes:
+    columns = adapted(to_xyz(PRIMARIES[name])).T
+    tags = {letter + b"XYZ": b"XYZ " + bytes(4) + fixed(columns[i]) for i, letter in enumerate((b"r", b"g", b"b"))}
+    return icc(b"RGB ", b"XYZ ", tags | {key: gamma(power) for key in (b"rTRC", b"gTRC", b"bTRC")})
+
+
+def grey_profile(power: float) -> bytes:
+    return icc(b"GRAY", b"XYZ ", {b"kTRC": gamma(power)})
+
+
+def cmyk_profile() -> bytes:
+    """Lightness falls with each ink, and cyan is bluish: a table of 2 points an ink to L*a*b* (lut8Type)."""
+    inks = np.array(np.meshgrid(*[[0, 1]] * 4, indexing="ij")).reshape(4, -1).T  # C is the slowest
+    lightness = np.clip(1 - inks @ [0.3, 0.3, 0.1, 0.9], 0, 1)
+    lab = np.stack([255 * lightness, 128 - 30 * inks[:, 0], 128 - 30 * inks[:, 0]], 1).round().astype(np.uint8)
+    table = b"mft1" + bytes(4) + bytes([4, 3, 2, 0]) + fixed(np.eye(3).ravel())
+    ramp = bytes(range(256))
+    return icc(b"CMYK", b"Lab ", {b"A2B0": table + 4 * ramp + lab.tobytes() + 3 * ramp}, b"prtr")
+
+
+def srgb_curve(linear: np.ndarray) -> np.ndarray:
+    linear = linear.clip(0, 1)
+    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+
+
+def in_srgb(colour, name: str, power: float = 2.2) -> np.ndarray:
+    """The colour of a space of `PRIMARIES` in sRGB, in [0, 1], by the matrices alone."""
+    linear = (np.array(colour) / 255) ** power
+    return srgb_curve(np.linalg.solve(to_xyz(PRIMARIES["sRGB"]), to_xyz(PRIMARIES[name]) @ linear))
+
+
+@pytest.fixture
+def quiet():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        yield
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "webp"])
+@pytest.mark.parametrize("space", ["P3", "Adobe"])
+def test_wide_colours_become_srgb(tmp_path, quiet, space, suffix):
+    colour = (210, 120, 100)
+    path = tmp_path / f"a.{suffix}"
+    options = {"jpg": {"quality": 100, "subsampling": 0}, "webp": {"lossless": True}}.get(suffix, {})
+    Image.new("RGB", (16, 16), colour).save(path, icc_profile=rgb_profile(space), **options)
+    expected = in_srgb(colour, space)
+    assert np.abs(expected - np.array(colour) / 255).max() > 0.04
+    found = load_image(path)[0, :, 8, 8].numpy()
+    assert np.abs(found - expected).max() < 3 / 255, (found * 255, expected * 255)
+
+
+def test_transparency_and_palettes_keep_their_place(tmp_path, quiet):
+    profile, colour = rgb_profile("P3"), (210, 120, 100)
+    picture = Image.new("RGBA", (4, 4), (*colour, 255))
+    picture.paste((*colour, 0), (0, 0, 2, 4))
+    picture.save(tmp_path / "a.png", icc_profile=profile)
+    picture.convert("RGB").quantize(4).save(tmp_path / "p.png", icc_profile=profile)
+    x = load_image(tmp_path / "a.png")
+    assert x[..., :2].min() == 1 and np.abs(x[0, :, 0, 3].numpy() - in_srgb(colour, "P3")).max() < 3 / 255
+    found = load_image(tmp_path / "p.png")[0, :, 0, 3].numpy()
+    assert np.abs(found - in_srgb(colour, "P3")).max() < 3 / 255
+
+
+def test_srgb_stays_as_it_is_to_the_bit(tmp_path, quiet):
+    values = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    Image.fromarray(values).save(tmp_path / "a.png", icc_profile=srgb)
+    assert np.array_equal((load_image(tmp_path / "a.png")[0] * 255).round().byte().permute(1, 2, 0).numpy(), values)
+
+
+@pytest.mark.parametrize("kind", ["L", "I;16", "F"])
+def test_grey_profiles(tmp_path, quiet, kind):
+    """Gamma 1 is linear light. 16 bit keep steps finer than 8 bit."""
+    linear = np.linspace(0.05, 0.95, 64).reshape(8, 8)
+    values = {"L": (255 * linear).round().astype(np.uint8), "I;16": (65535 * linear).round().astype(np.uint16)}
+    picture = Image.fromarray(values.get(kind, linear.astype(np.float32)))
+    assert picture.mode == kind
+    picture.save(tmp_path / "a.tif", icc_profile=grey_profile(1.0))
+    x = load_image(tmp_path / "a.tif")
+    assert np.abs(x[0, 0].numpy() - srgb_curve(linear)).max() < 0.02 and torch.equal(x[:, 0], x[:, 2])
+    assert len(x.unique()) == 64
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "tif"])
+def test_cmyk_by_its_profile(tmp_path, quiet, suffix):
+    Image.new("CMYK", (16, 16), (0, 0, 0, 0)).save(tmp_path / f"w.{suffix}", icc_profile=cmyk_profile())
+    Image.new("CMYK", (16, 16), (255, 0, 0, 0)).save(tmp_path / f"c.{suffix}", icc_profile=cmyk_profile(), quality=100)
+    white, cyan = (load_image(tmp_path / f"{name}.{suffix}")[0, :, 8, 8] for name in "wc")
+    assert white.min() > 0.97
+    linear = np.where(cyan.numpy() <= 0.04045, cyan.numpy() / 12.92, ((cyan.numpy() + 0.055) / 1.055) ** 2.4)
+    assert abs((to_xyz(PRIMARIES["sRGB"]) @ linear)[1] - ((70 + 16) / 116) ** 3) < 0.02  # the luminance of L* = 70
+    assert cyan[0] < 0.3 < cyan[1] < cyan[2]
+
+
+def test_lab_pictures(tmp_path, quiet):
+    Image.merge("LAB", [Image.new("L", (8, 8), v) for v in (136, 128, 128)]).save(tmp_path / "a.tif")  # a* = b* = 0
+    x = load_image(tmp_path / "a.tif")
+    assert x.shape == (1, 3, 8, 8) and abs(float(x.mean()) - 0.499) < 0.01 and float(x.std()) < 0.01  # L* = 53.3
+
+
+def test_what_is_not_used_is_said(tmp_path):
+    picture = Image.new("RGB", (8, 8), (200, 100, 50))
+    picture.save(tmp_path / "broken.png", icc_profile=b"not a profile")
+    picture.save(tmp_path / "cut.png", icc_profile=rgb_profile("P3")[:200])
+    picture.save(tmp_path / "other.png", icc_profile=grey_profile(1.0))
+    picture.save(tmp_path / "frames.gif", save_all=True, append_images=[Image.new("RGB", (8, 8))])
+    exif = Image.Exif()
+    exif[0x8769] = {0xA001: 65535, 0xA005: {1: "R03"}}  # ColorSpace: uncalibrated; InteroperabilityIndex
+    picture.save(tmp_path / "camera.jpg", exif=exif)
+    chunk = b"gAMA" + struct.pack(">I", 100000)
+    chunk = struct.pack(">I", 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    picture.save(tmp_path / "plain.png")
+    whole = (tmp_path / "plain.png").read_bytes()
+    (tmp_path / "gamma.png").write_bytes(whole[:33] + chunk + whole[33:])
+    said = {
+        "broken.png": "profile is broken",
+        "cut.png": "profile",
+        "other.png": "does not fit the picture",
+        "frames.gif": "holds 2 pictures; the first is used",
+        "camera.jpg": "Adobe RGB",
+        "gamma.png": "its gamma, 1, is not used",
+    }
+    for name, words in said.items():
+        with pytest.warns(DecodingWarning, match=f"{name}: .*{words}"):
+            x = load_image(tmp_path / name)
+        assert torch.allclose(x[0, :, 4, 4], torch.tensor([200, 100, 50]) / 255, atol=0.03), name
+
+
+@pytest.mark.parametrize("kind", ["zTXt", "iTXt", "many"])
+def test_long_texts_do_not_cost_the_picture(tmp_path, quiet, kind):
+    """A workflow of 3 MB in a text of 3 kB; the rotation, which may be a text, too, is still applied."""
+    info = PngImagePlugin.PngInfo()
+    info.add_itxt("XML:com.adobe.xmp", '<x tiff:Orientation="6"/>')
+    if kind == "iTXt":
+        info.add_itxt("workflow", "x" * 3_000_000, zip=True)
+    for i in range(70 if kind == "many" else kind == "zTXt"):
+        info.add_text(f"t{i}", "x" * (1_000_000 if kind == "many" else 3_000_000), zip=True)
+    values = np.random.default_rng(0).integers(0, 256, (4, 6, 3), dtype=np.uint8)
+    Image.fromarray(values).save(tmp_path / "a.png", pnginfo=info, icc_profile=rgb_profile("sRGB"))
+    assert load_image(tmp_path / "a.png").shape == (1, 3, 6, 4)
+
+
+def test_a_text_after_the_picture(tmp_path, quiet):
+    info = PngImagePlugin.PngInfo()
+    info.add_text("late", "x" * 3_000_000, zip=True)
+    Image.new("RGB", (4, 4), "white").save(tmp_path / "a.png", pnginfo=info)
+    data = (tmp_path / "a.png").read_bytes()
+    at = data.index(b"zTXt") - 4
+    end = at + 12 + int.from_bytes(data[at : at + 4], "big")
+    (tmp_path / "a.png").write_bytes(data[:at] + data[end:-12] + data[at:end] + data[-12:])
+    assert load_image(tmp_path / "a.png").min() == 1
+
+
+def float_tiff(path, channels: int, bits: int) -> None:
+    """A TIFF of float samples, written by hand: Pillow writes none of several channels."""
+    values = np.zeros((4, 4, channels), {32: np.float32, 64: np.float64}[bits]).tobytes()
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags[256] = tags[257] = 4
+    tags[258], tags[259], tags[262], tags[277] = (bits,) * channels, 1, 2 if channels == 3 else 1, channels
+    tags[278], tags[279], tags[339], tags[273] = 4, len(values), (3,) * channels, 0
+    tags[273] = 8 + len(tags.tobytes(8))
+    path.write_bytes(b"II*\0\x08\0\0\0" + tags.tobytes(8) + values)
+
+
+@pytest.mark.parametrize("channels, bits", [(3, 32), (1, 64), (3, 64)])
+def test_float_tiffs_are_named_for_what_they_are(tmp_path, channels, bits):
+    float_tiff(tmp_path / "a.tif", channels, bits)
+    with pytest.raises(ImageError, match=f"a.tif: a TIFF of {channels} float channels of {bits} bits is not read"):
+        decode(tmp_path / "a.tif")
+
+
+def test_grey_floats_within_the_range_are_read(tmp_path):
+    values = np.linspace(0, 1, 16, dtype=np.float32).reshape(4, 4)
+    Image.fromarray(values).save(tmp_path / "a.tif")
+    assert np.allclose(load_image(tmp_path / "a.tif")[0, 1].numpy(), values)
+
+
+def test_broken_exif_does_not_cost_the_picture(tmp_path):
+    Image.new("RGB", (6, 4), "white").save(tmp_path / "a.jpg", exif=b"Exif\0\0II*\0\xff\xff\xff\xff" + b"\7" * 40)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert load_image(tmp_path / "a.jpg").shape == (1, 3, 4, 6)
+
+
+def test_what_is_saved_is_read_back_without_a_word(tmp_path, quiet):
+    x = torch.rand(1, 3, 5, 5, generator=torch.Generator().manual_seed(0))
+    for suffix in ("png", "jpg", "tif", "webp", "bmp"):
+        load_image(save_image(x, tmp_path / f"a.{suffix}"))
