@@ -72,7 +72,7 @@ def test_edits_step_further_with_their_length():
     near, far = (orders.edited(z, torch.full((8,), s), torch.Generator().manual_seed(1)) for s in (0.1, 0.8))
     assert ((far - x).square().mean((1, 2, 3)) > (near - x).square().mean((1, 2, 3))).all()
     t = orders.edits(z, 4)
-    assert set(t.kinds) == {"edit"} and len(t) == 8
+    assert set(t.kinds) == {"edit < longer edit"} and len(t) == 8
 
 
 def test_witnesses_are_zero_for_equal_pictures_and_agree_on_what_is_clear(x):

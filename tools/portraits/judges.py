@@ -114,7 +114,7 @@ def held_out_orders(z: Tensor, x: Tensor) -> orders.Triplets:
     across = [orders.across_ranges(x, seed + 1), orders.agreed(x, seed + 2), orders.equal_l1(x, seed + 3)]
     edited = [orders.edits(z, seed + 4), orders.edits_against_distortions(z, seed + 5)]
     within = orders.within_kinds(x, seed)
-    return orders.joined([within.renamed("within a kind"), *across, *edited])
+    return orders.joined([within.renamed("within a kind"), *across, *edited, orders.named_cases(x)])
 
 
 def order_table(panel: dict[str, Judge], triplets: orders.Triplets) -> dict[str, dict[str, Share]]:

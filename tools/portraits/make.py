@@ -6,7 +6,8 @@
 
 Every step resumes where it stopped, so that the command can be given again after a time limit. `--continue-shipped`
 starts from the shipped weights instead of from nothing: the nets keep what they know of people and learn to judge, the
-generator's noise maps are drawn anew and its training continues; that schedule is made for a loan of twelve minutes.
+generator's noise maps are drawn anew and its training continues. On a GPU all three then train side by side, by a
+schedule that is meant to fit twelve minutes of a large one; it was not yet run there.
 Hours on a CPU. Without `--install` the results stay in FOLDER, beside what is shipped, to be compared with it first
 (evaluate.py, judges.py).
 """
@@ -15,6 +16,7 @@ import argparse
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from tools.portraits import DATA
@@ -24,7 +26,7 @@ TRAINING = "tools.portraits.training"
 GPU = {  # options of each program
     "render": "--identities 16000 --views 6 --device cuda",
     "people": "--images 3300000 --batch 256 --device cuda",
-    "judge": "--steps 1500 --batch 64 --bank 1000 --device cuda",
+    "judge": "--steps 1000 --batch 64 --bank 800 --device cuda",
     "generator": "--images 300000 250000 300000 200000 --batch 64 --last-rate 2e-4 --ema-images 20000 --device cuda",
     "continue": "--images 60000 60000 120000 100000 --batch 64 --rate 1e-2 --last-rate 2e-4 --ema-images 20000 "
     "--device cuda",
@@ -33,32 +35,35 @@ CPU = {"continue": "--images 12000 16000 24000 5008 --rate 8e-3 --ema-images 200
 WEIGHTS = ("generator.safetensors", "features_a.safetensors", "features_b.safetensors")
 
 
-def run(*command: object) -> None:
-    """Run a module as a program, in the repository's root; stop with its status if it fails."""
-    print("$ python -m", *command, flush=True)
-    words = [sys.executable, "-m", *(str(part) for part in command)]
-    status = subprocess.run(words, check=False, cwd=ROOT).returncode
+def run(*programs: Sequence[object]) -> None:
+    """Run modules as programs side by side, in the repository's root; stop with their status if one of them fails."""
+    started = []
+    for program in programs:
+        print("$ python -m", *program, flush=True)
+        started.append(subprocess.Popen([sys.executable, "-m", *(str(part) for part in program)], cwd=ROOT))
+    status = max(abs(process.wait()) for process in started)
     if status:
         raise SystemExit(status)
 
 
-def train_nets(work: Path, data: Path, options: dict[str, list[str]], shipped: bool) -> None:
-    """Nets A and B: first to know people, unless that is known, then to judge pictures."""
+def net_programs(work: Path, options: dict[str, list[str]], shipped: bool) -> dict[str, list[Sequence[object]]]:
+    """For nets A and B: first to know people, unless that is known, then to judge pictures."""
+    out = {}
     for net in ("a", "b"):
         start = DATA / f"features_{net}.safetensors" if shipped else work / f"people_{net}.safetensors"
-        common = ("--data", data, "--out", work, "--net", net)
-        if not shipped:
-            run(f"{TRAINING}.train_features", *common, *options["people"])
-        run(f"{TRAINING}.tune_features", *common, "--start", start, *options["judge"])
+        common = ("--data", work / "data", "--out", work, "--net", net)
+        people = [] if shipped else [(f"{TRAINING}.train_features", *common, *options["people"])]
+        out[net] = [*people, (f"{TRAINING}.tune_features", *common, "--start", start, *options["judge"])]
+    return out
 
 
-def train_generator(work: Path, data: Path, options: dict[str, list[str]], shipped: bool, processes: int) -> None:
-    """The generator, in several processes where that is asked for (on a CPU)."""
-    more = ("--prior", DATA / "generator.safetensors", "--forget-noise", *options["continue"])
-    program = f"{TRAINING}.train_generator"
+def generator_program(work: Path, options: dict[str, list[str]], shipped: bool, processes: int) -> Sequence[object]:
+    """The generator, in several processes where that is asked for (on a CPU); it learns by the net A that is there."""
+    program, features = f"{TRAINING}.train_generator", (DATA if shipped else work) / "features_a.safetensors"
     launcher = ("torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m", program)
-    common = ("--data", data, "--out", work, "--features", work / "features_a.safetensors")
-    run(*(launcher if processes > 1 else (program,)), *common, *(more if shipped else options["generator"]))
+    more = ("--prior", DATA / "generator.safetensors", "--forget-noise", *options["continue"])
+    common = ("--data", work / "data", "--out", work, "--features", features)
+    return *(launcher if processes > 1 else (program,)), *common, *(more if shipped else options["generator"])
 
 
 def main() -> None:
@@ -71,17 +76,22 @@ def main() -> None:
     parser.add_argument("--install", action="store_true", help="replace what is shipped by the results")
     args = parser.parse_args()
     work, shipped, on_gpu = args.work.resolve(), args.continue_shipped, args.device == "cuda"
-    data, processes = work / "data", 1 if on_gpu else args.processes
+    processes = 1 if on_gpu else args.processes
     options = {name: (text if on_gpu else CPU.get(name, "")).split() for name, text in GPU.items()}
-    run(f"{TRAINING}.render_training_set", data, "--processes", processes, *options["render"])
-    train_nets(work, data, options, shipped)
-    train_generator(work, data, options, shipped, processes)
-    run("tools.portraits.make_test", work / "test")
+    run((f"{TRAINING}.render_training_set", work / "data", "--processes", processes, *options["render"]))
+    nets, generator = net_programs(work, options, shipped), generator_program(work, options, shipped, processes)
+    steps = [step for programs in nets.values() for step in programs] + [generator]
+    if on_gpu and shipped:
+        run(*steps)
+    else:
+        for step in steps:
+            run(step)
+    run(("tools.portraits.make_test", work / "test"))
     if args.install:
         for name in WEIGHTS:
             shutil.copy(work / name, DATA / name)
         shutil.copytree(work / "test", DATA / "test", dirs_exist_ok=True)
-        run("tools.portraits.check", "--write")
+        run(("tools.portraits.check", "--write"))
 
 
 if __name__ == "__main__":

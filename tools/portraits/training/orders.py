@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tools.portraits.renderer import render
 from tools.portraits.renderer.textures import SEED
-from tools.portraits.training.distortions import KINDS, PIXEL_KINDS, distort_each
+from tools.portraits.training.distortions import KINDS, PIXEL_KINDS, distort, distort_each
 from tools.portraits.training.render_training_set import DRAWS, normalized
 
 # Measures that compare place by place are no witnesses of what moved, nor those of structure of colours and exposure.
@@ -36,6 +36,10 @@ class Triplets:
         """Some of them."""
         rows = torch.arange(len(self))[chosen]
         return Triplets(self.reference[rows], self.near[rows], self.far[rows], [self.kinds[i] for i in rows.tolist()])
+
+    def to(self, device: torch.device) -> "Triplets":
+        """The same on another device."""
+        return Triplets(self.reference.to(device), self.near.to(device), self.far.to(device), self.kinds)
 
     def renamed(self, kind: str) -> "Triplets":
         """The same, all counted as one kind."""
@@ -138,7 +142,7 @@ def edits(z: Tensor, seed: int) -> Triplets:
     far = near * _uniform([(1.4, 3.0)] * len(z), g)
     draw = SEED + 1 + seed % DRAWS
     pictures = [minor_change(edited(z, step, g, draw), seed + i) for i, step in enumerate((near, far))]
-    return Triplets(render(z, textures_seed=draw), *pictures, ["edit"] * len(z))
+    return Triplets(render(z, textures_seed=draw), *pictures, ["edit < longer edit"] * len(z))
 
 
 def edits_against_distortions(z: Tensor, seed: int) -> Triplets:
@@ -168,3 +172,20 @@ def equal_l1(x: Tensor, seed: int) -> Triplets:
         low, high = torch.where(less, middle, low), torch.where(less, high, middle)
     blurred = distort_each(x, ["blur"] * len(x), high, seed)
     return Triplets(x, moved, blurred, ["equal L1"] * len(x))
+
+
+def named_cases(x: Tensor) -> Triplets:
+    """What once fooled our judges: a shift that nobody sees, a blur, a fine mesh, and a face that is blurred away."""
+    count, g = len(x), torch.Generator().manual_seed(0)
+    shifted, blurred, gone = (
+        distort(x, kind, torch.full((count,), strength), g)
+        for kind, strength in (("shift", 2.0), ("blur", 2.0), ("blur", 8.0))
+    )
+    line = torch.arange(x.shape[-1], device=x.device)
+    meshed = (x + 0.15 * ((line[:, None] + line) % 2 * 2 - 1)).clamp(0, 1)
+    pairs = {
+        "2 px shift < 2 px blur": (shifted, blurred),
+        "2 px shift < mesh": (shifted, meshed),
+        "mesh < blurred away": (meshed, gone),
+    }
+    return joined([Triplets(x, near, far, [name] * count) for name, (near, far) in pairs.items()])

@@ -68,12 +68,12 @@ def triplet_loss(near: Tensor, far: Tensor) -> Tensor:
 
 
 def make_bank(images: np.ndarray | Tensor, z: Tensor, plan: Plan) -> Triplets:
-    """Triplets that need the renderer or slow witnesses, on the CPU in uint8 steps."""
+    """Triplets that need the renderer or slow witnesses, made on the device of the factors z."""
     g, parts = torch.Generator().manual_seed(plan.seed + 40), []
     while sum(len(p) for p in parts) < 4 * plan.bank:
         number = len(parts)
         people = torch.randint(len(images), (40,), generator=g)
-        x = pick(images, people, torch.zeros_like(people)).float() / 255
+        x = pick(images, people, torch.zeros_like(people)).to(z.device).float() / 255
         make = (lambda s: agreed(x, s), lambda s: edits(z[people, 0], s),  # noqa: B023
                 lambda s: edits_against_distortions(z[people, 0], s), lambda s: agreed(x, s))[number % 4]  # fmt: skip # noqa: B023
         parts.append(make(plan.seed * 100_000 + number))
@@ -123,7 +123,7 @@ class Trainer:
         parts = [within_kinds(own[:half], seed), across_ranges(own[half : half + quarter], seed)]
         parts += [equal_l1(own[half + quarter :], seed)]
         rows = torch.randint(len(bank), (self.plan.stored,), generator=g)
-        return joined([*parts, bank.part(rows)]), degrade_some(more, g)
+        return joined([*parts, bank.part(rows).to(self.device)]), degrade_some(more, g)
 
     def step(self, images: np.ndarray | Tensor, bank: Triplets) -> Tensor:
         """One step; returns the triplets' loss and the identity's."""
@@ -174,8 +174,8 @@ def tune(plan: Plan, net: PortraitNet, images: np.ndarray | Tensor, out: Path, n
         trainer.restore(torch.load(path, weights_only=True, map_location=device))
     bank_path = out / f"bank_{name}.pt"
     if not bank_path.exists():
-        bank = make_bank(images, factors(*images.shape[:2]), plan)
-        parts = [(t * 255).round().to(torch.uint8) for t in (bank.reference, bank.near, bank.far)]
+        bank = make_bank(images, factors(*images.shape[:2]).to(device), plan)
+        parts = [(t * 255).round().to(torch.uint8).cpu() for t in (bank.reference, bank.near, bank.far)]
         torch.save({"pictures": parts, "kinds": bank.kinds}, bank_path)
     stored = torch.load(bank_path, weights_only=True)
     bank = Triplets(*(p.float() / 255 for p in stored["pictures"]), stored["kinds"])
