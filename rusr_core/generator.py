@@ -27,6 +27,7 @@ from rusr_core import randomness
 from rusr_core.errors import RusrError
 
 SQRT2 = math.sqrt(2)
+SPACES = ("W", "W+", "W++")  # by freedom; the rank of a latent tensor tells them apart
 
 
 class LatentError(RusrError):
@@ -435,11 +436,11 @@ class Generator(nn.Module):
 
         W+ repeats w for each layer, W++ repeats each layer's vector for each of its filters: the image stays the same.
         """
-        vectors, spaces = self.synthesis.split(ws), ("W", "W+", "W++")
-        found = spaces[ws.ndim - 2]
-        if space not in spaces or spaces.index(space) < spaces.index(found):
-            wider = " or ".join(spaces[spaces.index(found) :])
-            raise LatentError(f"{found} {tuple(ws.shape)} cannot be turned into {space}: expected {wider}")
+        vectors, found = self.synthesis.split(ws), SPACES[ws.ndim - 2]
+        wider = SPACES[ws.ndim - 2 :]
+        if space not in wider:
+            expected = " or ".join(wider)
+            raise LatentError(f"{found} {tuple(ws.shape)} cannot be turned into {space}: expected {expected}")
         if space == found:
             return ws
         ws = torch.stack(vectors, dim=1)

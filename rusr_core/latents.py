@@ -10,16 +10,14 @@ Chapter: book/generator.ipynb.
 import torch
 from torch import Tensor
 
-from rusr_core.generator import Generator, LatentError
-
-NAMES = {2: "W", 3: "W+", 4: "W++"}
+from rusr_core.generator import SPACES, Generator, LatentError
 
 
 def space(ws: Tensor) -> str:
     """'W', 'W+' or 'W++', by the rank of the tensor."""
-    if ws.ndim not in NAMES:
+    if not 2 <= ws.ndim <= 4:
         raise LatentError(f"latents of shape {tuple(ws.shape)}: expected rank 2 (W), 3 (W+) or 4 (W++)")
-    return NAMES[ws.ndim]
+    return SPACES[ws.ndim - 2]
 
 
 def mean_w(G: Generator, num: int = 1) -> Tensor:

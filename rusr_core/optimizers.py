@@ -4,14 +4,20 @@ A learning rate is a length in that space: how far one row moves in one step. So
 of one kind, and carry over to generators of another width or radius. Chapter: book/phases.ipynb.
 """
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
 
 from rusr_core.errors import RusrError
 
-OPTIMIZERS = ("adam", "ngd", "sgd")
+# Makes the optimiser of a phase: of the latents, one tensor [1, ...] an image, and the length of a row's step.
+OptimizerFactory = Callable[[list[Tensor], float], torch.optim.Optimizer]
+
+
+class OptimizerError(RusrError):
+    """An optimiser that is not known, or that cannot be made."""
 
 
 class NormalizedGradientDescent(torch.optim.Optimizer):
@@ -24,7 +30,12 @@ class NormalizedGradientDescent(torch.optim.Optimizer):
         super().__init__(params, {"lr": lr})
 
     @torch.no_grad()
-    def step(self, closure=None) -> None:
+    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:
+        """One step; `closure`, if given, computes the loss and its gradients anew, and its loss is returned."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
         for group in self.param_groups:
             for p in group["params"]:
                 if p.grad is None:
@@ -33,14 +44,43 @@ class NormalizedGradientDescent(torch.optim.Optimizer):
                 moves = (norm > 0) & norm.isfinite()
                 direction = torch.where(moves, p.grad / norm, 0.0).nan_to_num(0.0)
                 p.sub_(direction, alpha=group["lr"])
+        return loss
 
 
-def make_optimizer(name: str, latents: list[Tensor], lr: float) -> torch.optim.Optimizer:
-    """`name` is one of OPTIMIZERS. Adam moves each of a row's D numbers by about lr / sqrt(D), so a row by about lr."""
-    if name == "ngd":
-        return NormalizedGradientDescent(latents, lr)
-    if name == "adam":  # Kingma & Ba, ICLR 2015; torch's betas (0.9, 0.999)
-        return torch.optim.Adam(latents, lr / latents[0].shape[-1] ** 0.5)
-    if name == "sgd":  # no momentum; the length of a step is lr |g|
-        return torch.optim.SGD(latents, lr)
-    raise RusrError(f"optimiser {name!r}: expected one of {', '.join(OPTIMIZERS)}")
+def adam(latents: list[Tensor], lr: float) -> torch.optim.Optimizer:
+    """Kingma & Ba, ICLR 2015, with torch's betas (0.9, 0.999). Each of a row's D numbers moves by about lr / sqrt(D):
+    the row moves by about lr."""
+    return torch.optim.Adam(latents, lr / latents[0].shape[-1] ** 0.5)
+
+
+def sgd(latents: list[Tensor], lr: float) -> torch.optim.Optimizer:
+    """Gradient descent without momentum; the length of a step is lr |g|."""
+    return torch.optim.SGD(latents, lr)
+
+
+OPTIMIZERS: dict[str, OptimizerFactory] = {"adam": adam, "ngd": NormalizedGradientDescent, "sgd": sgd}
+
+
+def make_optimizer(optimizer: str | OptimizerFactory, latents: list[Tensor], lr: float) -> torch.optim.Optimizer:
+    """The optimiser of a phase: by a name in OPTIMIZERS, or by a function of (latents, lr) of one's own.
+
+    Latents whose gradient is None must stay where they are, as torch's optimisers leave them: those images have
+    stopped. Raises OptimizerError.
+    """
+    factory = OPTIMIZERS.get(optimizer) if isinstance(optimizer, str) else optimizer
+    if factory is None:
+        known = ", ".join(OPTIMIZERS)
+        raise OptimizerError(f"optimiser {optimizer!r}: expected one of {known}, or a function of (latents, lr)")
+    made = factory(latents, lr)
+    if not isinstance(made, torch.optim.Optimizer):
+        raise OptimizerError(f"{name_of(optimizer)} made {type(made).__name__}: expected a torch.optim.Optimizer")
+    return made
+
+
+def name_of(optimizer: str | OptimizerFactory) -> str:
+    """The name of an optimiser, as records show it: one of OPTIMIZERS, or "module:name" of a function."""
+    if isinstance(optimizer, str):
+        return optimizer
+    while isinstance(optimizer, functools.partial):
+        optimizer = optimizer.func
+    return f"{optimizer.__module__}:{getattr(optimizer, '__qualname__', type(optimizer).__qualname__)}"

@@ -1,28 +1,54 @@
 """Presets: ONE setting for every task, level and composition. Nothing here depends on the degradation."""
 
 import dataclasses
+import math
 from dataclasses import dataclass
 
 from rusr_core.errors import RusrError
+from rusr_core.latents import SPACES
+from rusr_core.optimizers import OPTIMIZERS, OptimizerFactory, name_of
+
+REFERENCES = ("input", "clean")
+
+
+class PresetError(RusrError):
+    """A preset that no search can follow."""
+
+
+def _check(good: bool, what: str, expected: str, value: object) -> None:
+    if not good:
+        raise PresetError(f"{what} is {value!r}: expected {expected}")
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 @dataclass(frozen=True)
 class Phase:
-    """Search in one latent space. `lr` is the length of a row's step in FFHQ's W; a prior's lr_scale multiplies it."""
+    """Search in one latent space."""
 
     space: str  # "W", "W+" or "W++"
-    lr: float
+    lr: float  # the length of a row's step in FFHQ's W; a prior's lr_scale multiplies it
     steps: int
-    whole: tuple[float, int] | None = None  # rate and steps before `Preset.with_steps` shortened the phase
+
+    def __post_init__(self) -> None:
+        _check(self.space in SPACES, "a phase's space", f"one of {', '.join(SPACES)}", self.space)
+        _check(_is_number(self.lr) and self.lr > 0, f"the rate lr of phase {self.space}", "a positive number", self.lr)
+        _check(_is_count(self.steps), f"the steps of phase {self.space}", "a whole number from 1", self.steps)
 
 
 @dataclass(frozen=True)
 class Preset:
-    """All hyper-parameters of a restoration."""
+    """All hyper-parameters of a restoration. PresetError for a value that no search can follow."""
 
     name: str
-    phases: tuple[Phase, ...]
-    optimizer: str  # "adam", "ngd" or "sgd"
+    phases: tuple[Phase, ...]  # a latent can be widened, never narrowed: in the order W, W+, W++
+    optimizer: str | OptimizerFactory  # "adam", "ngd", "sgd" or a function of (latents, lr), see optimizers.py
     patience: int | None  # early stopping of each phase; None: all steps
     lpips_levels: int  # 1: plain LPIPS
     lpips_smallest: int  # LPIPS is computed on sides above this, px
@@ -32,23 +58,67 @@ class Preset:
     identity_reference: str = "input"  # "input": E(f(G(w))) against E(y); "clean": an ORACLE, E(G(w)) against E(x)
 
     def __post_init__(self) -> None:
-        if self.draws not in (1, 2):
-            raise RusrError(f"preset {self.name!r} has {self.draws} draws a step: expected 1 or 2")
+        object.__setattr__(self, "phases", tuple(self.phases))
 
-    def with_steps(self, steps: int) -> "Preset":
-        """The same preset with another number of steps in each phase (for quick looks; not for results).
+        def check(good: bool, field: str, expected: str) -> None:
+            _check(good, f"{field} of preset {self.name!r}", expected, getattr(self, field))
 
-        With fewer steps each is longer, so that a latent can still go as far: rates grow by the share that is missing,
-        at most `MAX_STRETCH` times (30 steps of the old length stay beside the mean face; longer ones overshoot).
+        check(isinstance(self.name, str) and self.name != "", "name", "a word")
+        check(all(isinstance(phase, Phase) for phase in self.phases), "phases", "a tuple of presets.Phase")
+        spaces = [phase.space for phase in self.phases]
+        if not spaces or spaces != sorted(spaces, key=SPACES.index):
+            found, order = ", ".join(spaces) or "none", ", ".join(SPACES)
+            raise PresetError(
+                f"phases of preset {self.name!r} are {found}: a latent can only be widened, expected the order {order}"
+            )
+        known = callable(self.optimizer) or self.optimizer in OPTIMIZERS or ":" in str(self.optimizer)
+        check(known, "optimizer", f"one of {', '.join(OPTIMIZERS)}, or a function of (latents, lr)")
+        check(self.patience is None or _is_count(self.patience), "patience", "a whole number from 1, or None")
+        check(_is_count(self.lpips_levels), "lpips_levels", "a whole number from 1")
+        check(_is_count(self.lpips_smallest), "lpips_smallest", "a whole number from 1")
+        for field in ("l1_weight", "identity_weight"):
+            check(_is_number(getattr(self, field)) and getattr(self, field) >= 0, field, "a number from 0")
+        check(_is_count(self.draws) and self.draws <= 2, "draws", "1 or 2")
+        check(self.identity_reference in REFERENCES, "identity_reference", " or ".join(map(repr, REFERENCES)))
+
+    def shortened(self, steps: int) -> "Preset":
+        """The preset `NAME@STEPS`: `steps` in each phase, for quick looks and not for results.
+
+        It is another setting, and its name says so: with fewer steps each is longer, so that a latent can still go as
+        far. Rates grow by the share of steps that is missing, at most `MAX_STRETCH` times. (30 steps of the old length
+        stay beside the mean face; steps that are longer still overshoot.) More steps than the preset's keep its rates.
+
+        A shortened preset is shortened again from the registered one, never from itself; PresetError if it was changed
+        after it had been shortened: change it first, then shorten it.
         """
-        return dataclasses.replace(self, phases=tuple(_resized(phase, steps) for phase in self.phases))
+        _check(_is_count(steps), f"the steps of {self.name!r} when shortened", "a whole number from 1", steps)
+        name, at, number = self.name.partition("@")
+        if at:
+            whole = PRESETS.get(name)
+            if whole is None or not number.isdecimal() or whole.shortened(int(number)) != self:
+                raise PresetError(
+                    f"preset {self.name!r} was shortened already, and no registered preset has its values: expected "
+                    f"the preset that it was made from, or one of {', '.join(PRESETS)}"
+                )
+            return whole.shortened(steps)
+        phases = tuple(
+            Phase(phase.space, phase.lr * min(max(phase.steps / steps, 1), MAX_STRETCH[phase.space]), steps)
+            for phase in self.phases
+        )
+        return dataclasses.replace(self, name=f"{self.name}@{steps}", phases=phases)
 
+    def values(self) -> dict[str, object]:
+        """All values as plain JSON, as records hold them; `Preset.of_values` reads them."""
+        phases = [dataclasses.asdict(phase) for phase in self.phases]
+        return vars(self) | {"optimizer": name_of(self.optimizer), "phases": phases}
 
-def _resized(phase: Phase, steps: int) -> Phase:
-    """The phase with another number of steps, always measured against the whole one."""
-    lr, planned = phase.whole or (phase.lr, phase.steps)
-    stretch = min(max(planned / steps, 1), MAX_STRETCH[phase.space])
-    return dataclasses.replace(phase, lr=lr * stretch, steps=steps, whole=(lr, planned))
+    @classmethod
+    def of_values(cls, values: dict) -> "Preset":
+        """The preset that `values` wrote. PresetError for anything else."""
+        try:
+            return cls(**{**values, "phases": tuple(Phase(**phase) for phase in values["phases"])})
+        except (TypeError, KeyError) as error:
+            raise PresetError(f"not the values of a preset: {error}") from error
 
 
 # Of factors 1 to 4, by LPIPS on one portrait: 30 steps a phase for four tasks at level M, 12 for three of them.
@@ -89,9 +159,10 @@ PRESETS = {
 
 
 def get(preset: str | Preset) -> Preset:
-    """A preset by name; a `Preset` is returned as it is."""
+    """A preset by name, "report@30" for one that is shortened to 30 steps a phase; a `Preset` is returned as it is."""
     if isinstance(preset, Preset):
         return preset
-    if preset not in PRESETS:
-        raise RusrError(f"preset {preset!r}: expected one of {', '.join(PRESETS)}")
-    return PRESETS[preset]
+    name, at, steps = str(preset).partition("@")
+    if name not in PRESETS or (at and not steps.isdecimal()):
+        raise PresetError(f"preset {preset!r}: expected one of {', '.join(PRESETS)}, or NAME@STEPS")
+    return PRESETS[name].shortened(int(steps)) if at else PRESETS[name]

@@ -4,8 +4,7 @@ import pytest
 import torch
 from conftest import golden, latent
 
-from rusr_core.errors import RusrError
-from rusr_core.optimizers import NormalizedGradientDescent, make_optimizer
+from rusr_core.optimizers import NormalizedGradientDescent, OptimizerError, make_optimizer
 
 
 def test_golden_awkward_rows():
@@ -62,5 +61,29 @@ def test_latents_without_a_gradient_stay(name):
 
 
 def test_unknown_optimiser():
-    with pytest.raises(RusrError, match="'lbfgs'.*adam, ngd, sgd"):
-        make_optimizer("lbfgs", [torch.zeros(1, 2)], 0.1)
+    for name in ("lbfgs", "somebodys.module:function"):  # the second is what a record says of an own one
+        with pytest.raises(OptimizerError, match=f"'{name}': expected one of adam, ngd, sgd, or a function"):
+            make_optimizer(name, [torch.zeros(1, 2)], 0.1)
+
+
+def test_an_optimiser_of_ones_own():
+    latents = [torch.zeros(1, 2, requires_grad=True)]
+    own = make_optimizer(lambda latents, lr: torch.optim.RMSprop(latents, lr, momentum=0.9), latents, 0.1)
+    assert isinstance(own, torch.optim.RMSprop) and own.param_groups[0]["lr"] == 0.1
+    with pytest.raises(OptimizerError, match="made NoneType: expected a torch.optim.Optimizer"):
+        make_optimizer(lambda latents, lr: None, latents, 0.1)
+
+
+def test_normalised_gradient_descent_honours_a_closure():
+    p = torch.tensor([[3.0, 4.0]], requires_grad=True)
+    optimizer = NormalizedGradientDescent([p], 0.5)
+
+    def closure():
+        optimizer.zero_grad()
+        loss = p.square().sum() / 2
+        loss.backward()
+        return loss
+
+    assert optimizer.step(closure).item() == 12.5
+    torch.testing.assert_close(p.detach(), torch.tensor([[2.7, 3.6]]))
+    assert optimizer.step() is None
