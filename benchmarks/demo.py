@@ -35,7 +35,7 @@ def main() -> None:
     args = parser.parse_args()
     prior = load_prior()
     preset = presets.get(args.preset)
-    preset = preset if args.steps is None else preset.with_steps(args.steps)
+    preset = preset if args.steps is None else preset.shortened(args.steps)
     columns = [[] for _ in COLUMNS]
     begun = time.perf_counter()
     for task, _, number in ROWS:

@@ -93,7 +93,7 @@ def main() -> None:
         loss = step.losses["total"].item()
         print(f"{step.phase:4} {clock[-1] - clock[-2]:6.1f} s, peak {peak_gb():.2f} GB, loss {loss:.3f}", flush=True)
 
-    result = restore(prior, y, f, preset=presets.get(args.preset).with_steps(1), callback=report)
+    result = restore(prior, y, f, preset=presets.get(args.preset).shortened(1), callback=report)
     assert torch.isfinite(result.image).all() and result.latents.ndim == 4
     print(f"{result.seconds:.1f} s in all, image {tuple(result.image.shape)}, peak {peak_gb():.2f} GB")
 

@@ -92,7 +92,7 @@ def world(folder: Path, name: str) -> SweepConfig:
         for i in range(5):
             image = load_image(data_path(f"portraits/test/{i:03d}.png"))
             save_image(resize(image, 32), folder / "images" / f"{i:03d}.png")
-    methods = tuple(Method(name, presets.get(name).with_steps(2)) for name in ("report", "cvpr2023"))
+    methods = tuple(Method(name, presets.get(name).shortened(2)) for name in ("report", "cvpr2023"))
     files = {"prior": str(folder / "prior.safetensors"), "judge": str(folder / "judge.safetensors")}
     return SweepConfig(folder / name, methods, folder / "images", perceptual="portraits", **files)
 

@@ -105,7 +105,7 @@ def _methods(word: str, steps: int | None) -> list[Method]:
             raise BenchmarkError(f"--steps {steps}: report-random has the steps of the preset report and no others")
         return _methods(RANDOM_START, None)
     preset = ablations.VARIANTS.get(name) or presets.get(name)
-    return [Method(name, preset if steps is None else preset.with_steps(steps))]
+    return [Method(name, preset if steps is None else preset.shortened(steps))]
 
 
 def _absolute(word: str | None) -> str | None:

@@ -49,7 +49,7 @@ def run_restore(args: argparse.Namespace) -> int:
     for source, _ in jobs:  # all of them, before the first is restored
         load_degraded(source, size, args.fit)
     preset = presets.get(args.preset)
-    preset = preset if args.steps is None else preset.with_steps(args.steps)
+    preset = preset if args.steps is None else preset.shortened(args.steps)
     steps = sum(phase.steps for phase in preset.phases)
     batches = [jobs[i : i + args.batch] for i in range(0, len(jobs), args.batch)]
     with tqdm(total=steps * len(batches), unit="step", disable=None) as bar:

@@ -22,14 +22,14 @@ def in_spaces(preset: Preset, *spaces: str) -> tuple[Phase, ...]:
     """The preset's phases in these spaces only; they share the steps of all its phases equally."""
     steps = sum(phase.steps for phase in preset.phases) // len(spaces)
     known = {phase.space: phase for phase in preset.phases}
-    return tuple(dataclasses.replace(known[space], steps=steps, whole=None) for space in spaces)
+    return tuple(dataclasses.replace(known[space], steps=steps) for space in spaces)
 
 
 def scaled(preset: Preset, *, lr: float = 1.0, steps: float = 1.0, space: str | None = None) -> tuple[Phase, ...]:
     """The preset's phases with learning rates and numbers of steps multiplied, those of one space or of all; one step
     at least."""
     return tuple(
-        dataclasses.replace(phase, lr=phase.lr * lr, steps=max(1, round(phase.steps * steps)), whole=None)
+        dataclasses.replace(phase, lr=phase.lr * lr, steps=max(1, round(phase.steps * steps)))
         if space in (None, phase.space)
         else phase
         for phase in preset.phases

@@ -50,7 +50,7 @@ def test_a_random_start_is_reproducible_and_each_image_has_its_own():
         net = PortraitNet(PortraitNetConfig(channels=(8, 8), embedding=8, resolution=32, perceptual_levels=2))
     net = net.eval().requires_grad_(False)
     prior = Prior("random", G, net, net, lr_scale=1.0)
-    f, preset = Downsample(2, "bilinear"), presets.get("report").with_steps(1)
+    f, preset = Downsample(2, "bilinear"), presets.get("report").shortened(1)
     x = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
     y = f.degrade(x)
     both = ablations.random_start(prior, y, f, preset=preset)
@@ -64,15 +64,10 @@ def test_the_benchmark_knows_the_variants():
     every = bench_command._methods("variants", None)
     assert [m.name for m in every] == [*VARIANTS, "report-random"]
     (short,) = bench_command._methods("report-draws1", 7)
-    assert short.name == "report-draws1" and short.how == VARIANTS["report-draws1"].with_steps(7)
+    assert short.name == "report-draws1" and short.how == VARIANTS["report-draws1"].shortened(7)
     (start,) = bench_command._methods("report-random", None)
     assert start.name == "report-random"
     with pytest.raises(BenchmarkError, match="--steps 7: report-random"):
         bench_command._methods("variants", 7)
     with pytest.raises(RusrError, match="'nothing'.*report"):
         bench_command._methods("nothing", None)
-
-
-def test_a_preset_draws_once_or_twice():
-    with pytest.raises(RusrError, match="3 draws a step: expected 1 or 2"):
-        dataclasses.replace(presets.get("report"), draws=3)

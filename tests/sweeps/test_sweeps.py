@@ -57,7 +57,7 @@ def world(tmp_path_factory) -> Path:
 
 
 def methods(steps: int = 1) -> tuple[Method, ...]:
-    return tuple(Method(name, presets.get(name).with_steps(steps)) for name in ("report", "cvpr2023"))
+    return tuple(Method(name, presets.get(name).shortened(steps)) for name in ("report", "cvpr2023"))
 
 
 def config_of(world: Path, out: Path) -> SweepConfig:
@@ -206,7 +206,7 @@ def counted(prior, y, f, *, generator=None, callback=None):
     """A method that leaves a line each time it is called."""
     with open(os.environ["RUSR_TEST_COUNTS"], "a") as file:
         file.write(f"{os.getpid()}\n")
-    return restore(prior, y, f, preset=presets.get("report").with_steps(1), generator=generator)
+    return restore(prior, y, f, preset=presets.get("report").shortened(1), generator=generator)
 
 
 def test_worker_processes_are_replaced_and_end_with_their_parent(config, undisturbed):
@@ -322,7 +322,7 @@ def fails_sometimes(prior, y, f, *, generator=None, callback=None):
     """A method that cannot do bright images."""
     if y.mean(dim=(1, 2, 3)).max() > float(os.environ["RUSR_TEST_LIMIT"]):
         raise ArithmeticError("too bright\nfor this method")
-    return restore(prior, y, f, preset=presets.get("report").with_steps(1), generator=generator)
+    return restore(prior, y, f, preset=presets.get("report").shortened(1), generator=generator)
 
 
 @pytest.mark.parametrize("batch", [1, 3])
@@ -372,7 +372,7 @@ def interrupted(prior, y, f, *, generator=None, callback=None):
     def interrupt(step):
         raise KeyboardInterrupt
 
-    return restore(prior, y, f, preset=presets.get("report").with_steps(2), callback=interrupt)
+    return restore(prior, y, f, preset=presets.get("report").shortened(2), callback=interrupt)
 
 
 def test_ctrl_c_stores_nothing_unfinished(config):
@@ -557,7 +557,7 @@ def test_a_changed_method_of_ones_own_does_not_mix(config, tmp_path, monkeypatch
 
 
 def test_oracles_are_marked(config):
-    oracle = replace(presets.get("report").with_steps(1), name="oracle", identity_reference="clean")
+    oracle = replace(presets.get("report").shortened(1), name="oracle", identity_reference="clean")
     embedded = replace(config, methods=(Method("oracle", oracle),), identity="portraits")
     run(embedded, SweepPlan(("oracle",), parse_tasks(["denoising:M"]), ("000",)))
     assert results.rows(config.folder)[0]["oracle"] is True
