@@ -122,7 +122,7 @@ def test_what_a_sweep_writes(config):
     again = f.degrade(x, torch.Generator().manual_seed(row["noise_seed"]))
     assert row["fidelity"] == pytest.approx(judge.distance(again, y).item(), rel=1e-4)
     assert torch.equal(y, f.degrade(truth, torch.Generator().manual_seed(row["noise_seed"])))
-    assert row["steps"] == 3 and row["preset"] == "cvpr2023" and row["seconds"] > 0 and not row["oracle"]
+    assert row["steps"] == 3 and row["preset"] == "cvpr2023@1" and row["seconds"] > 0 and not row["oracle"]
     for key in ("version", "commit", "code", "device", "device_name", "dtype", "torch", "threads", "peak_memory_mb"):
         assert key in row, key
     assert run(config, plan()).before == 8
@@ -271,7 +271,7 @@ def test_damaged_results_are_done_again(config):
 
 
 CHANGES = {
-    "steps": (lambda s: replace(s, methods=methods(2)), r"methods\.cvpr2023\.phases\[0\]\.steps was 1, is now 2"),
+    "steps": (lambda s: replace(s, methods=methods(2)), r"methods\.cvpr2023\.name was .cvpr2023@1., is now .cvpr2023@2."),
     "prior": (lambda s: replace(s, prior=s.prior.replace("prior.", "other.")), r"prior\.generator was"),
     "judge": (lambda s: replace(s, judge=None), r"judge\.perceptual was"),
     "image": (lambda s: replace(s, images=s.images.parent / "changed"), r"images\.000 was"),
