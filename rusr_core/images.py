@@ -44,12 +44,14 @@ def load_image(path: str | Path, *, size: int | tuple[int, int] | None = None, f
         raise ImageError(text if text.startswith(str(path)) else f"{path}: {text}") from None
 
 
-def fit_image(x: Tensor, size: int | tuple[int, int] | None = None, fit: str | None = None) -> Tensor:
+def fit_image(
+    x: Tensor, size: int | tuple[int, int] | None = None, fit: str | None = None, *, mode: str | None = None
+) -> Tensor:
     """`x` `[N, C, H, W]` in [0, 1] brought to `size` (a side or (height, width)), `[N, C, h, w]` in [0, 1].
 
-    A picture of the same shape is resized: averaged where both sides shrink by whole factors, else bicubic. Any other
-    needs `fit="crop"`, the largest window of that shape in its middle, or `fit="pad"`, black bars on two sides.
-    Without a size, `fit` makes the picture square. Raises `ImageError`.
+    A picture of the same shape is resized (`mode`; default: averaged where both sides shrink by whole factors, else
+    bicubic). Any other needs `fit="crop"`, the largest window of that shape in its middle, or `fit="pad"`, black bars
+    on two sides. Without a size, `fit` makes the picture square. Raises `ImageError`.
     """
     if fit not in (None, "crop", "pad"):
         raise ImageError(f"fit must be 'crop', 'pad' or None, got {fit!r}")
@@ -66,16 +68,17 @@ def fit_image(x: Tensor, size: int | tuple[int, int] | None = None, fit: str | N
             shape = "square" if target[0] == target[1] else f"of the shape of {target[1]}x{target[0]} px"
             raise ImageError(f"{width}x{height} px is not {shape}; ask for fit='crop' or fit='pad'")
         if fit == "pad":
-            return _pad(x, target)
+            return _pad(x, target, mode)
         x = _crop(x, target)
-    return _resized(x, target)
+    return _resized(x, target, mode)
 
 
-def _resized(x: Tensor, size: tuple[int, int]) -> Tensor:
+def _resized(x: Tensor, size: tuple[int, int], mode: str | None) -> Tensor:
     height, width = x.shape[-2:]
     if (height, width) == tuple(size):
         return x
-    return resize(x, size, "area" if height % size[0] == 0 == width % size[1] else "bicubic").clamp(0, 1)
+    best = "area" if height % size[0] == 0 == width % size[1] else "bicubic"
+    return resize(x, size, mode or best).clamp(0, 1)
 
 
 def _crop(x: Tensor, size: tuple[int, int]) -> Tensor:
@@ -87,11 +90,11 @@ def _crop(x: Tensor, size: tuple[int, int]) -> Tensor:
     return x[..., top : top + down, left : left + right]
 
 
-def _pad(x: Tensor, size: tuple[int, int]) -> Tensor:
+def _pad(x: Tensor, size: tuple[int, int], mode: str | None) -> Tensor:
     """`x` in the middle of a black picture of `size`; shrunk first, so that a thin one needs no large square."""
     scale = min(size[0] / x.shape[-2], size[1] / x.shape[-1])
     inner = [max(1, min(want, round(scale * have))) for have, want in zip(x.shape[-2:], size, strict=True)]
-    x = _resized(x, (inner[0], inner[1]))
+    x = _resized(x, (inner[0], inner[1]), mode)
     down, right = size[0] - x.shape[-2], size[1] - x.shape[-1]
     return F.pad(x, (right // 2, right - right // 2, down // 2, down - down // 2))
 

@@ -19,8 +19,8 @@ from rusr_core.degradations.checks import (
     size_of,
     true_input,
 )
+from rusr_core.degradations.mask_files import load_mask
 from rusr_core.degradations.strokes import stroke_mask
-from rusr_core.images import load_image
 
 
 class _Masked(Degradation):
@@ -83,8 +83,8 @@ class Strokes(_Masked):
 class Mask(_Masked):
     """Show the picture where your own mask is 1 and black where it is 0; values between blend.
 
-    `source`: a tensor `[H, W]`, `[1, H, W]` or `[N or 1, 1, H, W]` in [0, 1], or a picture file (white =
-    visible). Raises `DegradationError` if its size is not the image's.
+    `source`: a tensor `[H, W]`, `[1, H, W]` or `[N or 1, 1, H, W]` in [0, 1], or a picture file, see
+    `mask_files.load_mask`. Raises `DegradationError` if its size is not the image's.
     """
 
     source: Tensor | str | Path
@@ -95,7 +95,7 @@ class Mask(_Masked):
         if isinstance(self.source, Tensor):
             mask = self.source.detach().float().cpu().clone()
         else:
-            mask = load_image(self.source).mean(1, keepdim=True)
+            mask = load_mask(self.source).known
         mask = mask[(None,) * (4 - mask.dim())] if mask.dim() in (2, 3) else mask
         if mask.dim() != 4 or mask.shape[1] != 1 or not mask.numel():
             raise DegradationError(f"a mask must be [H, W] or [N, 1, H, W], got {list(mask.shape)}")

@@ -1,0 +1,58 @@
+"""A photograph's mask: it goes the way of the photograph, and it is compared with what it hides."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from rusr_core.degradations.mask_files import NEAR
+from rusr_core.images import fit_image
+
+FLAT = 3 / 255  # a pixel this near to the median colour belongs to a painted area, in a lossy file, too
+BLOCK = 8  # px, of JPEG
+MOST = 0.98  # share of the pixels
+
+
+def fit_mask(known: Tensor, size: tuple[int, int], fit: str | None) -> Tensor:
+    """The mask `[1, 1, H, W]` of a picture after `fit_image(picture, size, fit)`: `[1, 1, h, w]` of 0 and 1.
+
+    A pixel is known if all pixels are that its value was made of (2 px on either side of its centre at the scale of
+    the resizing, the reach of the bicubic kernel). Bars are hidden: nothing is known of what was there.
+    """
+    if known.shape[-2:] == tuple(size):
+        return known
+    ratios = [have / want for have, want in zip(known.shape[-2:], size, strict=True)]
+    scale = max(ratios) if fit == "pad" else min(ratios)
+    whole = all(ratio == int(ratio) for ratio in ratios) and ratios[0] == ratios[1]  # means of whole blocks
+    reach = math.ceil(scale / 2) if whole else math.ceil(2 * max(1, scale))
+    hidden = (known < 1 - NEAR).float()
+    hidden = F.max_pool2d(hidden, (2 * reach + 1, 1), 1, (reach, 0))
+    hidden = F.max_pool2d(hidden, (1, 2 * reach + 1), 1, (0, reach))
+    return fit_image(1 - hidden, size, fit, mode="nearest")
+
+
+def doubts(known: Tensor, y: Tensor) -> list[str]:
+    """What is odd about a mask `[1, 1, h, w]` for the picture y `[1, 3, h, w]`; sentences, none if all is well.
+
+    An inverted mask shows the painted hole, one flat colour, and hides the rest.
+    """
+    if known.min() > 1 - NEAR:
+        return ["the mask hides nothing: all of the picture is known"]
+    if known.max() < NEAR:
+        return ["the mask hides everything: the result is an invention that nothing holds to the picture"]
+    shown = known > 0.5
+    inner = F.max_pool2d((~shown).float(), 2 * BLOCK + 1, 1, BLOCK) == 0  # beyond what a lossy file blurs at the edge
+    inner = inner if inner.any() else shown
+    if _flat(y, inner.expand_as(y)) and not _flat(y, (~shown).expand_as(y)):
+        return ["the picture is one flat colour wherever the mask shows it; if the mask is inverted: --invert-mask"]
+    return []
+
+
+def _flat(y: Tensor, where: Tensor) -> bool:
+    """Whether most pixels of one picture are of one colour where `where` is true."""
+    values = y[where].view(y.shape[1], -1)
+    if not values.shape[1]:
+        return False
+    near = (values - values.median(1, keepdim=True).values).abs() < FLAT
+    return bool(near.all(0).float().mean() > MOST and torch.isfinite(values).all())
