@@ -14,7 +14,14 @@ from tools.portraits.renderer import ID_DIM, NUISANCE, Z_DIM, beyond, render, sa
 from tools.portraits.renderer.factors import INDEX, NAMES
 from tools.portraits.renderer.portrait import paint
 from tools.portraits.renderer.textures import SEED
-from tools.portraits.training.render_training_set import FILES, draw, factors, normalized, render_part
+from tools.portraits.training.render_training_set import (
+    FILES,
+    draw,
+    factors,
+    normalized,
+    render_on_gpu,
+    render_part,
+)
 
 
 @pytest.fixture(scope="module")
@@ -117,3 +124,14 @@ def test_rendering_the_training_set_resumes(tmp_path, monkeypatch):
         with torch.no_grad():
             expected = paint(factors(10, 1)[8:, 0], draw(1, name, cpu), {}).numpy()
         assert not images[:8].any() and abs(images[8:, 0] / 255 - expected).max() < 0.6 / 255
+
+
+def test_a_finished_set_is_not_rendered_again_in_one_process(tmp_path):
+    files = {name: np.lib.format.open_memmap(tmp_path / name, "w+", np.uint8, (2, 1, 3, 128, 128)) for name in FILES}
+    render_on_gpu(tmp_path, 2, 1, "cpu")  # the way of a GPU, on whatever device there is
+    with torch.no_grad():
+        expected = paint(factors(2, 1)[:, 0], draw(0, "images.npy", torch.device("cpu")), {}).numpy()
+    assert abs(files["images.npy"][:, 0] / 255 - expected).max() < 0.6 / 255
+    files["images.npy"][:] = 7
+    render_on_gpu(tmp_path, 2, 1, "cpu")
+    assert (files["images.npy"] == 7).all()

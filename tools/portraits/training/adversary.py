@@ -103,7 +103,7 @@ class Adversary(nn.Module):
         self.norms, self.gaps = {}, {}
 
     def get_extra_state(self) -> dict:
-        """Everything beside the weights."""
+        """The optimiser and the running means, which a state dict does not hold by itself."""
         return {"optimizer": self.optimizer.state_dict(), "norms": self.norms, "gaps": self.gaps}
 
     def set_extra_state(self, state: dict) -> None:
@@ -112,7 +112,7 @@ class Adversary(nn.Module):
         self.norms, self.gaps = state["norms"], state["gaps"]
 
     def scores(self, picture: Tensor, maps: list[Tensor], wanted: list[Tensor]) -> dict[str, list[Tensor]]:
-        """What the discriminators think of pictures and of the fixed net's maps of them."""
+        """The discriminators' scores of pictures and of the fixed net's maps of them."""
         with autocast(picture.device):
             return {"patches": self.patches(picture), **self.seen(maps, wanted)}
 
@@ -145,10 +145,10 @@ class Adversary(nn.Module):
     def gradient(
         self, picture: Tensor, real: Tensor, maps: list[Tensor], wanted: list[Tensor], mixed: int
     ) -> Tensor:
-        """What the generator is told about its pictures `[N, 3, 128, 128]`, as a gradient of that shape.
+        """Gradient of all the generator's losses at its pictures `[N, 3, 128, 128]`.
 
-        The first `mixed` pictures have styles of two people and no render of their own: only the discriminators
-        speak of them. Of the others, paired losses compare what does not depend on the draw of the fine detail: the
+        The first `mixed` pictures have styles of two people and no render of their own: only the discriminators' losses
+        apply to them. For the others, paired losses compare what does not depend on the draw of the fine detail: the
         picture at 32 px, the face, and how much of each feature there is in each of 8 x 8 cells.
         """
         own, given, right = picture[mixed:], real[mixed:], [m[mixed:] for m in wanted]

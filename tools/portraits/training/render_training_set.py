@@ -73,7 +73,10 @@ def render_part(folder: Path, identities: int, views: int, part: int, parts: int
 
 
 def render_on_gpu(folder: Path, identities: int, views: int, device: str) -> None:
-    """Render everything in one process, person by person in large steps; minutes, so nothing is resumed."""
+    """Render everything in one process, person by person in large steps; a minute, so only a finished set is kept."""
+    done = folder / "rendered.txt"
+    if done.exists():
+        return
     z = factors(identities, views).flatten(0, 1)
     for name in FILES:
         images = np.load(folder / name, mmap_mode="r+").reshape(identities * views, 3, SIZE, SIZE)
@@ -83,6 +86,7 @@ def render_on_gpu(folder: Path, identities: int, views: int, device: str) -> Non
                 pixels = (paint(chunk, draw(step, name, chunk.device), {}) * 255 + 0.5).to(torch.uint8)
             images[first : first + GPU_CHUNK] = pixels.cpu().numpy()
         images.flush()
+    done.write_text(f"{len(z)}\n")
 
 
 def main() -> None:

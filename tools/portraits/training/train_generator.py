@@ -32,10 +32,11 @@ from tools.portraits.training.training_set import TrainingSet, World
 def report(trainer: Trainer, data: TrainingSet, out: Path, row: dict) -> None:
     """Append a line to log.csv and draw a sheet: outputs beside renders that training never saw.
 
-    The line holds the PSNR with noise off against renders without fine detail; the sheet shows the stored noise.
+    The line holds the PSNR with noise off against renders without fine detail; the sheet shows the stored noise as soon
+    as it means something, in the adversarial stage.
     """
     z, x, flat = data.held_out()
-    size = trainer.plan.size(trainer.seen - trainer.plan.batch)
+    size = trainer.plan.size(trainer.seen - 1)
     bare = torch.cat([trainer.output(c, size, average=True) for c in z.split(16)]).clamp(-1, 1)
     error = (bare - shrink(flat, size)).div(2).square().mean((1, 2, 3))
     row = {**row, "size": size, "psnr": round((-10 * torch.log10(error)).mean().item(), 3)}
@@ -45,7 +46,8 @@ def report(trainer: Trainer, data: TrainingSet, out: Path, row: dict) -> None:
         if new:
             writer.writeheader()
         writer.writerow(row)
-    outputs = torch.cat([trainer.output(c, size, average=True, noise="const") for c in z[:24].split(16)]).clamp(-1, 1)
+    noise = "const" if trainer.plan.stage(trainer.seen - 1) == 3 else "none"
+    outputs = torch.cat([trainer.output(c, size, average=True, noise=noise) for c in z[:24].split(16)]).clamp(-1, 1)
     large = torch.nn.functional.interpolate(outputs, size=128)
     sheet(torch.stack([large, x[:24]], 1).flatten(0, 1) * 0.5 + 0.5).save(out / "sheet.png")
 

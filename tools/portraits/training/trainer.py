@@ -23,7 +23,7 @@ from tools.portraits.training.path_length import PathLength
 from tools.portraits.training.plan import Plan
 from tools.portraits.training.training_set import World
 
-FAINT = 0.1  # strength of fresh noise before the adversary speaks of it, in units of the activations
+FAINT = 0.03  # strength of fresh noise before the adversary speaks of it, in units of the activations
 COARSE = 16  # pixels: up to here noise starts at zero, for it would move the face
 
 

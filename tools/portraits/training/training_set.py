@@ -1,4 +1,4 @@
-"""Pairs of factors and portraits for training, and the processes that share a batch."""
+"""Factors and portraits for training, and the processes that share a batch."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ HELD_OUT = 48  # the last people of the training set are never trained on: they 
 
 @dataclass(frozen=True)
 class World:
-    """This process among all."""
+    """The rank of this process and the number of processes that share each batch."""
 
     rank: int = 0
     size: int = 1

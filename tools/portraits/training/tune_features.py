@@ -166,6 +166,16 @@ class Trainer:
         self.step_number = state["step"]
 
 
+def log(path: Path, step: int, order: float, identity: float, verified: float, speed: float) -> None:
+    """Append the mean losses since the last line, the verification accuracy and the steps a second to a CSV file."""
+    new = not path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.writer(file)
+        if new:
+            writer.writerow(("step", "triplet_loss", "identity_loss", "verification", "steps_per_s"))
+        writer.writerow((step, f"{order:.4f}", f"{identity:.5f}", f"{verified:.4f}", f"{speed:.2f}"))
+
+
 def tune(plan: Plan, net: PortraitNet, images: np.ndarray | Tensor, out: Path, name: str, device: torch.device) -> None:
     """Run the plan to its end, from wherever the last run stopped, and write the net."""
     torch.set_flush_denormal(True)
@@ -185,10 +195,8 @@ def tune(plan: Plan, net: PortraitNet, images: np.ndarray | Tensor, out: Path, n
         if trainer.step_number % plan.log_every == 0 or trainer.step_number == plan.steps:
             order, identity = torch.stack(losses).mean(0).tolist()
             known = verify(trainer.result(faces[:, 0]), faces)
-            with (out / f"tuned_{name}.csv").open("a", newline="") as file:
-                speed = len(losses) / (time.time() - start)
-                row = trainer.step_number, f"{order:.4f}", f"{identity:.5f}", known, f"{speed:.2f}"
-                csv.writer(file).writerow(row)
+            speed = len(losses) / (time.time() - start)
+            log(out / f"tuned_{name}.csv", trainer.step_number, order, identity, known, speed)
             torch.save(trainer.state(), path.with_suffix(".tmp"))
             os.replace(path.with_suffix(".tmp"), path)
             trainer.result(faces[:, 0]).save(out / f"features_{name}.safetensors")
