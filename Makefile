@@ -62,6 +62,7 @@ lab: $(READY)
 
 lint: $(READY)
 	$(BIN)/ruff check rusr_core tests benchmarks book tools
+	$(BIN)/ruff check --isolated --select F book
 	$(BIN)/lint-imports --no-cache --no-logo
 
 prior: $(READY)

@@ -1,9 +1,11 @@
 """The book's linter: what every chapter must have, checked without a kernel; and the build's configuration."""
 
+import ast
 import base64
 import copy
 import importlib.util
 import re
+import types
 from pathlib import Path
 
 import nbformat
@@ -94,6 +96,43 @@ def _lint_prose(prose: str) -> list[str]:
     return wrong
 
 
+def _defines(file: Path, name: str) -> bool:
+    pattern = rf"^(?: *(?:def|class) {name}\b|{name}\b(?::[^=]+)? =)"
+    return re.search(pattern, file.read_text(encoding="utf-8"), re.M) is not None
+
+
+def missing_names(notebook: nbformat.NotebookNode) -> list[str]:
+    """What a chapter imports, names or links to in the library although it is not there."""
+    code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code" and "%pip" not in cell.source)
+    prose = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    tree, modules, wrong = ast.parse(code), {}, []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            modules |= {a.asname or a.name: importlib.import_module(a.name) for a in node.names if "rusr" in a.name}
+        elif isinstance(node, ast.ImportFrom) and node.module.startswith("rusr_core"):
+            for name in (alias.name for alias in node.names):
+                found = getattr(importlib.import_module(node.module), name, None) or _submodule(node.module, name)
+                if found is None:
+                    wrong.append(f"from {node.module} import {name}")
+                modules[name] = found
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            module = modules.get(node.value.id)
+            if isinstance(module, types.ModuleType) and not hasattr(module, node.attr):
+                wrong.append(f"{node.value.id}.{node.attr}")
+    for words, target in re.findall(r"\[`([\w.]+)`\]\(\.\./(rusr_core/[\w/]+\.py)\)", prose):
+        if not (ROOT / target).is_file() or not _defines(ROOT / target, words.split(".")[-1]):
+            wrong.append(f"{words} in {target}")
+    return wrong
+
+
+def _submodule(package: str, name: str) -> types.ModuleType | None:
+    try:
+        return importlib.import_module(f"{package}.{name}")
+    except ModuleNotFoundError:
+        return None
+
+
 def cited(text: str) -> set[str]:
     """The keys of all `{cite}` roles."""
     groups = re.findall(r"\{cite(?::\w+)?\}`([^`]+)`", text)
@@ -106,6 +145,7 @@ def test_chapter(path):
     nbformat.validate(notebook)
     assert path.stat().st_size < MAX_BYTES
     assert lint(notebook, ("methods",) if path.stem == "benchmark" else ()) == []
+    assert missing_names(notebook) == []
     known = re.findall(r"^@\w+\{(\S+),", (ROOT / "book/references.bib").read_text(encoding="utf-8"), re.M)
     assert cited(path.read_text(encoding="utf-8")) <= set(known)
 
@@ -174,6 +214,14 @@ def test_the_linter_sees(damage, words):
     notebook = copy.deepcopy(nbformat.read(ROOT / "book/start.ipynb", as_version=4))
     damage(notebook)
     assert any(words in line for line in lint(notebook)), lint(notebook)
+
+
+def test_names_that_are_gone_are_seen():
+    notebook = copy.deepcopy(nbformat.read(ROOT / "book/start.ipynb", as_version=4))
+    notebook.cells[4].source += "\nfrom rusr_core.tasks import old\nmetrics.older(rusr.restore)"
+    notebook.cells[3].source += "\n[`losses.gone`](../rusr_core/losses.py), [`restore`](../rusr_core/moved.py)"
+    expected = ["from rusr_core.tasks import old", "metrics.older", "losses.gone in rusr_core/losses.py"]
+    assert missing_names(notebook) == [*expected, "restore in rusr_core/moved.py"]
 
 
 def _toc_files() -> list[str]:
