@@ -2,17 +2,22 @@
 
 import hashlib
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
+from rusr_core import commands, priors
+from rusr_core.files import data_path
 from rusr_core.generator import Generator, GeneratorConfig
+from rusr_core.images import resize
 from rusr_core.networks.perceptual import LPIPSFeatures
 from tools.portraits.renderer import render
 from tools.portraits.renderer.portrait import paint
 from tools.portraits.training.render_training_set import draw, factors
 
+PORTRAIT = data_path("portraits/test/000.png")
 GOLDEN = Path(__file__).parent / "golden"
 
 # torchvision's index of each convolution of VGG16, and its channels
@@ -117,3 +122,38 @@ def pytest_xdist_make_scheduler(config, log):
             return nodeid if "test_chapter_runs" in nodeid else super()._split_scope(nodeid)
 
     return ByModuleOrChapter(config, log)
+
+
+def run(*words: object) -> int:
+    """A command as it is typed; its exit status."""
+    return commands.main([str(word) for word in words])
+
+
+@pytest.fixture(scope="session")
+def embedded():
+    """The embedded prior, loaded once."""
+    return priors.load_prior(priors.EMBEDDED)
+
+
+@pytest.fixture
+def searches(embedded, monkeypatch) -> list[SimpleNamespace]:
+    """The calls of the search, which gives its input back, enlarged. A call may be made to fail by `fails`."""
+    calls = []
+
+    def search(prior, y, f, **_options):
+        calls.append(SimpleNamespace(y=y, f=f))
+        num = len(y)
+        image = resize(y, 128, "nearest")
+        return SimpleNamespace(image=image, steps=[3] * num, seconds=0.1, interrupted=False, diverged=(None,) * num)
+
+    monkeypatch.setattr("rusr_core.commands.restore.priors.load_prior", lambda *_args, **_options: embedded)
+    monkeypatch.setattr("rusr_core.commands.restore.restore", search)
+    return calls
+
+
+@pytest.fixture
+def small(tmp_path_factory) -> bytes:
+    """A PNG of 16 x 16 px, an input of `--task upsampling`."""
+    path = tmp_path_factory.mktemp("small") / "small.png"
+    assert run("degrade", PORTRAIT, path, "--degradation", "downsample:8") == 0
+    return path.read_bytes()

@@ -3,33 +3,40 @@
 import argparse
 
 import torch
+from torch import Tensor
 
-from rusr_core.commands.options import (
-    degradation,
-    degradation_options,
-    jobs_of,
-    output_size,
-    positive,
-)
-from rusr_core.images import load_image, save_image
+from rusr_core.commands.jobs import Inputs, Job, find_jobs
+from rusr_core.commands.operators import Operators, output_size
+from rusr_core.commands.options import picture_options, positive
+from rusr_core.commands.saving import save
+from rusr_core.images import fit_image, load_image
 
 
 def degrade_options(parser: argparse.ArgumentParser) -> None:
-    degradation_options(parser)
+    picture_options(parser)
     parser.add_argument("--size", type=positive, help="first resize the square picture to this side, in px")
 
 
 def run_degrade(args: argparse.Namespace) -> int:
-    """Degrade a file or every image of a folder with the true operation, to make inputs for `restore`."""
-    jobs = jobs_of(args)
-    f = degradation(args)
-    done = []
-    for source, target in jobs:
-        x = load_image(source, size=args.size, fit=args.fit)
-        output_size(f, tuple(x.shape))
-        done.append((f.degrade(x, torch.Generator().manual_seed(args.seed)), target))
-    for y, target in done:
-        target.parent.mkdir(exist_ok=True)
-        save_image(y, target, force=args.force)
-        print(f"{target}: {y.shape[-1]}x{y.shape[-2]} px")
-    return 0
+    """Degrade a file or every image of a folder with the true operation; each is saved as soon as it is made.
+
+    Returns 0, or 1 if an image was left out or could not be saved where it was wanted.
+    """
+    operators = Operators(args)
+    jobs = find_jobs(args)
+
+    def read(job: Job) -> Tensor:
+        x = load_image(job.source)
+        fitted = fit_image(x, args.size, args.fit)
+        f = operators.of(job.source, (x.shape[-2], x.shape[-1]), (fitted.shape[-2], fitted.shape[-1]))
+        output_size(f, tuple(fitted.shape))
+        return fitted
+
+    inputs = Inputs(read)
+    good = inputs.check(jobs, args.skip_bad)
+    operators.tell()
+    everything = len(good) == len(jobs)
+    for job in good:
+        y = operators.known(job.source).degrade(inputs.take(job), torch.Generator().manual_seed(args.seed))
+        everything &= save(y, job.target, args, f"{y.shape[-1]}x{y.shape[-2]} px")
+    return 0 if everything else 1

@@ -7,15 +7,22 @@ function of the parsed options that returns the exit status.
 
 import argparse
 import os
+import platform
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
+import PIL
+import torch
+
+import rusr_core
 from rusr_core.commands import papermill, zoo
 from rusr_core.commands.bench import bench_options, run_bench
 from rusr_core.commands.degrade import degrade_options, run_degrade
+from rusr_core.commands.memory import out_of_memory
 from rusr_core.commands.options import INTERRUPTED
+from rusr_core.commands.output import readable_output
 from rusr_core.commands.report import report_options, run_report
 from rusr_core.commands.restore import restore_options, run_restore
 from rusr_core.errors import RusrError
@@ -41,8 +48,15 @@ class Parser(argparse.ArgumentParser):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status (0 done, 2 bad input, 130 interrupted)."""
+    """Run one command; returns the exit status (0 done, 1 some of it failed, 2 bad input, 130
+    interrupted)."""
+    with readable_output():
+        return _main(argv)
+
+
+def _main(argv: Sequence[str] | None) -> int:
     parser = Parser(prog="rusr", description="Unsupervised StyleGAN image restoration.")
+    parser.add_argument("--version", action="version", version=_version())
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", parser_class=Parser)
     for command in COMMANDS:
         sub = commands.add_parser(command.name, help=command.summary, description=command.summary)
@@ -59,13 +73,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read the output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
-    except (RusrError, OSError, MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "memory" not in str(error):
-            raise  # a defect of this program, not of its input
-        known = isinstance(error, RusrError | OSError)
-        reason = str(error) if known else "not enough memory for images of this size"
-        print(f"rusr: error: {reason}", file=sys.stderr)
+    except (RusrError, OSError) as error:
+        print(f"rusr: error: {error}", file=sys.stderr)
         return 2
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise  # a defect of this program, not of its input
+        print("rusr: error: not enough memory for images of this size", file=sys.stderr)
+        return 2
+
+
+def _version() -> str:
+    """The versions that a report of a defect needs."""
+    ours, python = rusr_core.__version__, platform.python_version()
+    return f"rusr {ours} (Python {python}, torch {torch.__version__}, Pillow {PIL.__version__}, {platform.system()})"
 
 
 COMMANDS = (

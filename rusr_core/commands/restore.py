@@ -2,29 +2,29 @@
 
 import argparse
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from rusr_core import presets, priors
-from rusr_core.commands.options import (
-    INTERRUPTED,
-    degradation,
-    degradation_options,
-    device_of,
-    jobs_of,
-    load_degraded,
-    output_size,
-    positive,
-)
-from rusr_core.images import save_image
-from rusr_core.prior import prior_shape
-from rusr_core.restore import Restoration, Step, restore
+from rusr_core.commands.jobs import Inputs, Job, batches, find_jobs
+from rusr_core.commands.memory import out_of_memory
+from rusr_core.commands.operators import Operators, batched
+from rusr_core.commands.options import INTERRUPTED, CommandError, device_of, device_option, picture_options, positive
+from rusr_core.commands.output import complain
+from rusr_core.commands.saving import save, save_as
+from rusr_core.errors import RusrError
+from rusr_core.images import fit_image, load_image
+from rusr_core.presets import Preset
+from rusr_core.prior import Prior
+from rusr_core.restore import Restoration, Step, prior_shape, restore
 
 
 def restore_options(parser: argparse.ArgumentParser) -> None:
-    degradation_options(parser)
+    picture_options(parser)
     parser.add_argument("--prior", default=priors.EMBEDDED, help="name or file of the generator (default: %(default)s)")
     parser.add_argument(
         "--perceptual",
@@ -34,45 +34,115 @@ def restore_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--identity", help="face network by name or file, see `rusr zoo list` (default: the prior's)")
     parser.add_argument("--preset", default="report", choices=tuple(presets.PRESETS), help="default: %(default)s")
     parser.add_argument("--steps", type=positive, help="steps of each phase (default: the preset's)")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ... (default: %(default)s)")
+    device_option(parser)
     parser.add_argument("--batch", type=positive, default=4, help="images at once (default: %(default)s)")
 
 
 def run_restore(args: argparse.Namespace) -> int:
-    """Restore a file or every image of a folder."""
-    networks = {"perceptual": args.perceptual, "identity": args.identity}
-    prior = priors.load_prior(args.prior, device=device_of(args.device), **networks)
-    shape = prior_shape(prior, 1)
-    f = degradation(args)
-    size = output_size(f, shape)
-    jobs = jobs_of(args)
-    for source, _ in jobs:  # all of them, before the first is restored
-        load_degraded(source, size, args.fit)
+    """Restore a file or every image of a folder.
+
+    Returns 0; 1 if an image was left out, diverged, or could not be saved where it was wanted; 130 after Ctrl-C.
+    """
+    device = device_of(args.device)
+    operators = Operators(args)
+    jobs = find_jobs(args)
+    prior = priors.load_prior(args.prior, device=device, perceptual=args.perceptual, identity=args.identity)
+    size = operators.input_size(prior_shape(prior, 1)[-1])
+    inputs = Inputs(lambda job: _load_degraded(job.source, size, args.fit, operators))
+    good = inputs.check(jobs, args.skip_bad)
+    operators.tell()
     preset = presets.get(args.preset)
     preset = preset if args.steps is None else preset.shortened(args.steps)
     steps = sum(phase.steps for phase in preset.phases)
-    batches = [jobs[i : i + args.batch] for i in range(0, len(jobs), args.batch)]
-    with tqdm(total=steps * len(batches), unit="step", disable=None) as bar:
-        for number, batch in enumerate(batches):
-            y = torch.cat([load_degraded(source, size, args.fit) for source, _ in batch])
-            bar.set_description(batch[0][0].name)
-            seeded = torch.Generator().manual_seed(args.seed)
-            result = restore(prior, y, f, preset=preset, generator=seeded, callback=_progress(bar))
-            _save(result, batch, args.force)
-            if result.interrupted:
+    plan = list(batches(good, args.batch, lambda job: operators.kind(job.source)))
+    everything = len(good) == len(jobs)
+    with tqdm(total=steps * len(plan), unit="step", disable=None) as bar:
+        run = _Run(args, prior, preset, operators, inputs, bar)
+        for number, batch in enumerate(plan):
+            everything &= run.restore(batch)
+            if run.interrupted:
                 return INTERRUPTED
             bar.update(steps * (number + 1) - bar.n)  # early stopping leaves steps undone
-    return 0
+    return 0 if everything else 1
 
 
-def _save(result: Restoration, batch: list[tuple[Path, Path]], force: bool) -> None:
-    for i, (_, target) in enumerate(batch):
-        target.parent.mkdir(exist_ok=True)
-        if result.interrupted:  # not under the name of a finished one
-            target, force = target.with_stem(f"{target.stem}.interrupted"), True
-        save_image(result.image[i : i + 1], target, force=force)
-        ended = ", interrupted" if result.interrupted else ""
-        tqdm.write(f"{target}: {result.steps[i]} steps, {result.seconds / len(batch):.1f} s{ended}")
+def _load_degraded(path: Path, size: tuple[int, int], fit: str | None, operators: Operators) -> Tensor:
+    """The degraded image `[1, 3, h, w]` of exactly `size`; others are brought to it only if `fit` asks for that."""
+    y = load_image(path)
+    found = (y.shape[-2], y.shape[-1])
+    if found != size and fit is None:
+        words = (f"{width}x{height} px" for height, width in (found, size))
+        raise CommandError("{}: {}, but this degradation and prior give {}".format(path, *words))
+    fitted = fit_image(y, size, fit)
+    operators.of(path, found, size)
+    operators.compare(path, fitted)
+    return fitted
+
+
+@dataclass
+class _Run:
+    """The search for one batch after another; what is finished is saved at once."""
+
+    args: argparse.Namespace
+    prior: Prior
+    preset: Preset
+    operators: Operators
+    inputs: Inputs
+    bar: tqdm
+    interrupted: bool = False
+    saved: int = 0
+
+    def restore(self, batch: list[Job]) -> bool:
+        """Restore and save; whether every image of the batch is where it was wanted.
+
+        A batch that fails as a whole is tried image by image, so that one image costs no other. Raises what the
+        first search raises if there is nothing yet that could be lost.
+        """
+        if self.args.skip_existing:
+            batch = [job for job in batch if not job.target.exists()]  # another process may work on the same folder
+        if not batch:
+            return True
+        self.bar.set_description(batch[0].source.name)
+        failure = None
+        try:
+            result = self._search(batch)
+        except (RusrError, RuntimeError, MemoryError) as error:
+            if not isinstance(error, RusrError) and not out_of_memory(error):
+                raise
+            failure = _reason(error, batch[0].source)
+        if failure is None:
+            return self._save(result, batch)
+        if len(batch) > 1:
+            complain(f"{len(batch)} images at once: {failure}; going on with one at a time, as --batch 1 does")
+            return all([self.interrupted or self.restore([job]) for job in batch])
+        if not self.saved:
+            raise CommandError(failure)
+        complain(f"error: {failure}")
+        return False
+
+    def _search(self, batch: list[Job]) -> Restoration:
+        y = torch.cat([self.inputs.take(job) for job in batch])
+        f = batched([self.operators.known(job.source) for job in batch])
+        seeded = torch.Generator().manual_seed(self.args.seed)
+        return restore(self.prior, y, f, preset=self.preset, generator=seeded, callback=_progress(self.bar))
+
+    def _save(self, result: Restoration, batch: list[Job]) -> bool:
+        self.interrupted = result.interrupted
+        good = True
+        for i, job in enumerate(batch):
+            image, words = result.image[i : i + 1], f"{result.steps[i]} steps, {result.seconds / len(batch):.1f} s"
+            if result.interrupted:
+                save_as(image, job.target, "interrupted", f"{words}, interrupted")
+                continue
+            good &= save(image, job.target, self.args, words)
+            self.saved += 1
+        return good
+
+
+def _reason(error: Exception, source: Path) -> str:
+    if not out_of_memory(error):
+        return str(error) if str(source) in str(error) else f"{source}: {error}"
+    return f"{source}: not enough memory to restore images of this size; --batch 1 takes the least"
 
 
 def _progress(bar: tqdm) -> Callable[[Step], None]:

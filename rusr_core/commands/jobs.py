@@ -1,0 +1,123 @@
+"""Which files a command reads and which it writes; what cannot be used is known before the work begins."""
+
+import argparse
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from rusr_core.commands.options import CommandError
+from rusr_core.commands.output import complain, say
+from rusr_core.decoding import READABLE_SUFFIXES
+from rusr_core.errors import RusrError
+from rusr_core.files import FileError
+from rusr_core.images import check_writable, list_images
+
+HELD = 2**30  # bytes of decoded inputs that are kept; what is beyond is decoded a second time when its turn comes
+NAMED = 10  # files that are left out and named
+
+
+@dataclass(frozen=True)
+class Job:
+    """One image to be read and one to be written."""
+
+    source: Path
+    target: Path
+
+
+def find_jobs(args: argparse.Namespace) -> list[Job]:
+    """The jobs that IN and OUT mean, checked: inputs exist, outputs can be written. Says what is left out."""
+    if not args.input.exists():
+        raise CommandError(f"{args.input}: no such file or folder")
+    if args.input.is_dir():
+        jobs = _jobs_of_folder(args)
+    else:
+        jobs = [Job(args.input, args.output / f"{args.input.stem}.png" if args.output.is_dir() else args.output)]
+    if args.skip_existing:
+        wanted, jobs = len(jobs), [job for job in jobs if not job.target.exists()]
+        if len(jobs) < wanted:
+            say(f"{wanted - len(jobs)} of {wanted} images exist already and are left out")
+    if args.input.is_dir() and not args.output.absolute().parent.is_dir():
+        raise FileError(f"{args.output}: the folder {args.output.parent} does not exist")
+    check_writable(*(job.target for job in jobs), force=args.force, new_folders=args.input.is_dir())
+    return jobs
+
+
+def _jobs_of_folder(args: argparse.Namespace) -> list[Job]:
+    listing = list_images(args.input, recursive=args.recursive)
+    own = args.output.resolve()  # results of an earlier run are no inputs
+    inside = own != args.input.resolve()
+    sources = [path for path in listing.images if not (inside and own in path.resolve().parents)]
+    left_out = [path for path in listing.left_out if path.resolve() != own]
+    if left_out:
+        names = ", ".join(f"{path.relative_to(args.input)}{'/' if path.is_dir() else ''}" for path in left_out[:NAMED])
+        more = f" and {len(left_out) - NAMED} more" if len(left_out) > NAMED else ""
+        folders = any(path.is_dir() for path in left_out) and not args.recursive
+        hint = "; --recursive enters folders" if folders else ""
+        complain(f"left out: {names}{more} (read are {', '.join(READABLE_SUFFIXES)}{hint})")
+    if listing.hidden:
+        complain(f"left out: {listing.hidden} hidden {'file' if listing.hidden == 1 else 'files'}")
+    if not sources:
+        raise CommandError(f"{args.input}: no images in this folder ({', '.join(READABLE_SUFFIXES)})")
+    targets: dict[Path, Path] = {}
+    for path in sources:
+        target = args.output / path.relative_to(args.input).with_suffix(".png")
+        if target in targets:
+            raise CommandError(f"{targets[target]} and {path} would both be written to {target}")
+        targets[target] = path
+    return [Job(source, target) for target, source in targets.items()]
+
+
+class Inputs:
+    """The inputs of jobs, read once: when they are checked, or, beyond `HELD` bytes, once more at their turn."""
+
+    def __init__(self, read: Callable[[Job], Tensor]):
+        """`read`: the input of a job, or a RusrError."""
+        self.read, self.held, self.bytes = read, {}, 0
+
+    def check(self, jobs: Sequence[Job], skip_bad: bool) -> list[Job]:
+        """The jobs whose input can be used. All others are named; with `skip_bad` they are left out.
+
+        Raises CommandError for bad inputs without `skip_bad`, and if no input can be used.
+        """
+        bad = {}
+        for job in jobs:
+            try:
+                x = self.read(job)
+            except RusrError as error:
+                bad[job] = str(error) if str(job.source) in str(error) else f"{job.source}: {error}"
+            except MemoryError:
+                bad[job] = f"{job.source}: not enough memory for an image of this size"
+            else:
+                if self.bytes + x.nbytes <= HELD:
+                    self.held[job] = x
+                    self.bytes += x.nbytes
+        if len(bad) == 1 and not skip_bad:
+            raise CommandError(next(iter(bad.values())))
+        for reason in bad.values():
+            complain(f"left out: {reason}" if skip_bad else reason)
+        if bad and (not skip_bad or len(bad) == len(jobs)):
+            ways = "" if skip_bad else "; --skip-bad goes on without them"
+            raise CommandError(f"{len(bad)} of {len(jobs)} images cannot be used{ways}")
+        return [job for job in jobs if job not in bad]
+
+    def take(self, job: Job) -> Tensor:
+        """The input of a job whose turn has come."""
+        if job not in self.held:
+            return self.read(job)
+        x = self.held.pop(job)
+        self.bytes -= x.nbytes
+        return x
+
+
+def batches(jobs: Sequence[Job], size: int, key: Callable[[Job], object]) -> Iterator[list[Job]]:
+    """Neighbours of one `key`, at most `size` at once."""
+    batch: list[Job] = []
+    for job in jobs:
+        if batch and (len(batch) == size or key(job) != key(batch[0])):
+            yield batch
+            batch = []
+        batch.append(job)
+    if batch:
+        yield batch

@@ -1,0 +1,46 @@
+"""What the commands print: whole lines beside a progress bar, and file names of any bytes."""
+
+import codecs
+import contextlib
+import sys
+import warnings
+from collections.abc import Iterator
+
+from tqdm import tqdm
+
+
+def say(text: str) -> None:
+    """One line on stdout."""
+    tqdm.write(text, file=sys.stdout)
+
+
+def complain(text: str) -> None:
+    """One line on stderr."""
+    tqdm.write(f"rusr: {text}", file=sys.stderr)
+
+
+def _printable(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Bytes of file names that are no text are printed as they are; letters that stdout does not know, escaped."""
+    part = error.object[error.start : error.end]
+    if all(0xDC80 <= ord(letter) <= 0xDCFF for letter in part):
+        return bytes(ord(letter) - 0xDC00 for letter in part), error.end
+    return codecs.backslashreplace_errors(error)
+
+
+codecs.register_error("rusr.printable", _printable)
+
+
+@contextlib.contextmanager
+def readable_output() -> Iterator[None]:
+    """For the duration, any file name can be printed, and a warning is one line on stderr."""
+    streams = [stream for stream in (sys.stdout, sys.stderr) if hasattr(stream, "reconfigure")]
+    before = [stream.errors for stream in streams]
+    for stream in streams:
+        stream.reconfigure(errors="rusr.printable")
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_args, **_options: complain(f"warning: {message}")
+            yield
+    finally:
+        for stream, errors in zip(streams, before, strict=True):
+            stream.reconfigure(errors=errors)

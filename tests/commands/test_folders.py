@@ -1,0 +1,335 @@
+"""A folder as people have it: foreign files, bad ones, long and strange names, two jobs at once. No work is lost."""
+
+import io
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import PORTRAIT, run
+from PIL import Image
+
+from rusr_core.commands import jobs, saving
+from rusr_core.images import load_image, save_image
+
+UP = ("--task", "upsampling")
+
+
+def fill(folder: Path, small: bytes, *names: str) -> Path:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(small)
+    return folder
+
+
+def written(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def raising(error: Exception):
+    """A function that fails."""
+
+    def fail(*_args, **_options):
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize("command", ["restore", "degrade"])
+def test_hidden_files_are_left_out_and_counted(command, tmp_path, small, searches, capsys):
+    given = fill(tmp_path / "in", small, "a.png")
+    (given / "._a.png").write_bytes(b"\0\5\26\7")
+    (given / ".DS_Store").write_bytes(b"x")
+    words = UP if command == "restore" else ("--degradation", "jpeg:50")
+    assert run(command, given, tmp_path / "out", *words) == 0
+    assert written(tmp_path / "out") == ["a.png"]
+    assert "left out: 2 hidden files" in capsys.readouterr().err
+
+
+def test_nothing_is_left_out_silently(tmp_path, small, searches, capsys):
+    jfif = io.BytesIO()
+    Image.open(io.BytesIO(small)).save(jfif, "JPEG")
+    given = fill(tmp_path / "in", jfif.getvalue(), "b.jfif", "c.JPG", "d.jpe")
+    fill(given, small, "a.png", "e.heic", "notes.txt", "sub/f.png", "x.png/g.png")
+    assert run("restore", given, tmp_path / "out", *UP) == 0
+    assert written(tmp_path / "out") == ["a.png", "b.png", "c.png", "d.png"]
+    assert "left out: e.heic, notes.txt, sub/, x.png/ " in (err := capsys.readouterr().err) and "--recursive" in err
+    assert run("restore", given, tmp_path / "out", *UP, "--recursive", "--skip-existing") == 0
+    assert written(tmp_path / "out") == ["a.png", "b.png", "c.png", "d.png", "sub/f.png", "x.png/g.png"]
+    out, err = capsys.readouterr()
+    assert "left out: e.heic, notes.txt (" in err and "4 of 6 images exist already" in out
+
+
+def test_results_inside_the_input_folder_are_no_inputs(tmp_path, small, searches):
+    given = fill(tmp_path / "in", small, "a.png")
+    for _ in range(2):
+        assert run("restore", given, given / "out", *UP, "--recursive", "--force") == 0
+    assert written(given / "out") == ["a.png"]
+
+
+def test_images_that_would_overwrite_each_other(tmp_path, small, searches, capsys):
+    given = fill(tmp_path / "in", small, "a.png", "a.bmp", "sub/b.png")
+    assert run("restore", given, tmp_path / "out", *UP, "--recursive") == 2
+    err = capsys.readouterr().err
+    assert "a.bmp and" in err and "a.png would both be written to" in err and not searches
+    (given / "a.bmp").unlink()
+    fill(given, small, "b.png")
+    assert run("restore", given, tmp_path / "out", *UP, "--recursive") == 0
+    assert written(tmp_path / "out") == ["a.png", "b.png", "sub/b.png"]
+
+
+@pytest.mark.parametrize("command", ["restore", "degrade"])
+def test_all_bad_images_are_named_at_once(command, tmp_path, small, searches, capsys):
+    given = fill(tmp_path / "in", small, "a.png", "c.png", "e.png")
+    for name in ("b.png", "d.png"):
+        (given / name).write_bytes(small[:-40])
+    words = UP if command == "restore" else ("--degradation", "jpeg:50")
+    assert run(command, given, tmp_path / "out", *words) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and "b.png: cannot be decoded" in err and "d.png: cannot be decoded" in err
+    assert "2 of 5 images cannot be used; --skip-bad" in err and not (tmp_path / "out").exists()
+    assert run(command, given, tmp_path / "out", *words, "--skip-bad") == 1
+    assert written(tmp_path / "out") == ["a.png", "c.png", "e.png"]
+    assert (err := capsys.readouterr().err).count("left out: ") == 2 and "d.png" in err
+    (given / "b.png").unlink(), (given / "d.png").unlink()
+    assert run(command, given, tmp_path / "out", *words, "--skip-bad", "--skip-existing") == 0
+
+
+def test_with_nothing_but_bad_images_nothing_is_done(tmp_path, small, searches, capsys):
+    given = fill(tmp_path / "in", small[:-40], "a.png")
+    assert run("restore", given, tmp_path / "out", *UP, "--skip-bad") == 2
+    assert "1 of 1 images cannot be used" in capsys.readouterr().err and not searches
+
+
+def test_a_name_that_is_no_text(tmp_path, small):
+    """caf\\xe9.png in Latin-1, on a strict UTF-8 terminal, or on one that knows ASCII only."""
+    given = fill(tmp_path / "in", small, "zz.png", "\u5b57.png")
+    (Path(os.fsdecode(os.fsencode(given) + b"/caf\xe9.png"))).write_bytes(small)
+    words = [str(given), str(tmp_path / "out"), "--degradation", "jpeg:50", "--force"]
+    for encoding, ours in (("utf-8:strict", "\u5b57".encode()), ("ascii:strict", rb"\u5b57")):
+        command = [sys.executable, "-m", "rusr_core", "degrade", *words]
+        environment = os.environ | {"PYTHONIOENCODING": encoding}
+        done = subprocess.run(command, env=environment, capture_output=True, cwd=Path(__file__).parents[2])
+        assert done.returncode == 0, done.stderr
+        assert b"/caf\xe9.png: 16x16 px" in done.stdout and ours + b".png: 16x16 px" in done.stdout
+    assert len(list((tmp_path / "out").iterdir())) == 3
+    bad = subprocess.run([*command[:-1], "--fit", "crop"], env=environment, capture_output=True, cwd=command[4])
+    assert bad.returncode in (1, 2) and b"Traceback" not in bad.stderr
+
+
+def test_the_streams_are_left_as_they_were(capsys):
+    before = (sys.stdout.errors, sys.stderr.errors)
+    run("--version")
+    assert (sys.stdout.errors, sys.stderr.errors) == before
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_the_longest_name(tmp_path, small, searches, monkeypatch, interrupted):
+    name = "\u00e9" * 125 + "x.png"  # 255 bytes
+    given = fill(tmp_path / "in", small, name)
+    if interrupted:
+        from rusr_core.commands import restore as module
+
+        search = module.restore
+
+        def stop(*args, **options):
+            result = search(*args, **options)
+            result.interrupted = True
+            return result
+
+        monkeypatch.setattr("rusr_core.commands.restore.restore", stop)
+    assert run("restore", given, tmp_path / "out", *UP) == (130 if interrupted else 0)
+    (found,) = written(tmp_path / "out")
+    assert found == ("\u00e9" * 119 + ".interrupted.png" if interrupted else name)
+
+
+def test_names_too_long_are_refused_before_the_search(tmp_path, small, searches, capsys):
+    given = fill(tmp_path / "in", small, "x" * 252 + ".gif"[:3])  # no image by its suffix
+    fill(given, small, "x" * 251 + ".bmp")
+    assert run("restore", given, tmp_path / "out", *UP) == 0
+    (tmp_path / "y.png").write_bytes(small)
+    assert run("restore", tmp_path / "y.png", tmp_path / ("x" * 252 + ".png"), *UP) == 2
+    assert "too long" in capsys.readouterr().err and len(searches) == 1
+
+
+def test_places_that_cannot_be_written_are_refused_before_the_search(tmp_path, small, searches, monkeypatch, capsys):
+    (tmp_path / "y.png").write_bytes(small)
+    given = fill(tmp_path / "in", small, "a.png")
+    (tmp_path / "file").write_text("no folder")
+    for source, target in ((given, tmp_path / "file"), (given, tmp_path / "no/out"), (given, tmp_path / "file/out")):
+        assert run("restore", source, target, *UP) == 2
+    monkeypatch.setattr("rusr_core.files._open_temporary", raising(OSError(30, "Read-only")))
+    for source, target in ((tmp_path / "y.png", tmp_path / "x.png"), (given, tmp_path / "out")):
+        assert run("restore", source, target, *UP) == 2
+        assert capsys.readouterr().err.endswith("cannot be written (Read-only)\n")
+    assert not searches
+
+
+def test_a_failed_save_costs_no_other_image_and_not_its_own(tmp_path, small, searches, monkeypatch, capsys):
+    given = fill(tmp_path / "in", small, "a.png", "b.png", "c.png")
+    broken = tmp_path / "out/b.png"
+
+    def fails(image, path, **options):
+        if path == broken:
+            raise OSError(28, "No space left on device")
+        return save_image(image, path, **options)
+
+    monkeypatch.setattr(saving, "save_image", fails)
+    assert run("restore", given, tmp_path / "out", *UP) == 1
+    assert written(tmp_path / "out") == ["a.png", "b.2.png", "c.png"]
+    assert "No space left on device; this result is " in (err := capsys.readouterr().err) and "b.2.png" in err
+
+
+def test_where_nothing_can_be_written_the_folder_of_temporary_files_is_left(tmp_path, small, searches, monkeypatch):
+    given = fill(tmp_path / "in", small, "a.png")
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path / "tmp"))
+
+    def fails(image, path, **options):
+        if path.parent == tmp_path / "out":
+            raise OSError(28, "No space left on device")
+        return save_image(image, path, **options)
+
+    monkeypatch.setattr(saving, "save_image", fails)
+    assert run("restore", given, tmp_path / "out", *UP) == 1
+    assert written(tmp_path / "tmp") == ["a.2.png"]
+
+
+def test_two_jobs_on_one_folder(tmp_path, small, searches, monkeypatch, capsys):
+    """Both end well; a result that another job has written meanwhile is kept, and so is all that comes after it."""
+    given = fill(tmp_path / "in", small, "1.png", "2.png", "3.png", "4.png")
+    together = threading.Barrier(2, timeout=20)
+    from rusr_core.commands import restore as module
+
+    search = module.restore
+
+    def at_the_same_time(*args, **options):
+        together.wait()  # both have begun the same image
+        return search(*args, **options)
+
+    monkeypatch.setattr(module, "restore", at_the_same_time)
+    parser_words = [str(w) for w in (given, tmp_path / "out", *UP, "--batch", 1, "--skip-existing")]
+    import argparse
+
+    parser = argparse.ArgumentParser()
+    module.restore_options(parser)
+    status = []
+
+    def job() -> None:
+        try:
+            status.append(module.run_restore(parser.parse_args(parser_words)))
+        finally:
+            together.abort() if len(status) == 1 and status != [0] else None
+
+    threads = [threading.Thread(target=job) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert status == [0, 0] and written(tmp_path / "out") == ["1.png", "2.png", "3.png", "4.png"]
+
+
+def test_what_appears_meanwhile_is_neither_lost_nor_overwritten(tmp_path, small, searches, monkeypatch, capsys):
+    (tmp_path / "y.png").write_bytes(small)
+    from rusr_core.commands import restore as module
+
+    search = module.restore
+
+    def slow(*args, **options):
+        (tmp_path / "x.png").write_bytes(b"precious")
+        return search(*args, **options)
+
+    monkeypatch.setattr(module, "restore", slow)
+    assert run("restore", tmp_path / "y.png", tmp_path / "x.png", *UP) == 1
+    assert (tmp_path / "x.png").read_bytes() == b"precious" and load_image(tmp_path / "x.2.png").shape[-1] == 128
+    assert "x.png: appeared meanwhile and is kept; this result is" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("held", [jobs.HELD, 4000])
+def test_each_input_is_decoded_once(tmp_path, small, searches, monkeypatch, held):
+    """While there is room: what does not fit into memory is decoded again at its turn."""
+    given = fill(tmp_path / "in", small, "a.png", "b.png", "c.png")
+    decoded = []
+
+    def counted(path, **options):
+        decoded.append(path.name)
+        return load_image(path, **options)
+
+    monkeypatch.setattr("rusr_core.commands.restore.load_image", counted)
+    monkeypatch.setattr(jobs, "HELD", held)
+    assert run("restore", given, tmp_path / "out", *UP) == 0
+    assert decoded == ["a.png", "b.png", "c.png"] + (["b.png", "c.png"] if held == 4000 else [])
+    assert len(searches) == 1 and searches[0].y.shape == (3, 3, 16, 16)
+
+
+def test_degrade_writes_as_it_goes(tmp_path, small, monkeypatch):
+    given = fill(tmp_path / "in", small, "a.png", "b.png")
+    from rusr_core.degradations.jpeg import JPEG
+
+    degrade, calls = JPEG.degrade, []
+
+    def counted(self, *args, **options):
+        calls.append(written(tmp_path / "out") if (tmp_path / "out").exists() else [])
+        return degrade(self, *args, **options)
+
+    monkeypatch.setattr(JPEG, "degrade", counted)
+    assert run("degrade", given, tmp_path / "out", "--degradation", "jpeg:50") == 0
+    assert calls == [[], ["a.png"]]
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("CUDA out of memory. Tried to allocate 20 GiB")])
+def test_out_of_memory_goes_on_one_by_one(tmp_path, small, searches, monkeypatch, capsys, error):
+    given = fill(tmp_path / "in", small, "a.png", "b.png", "c.png")
+    from rusr_core.commands import restore as module
+
+    search = module.restore
+
+    def needs_memory(prior, y, f, **options):
+        if len(y) > 1:
+            raise error
+        return search(prior, y, f, **options)
+
+    monkeypatch.setattr(module, "restore", needs_memory)
+    assert run("restore", given, tmp_path / "out", *UP) == 0
+    assert written(tmp_path / "out") == ["a.png", "b.png", "c.png"]
+    assert "3 images at once: " in (err := capsys.readouterr().err) and "--batch 1" in err and "a.png" in err
+    monkeypatch.setattr(module, "restore", raising(error))
+    assert run("restore", given / "a.png", tmp_path / "a.png", *UP) == 2
+    assert "a.png: not enough memory" in capsys.readouterr().err
+
+
+def test_one_image_that_fails_costs_no_other(tmp_path, small, searches, monkeypatch, capsys):
+    given = fill(tmp_path / "in", small, "a.png", "b.png", "c.png")
+    save_image(torch.zeros(3, 16, 16), given / "b.png", force=True)
+    from rusr_core.commands import restore as module
+    from rusr_core.restore import RestorationError
+
+    search = module.restore
+
+    def diverges(prior, y, f, **options):
+        if (y.amax((1, 2, 3)) == 0).any():
+            raise RestorationError("image 1: NaN or infinity in the loss")
+        return search(prior, y, f, **options)
+
+    monkeypatch.setattr(module, "restore", diverges)
+    assert run("restore", given, tmp_path / "out", *UP) == 1
+    assert written(tmp_path / "out") == ["a.png", "c.png"]
+    assert "error: " in (err := capsys.readouterr().err) and "b.png: image 1: NaN" in err
+    assert run("restore", given / "b.png", tmp_path / "b.png", *UP) == 2
+
+
+def test_wide_pictures_are_shrunk_before_they_are_padded(tmp_path, searches):
+    Image.new("RGB", (40_000, 1), "white").save(tmp_path / "thin.png")
+    assert run("restore", tmp_path / "thin.png", tmp_path / "x.png", *UP, "--fit", "pad") == 0
+    assert searches[0].y.shape == (1, 3, 16, 16)
+
+
+def test_a_picture_of_the_shape_of_the_input_is_not_cut(tmp_path, searches):
+    """--fit goes by the shape of what the degradation makes, which need not be square."""
+    Image.open(PORTRAIT).resize((96, 128)).save(tmp_path / "y.png")
+    words = ("--degradation", "resize:64+48", "--fit", "crop")
+    assert run("restore", tmp_path / "y.png", tmp_path / "x.png", *words) == 0
+    assert torch.equal(searches[0].y, load_image(tmp_path / "y.png", size=(64, 48)))
