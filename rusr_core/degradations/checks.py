@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from rusr_core.errors import RusrError
-from rusr_core.images import quantize
+from rusr_core.images import OVERSHOOT, quantize
 
 COMPAT = "cvpr2023"
 
@@ -22,11 +22,16 @@ def size_of(x: Tensor) -> tuple[int, int]:
 
 
 def true_input(x: Tensor) -> Tensor:
-    """`x` without its gradient. Raises `DegradationError` if it is no batch of finite images."""
+    """`x` without its gradient. Raises `DegradationError` if it is no batch of images in [0, 1]; as in
+    `images.to_uint8`, it may overshoot a little."""
     size_of(x)
+    x = x.detach()
     if not x.isfinite().all():
         raise DegradationError("the image holds NaN or infinity; expected values in [0, 1]")
-    return x.detach()
+    low, high = (float(v) for v in x.aminmax())
+    if low < -OVERSHOOT or high > 1 + OVERSHOOT:
+        raise DegradationError(f"expected an image with values in [0, 1], got [{low:g}, {high:g}]")
+    return x
 
 
 def eight_bit(x: Tensor, compat: str | None) -> Tensor:

@@ -35,7 +35,7 @@ class Compose(Degradation):
     def degrade(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         x = true_input(x) if self.stages else quantize(true_input(x))
         for stage in self.stages:
-            x = quantize(stage.degrade(x, generator))
+            x = quantize(stage.degrade(x, generator).clamp(0, 1))  # a file holds no more, whatever a stage makes
         return x
 
     def forward(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:

@@ -11,7 +11,7 @@ from rusr_core import randomness
 from rusr_core.degradations.base import Degradation
 from rusr_core.degradations.checks import DegradationError, true_input
 from rusr_core.errors import RusrError
-from rusr_core.images import quantize
+from rusr_core.images import OVERSHOOT, quantize
 
 PROBE_SEED = 0
 
@@ -46,11 +46,13 @@ class Foreign(Degradation):
         with torch.no_grad():
             x = true_input(x)
             if self._true is None or _is_deepinv(self.f):  # whose measurements are no 8-bit files yet
-                return quantize((self._true or self._surrogate)(x, generator))
+                return quantize((self._true or self._surrogate)(x, generator).clamp(0, 1))
             return self._true(x, generator)
 
-    def mask(self, shape: Sequence[int]) -> Tensor | None:
-        """What `f.mask` says, a tensor or a method of the shape, if it can be a mask; see `operator.mask_of`."""
+    def mask(self, shape: Sequence[int]) -> object:
+        """What `f.mask` says, a tensor or a method of the shape; whether it is a mask, `operator.mask_of` decides."""
+        if _is_deepinv(self.f) and not _is_deepinv(self.f, "Inpainting"):
+            return None  # other Physics have a `mask` that hides nothing
         mask = getattr(self.f, "mask", None)
         return mask(tuple(shape)) if callable(mask) and not isinstance(mask, Tensor) else mask
 
@@ -73,15 +75,10 @@ class Foreign(Degradation):
 
     def _try(self, x: Tensor) -> Tensor:
         with torch.no_grad():
-            first, second = (self._surrogate(x, torch.Generator().manual_seed(PROBE_SEED)) for _ in range(2))
-        _check_result(first, x, str(self))
-        self._random = self._surrogate.draws
-        if not torch.allclose(first, second, atol=1e-4) and self.random is not True:
-            self._random = True
-            warnings.warn(
-                f"{self} gives another result at each call, whatever its generator: no seed repeats it", stacklevel=3
-            )
-        return first
+            y = self._surrogate(x, torch.Generator().manual_seed(PROBE_SEED))
+        _check_result(y, x, str(self))
+        self._random = self._surrogate.draws or not self._surrogate.repeats
+        return y
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Foreign) and (self.f is other.f or self.f == other.f)
@@ -108,8 +105,9 @@ class _Call:
         self.function = function
         self.owner = owner
         self.place = _place_of_generator(function)
-        self.draws: bool | None = None  # random numbers; None: not tried yet
+        self.draws: bool | None = None  # random numbers that we seed; None: not tried yet
         self.globally = False  # from the global generators
+        self.repeats = True  # the same generator, the same result
 
     def __call__(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
         if self.draws is None:
@@ -129,12 +127,16 @@ class _Call:
         return self.function(x, generator) if self.place == "second" else self.function(x, generator=generator)
 
     def _find_out(self, x: Tensor) -> None:
-        """Call it on one image and look at whose random numbers it draws."""
-        probe, generator = probe_image(x), torch.Generator().manual_seed(PROBE_SEED)
-        before = generator.get_state()
+        """Call it twice on one image, with equal generators, and look at whose random numbers it draws."""
+        probe, results = probe_image(x), []
+        generators = [torch.Generator().manual_seed(PROBE_SEED) for _ in range(2)]
+        before = generators[0].get_state()
         try:
             with torch.no_grad():
-                self.globally = randomness.draws_globally(lambda: self._plain(probe, generator), x.device)
+                for generator in generators:
+                    self.globally |= randomness.draws_globally(
+                        lambda generator=generator: results.append(self._plain(probe, generator)), x.device
+                    )
         except RusrError:
             raise
         except Exception as error:
@@ -142,12 +144,22 @@ class _Call:
             raise DegradationError(
                 f"{self.owner} cannot be applied to an image {list(probe.shape)} {probe.dtype} on {x.device}: {line}"
             ) from error
-        self.draws = self.globally or not torch.equal(before, generator.get_state())
+        self.draws = self.globally or not torch.equal(before, generators[0].get_state())
+        self.repeats = _alike(*results)
+        if not self.repeats:
+            warnings.warn(f"{self.owner} draws random numbers of its own, which no seed repeats", stacklevel=4)
 
 
 def probe_image(like: Tensor) -> Tensor:
     """One image of noise in [0, 1] of the shape, type and device of the images `like` `[N, 3, H, W]`."""
     return torch.rand((1, *like.shape[1:]), generator=torch.Generator().manual_seed(PROBE_SEED)).to(like)
+
+
+def _alike(a: object, b: object) -> bool:
+    """Whether two results are equal but for rounding, which on a GPU may differ from call to call."""
+    if not (isinstance(a, Tensor) and isinstance(b, Tensor)) or a.device.type == "meta" or a.shape != b.shape:
+        return True
+    return torch.allclose(a, b, atol=1e-4, equal_nan=True)
 
 
 def _check_result(y: object, x: Tensor, name: str) -> None:
@@ -158,8 +170,12 @@ def _check_result(y: object, x: Tensor, name: str) -> None:
         raise DegradationError(f"{name} gives an image on {y.device} for one on {x.device}; expected it there too")
     if y.dim() != 4 or y.shape[:2] != (1, 3) or not y.is_floating_point() or not y.numel():
         raise DegradationError(f"{name} gives {list(y.shape)} {y.dtype}; expected an image [1, 3, h, w] of floats")
-    if y.device.type != "meta" and not y.isfinite().all():
+    if y.device.type == "meta":
+        return
+    if not y.isfinite().all():
         raise DegradationError(f"{name} gives NaN or infinity for an image in [0, 1]")
+    if not -OVERSHOOT <= (mean := float(y.mean())) <= 1 + OVERSHOOT:
+        raise DegradationError(f"{name} gives values about {mean:g} for an image in [0, 1]; expected [0, 1] too")
 
 
 def _methods(f: object) -> tuple[Callable, Callable | None]:
@@ -180,9 +196,9 @@ def _methods(f: object) -> tuple[Callable, Callable | None]:
     return surrogate, defined["degrade"] if callable(defined["degrade"]) else None
 
 
-def _is_deepinv(f: object) -> bool:
-    """Whether it is a Physics of the package deepinv, which need not be installed."""
-    return any(kind.__name__ == "Physics" and kind.__module__.startswith("deepinv.") for kind in type(f).__mro__)
+def _is_deepinv(f: object, kind: str = "Physics") -> bool:
+    """Whether it is a Physics of the package deepinv, which need not be installed, or of that `kind`."""
+    return any(base.__name__ == kind and base.__module__.startswith("deepinv.") for base in type(f).__mro__)
 
 
 def _place_of_generator(function: Callable) -> str | None:

@@ -1,10 +1,12 @@
-"""Masks, random brush strokes or your own: 1 where the picture is seen, 0 where it is hidden."""
+"""Masks, random brush strokes or your own: 1 where the image is visible, 0 where it is hidden."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,34 +22,44 @@ from rusr_core.degradations.checks import (
     true_input,
 )
 from rusr_core.degradations.mask_files import load_mask
-from rusr_core.degradations.strokes import stroke_mask
+
+CANVAS = 4  # strokes are drawn at 4 times the size and reduced twice by 2: section 14 of the protocol
+BINOMIAL = np.array([1, 4, 6, 4, 1]) / 16
 
 
 class _Masked(Degradation):
-    """x times a mask. True and surrogate differ by the rounding to 8 bit only (at most 0.5 / 255)."""
+    """x times a mask. True operation and surrogate differ by the rounding to 8 bit only (at most 0.5 / 255)."""
 
     compat: str | None = None
     random: ClassVar[bool] = False
 
     def degrade(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        return eight_bit(true_input(x) * self.mask(x.shape).to(x), self.compat)
+        x = true_input(x)
+        return eight_bit(x * _placed(self, tuple(x.shape), x.dtype, x.device), self.compat)
 
     def forward(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         size_of(x)
-        return x * self.mask(x.shape).to(x)
+        return x * _placed(self, tuple(x.shape), x.dtype, x.device)
+
+
+@lru_cache(maxsize=32)
+def _placed(f: _Masked, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """The mask of `f` on a device, where it stays: a search asks for it at every step."""
+    with torch.inference_mode(False):
+        return f.mask(shape).to(device, dtype)
 
 
 @dataclass(frozen=True)
 class Strokes(_Masked):
-    """Hide the picture under `count` soft brush strokes, each `width` times its shorter side wide.
+    """Hide the image under `count` soft brush strokes, each as wide as `width` times its shorter side.
 
-    Both ends of a stroke lie in the outer thirds of the picture, so that it often crosses the middle. The
-    strokes are a function of (`seed`, image size): one seed gives all images of a batch the same strokes, a
-    tuple of N seeds gives each image its own. True and surrogate differ by the rounding to 8 bit only.
+    Both ends of a stroke lie in the outer thirds of the image, so that it often crosses the middle. The strokes are a
+    function of (`seed`, image size): one seed gives all images of a batch the same strokes, a tuple of N seeds gives
+    each image its own.
     """
 
     count: int
-    seed: int | tuple[int, ...] = 0
+    seed: int | tuple[int, ...] = field(default=0, metadata={"always_named": True})  # `parse` has another default
     width: float = 0.08  # of the shorter side; published protocol
     compat: str | None = None
     name: ClassVar[str] = "strokes"
@@ -81,10 +93,11 @@ class Strokes(_Masked):
 
 @dataclass(frozen=True, eq=False)
 class Mask(_Masked):
-    """Show the picture where your own mask is 1 and black where it is 0; values between blend.
+    """Show the image where your own mask is 1 and black where it is 0; values between blend.
 
-    `source`: a tensor `[H, W]`, `[1, H, W]` or `[N or 1, 1, H, W]` in [0, 1], or a picture file, see
-    `mask_files.load_mask`. Raises `DegradationError` if its size is not the image's.
+    `source` is a tensor `[H, W]`, `[1, H, W]` or `[N or 1, 1, H, W]` in [0, 1], or an image file, which is read at once
+    as `mask_files.load_mask` says. Only a mask from a file has a notation. Raises `DegradationError` if the mask's size
+    is not the image's.
     """
 
     source: Tensor | str | Path
@@ -97,6 +110,8 @@ class Mask(_Masked):
         else:
             mask = load_mask(self.source).known
         mask = mask[(None,) * (4 - mask.dim())] if mask.dim() in (2, 3) else mask
+        if mask.dim() == 4 and mask.shape[1] == 3 and torch.equal(mask, mask[:, :1].expand_as(mask)):
+            mask = mask[:, :1]
         if mask.dim() != 4 or mask.shape[1] != 1 or not mask.numel():
             raise DegradationError(f"a mask must be [H, W] or [N, 1, H, W], got {list(mask.shape)}")
         if not (mask.min() >= 0 and mask.max() <= 1):  # NaN fails both
@@ -117,3 +132,49 @@ class Mask(_Masked):
             return self
         check(0 <= i < len(self.visible), "the image", f"one of the {len(self.visible)} that have a mask", i)
         return Mask(self.visible[i : i + 1])
+
+
+@lru_cache(maxsize=64)
+def stroke_mask(count: int, seed: int, size: tuple[int, int], brush: float) -> Tensor:
+    """A mask `[1, 1, H, W]` float32 in [0, 1] of `count` strokes `brush` px wide. It is kept: do not change it.
+
+    Both ends of a stroke lie, in each direction, in the first or the last third of the image. This is a pure function:
+    the same arguments give the same mask.
+    """
+    height, width = (CANVAS * side for side in size)
+    u = torch.rand(count, 4, 2, generator=torch.Generator().manual_seed(seed)).numpy()
+    side, place = u[..., 0] < 0.5, u[..., 1] / 3
+    ends = np.where(side, place, 1 - place) * [width, height, width, height] - 0.5  # pixel centres are whole
+    with torch.inference_mode(False):
+        return torch.from_numpy(draw(ends, size, CANVAS * brush))[None, None]
+
+
+def draw(strokes: np.ndarray, size: tuple[int, int], thickness: float) -> np.ndarray:
+    """The mask `[H, W]` of strokes (x0, y0, x1, y1) `[S, 4]` with round ends, in pixels of the 4x canvas: hidden is
+    what lies within half the thickness of a line segment."""
+    height, width = (CANVAS * side for side in size)
+    radius, hidden = thickness / 2, np.zeros((height, width), np.float32)
+    for x0, y0, x1, y1 in np.asarray(strokes, np.float64):
+        (left, right), (top, bottom) = (_reach(a, b, radius, n) for a, b, n in ((x0, x1, width), (y0, y1, height)))
+        dx, dy = x1 - x0, y1 - y0
+        x, y = np.arange(left, right) - x0, (np.arange(top, bottom) - y0)[:, None]
+        along = ((x * dx + y * dy) / max(dx * dx + dy * dy, 1e-12)).clip(0, 1)
+        near = (x - along * dx) ** 2 + (y - along * dy) ** 2 <= radius**2
+        hidden[top:bottom, left:right][near] = 1
+    return 1 - _reduce(_reduce(hidden))
+
+
+def _reach(a: float, b: float, radius: float, side: int) -> tuple[int, int]:
+    """First and last (excluded) of the pixels 0 ... side - 1 that a stroke from a to b can touch."""
+    return max(0, int(min(a, b) - radius)), max(0, min(side, int(max(a, b) + radius) + 2))
+
+
+def _reduce(x: np.ndarray) -> np.ndarray:
+    """Half the size, after a blur by the binomial of 5 taps, mirrored at the border (OpenCV's pyrDown)."""
+    for axis in (0, 1):
+        x = np.moveaxis(x, axis, 0)
+        padded = np.pad(x, ((2, 2), (0, 0)), mode="reflect")
+        length = len(x)
+        x = sum(w * padded[tap : tap + length : 2] for tap, w in enumerate(BINOMIAL)).astype(np.float32)
+        x = np.moveaxis(x, 0, axis)
+    return np.ascontiguousarray(x)

@@ -1,9 +1,9 @@
 """JPEG as a file codec (Pillow) and as a differentiable function.
 
-The differentiable codec follows the standard (ITU-T T.81) and libjpeg, step by step: YCbCr, chroma at half
-size, 8x8 cosine transform, division by a table, rounding, and back with libjpeg's smooth chroma
-interpolation. Rounding to whole pixel values passes gradients unchanged; rounding of coefficients has the
-derivative of `round_coefficients`, which is what makes the codec useful to a search.
+The differentiable codec follows the standard (ITU-T T.81) and libjpeg, step by step: YCbCr, chroma at full or half
+size, 8x8 cosine transform, division by a table, rounding, and back with libjpeg's smooth chroma interpolation. Rounding
+to whole pixel values passes gradients unchanged; rounding of coefficients has the derivative of `round_coefficients`,
+which is what makes the codec useful to a search.
 """
 
 import io
@@ -19,13 +19,15 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from rusr_core.degradations import jpeg
 from rusr_core.degradations.base import Degradation
 from rusr_core.degradations.checks import check, check_compat, is_whole, size_of, true_input
 from rusr_core.degradations.resampling import _through_files
 
 BLOCK = 8
 ROUNDING = 0.8  # k in the derivative of rounding: afa53685 of the published code
+
+# by how much chroma is reduced: (rows, columns)
+SAMPLINGS = {"4:2:0": (2, 2), "4:2:2": (1, 2), "4:4:4": (1, 1)}
 
 # ITU-T T.81, annex K.1: the tables of quality 50, rows are vertical frequencies
 LUMA = """
@@ -41,52 +43,53 @@ TO_YCC = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -
 TO_RGB = ((1.0, 0.0, 1.402), (1.0, -0.344136, -0.714136), (1.0, 1.772, 0.0))
 
 
-def file_round_trip(picture: Image.Image, quality: int) -> Image.Image:
-    """An RGB picture after Pillow has written it at `quality`, chroma 4:2:0, and read it again."""
+def file_round_trip(picture: Image.Image, quality: int, sampling: str = "4:2:0") -> Image.Image:
+    """An RGB image after Pillow has written it at `quality` and chroma `sampling`, and read it again."""
     file = io.BytesIO()
-    picture.save(file, "JPEG", quality=quality, subsampling="4:2:0")
+    picture.save(file, "JPEG", quality=quality, subsampling=sampling)
     with Image.open(file) as decoded:
         return decoded.convert("RGB")
 
 
 def tables(quality: int) -> tuple[Tensor, Tensor]:
-    """libjpeg's luma and chroma tables `[8, 8]` (float32, 1 to 255) for a quality of 1 to 100. Rows are
-    vertical frequencies."""
+    """libjpeg's luma and chroma tables `[8, 8]` (float32, 1 to 255) for a quality of 1 to 100. Rows are vertical
+    frequencies."""
     scale = 5000 // quality if quality < 50 else 200 - 2 * quality
     luma, chroma = (torch.tensor([int(v) for v in text.split()]).view(BLOCK, BLOCK) for text in (LUMA, CHROMA))
     return tuple(((table * scale + 50) // 100).clamp(1, 255).float() for table in (luma, chroma))
 
 
-def differentiable_jpeg(x: Tensor, quality: int) -> Tensor:
+def differentiable_jpeg(x: Tensor, quality: int, sampling: str = "4:2:0") -> Tensor:
     """`x` `[N, 3, H, W]` in [0, 1], any size -> what Pillow's JPEG of it decodes to, same shape, in [0, 1].
 
-    Values outside [0, 1] are clamped as an 8-bit file would; their gradient passes. How well it agrees with
-    Pillow: see `degradations.JPEG`.
+    Values outside [0, 1] are clamped as an 8-bit file would; their gradient passes. How well it agrees with Pillow is
+    stated in `JPEG`.
     """
     height, width = x.shape[-2:]
-    luma, chroma = tables(quality)
+    rows, columns = SAMPLINGS[sampling]
+    luma, chroma = _steps(quality, False, x.dtype, x.device)
     pixels = _passing(255 * x, lambda v: v.round().clamp(0, 255))
-    half = torch.tensor([0.5, 0.4999, 0.4999]).to(x).view(3, 1, 1)  # chroma's exact halves go down in libjpeg
-    ycc = _passing(_colour(pixels, TO_YCC), lambda v: (v + half).floor())
-    # libjpeg repeats the last column of the full-size picture, but the last row of the half-size chroma
-    ycc = _extend(ycc, 2, 2 * BLOCK)
+    # chroma's exact halves go down in libjpeg
+    half = _constant((0.5, 0.4999, 0.4999), x.dtype, x.device)[:, None, None]
+    ycc = _passing(_to_ycc(pixels), lambda v: (v + half).floor())
+    # libjpeg repeats the last column of the full-size picture, but the last row of the reduced chroma
+    ycc = _extend(ycc, rows, columns * BLOCK)
     y = _code(_extend(ycc[:, :1], BLOCK, 1), luma)
-    c = _code(_extend(_halve(ycc[:, 1:]), BLOCK, 1), chroma)
+    c = _code(_extend(_reduce(ycc[:, 1:], rows, columns), BLOCK, 1), chroma)
     y, c = (_passing(v, lambda v: v.round().clamp(-128, 127)) for v in (y, c))
-    c = _double(c[..., : math.ceil(height / 2), : math.ceil(width / 2)])
+    c = _enlarge(c[..., : math.ceil(height / rows), : math.ceil(width / columns)], rows, columns)
     ycc = torch.cat([y[..., :height, :width] + 128, c[..., :height, :width]], 1)
     return _passing(_colour(ycc, TO_RGB), lambda v: v.round().clamp(0, 255)) / 255
 
 
 def published_jpeg(x: Tensor, quality: int) -> Tensor:
-    """The surrogate of the published code: tables transposed, no rounding to whole pixels, no clamping.
+    """The surrogate of the published code: tables transposed, no rounding to whole pixels, no clamping, 4:2:0.
 
-    `x` `[N, 3, H, W]` in about [0, 1] -> same shape. Source: robust-unsupervised afa53685 (there through
-    DiffJPEG).
+    `x` `[N, 3, H, W]` in about [0, 1] -> same shape. Source: robust-unsupervised afa53685 (there through DiffJPEG).
     """
     height, width = x.shape[-2:]
-    ycc = _extend(_colour(255 * x, TO_YCC), 2 * BLOCK, 2 * BLOCK)
-    luma, chroma = (table.T for table in tables(quality))
+    ycc = _extend(_to_ycc(255 * x), 2 * BLOCK, 2 * BLOCK)
+    luma, chroma = _steps(quality, True, x.dtype, x.device)
     y = _code(ycc[:, :1], luma, as_libjpeg=False) + 128
     c = _code(F.avg_pool2d(ycc[:, 1:], 2), chroma, as_libjpeg=False)
     c = F.interpolate(c, scale_factor=2, mode="nearest")
@@ -124,12 +127,28 @@ def _passing(x: Tensor, step: Callable) -> Tensor:
     return _Passing.apply(x, step)
 
 
+@lru_cache(maxsize=64)
+def _constant(values: tuple, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Numbers on a device, where they stay: a search asks for them at every step. Not to be changed."""
+    with torch.inference_mode(False):
+        return torch.tensor(values, device=device).to(dtype)
+
+
+@lru_cache(maxsize=32)
+def _steps(quality: int, transposed: bool, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    """The steps of luma and chroma `[64]`, from `tables`, on a device."""
+    with torch.inference_mode(False):
+        return tuple((t.T if transposed else t).reshape(-1).to(device, dtype) for t in tables(quality))
+
+
 def _colour(x: Tensor, matrix: tuple) -> Tensor:
-    """A 3x3 matrix on the channels of `[N, 3, H, W]`; luma is returned and expected less 128 when coding."""
-    if matrix is TO_YCC:
-        offset = torch.tensor([-128.0, 0.0, 0.0]).to(x).view(3, 1, 1)
-        return torch.einsum("ij,njhw->nihw", torch.tensor(matrix).to(x), x) + offset
-    return torch.einsum("ij,njhw->nihw", torch.tensor(matrix).to(x), x)
+    """A 3x3 matrix on the channels of `[N, 3, H, W]`."""
+    return torch.einsum("ij,njhw->nihw", _constant(matrix, x.dtype, x.device), x)
+
+
+def _to_ycc(x: Tensor) -> Tensor:
+    """Y - 128, Cb - 128, Cr - 128 of RGB, all `[N, 3, H, W]` in about [0, 255]."""
+    return _colour(x, TO_YCC) + _constant((-128.0, 0.0, 0.0), x.dtype, x.device)[:, None, None]
 
 
 def _extend(x: Tensor, rows: int, columns: int) -> Tensor:
@@ -138,19 +157,22 @@ def _extend(x: Tensor, rows: int, columns: int) -> Tensor:
     return F.pad(x, (0, right, 0, down), mode="replicate") if down or right else x
 
 
-def _halve(c: Tensor) -> Tensor:
-    """2x2 means of whole numbers as libjpeg rounds them: halves go down and up in alternate columns."""
-    bias = torch.tensor([0.25, 0.5]).to(c).repeat(c.shape[-1] // 4)
-    return _passing(F.avg_pool2d(c, 2), lambda v: (v + bias).floor())
+def _reduce(c: Tensor, rows: int, columns: int) -> Tensor:
+    """Means of `rows` x `columns` whole numbers as libjpeg rounds them: halves go down and up in alternate columns."""
+    if columns == 1:
+        return c
+    bias = _constant((0.25, 0.5) if rows == 2 else (0.0, 0.5), c.dtype, c.device).repeat(c.shape[-1] // 4)
+    return _passing(F.avg_pool2d(c, (rows, columns)), lambda v: (v + bias).floor())
 
 
-def _double(c: Tensor) -> Tensor:
-    """libjpeg's "fancy" upsampling by 2 (weights 9, 3, 3, 1 of 16); it repeats pixels if there are 2 columns
-    or less."""
+def _enlarge(c: Tensor, rows: int, columns: int) -> Tensor:
+    """libjpeg's "fancy" upsampling, a triangle filter; it repeats pixels if there are 2 columns or less."""
+    if columns == 1:
+        return c
     if c.shape[-1] <= 2:
-        return F.interpolate(c, scale_factor=2, mode="nearest")
-    smooth = F.interpolate(c, scale_factor=2, mode="bilinear", align_corners=False)
-    bias = torch.tensor([8 / 16, 7 / 16]).to(c).repeat(c.shape[-1])
+        return F.interpolate(c, scale_factor=(rows, columns), mode="nearest")
+    smooth = F.interpolate(c, scale_factor=(rows, columns), mode="bilinear", align_corners=False)
+    bias = _constant((8 / 16, 7 / 16) if rows == 2 else (1 / 4, 2 / 4), c.dtype, c.device).repeat(c.shape[-1])
     return _passing(smooth, lambda v: (v + bias).floor())
 
 
@@ -160,14 +182,14 @@ def _dct(dtype: torch.dtype, device: torch.device) -> Tensor:
     n = np.arange(BLOCK)
     basis = np.sqrt(2 / BLOCK) * np.cos((2 * n[None] + 1) * n[:, None] * np.pi / (2 * BLOCK))
     basis[0] /= np.sqrt(2)
-    return torch.from_numpy(np.kron(basis, basis)).to(device, dtype)
+    with torch.inference_mode(False):
+        return torch.from_numpy(np.kron(basis, basis)).to(device, dtype)
 
 
-def _code(x: Tensor, table: Tensor, as_libjpeg: bool = True) -> Tensor:
-    """Transform, quantise by `table` `[8, 8]` and transform back each 8x8 block of `[N, C, H, W]`."""
+def _code(x: Tensor, steps: Tensor, as_libjpeg: bool = True) -> Tensor:
+    """Transform, quantise by `steps` `[64]` and transform back each 8x8 block of `[N, C, H, W]`."""
     n, c, h, w = x.shape
     dct = _dct(x.dtype, x.device)
-    steps = table.reshape(-1).to(x)
     blocks = x.view(n, c, h // BLOCK, BLOCK, w // BLOCK, BLOCK).transpose(3, 4).reshape(-1, BLOCK * BLOCK)
     blocks = blocks @ dct.T
     if as_libjpeg:  # its integer transform gives whole eighths, so that exact halves of a step are common
@@ -181,16 +203,24 @@ def _code(x: Tensor, table: Tensor, as_libjpeg: bool = True) -> Tensor:
 
 @dataclass(frozen=True)
 class JPEG(Degradation):
-    """JPEG compression at Pillow's `quality` (1 to 100) with chroma at half size (4:2:0), any image size.
+    """JPEG compression at Pillow's `quality` (1 to 100) and chroma `sampling`, any image size.
 
-    True: a file written and read by Pillow. Surrogate: `jpeg.differentiable_jpeg`.
+    `sampling` is "4:2:0" (chroma at half size, Pillow's default and the benchmark's), "4:2:2" (at half width) or
+    "4:4:4" (at full size, as many phones and editors write). For a given file it must be the file's own: the surrogate
+    of another is only 32 dB near at quality 12 (4:2:0 for 4:4:4, median over the portraits below).
 
-    Agreement at qualities 6, 9, 12, 15, 18: 61 to 63 dB on the golden picture (published: 26 to 29). On the
-    100 test portraits of 128 px the median PSNR is 70, 54, 61, 57, 55 dB (published: 33, 34, 35, 36, 36), and
-    42 dB for the worst image (31).
+    True: a file written and read by Pillow. Surrogate: `differentiable_jpeg`.
+
+    Agreement of the two at qualities 6, 9, 12, 15, 18: 61 to 63 dB on the golden picture (published surrogate: 26 to
+    29). On the 100 test portraits of 128 px, median PSNR and that of the worst image in dB:
+
+        4:2:0   66, 54, 57, 58, 56   worst 44        published, 4:2:0   32, 34, 35, 35, 36   worst 30
+        4:2:2   65, 54, 58, 57, 56   worst 45
+        4:4:4   65, 53, 57, 57, 56   worst 45
     """
 
     quality: int
+    sampling: str = "4:2:0"
     compat: str | None = None
     name: ClassVar[str] = "jpeg"
     random: ClassVar[bool] = False
@@ -199,11 +229,14 @@ class JPEG(Degradation):
         check_compat(self.compat)
         whole = is_whole(self.quality) and 1 <= self.quality <= 100
         check(whole, "quality", "a whole number from 1 to 100", self.quality)
+        known = isinstance(self.sampling, str) and self.sampling in SAMPLINGS
+        check(known, "sampling", f"one of {', '.join(SAMPLINGS)}", self.sampling)
+        check(not self.compat or self.sampling == "4:2:0", "sampling", "4:2:0 with compat", self.sampling)
 
     def degrade(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        step = partial(jpeg.file_round_trip, quality=self.quality)
+        step = partial(file_round_trip, quality=self.quality, sampling=self.sampling)
         return _through_files(true_input(x), [step] * len(x), self.compat)
 
     def forward(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         size_of(x)
-        return (jpeg.published_jpeg if self.compat else jpeg.differentiable_jpeg)(x, self.quality)
+        return published_jpeg(x, self.quality) if self.compat else differentiable_jpeg(x, self.quality, self.sampling)

@@ -24,8 +24,8 @@ from rusr_core.degradations import (
     mask_of,
     notation,
 )
+from rusr_core.degradations.inpainting import draw
 from rusr_core.degradations.noise import soft_clamp
-from rusr_core.degradations.strokes import draw
 from rusr_core.errors import RusrError
 from rusr_core.images import quantize, resize, save_image
 from rusr_core.randomness import RandomnessError, generators, normal, poisson, seeds, uniform
