@@ -90,8 +90,14 @@ def test_soft_edges_are_kept(tmp_path, truth):
 
 @pytest.mark.parametrize(
     "shape, size, fit",
-    [((256, 256), (128, 128), None), ((480, 640), (128, 128), "crop"), ((640, 480), (128, 128), "pad"),
-     ((300, 300), (128, 128), None), ((64, 64), (128, 128), None), ((100, 40), (32, 48), "crop")],
+    [
+        ((256, 256), (128, 128), None),
+        ((480, 640), (128, 128), "crop"),
+        ((640, 480), (128, 128), "pad"),
+        ((300, 300), (128, 128), None),
+        ((64, 64), (128, 128), None),
+        ((100, 40), (32, 48), "crop"),
+    ],
 )
 @pytest.mark.parametrize("content", [0.0, 1.0])
 def test_no_hidden_pixel_leaves_a_trace_where_the_fitted_mask_shows(shape, size, fit, content):
