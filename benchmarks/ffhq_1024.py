@@ -30,6 +30,7 @@ from rusr_core import presets, tasks  # noqa: E402
 from rusr_core.generator import Generator, GeneratorConfig  # noqa: E402
 from rusr_core.networks.perceptual import LPIPSFeatures  # noqa: E402
 from rusr_core.prior import Prior  # noqa: E402
+from rusr_core.priors.load import lpips_heads  # noqa: E402
 from rusr_core.restore import Step, restore  # noqa: E402
 
 VGG_WIDTHS = {
@@ -65,7 +66,7 @@ def random_prior() -> Prior:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         G = Generator(config).eval().requires_grad_(False)
-    return Prior("random-ffhq-1024", G, LPIPSFeatures(random_vgg(1)), None, lr_scale=1.0)
+    return Prior("random-ffhq-1024", G, LPIPSFeatures(random_vgg(1), lpips_heads()), None, lr_scale=1.0)
 
 
 def peak_gb() -> float:

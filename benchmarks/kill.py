@@ -18,7 +18,7 @@ import psutil
 import torch
 
 from rusr_core import presets
-from rusr_core.checkpoints import save_generator
+from rusr_core.checkpoints import save_generator, save_portrait_net
 from rusr_core.files import data_path
 from rusr_core.generator import Generator, GeneratorConfig
 from rusr_core.images import load_image, resize, save_image
@@ -87,8 +87,8 @@ def world(folder: Path, name: str) -> SweepConfig:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             config = GeneratorConfig(resolution=32, channels=(12, 12, 8, 6), z_dim=16, w_dim=20, mapping_layers=2)
-            save_generator(Generator(config).eval(), folder / "prior.safetensors", {"w_radius": "12.0"})
-            PortraitNet(PortraitNetConfig((8, 8, 8, 8), 8, 32, 2)).save(folder / "judge.safetensors")
+            save_generator(Generator(config).eval(), folder / "prior.safetensors", {"w_std": "12.0"})
+            save_portrait_net(PortraitNet(PortraitNetConfig((8, 8, 8, 8), 8, 32, 2)), folder / "judge.safetensors")
         for i in range(5):
             image = load_image(data_path(f"portraits/test/{i:03d}.png"))
             save_image(resize(image, 32), folder / "images" / f"{i:03d}.png")

@@ -27,6 +27,7 @@ from rusr_core.losses import MultiscaleLPIPS, RestorationLoss
 from rusr_core.networks.perceptual import LPIPSFeatures, Perceptual
 from rusr_core.optimizers import NormalizedGradientDescent
 from rusr_core.priors import load_prior, portraits
+from rusr_core.priors.load import lpips_heads
 from rusr_core.restore import restore
 
 PARTS = ("generator", "loss", "backward", "step")
@@ -68,7 +69,7 @@ def ffhq_256(repeats: int) -> None:
     """FFHQ's layer shapes: channel base 16384, w 512, batch 1, no degradation, random weights."""
     draw = torch.Generator().manual_seed(0)
     G = Generator(GeneratorConfig(256, GeneratorConfig.published_channels(256, 16384))).eval().requires_grad_(False)
-    network = LPIPSFeatures(random_vgg(1))
+    network = LPIPSFeatures(random_vgg(1), lpips_heads())
     y = G.image(sample_w(G, 1, generator=draw)).clamp(0, 1)
     compare(G, network, y, repeats)
     variants(G, network, y, repeats)

@@ -55,7 +55,7 @@ class GeneratorConfig:
     conv_clamp: float | None = None
     resample_filter: tuple[float, ...] = (1, 3, 3, 1)
     use_noise: bool = True
-    img_channels: int = 3
+    img_channels: int = 3  # 3: RGB, 1: grey
 
     def __post_init__(self) -> None:
         blocks = int(math.log2(self.resolution)) - 1 if self.resolution > 0 else 0
@@ -63,6 +63,8 @@ class GeneratorConfig:
             raise RusrError(f"resolution {self.resolution}: expected a power of two, 4 or more")
         if len(self.channels) != blocks:
             raise RusrError(f"{len(self.channels)} channel counts: {self.resolution} px needs {blocks} (4 px and up)")
+        if self.img_channels not in (1, 3):
+            raise RusrError(f"a generator of images with {self.img_channels} channels, expected 3 (RGB) or 1 (grey)")
         if self.architecture not in ("skip", "resnet", "orig"):
             raise RusrError(f"architecture {self.architecture!r}: expected 'skip', 'resnet' or 'orig'")
         object.__setattr__(self, "channels", tuple(self.channels))
@@ -122,12 +124,21 @@ class Mapping(nn.Module):
             self.add_module(f"fc{i}", FullyConnected(inputs, outputs, activation=True, lr=config.mapping_lr))
         self.register_buffer("w_avg", torch.zeros(config.w_dim))
 
+    def _check_class(self, num: int, c: Tensor | None) -> None:
+        classes, found = self.c_dim, None if c is None else tuple(c.shape)
+        if classes and found != (num, classes):
+            raise RusrError(f"a generator of {classes} classes needs c [{num}, {classes}], one-hot, got {found}")
+        if not classes and c is not None and c.numel():
+            raise RusrError(f"this generator has no classes, expected c=None, got {found}")
+
     def to_w(self, z: Tensor, c: Tensor | None = None) -> Tensor:
-        """z [N, z_dim] (standard normal), c [N, c_dim] -> w [N, w_dim], not truncated."""
+        """z [N, z_dim] (standard normal), c [N, c_dim] (one-hot) -> w [N, w_dim], not truncated.
+
+        A conditional generator needs c, and only such a one takes it: RusrError otherwise.
+        """
+        self._check_class(len(z), c)
         x = normalize_second_moment(z)
         if hasattr(self, "embed"):
-            if c is None:
-                raise RusrError(f"this generator is conditional: a label [N, {self.embed.weight.shape[1]}] is needed")
             x = torch.cat([x, normalize_second_moment(self.embed(c))], dim=1)
         for i in range(self.num_layers):
             x = getattr(self, f"fc{i}")(x)
@@ -377,7 +388,7 @@ class Synthesis(nn.Module):
         generator: torch.Generator | None = None,
         max_resolution: int | None = None,
     ) -> Tensor:
-        """-> [N, 3, R, R], about [-1, 1] (not clamped). `max_resolution` stops at that block ('skip' only)."""
+        """-> [N, img_channels, R, R], about [-1, 1], not clamped. `max_resolution` stops at that block ('skip')."""
         latents = self.split(ws)
         x = img = None
         for start, name in zip(self._starts, self.names, strict=True):
@@ -449,11 +460,15 @@ class Generator(nn.Module):
         return ws.repeat_interleave(torch.tensor(self.rows, device=ws.device), dim=1).unsqueeze(1)
 
     def image(self, ws: Tensor, **kwargs) -> Tensor:
-        """Latents of any of the three spaces -> image [N, 3, R, R], nominally in [0, 1], not clamped."""
-        return self.synthesis(ws, **kwargs) * 0.5 + 0.5
+        """Latents of any of the three spaces -> image [N, 3, R, R], nominally in [0, 1], not clamped.
+
+        A generator of grey images gives three equal channels.
+        """
+        x = self.synthesis(ws, **kwargs) * 0.5 + 0.5
+        return x if x.shape[1] == 3 else x.repeat(1, 3, 1, 1)
 
     def forward(
         self, z: Tensor, c: Tensor | None = None, psi: float = 1.0, cutoff: int | None = None, **kwargs
     ) -> Tensor:
-        """z [N, z_dim] -> [N, 3, R, R], about [-1, 1]."""
+        """z [N, z_dim], for a conditional generator c [N, c_dim] -> [N, img_channels, R, R], about [-1, 1]."""
         return self.synthesis(self.mapping(z, c, psi, cutoff), **kwargs)

@@ -13,6 +13,8 @@ from rusr_core.files import data_path
 from rusr_core.generator import Generator, GeneratorConfig
 from rusr_core.images import resize
 from rusr_core.networks.perceptual import LPIPSFeatures
+from rusr_core.networks.portrait_net import PortraitNet, PortraitNetConfig
+from rusr_core.priors.load import lpips_heads
 from tools.portraits.renderer import render
 from tools.portraits.renderer.portrait import paint
 from tools.portraits.training.render_training_set import draw, factors
@@ -69,12 +71,21 @@ def seeded_vgg() -> dict[str, torch.Tensor]:
     return state
 
 
+def small_portrait_net(*channels: int, seed: int = 0) -> PortraitNet:
+    """A feature net for 32 px with random weights, frozen; by default the smallest with all its features."""
+    channels = channels or (8, 8, 8, 8)
+    config = PortraitNetConfig(channels, embedding=8, resolution=32, perceptual_levels=2)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return PortraitNet(config).eval().requires_grad_(False)
+
+
 @pytest.fixture(scope="session")
 def vgg() -> LPIPSFeatures:
     arrays = golden("multiscale_lpips")
     state = seeded_vgg()
     assert state.pop("sha256") == bytes(arrays["meta/vgg_sha256_hex"].numpy()).decode()
-    return LPIPSFeatures(state)
+    return LPIPSFeatures(state, lpips_heads())
 
 
 @pytest.fixture(scope="module")

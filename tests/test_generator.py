@@ -166,7 +166,7 @@ def test_configuration_round_trip():
 
 def test_conditional_generators_ask_for_a_label(conditional):
     arrays, G = conditional
-    with pytest.raises(RusrError, match=r"label \[N, 5\]"):
+    with pytest.raises(RusrError, match=r"a generator of 5 classes needs c \[2, 5\], one-hot, got None"):
         G(arrays["in/z"])
 
 

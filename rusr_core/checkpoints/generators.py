@@ -1,47 +1,29 @@
-"""Generators from files, told apart by their content. A checkpoint is data: nothing in it is imported or
-executed.
+"""Generators from files, told apart by their content. A checkpoint is data: nothing in it is imported or executed.
 
 | content | written by | what is read |
 |---|---|---|
 | safetensors | `save_generator` | configuration and SHA-256 in the header, tensors |
 | pickle | NVIDIA stylegan2-ada-pytorch, stylegan3 (StyleGAN2 networks) | `G_ema` or `G`, as data |
-| torch.save, zip or stream | rosinality, StyleGAN-NADA, pSp, e4e, PTI, bare state dicts | its generator |
+| torch.save, zip or stream | rosinality, StyleGAN-NADA, pSp, e4e, PTI, state dicts, whole modules | its generator |
+
+In the last two the generator is found by the names of its tensors, in whatever containers and behind whatever prefix
+they lie (`tensors.survey`); what else lies there is not looked at.
 """
 
 import json
-import struct
-import zipfile
-import zlib
+import re
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from rusr_core.checkpoints.machine import Record
-from rusr_core.checkpoints.nvidia import (
-    STYLEGAN1,
-    STYLEGAN3,
-    STYLEGAN_XL,
-    load_tensors,
-    network_state,
-    nvidia,
-    refuse_relatives,
-)
-from rusr_core.checkpoints.rosinality import is_rosinality, rosinality
-from rusr_core.checkpoints.safetensors import (
-    CheckpointError,
-    is_safetensors,
-    map_file,
-    read_metadata,
-    read_weights,
-    write_weights,
-)
-from rusr_core.checkpoints.torch_files import LEGACY_TF, LazyTensor, read_torch
-from rusr_core.errors import RusrError
+from rusr_core.checkpoints import nvidia, rosinality
+from rusr_core.checkpoints.safetensors import is_safetensors, read_tensors, write_tensors
+from rusr_core.checkpoints.source import CheckpointError, map_file, reading
+from rusr_core.checkpoints.tensors import Survey, prefixes, require_floats, survey, under
+from rusr_core.checkpoints.torch_files import read_torch
 from rusr_core.generator import Generator, GeneratorConfig
 from rusr_core.latents import sample_w
-
-__all__ = ["CheckpointError", "load_generator", "read_metadata", "save_generator"]
 
 FORMAT = "rusr-generator"
 LIMITS = {
@@ -52,61 +34,49 @@ LIMITS = {
     "mapping_layers": 64,
     "img_channels": 64,
 }
+TENSORFLOW = (
+    "a TensorFlow pickle of StyleGAN1 or StyleGAN2: convert StyleGAN2 with legacy.py of "
+    "NVlabs/stylegan2-ada-pytorch, then load the result; StyleGAN1 is not supported"
+)
+STYLEGAN3 = "a StyleGAN3 network: it has no noise inputs and other layers; use a StyleGAN2 checkpoint"
+STYLEGAN_XL = "a StyleGAN-XL network, a StyleGAN3 descendant: use a StyleGAN2 checkpoint"
+STYLEGAN1 = "a StyleGAN1 network: it modulates by AdaIN, not by convolution weights; use a StyleGAN2 checkpoint"
+AVERAGED = re.compile(r"(^|[^a-z])ema|ema([^a-z]|$)|g_running", re.IGNORECASE)  # of moving averages, by their authors
 
 
 def save_generator(G: Generator, path: str | Path, extra: dict[str, str] | None = None, *, half: bool = False) -> None:
-    """Write a generator as safetensors, configuration in the header; `half`: float16, half the size, rounded.
+    """Write a generator as safetensors, its configuration in the header; `half`: float16, half the size, rounded.
 
-    `extra` is text for the header, such as {"w_radius": "12.0"}. An existing file is replaced at the end,
-    whole.
+    `extra` is text for the header, such as {"w_std": "12.0"}. An existing file is replaced at the end, whole.
     """
-    metadata = {**(extra or {}), "format": FORMAT, "config": G.config.to_json()}
-    if not all(isinstance(v, str) for v in metadata.values()):
-        raise CheckpointError(f"header entries must be text, got {extra!r}")
     state = {name: t.half() if half else t.float() for name, t in G.state_dict().items()}
-    write_weights(state, path, metadata)
+    write_tensors(state, path, {**(extra or {}), "format": FORMAT, "config": G.config.to_json()})
 
 
 def load_generator(path: str | Path, network: str = "G_ema") -> Generator:
-    """Read a generator: float32, on the CPU, frozen, in eval mode. CheckpointError says what is wrong with
-    the file.
+    """Read a generator: float32, on the CPU, frozen, in eval mode. CheckpointError says what is wrong with the file.
 
-    `network` "G" takes the instantaneous weights of a training checkpoint instead of their moving average. A
-    file without mean latent (StyleGAN-NADA, rosinality's training) gets the mean of 10,000 mapped samples,
-    seed 0.
+    `network`: "G_ema" takes the moving average of the weights where the file holds several generators, "G" the
+    instantaneous weights; a file with one generator that is not called an average gives that one in both cases. A
+    file without mean latent (StyleGAN-NADA, rosinality's training) gets the mean of 10,000 mapped samples, seed 0.
+    A conditional generator is read with all its classes: its mean latent is the mean over them, `sample_w` draws a
+    class for each sample, and `G.mapping.to_w(z, c)` takes the class as a one-hot `c`.
     """
     if network not in ("G_ema", "G"):
         raise CheckpointError(f"network {network!r}: expected 'G_ema' or 'G'")
-    data, source = map_file(path), Path(path).name
-    try:
-        return _read(data, network)
-    except CheckpointError as error:
-        reason = str(error)
-    except DAMAGE as error:
-        reason = f"damaged ({type(error).__name__}: {str(error)[:120]})"
-    raise CheckpointError(" ".join(f"{source}: {_relative(data) or reason}".split()))
-
-
-# What parsers of the standard library and torch raise on bytes that make no sense
-DAMAGE = (
-    ValueError,
-    KeyError,
-    IndexError,
-    TypeError,
-    AttributeError,
-    ArithmeticError,
-    RecursionError,
-    EOFError,
-)
-DAMAGE += (struct.error, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError)
-
-
-def _read(data: memoryview, network: str) -> Generator:
-    start = bytes(data[:512])
+    data = map_file(path)
     if is_safetensors(data):
-        return _from_safetensors(data)
+        state, metadata = read_tensors(path)
+        with reading(path):
+            return _from_safetensors(state, metadata)
+    with reading(path, lambda: _relative(data)):
+        return _from_torch(data, network)
+
+
+def _from_torch(data: memoryview, network: str) -> Generator:
+    start = bytes(data[:512])
     if start[:4] == b"PK\x03\x04" or (start[:1] == b"\x80" and start[1:2] in b"\x02\x03\x04\x05"):
-        return _from_torch(read_torch(data), network, len(data))
+        return _pick(survey(read_torch(data)), network, len(data))
     if start.lstrip()[:1] == b"<":
         raise CheckpointError("a web page, not a checkpoint: the download was refused or needs a confirmation")
     if start.startswith(b"version https://git-lfs"):
@@ -120,52 +90,77 @@ def _relative(data: memoryview) -> str:
         return ""
     mapped = data.obj
     if mapped.find(b"dnnlib.tflib") >= 0:
-        return f"{LEGACY_TF}" if mapped.find(b"G_style") < 0 else f"{STYLEGAN1} (TensorFlow pickle)"
+        return TENSORFLOW if mapped.find(b"G_style") < 0 else f"{STYLEGAN1} (TensorFlow pickle)"
     if mapped.find(b"SuperresGenerator") >= 0:
         return STYLEGAN_XL
     return STYLEGAN3 if mapped.find(b"SynthesisInput") >= 0 else ""
 
 
-def _from_torch(content: object, network: str, size: int) -> Generator:
-    """Pick the generator out of what a pickle or torch.save file holds."""
-    if type(content) is dict:
-        for name in {"G_ema": ("G_ema", "g_ema"), "G": ("G", "g")}[network]:
-            if name in content:
-                return _from_network(content[name], content.get("latent_avg"), size)
-        if "state_dict" in content:  # pSp, e4e: encoder and decoder
-            state = content["state_dict"]
-            decoder = {k.removeprefix("decoder."): v for k, v in state.items() if k.startswith("decoder.")}
-            return _from_network(decoder, content.get("latent_avg", state.get("latent_avg")), size)
-        if not any(type(v) is LazyTensor for v in content.values()):
-            found = ", ".join(str(k)[:20] for k in list(content)[:8])
-            raise CheckpointError(f"no network {network!r} in a checkpoint of {found or 'nothing'}")
-    return _from_network(content, None, size)
+def _pick(found: Survey, network: str, size: int) -> Generator:
+    """The generator that was asked for, of those that a file of `size` bytes holds."""
+    kinds = {prefix: kind for kind in (nvidia, rosinality) for prefix in prefixes(found, kind.MARKS)}
+    if not kinds:
+        _refuse_relatives(found)
+        raise CheckpointError(_nothing_found(found))
+    prefix = _choose(list(kinds), network)
+    kind = kinds[prefix]
+    state = under(found, prefix, kind.MARKS, kind.ROOTS)
+    if kind is nvidia:
+        inside = {n.removeprefix(prefix): a for n, a in found.attributes.items() if n.startswith(prefix)}
+        return build(*nvidia.nvidia(state, inside, size))
+    state.pop("latent_avg", None)
+    places = [prefix[: i + 1] for i in range(len(prefix) - 1, -1, -1) if prefix[i] == "."]  # from the inside outwards
+    means = (found.tensors.get(f"{place}latent_avg") for place in (*places, ""))
+    return build(*rosinality.rosinality(state, next((t for t in means if t is not None), None), size))
 
 
-def _from_network(network: object, latent_avg: object, size: int) -> Generator:
-    if type(network) is Record:
-        state, attributes = network_state(network)
-        refuse_relatives(set(state), network.name)
-        return build(*nvidia(state, attributes, size))
-    if type(network) is not dict:
-        raise CheckpointError(f"a {type(network).__name__} where a network was expected")
-    state = {str(k).removeprefix("module."): v for k, v in network.items()}
-    wrong = [name for name, v in state.items() if type(v) is not LazyTensor]
-    if wrong:
-        raise CheckpointError(f"{wrong[0][:80]!r} is not a tensor: not a generator's state dict")
-    refuse_relatives(set(state))
-    if not is_rosinality(set(state)):
-        return build(*nvidia(state, {}, size))
-    return build(*rosinality(state, latent_avg if type(latent_avg) is LazyTensor else None, size))
+def _choose(places: list[str], network: str) -> str:
+    """The prefix of the generator that was asked for."""
+    averaged = [p for p in places if AVERAGED.search(p)]
+    raw = [p for p in places if p not in averaged]
+    wanted = raw if network == "G" else averaged or raw
+    names = ", ".join(repr(p.rstrip(".")[:40]) for p in places)
+    if not wanted:
+        raise CheckpointError(f"no instantaneous weights ('G') in it, only the averages {names}")
+    exact = [p for p in wanted if re.search(r"(^|\.)g(_ema)?\.(module\.)?$", p, re.IGNORECASE)]
+    if len(wanted) > 1 and len(exact) != 1:
+        raise CheckpointError(f"several generators in it, {names}: expected one, or one called {network!r}")
+    return exact[0] if len(wanted) > 1 else wanted[0]
 
 
-def _from_safetensors(data: memoryview) -> Generator:
-    state, metadata = read_weights(data)
+def _refuse_relatives(found: Survey) -> None:
+    """One line for what looks like StyleGAN2 and is not."""
+    names = found.tensors
+
+    def any_name(pattern: str) -> bool:
+        return any(re.search(rf"(^|\.)({pattern})", name) for name in names)
+
+    if any(name.endswith("SuperresGenerator") for name in found.classes) or any_name(r"mapping\.embed_proj\.weight"):
+        raise CheckpointError(STYLEGAN_XL)
+    if any_name(r"synthesis\.input\."):
+        raise CheckpointError(STYLEGAN3)
+    if any_name(r"progression\.|(g_)?synthesis\.blocks\.4x4\."):
+        raise CheckpointError(STYLEGAN1)
+
+
+def _nothing_found(found: Survey) -> str:
+    keys = ", ".join(repr(key[:20]) for key in found.keys[:6]) + (", ..." if len(found.keys) > 6 else "")
+    tensors = ", ".join(repr(name[:40]) for name in list(found.tensors)[:2])
+    held = f"its entries are {keys}" if keys else "it is no container, or an empty one"
+    return (
+        f"no StyleGAN2 generator: {held}{f', its tensors {tensors}, ...' if tensors else ''}; at any depth, looked for "
+        f"{' and '.join(nvidia.MARKS)} (NVIDIA) or {' and '.join(rosinality.MARKS[:2])} (rosinality)"
+    )
+
+
+def _from_safetensors(state: dict[str, Tensor], metadata: dict[str, str]) -> Generator:
     if metadata.get("format") != FORMAT:
         raise CheckpointError(f"safetensors of format {metadata.get('format')!r}, expected {FORMAT!r}")
     config = _config(metadata.get("config", ""))
     if "mapping.w_avg" not in state:
         raise CheckpointError("the tensor 'mapping.w_avg' is missing")
+    for name, t in state.items():
+        require_floats(name, t.dtype)
     return build(config, state)
 
 
@@ -189,11 +184,8 @@ def _config(text: str) -> GeneratorConfig:
 
 def build(config: GeneratorConfig, state: dict[str, Tensor]) -> Generator:
     """A frozen generator of `config` that takes exactly the tensors of `state`, as float32."""
-    try:
-        with torch.device("meta"):  # shapes only: no memory is taken and no random number drawn
-            G = Generator(config)
-    except RusrError as error:
-        raise CheckpointError(str(error)) from error
+    with torch.device("meta"):  # shapes only: no memory is taken and no random number drawn
+        G = Generator(config)
     estimate = "mapping.w_avg" not in state
     if estimate:
         state = state | {"mapping.w_avg": torch.zeros(config.w_dim)}
@@ -212,21 +204,3 @@ def build(config: GeneratorConfig, state: dict[str, Tensor]) -> Generator:
     if estimate:
         G.mapping.w_avg.copy_(sample_w(G, 10_000, generator=torch.Generator().manual_seed(0)).mean(0))
     return G
-
-
-def load_state(path: str | Path) -> dict[str, Tensor]:
-    """A plain state dict of any network from torch.save or safetensors, read as data: name -> float32."""
-    data, source = map_file(path), Path(path).name
-    try:
-        if is_safetensors(data):
-            return {name: t.float() for name, t in read_weights(data)[0].items()}
-        content = read_torch(data)
-        if type(content) is not dict or not all(type(k) is str for k in content):
-            raise CheckpointError(f"a {type(content).__name__} where a state dict was expected")
-        state = {k: v for k, v in content.items() if type(v) is LazyTensor}
-        state = {k: v for k, v in state.items() if not k.endswith("num_batches_tracked")}  # whole numbers
-        return load_tensors(state, len(data))
-    except CheckpointError as error:
-        raise CheckpointError(" ".join(f"{source}: {error}".split())) from error
-    except DAMAGE as error:
-        raise CheckpointError(f"{source}: damaged ({type(error).__name__})") from error

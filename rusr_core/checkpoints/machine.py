@@ -1,57 +1,27 @@
 """A pickle machine that cannot do anything: it turns a pickle into plain data.
 
-Python's own unpickler imports what a file names and calls it. This one is a stack and a memo, nothing else: a
-name in the file is looked up in a table of allowed names, whose entries build plain values from plain
-arguments, and a name that is not in the table ends the reading. Nothing is imported, no attribute is read or
-set, no method of anything in the file is called. So that a small file cannot ask for much memory or time
-either, instructions and copies are paid from a budget, texts and dictionary keys are bounded, and long byte
-strings are windows on the file, not copies.
+Python's own unpickler imports what a file names and calls it. This one is a stack and a memo, nothing else: a name in
+the file is looked up in a table, whose entries build plain values from plain arguments. Any other name, and whatever
+the file makes of it by calls, states and items, becomes an inert `Record`: training scripts keep devices, paths, dates
+and options beside the weights, and only the weights are asked for. Nothing is imported, no attribute is read or set,
+no method of anything in the file is called, nothing but plain keys is hashed or compared.
 
-Instructions: Python's `pickletools`; protocols 2 to 5, as the standard picklers write them.
+A subclass of `pickle.Unpickler` whose `find_class` returns such builders would be shorter and run as little, but a
+file of 200 bytes can make it hash tuples in tuples for ever, or ask for 64 GB for a memo of 2^32 entries. Here
+instructions and copies are paid from a budget, texts are bounded, and long byte strings are windows on the file.
+
+Instructions: Python's `pickletools`; protocols 2 to 5, as the standard picklers of Python 2 and 3 write them.
 """
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
-from rusr_core.checkpoints.safetensors import CheckpointError
+from rusr_core.checkpoints.records import MAX_INSTRUCTIONS, Budget, Builder, Name, Record, as_key
+from rusr_core.checkpoints.source import CheckpointError
 
-MAX_INSTRUCTIONS = 400_000  # G and G_ema of a 1024 px network pickle take 37,029 (protocol 3)
 MAX_TEXT = 64 * 2**20  # bytes; protocol 2 stores each tensor as text, the largest of them 14 MB
-KEYS = (str, int, float, bool, bytes, type(None))  # never a container: hashing nested tuples can take forever
-
-Builder = Callable[..., object]
-
-
-@dataclass(eq=False)
-class Record:
-    """An object of the file as data: the name of its class, the arguments, and its state."""
-
-    name: str
-    args: tuple = ()
-    state: dict = field(default_factory=dict)
-
-
-@dataclass
-class Budget:
-    """What one file may use up, its nested streams included."""
-
-    copies: int  # bytes that builders may copy
-    instructions: int = MAX_INSTRUCTIONS
-
-    def copy(self, size: int) -> None:
-        """Pay for a copy of `size` bytes."""
-        self.copies -= size
-        if self.copies < 0:
-            raise CheckpointError("asks for more memory than a file of its size can need: refused")
-
-
-@dataclass(frozen=True)
-class Name:
-    """A global name in the file, and what builds its value from plain arguments."""
-
-    name: str
-    build: Builder
+MAX_WHOLE = 1024  # bytes of a whole number
+MAX_ARGUMENTS = 16  # of a call that builds a value; no builder takes more
 
 
 class _Mark:
@@ -64,8 +34,7 @@ MARK = _Mark()
 class Machine:
     """Reads pickles from `data`, one after another: `position` stands behind the last.
 
-    `names` maps "module.name" to builders; `persistent` turns a persistent id into a value (torch's
-    storages).
+    `names` maps "module.name" to builders; `persistent` turns a persistent id into a value (torch's storages).
     """
 
     def __init__(self, data: memoryview, names: dict[str, Builder], budget: Budget, persistent: Builder | None = None):
@@ -131,10 +100,10 @@ class Machine:
                 return values
         raise CheckpointError("a pickle without the mark that it refers to: damaged")
 
-    def top(self, kind: type) -> object:
-        if not self.stack or type(self.stack[-1]) is not kind:
-            raise CheckpointError(f"a pickle that fills something other than a {kind.__name__}: refused")
-        return self.stack[-1]
+    def top(self) -> object:
+        value = self.pop()
+        self.push(value)
+        return value
 
     def put(self, index: int) -> None:
         value = self.pop()
@@ -148,48 +117,78 @@ class Machine:
 
     def name(self, module: object, name: object) -> None:
         full = f"{module}.{name}" if isinstance(module, str) and isinstance(name, str) else "something unnamed"
-        if full not in self.names:
-            raise CheckpointError(f"names {full[:120]!r}, which no checkpoint needs: refused, nothing was run")
-        self.push(Name(full, self.names[full]))
+        self.push(Name(full[:255], self.names.get(full)))
 
-    def call(self) -> None:
-        """REDUCE, NEWOBJ: arguments, callable -> plain value, by the table's builder."""
-        args, target = self.pop(), self.pop()
-        if type(target) is not Name or type(args) is not tuple:
-            raise CheckpointError("a pickle that calls something other than an allowed name: refused")
+    def call(self, target: object, args: object) -> None:
+        """Arguments for a callable: a plain value by the table's builder, or an inert record of the call."""
+        if type(args) is not tuple or type(target) not in (Name, Record):
+            raise CheckpointError("a pickle that calls something other than a name: damaged")
+        if type(target) is Record or target.build is None:
+            self.push(Record(target.name, args) if type(target) is Name else Record("a call", (target, args)))
+            return
         try:
-            self.push(target.build(*args))
+            self.push(target.build(*args[:MAX_ARGUMENTS]))
         except (TypeError, ValueError, AttributeError, struct.error) as error:
             if isinstance(error, CheckpointError):
                 raise
             raise CheckpointError(f"unexpected arguments for {target.name}: damaged") from error
 
+    def reduce(self) -> None:
+        """REDUCE, NEWOBJ: callable and arguments."""
+        args, target = self.pop(), self.pop()
+        self.call(target, args)
+
+    def new_with_keywords(self) -> None:
+        """NEWOBJ_EX: callable, arguments, keyword arguments."""
+        keywords, args, target = self.pop(), self.pop(), self.pop()
+        if type(args) is not tuple or type(target) is not Name:
+            raise CheckpointError("a pickle that calls something other than a name: damaged")
+        self.push(Record(target.name, args, state=keywords))
+
+    def new_of_mark(self) -> None:
+        """OBJ, as Python 2 writes it: callable and arguments above a mark."""
+        values = self.pop_mark()
+        self.call(values[0] if values else None, tuple(values[1:]))
+
     def set_state(self) -> None:
-        """BUILD: a record keeps its state as data; attributes of a dictionary are dropped; anything else is refused."""
+        """BUILD: a record keeps its state as data; attributes of anything plain, such as a dictionary, are dropped."""
         state, target = self.pop(), self.pop()
         if type(target) is Record:
-            target.state = state if type(state) is dict else {"": state}
-        elif type(target) is not dict or type(state) is not dict:
-            raise CheckpointError("a pickle that sets the state of something that has none: refused")
+            target.state = state
         self.push(target)
 
     def add_items(self, values: list) -> None:
-        target = self.top(dict)
-        if len(values) % 2:
-            raise CheckpointError("a dictionary key without a value: damaged")
+        target = self.top()
+        if type(target) is Record:
+            target.items = target = {} if target.items is None else target.items
+        if type(target) is not dict or len(values) % 2:
+            raise CheckpointError("a pickle whose entries belong to no dictionary, or without a value: damaged")
         for key, value in zip(values[::2], values[1::2], strict=True):
-            target[check_key(key)] = value
-
-    def add_members(self, values: list) -> None:
-        self.top(set).update(map(check_key, values))
+            target[as_key(key)] = value
 
     def extend(self, values: list) -> None:
-        self.top(list).extend(values)
+        target = self.top()
+        if type(target) is Record:
+            target.members = target = [] if target.members is None else target.members
+        if type(target) is not list:
+            raise CheckpointError("a pickle whose members belong to no list: damaged")
+        target.extend(values)
 
     def long(self, size: int) -> None:
-        if size > 16:
-            raise CheckpointError(f"a whole number of {size} bytes, expected at most 16")
+        if not 0 <= size <= MAX_WHOLE:
+            raise CheckpointError(f"a whole number of {size} bytes, expected at most {MAX_WHOLE}")
         self.push(int.from_bytes(self.take(size), "little", signed=True))
+
+    def old_text(self, form: str) -> None:
+        """A string of Python 2: text or bytes, which it did not tell apart."""
+        size = self.number(form)
+        if not 0 <= size <= MAX_TEXT:
+            raise CheckpointError(f"a text of {size} bytes, expected at most {MAX_TEXT}")
+        raw = bytes(self.take(size))
+        try:
+            self.push(raw.decode())
+        except UnicodeDecodeError:
+            self.push(raw.decode("latin1"))
 
     def persistent_value(self) -> None:
         if self.persistent is None:
@@ -210,13 +209,6 @@ class Machine:
     def stack_name(self) -> None:
         name, module = self.pop(), self.pop()
         self.name(module, name)
-
-
-def check_key(key: object) -> object:
-    """A dictionary key or set member of a plain type."""
-    if type(key) not in KEYS:
-        raise CheckpointError(f"a dictionary key of type {type(key).__name__}, expected text or a number: refused")
-    return key
 
 
 INSTRUCTIONS: dict[int, Callable[[Machine], object]] = {
@@ -240,9 +232,13 @@ INSTRUCTIONS: dict[int, Callable[[Machine], object]] = {
         "B": lambda m: m.push(m.take(m.number("<I"))),
         "C": lambda m: m.push(m.take(m.number("<B"))),
         "\x8e": lambda m: m.push(m.take(m.number("<Q"))),
+        "\x96": lambda m: m.push(m.take(m.number("<Q"))),
+        "T": lambda m: m.old_text("<i"),
+        "U": lambda m: m.old_text("<B"),
         "}": lambda m: m.push({}),
         "]": lambda m: m.push([]),
-        "\x8f": lambda m: m.push(set()),
+        "\x8f": lambda m: m.push(Record("builtins.set")),
+        "\x91": lambda m: m.push(Record("builtins.frozenset", members=m.pop_mark())),
         ")": lambda m: m.push(()),
         "t": lambda m: m.push(tuple(m.pop_mark())),
         "\x85": lambda m: m.tuple_of(1),
@@ -254,7 +250,7 @@ INSTRUCTIONS: dict[int, Callable[[Machine], object]] = {
         "e": lambda m: m.extend(m.pop_mark()),
         "s": lambda m: m.add_items(m.pair()),
         "u": lambda m: m.add_items(m.pop_mark()),
-        "\x90": lambda m: m.add_members(m.pop_mark()),
+        "\x90": lambda m: m.extend(m.pop_mark()),
         "q": lambda m: m.put(m.number("<B")),
         "r": lambda m: m.put(m.number("<I")),
         "\x94": lambda m: m.put(len(m.memo)),
@@ -262,8 +258,10 @@ INSTRUCTIONS: dict[int, Callable[[Machine], object]] = {
         "j": lambda m: m.get(m.number("<I")),
         "c": lambda m: m.name(m.line(), m.line()),
         "\x93": lambda m: m.stack_name(),
-        "R": lambda m: m.call(),
-        "\x81": lambda m: m.call(),
+        "R": lambda m: m.reduce(),
+        "\x81": lambda m: m.reduce(),
+        "\x92": lambda m: m.new_with_keywords(),
+        "o": lambda m: m.new_of_mark(),
         "b": lambda m: m.set_state(),
         "Q": lambda m: m.persistent_value(),
         "\x95": lambda m: m.skip_frame(),

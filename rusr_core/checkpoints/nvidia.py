@@ -1,82 +1,35 @@
-"""From the tensors of other people's checkpoints to a configuration and our names.
+"""From the tensors of NVIDIA's stylegan2-ada-pytorch and stylegan3 (their StyleGAN2 networks) to a configuration.
 
-NVIDIA's stylegan2-ada-pytorch has our names; the configuration follows from the shapes and a few plain
-attributes. rosinality's stylegan2-pytorch (StyleGAN-NADA, pSp and e4e decoders too) keeps one more leading
-axis in most weights, and its constants are NVIDIA's under other names; both store the up-sampling kernel in
-the same orientation.
+The names of the tensors are ours; the configuration follows from the shapes and a few plain attributes of the modules.
 """
 
 import re
 
-import torch
 from torch import Tensor
 
-from rusr_core.checkpoints.machine import Record
-from rusr_core.checkpoints.safetensors import CheckpointError
+from rusr_core.checkpoints.source import CheckpointError
+from rusr_core.checkpoints.tensors import State, filter_taps, load_tensors
 from rusr_core.checkpoints.torch_files import LazyTensor
-from rusr_core.generator import GeneratorConfig, fir_kernel
+from rusr_core.generator import GeneratorConfig
 
-State = dict[str, LazyTensor]
-FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
-STYLEGAN3 = "a StyleGAN3 network: it has no noise inputs and other layers; use a StyleGAN2 checkpoint"
-STYLEGAN_XL = "a StyleGAN-XL network, a StyleGAN3 descendant: use a StyleGAN2 checkpoint"
-STYLEGAN1 = "a StyleGAN1 network: it modulates by AdaIN, not by convolution weights; use a StyleGAN2 checkpoint"
-
-
-def load_tensors(state: State, file_size: int) -> dict[str, Tensor]:
-    """Copy tensors out of the file; only floating-point types, and no more bytes than the file has."""
-    if sum(t.nbytes for t in state.values()) > file_size:
-        raise CheckpointError("tensors that share their numbers, declared larger than the file: refused")
-    for name, tensor in state.items():
-        if tensor.storage.dtype not in FLOATS:
-            raise CheckpointError(f"{name[:80]!r} is of type {tensor.storage.dtype}, expected floating point")
-    return {name: tensor.load().float() for name, tensor in state.items()}
-
-
-def network_state(network: Record) -> tuple[State, dict[str, dict]]:
-    """Tensors of a persistence record under dotted names, and the plain attributes of each of its modules."""
-    tensors: State = {}
-    attributes: dict[str, dict] = {}
-    pending = [("", network)]
-    while pending:
-        prefix, module = pending.pop()
-        if type(module) is not Record or prefix.count(".") > 8 or len(attributes) > 10_000:
-            raise CheckpointError(f"a network whose part {prefix[:80]!r} is not a module record: damaged")
-        attributes[prefix] = module.state
-        for kind in ("_parameters", "_buffers"):
-            for name, tensor in _part(module, kind).items():
-                if type(tensor) is LazyTensor:
-                    tensors[f"{prefix}{name}"] = tensor
-        pending += [(f"{prefix}{name}.", m) for name, m in _part(module, "_modules").items() if m is not None]
-    return tensors, attributes
-
-
-def _part(module: Record, kind: str) -> dict:
-    value = module.state.get(kind, {})
-    if type(value) is not dict or not all(type(name) is str for name in value):
-        raise CheckpointError(f"a network whose {kind} are not a dictionary: damaged")
-    return value
-
-
-def refuse_relatives(names: set[str], class_name: str = "") -> None:
-    """One line for what looks like StyleGAN2 and is not."""
-    if class_name == "SuperresGenerator" or "mapping.embed_proj.weight" in names:
-        raise CheckpointError(STYLEGAN_XL)
-    if any(name.startswith("synthesis.input.") for name in names):
-        raise CheckpointError(STYLEGAN3)
-    if any(re.match(r"(module\.)?(generator\.)?progression\.|(g_)?synthesis\.blocks\.4x4\.", n) for n in names):
-        raise CheckpointError(STYLEGAN1)
+MARKS = ("mapping.fc0.weight", "synthesis.b4.conv1.weight")  # a network with these tensors is one of NVIDIA's
+ROOTS = ("mapping", "synthesis")
 
 
 def nvidia(state: State, attributes: dict[str, dict], file_size: int) -> tuple[GeneratorConfig, dict[str, Tensor]]:
-    """Configuration and tensors of an NVIDIA generator (also a bare state dict with its names)."""
+    """Configuration and tensors of an NVIDIA generator.
+
+    `attributes` are the plain attributes of its modules by dotted name, "mapping.fc0."; without them (a state dict)
+    the published values hold.
+    """
     sides = [int(m[1]) for name in state if (m := re.fullmatch(r"synthesis\.b(\d{1,4})\.conv1\.weight", name))]
-    if sorted(sides) != [4 * 2**i for i in range(len(sides))] or not sides or "mapping.fc0.weight" not in state:
-        raise CheckpointError("no StyleGAN2 generator: blocks synthesis.b4, b8, ... or mapping.fc0 are missing")
+    if sorted(sides) != [4 * 2**i for i in range(len(sides))]:
+        raise CheckpointError(f"a generator with blocks of {sorted(sides)[:12]} px, expected 4, 8, 16, ... and no gap")
     shape = {name: _shape(t) for name, t in state.items()}
     layer, first = attributes.get("synthesis.b4.conv1.", {}), attributes.get("mapping.fc0.", {})
-    if layer.get("activation", "lrelu") != "lrelu" or first.get("activation", "lrelu") != "lrelu":
-        raise CheckpointError(f"activation {layer.get('activation')!r}, expected 'lrelu'")
+    for name, module in (("synthesis.b4.conv1", layer), ("mapping.fc0", first)):
+        if module.get("activation", "lrelu") not in ("lrelu", True):  # True: in a pickled Generator of ours
+            raise CheckpointError(f"{name} has the activation {_shown(module['activation'])}, expected 'lrelu'")
     last = f"synthesis.b{max(sides)}"
     depth = sum(1 for name in state if re.fullmatch(r"mapping\.fc\d+\.weight", name))
     embed = shape.get("mapping.embed.weight", (0, 0))
@@ -95,8 +48,8 @@ def nvidia(state: State, attributes: dict[str, dict], file_size: int) -> tuple[G
         layer_features=shape["mapping.fc0.weight"][0] if depth > 1 else None,
         mapping_lr=_number(first.get("bias_gain"), 0.01),
         architecture=architecture,
-        conv_clamp=_number(layer.get("conv_clamp"), None),
-        resample_filter=_taps(tensors.get("synthesis.b4.resample_filter")),
+        conv_clamp=_number(layer.get("conv_clamp", layer.get("clamp")), None),
+        resample_filter=filter_taps(tensors.get("synthesis.b4.resample_filter")),
         use_noise="synthesis.b4.conv1.noise_const" in state,
         img_channels=shape[f"{last}.torgb.weight"][0],
     )
@@ -111,16 +64,10 @@ def _number(value: object, default: float | None) -> float | None:
     if value is None:
         return default
     if type(value) not in (int, float):
-        raise CheckpointError(f"an option of type {type(value).__name__}, expected a number")
+        raise CheckpointError(f"an option of the generator is {_shown(value)}, expected a number")
     return float(value)
 
 
-def _taps(kernel: Tensor | None) -> tuple[float, ...]:
-    """One-dimensional taps of a separable low-pass kernel of sum 1; (1, 3, 3, 1) in published networks."""
-    if kernel is None:
-        return (1, 3, 3, 1)
-    if kernel.ndim != 2 or kernel.shape[0] != kernel.shape[1] or not 1 < kernel.shape[0] <= 64:
-        raise CheckpointError(f"a resampling filter of shape {tuple(kernel.shape)}, expected [4, 4]")
-    if len(kernel) == 4 and torch.allclose(kernel, fir_kernel((1, 3, 3, 1))):
-        return (1, 3, 3, 1)
-    return tuple(kernel.sum(1).tolist())
+def _shown(value: object) -> str:
+    """A value of a file for a message: short texts and numbers as they are, anything else by its type."""
+    return repr(value)[:80] if type(value) in (str, int, float, bool, type(None)) else f"a {type(value).__name__}"

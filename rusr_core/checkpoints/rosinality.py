@@ -1,6 +1,7 @@
-"""From the tensors of rosinality's stylegan2-pytorch (StyleGAN-NADA, pSp and e4e decoders too) to a configuration and
-our names. It keeps one more leading axis in most weights, and its constants are NVIDIA's under other names; both store
-the up-sampling kernel in the same orientation.
+"""From the tensors of rosinality's stylegan2-pytorch to a configuration and our names.
+
+StyleGAN-NADA and the decoders of pSp and e4e are such networks, too. They keep one more leading axis in most weights,
+and their constants are NVIDIA's under other names; both store the up-sampling kernel in the same orientation.
 """
 
 import re
@@ -8,20 +9,13 @@ import re
 import torch
 from torch import Tensor
 
-from rusr_core.checkpoints.nvidia import (
-    State,
-    _taps,
-    load_tensors,
-)
-from rusr_core.checkpoints.safetensors import CheckpointError
+from rusr_core.checkpoints.source import CheckpointError
+from rusr_core.checkpoints.tensors import State, filter_taps, load_tensors
 from rusr_core.checkpoints.torch_files import LazyTensor
 from rusr_core.generator import GeneratorConfig, fir_kernel
 
-
-def is_rosinality(names: set[str]) -> bool:
-    """Whether these are the tensors of a rosinality generator."""
-    return {"input.input", "conv1.conv.weight", "style.1.weight"} <= names
-
+MARKS = ("style.1.weight", "conv1.conv.weight", "input.input")  # a network with these tensors is one of rosinality's
+ROOTS = ("style", "input", "conv1", "to_rgb1", "convs", "to_rgbs", "noises")
 
 def rosinality(
     state: State, latent_avg: LazyTensor | None, file_size: int
@@ -33,7 +27,7 @@ def rosinality(
     if blocks > 10:
         raise CheckpointError(f"{blocks} blocks, expected at most 10 (2048 px)")
     blur = found.get("convs.0.conv.blur.kernel")
-    taps = _taps(None if blur is None else blur / blur.sum())
+    taps = filter_taps(None if blur is None else blur / blur.sum())
     out: dict[str, Tensor] = {}
     for i in range(depth):
         for part in ("weight", "bias"):

@@ -1,9 +1,9 @@
 """Files of torch.save and NVIDIA's network pickles as plain data: records, containers, tensors.
 
-`torch.load(weights_only=True)` is not used: it does not know NVIDIA's records, it takes the memory that a
-file declares before it looks whether the file has it, and up to torch 2.5.1 it could be made to run code
-(CVE-2025-32434). The same machine (unpickle.py) reads the outer pickle and the tensor streams nested in it;
-tensors are windows on the mapped file until they are asked for.
+`torch.load(weights_only=True)` is not used: it refuses the names that it does not know, NVIDIA's records among them,
+it takes the memory that a file declares before it looks whether the file has it, and up to torch 2.5.1 it could be
+made to run code (CVE-2025-32434). The same machine (machine.py) reads the outer pickle and the tensor streams nested
+in it; tensors are windows on the mapped file until they are asked for.
 
 Layouts: torch.save as a zip archive (torch 1.6 and later) and as a stream of pickles (before, and nested in
 NVIDIA's files); NVIDIA's persistence records, https://github.com/NVlabs/stylegan2-ada-pytorch,
@@ -19,15 +19,12 @@ from math import prod
 import torch
 from torch import Tensor
 
-from rusr_core.checkpoints.machine import Budget, Builder, Machine, Name, Record, check_key
-from rusr_core.checkpoints.safetensors import CheckpointError, to_tensor
+from rusr_core.checkpoints.machine import Machine
+from rusr_core.checkpoints.records import Budget, Builder, Name, Record, as_key
+from rusr_core.checkpoints.source import CheckpointError
 
 MAGIC = 0x1950A86A20F9469CFC6C  # first pickle of a torch.save stream
 PROTOCOL = 1001
-LEGACY_TF = (
-    "a TensorFlow pickle of StyleGAN1 or StyleGAN2: convert StyleGAN2 with legacy.py of "
-    "NVlabs/stylegan2-ada-pytorch, then load the result; StyleGAN1 is not supported"
-)
 DTYPES = {
     "FloatStorage": torch.float32,
     "HalfStorage": torch.float16,
@@ -39,7 +36,15 @@ DTYPES = {
     "CharStorage": torch.int8,
     "ByteStorage": torch.uint8,
     "BoolStorage": torch.bool,
+    "ComplexFloatStorage": torch.complex64,
+    "ComplexDoubleStorage": torch.complex128,
+    "QInt8Storage": torch.int8,
+    "QUInt8Storage": torch.uint8,
+    "QInt32Storage": torch.int32,
+    "storage.UntypedStorage": torch.uint8,
 }
+NUMBERS = {"f8": "d", "f4": "f", "f2": "e", "i8": "q", "i4": "i", "i2": "h", "i1": "b"}  # numpy's types: struct's
+NUMBERS |= {"u8": "Q", "u4": "I", "u2": "H", "u1": "B", "b1": "?"}
 
 
 @dataclass
@@ -81,7 +86,8 @@ class LazyTensor:
             return torch.empty(self.shape, dtype=self.storage.dtype)
         size = self.storage.dtype.itemsize
         reach = sum((n - 1) * step for n, step in zip(self.shape, self.stride, strict=True)) + 1
-        flat = to_tensor(self.storage.bytes()[self.offset * size : (self.offset + reach) * size], self.storage.dtype)
+        window = self.storage.bytes()[self.offset * size : (self.offset + reach) * size]
+        flat = torch.frombuffer(bytearray(window), dtype=self.storage.dtype)
         return flat.as_strided(self.shape, self.stride).contiguous()
 
 
@@ -91,8 +97,10 @@ def _sizes(values: object) -> tuple[int, ...]:
     return values
 
 
-def _tensor(storage: Storage, offset: int, shape: tuple, stride: tuple, *_: object) -> LazyTensor:
+def _tensor(storage: object, offset: int, shape: tuple, stride: tuple, *rest: object) -> LazyTensor | Record:
     """torch._utils._rebuild_tensor_v2; nothing may be declared that the storage does not hold."""
+    if type(storage) is Record or (len(rest) > 2 and rest[2]):  # a foreign storage, or numbers that are to be negated
+        return Record("a tensor of an unusual kind", (storage,))
     shape, stride, (offset,) = _sizes(shape), _sizes(stride), _sizes((offset,))
     if type(storage) is not Storage or len(shape) != len(stride):
         raise CheckpointError("a tensor without a storage: damaged")
@@ -102,86 +110,87 @@ def _tensor(storage: Storage, offset: int, shape: tuple, stride: tuple, *_: obje
     return LazyTensor(storage, offset, shape, stride)
 
 
-def _parameter(data: LazyTensor, *_: object) -> LazyTensor:
-    if type(data) is not LazyTensor:
-        raise CheckpointError("a parameter without a tensor: damaged")
+def _parameter(data: object, *_: object) -> object:
+    """torch._utils._rebuild_parameter, also of what is no tensor of ours."""
     return data
 
 
-def _network(meta: dict) -> Record:
+def _with_attributes(rebuild: object, kind: object, args: object, *_: object) -> object:
+    """torch._tensor._rebuild_from_type_v2: a tensor that somebody gave attributes, or of a class of somebody's own."""
+    if type(rebuild) is Name and rebuild.build in (_tensor, _parameter) and type(args) is tuple:
+        return rebuild.build(*args[:16])
+    return Record("torch._tensor._rebuild_from_type_v2", (rebuild, kind, args))
+
+
+def _network(meta: dict, *_: object) -> Record:
     """A persistence record. The program text inside (`module_src`) is dropped unread."""
     if type(meta) is not dict or type(meta.get("class_name")) is not str or type(meta.get("state")) is not dict:
         raise CheckpointError("a network record without class name and state: damaged")
     return Record(meta["class_name"], state=meta["state"])
 
 
-def _dtype(code: object, *_: object) -> Record:
-    return Record("dtype", (code,))
-
-
-def _scalar(dtype: Record, raw: object) -> int | float:
+def _scalar(dtype: object, raw: object = b"", *_: object) -> int | float | Record:
     """numpy scalar: type and bytes -> a Python number. NVIDIA's gains are stored so."""
-    forms = {"f8": "<d", "f4": "<f", "f2": "<e", "i8": "<q", "i4": "<i", "u1": "<B", "b1": "<?"}
-    if type(dtype) is not Record or dtype.name != "dtype" or dtype.args[0] not in forms:
-        raise CheckpointError("a numpy number of an unexpected type: refused")
-    order = dtype.state.get("", (0, "<"))[1]
-    return struct.unpack(forms[dtype.args[0]].replace("<", ">" if order == ">" else "<"), raw)[0]
+    kind = dtype.args[0] if type(dtype) is Record and dtype.args else None
+    if type(kind) is not str or kind not in NUMBERS or not isinstance(raw, bytes | memoryview):
+        return Record("numpy.scalar", (dtype, raw))  # complex numbers, dates, texts, objects
+    order = dtype.state[1] if type(dtype.state) is tuple and len(dtype.state) > 1 else "<"
+    return struct.unpack((">" if order == ">" else "<") + NUMBERS[kind], raw)[0]
 
 
-def _legacy_tf(*_: object) -> None:
-    raise CheckpointError(LEGACY_TF)
-
-
-def _empty(kind: Builder) -> Builder:
-    def build() -> object:
-        return kind()
-
-    return build
-
-
-def _named(name: str) -> Builder:
-    return lambda *args: Record(name, args)
+def _dictionary(pairs: object = (), *_: object) -> dict:
+    """OrderedDict and its like, empty or from pairs, as Python 2 wrote it; what fills them otherwise follows."""
+    if type(pairs) is dict:
+        return dict(pairs)
+    if type(pairs) not in (list, tuple):
+        return {}  # a defaultdict's factory
+    return {as_key(key): value for key, value in pairs}
 
 
 class Reader:
-    """One file: its bytes, the allowed names, and what it may still use up."""
+    """One file: its bytes, the names that are built, and what it may still use up."""
 
     def __init__(self, data: memoryview):
         self.data = data
         self.budget = Budget(copies=2 * len(data) + 2**20)
         self.names: dict[str, Builder] = {
-            "collections.OrderedDict": _empty(dict),
-            "dnnlib.util.EasyDict": _empty(dict),
-            "argparse.Namespace": _empty(dict),
+            "torch._utils._rebuild_tensor": _tensor,
             "torch._utils._rebuild_tensor_v2": _tensor,
             "torch._utils._rebuild_parameter": _parameter,
-            "numpy.dtype": _dtype,
-            "_codecs.encode": self._encode,
-            "dnnlib.tflib.network.Network": _legacy_tf,
+            "torch._utils._rebuild_parameter_with_state": _parameter,
+            "torch._tensor._rebuild_from_type_v2": _with_attributes,
             "torch_utils.persistence._reconstruct_persistent_obj": _network,
+            "numpy.core.multiarray.scalar": _scalar,
+            "numpy._core.multiarray.scalar": _scalar,
+            "_codecs.encode": self._encode,
         }
-        for module in ("numpy.core.multiarray", "numpy._core.multiarray"):
-            self.names |= {f"{module}.scalar": _scalar, f"{module}._reconstruct": _named("ndarray")}
-        self.names["numpy.ndarray"] = _named("ndarray type")
+        for name in ("collections.OrderedDict", "collections.defaultdict", "collections.Counter"):
+            self.names[name] = self._container
+        for name in ("dnnlib.util.EasyDict", "easydict.EasyDict"):
+            self.names[name] = self._container
         for module in ("builtins", "__builtin__"):
-            self.names |= {f"{module}.set": self._set, f"{module}.bytes": _empty(bytes)}
-        self.names |= {f"torch.{name}": _named(name) for name in DTYPES}
+            self.names |= {f"{module}.dict": self._container, f"{module}.bytes": self._bytes}
 
-    def _encode(self, text: str, encoding: str = "latin1") -> bytes:
-        if encoding != "latin1":
-            raise CheckpointError(f"bytes encoded as {encoding!r}, expected 'latin1'")
+    def _container(self, pairs: object = (), *_: object) -> dict:
+        if type(pairs) in (list, tuple, dict):
+            self.budget.copy(100 * len(pairs))
+        return _dictionary(pairs)
+
+    def _bytes(self, *parts: object) -> object:
+        return Record("builtins.bytes", parts) if parts else b""
+
+    def _encode(self, text: object, encoding: object = "latin1", *_: object) -> object:
+        """How protocol 2 stores bytes: as text with one character for each."""
+        if type(text) is not str or encoding != "latin1":
+            return Record("_codecs.encode", (text, encoding))
         self.budget.copy(len(text))
         return text.encode("latin1")
-
-    def _set(self, members: list) -> set:
-        self.budget.copy(8 * len(members))
-        return set(map(check_key, members))
 
     def network_pickle(self) -> object:
         """A pickle with NVIDIA's records, each tensor a stream of its own."""
         return Machine(self.data, self.names | {"torch.storage._load_from_bytes": self._nested}, self.budget).run()
 
-    def _nested(self, raw: memoryview | bytes) -> Storage:
+    def _nested(self, raw: memoryview | bytes, *_: object) -> Storage:
         storage = self.stream(memoryview(raw))
         if type(storage) is not Storage:
             raise CheckpointError("a nested stream that is not a tensor's storage: refused")
@@ -191,7 +200,9 @@ class Reader:
         """torch.save before 1.6: magic, version, system, the object, storage keys, then the storages in that order."""
         storages: dict[str, Storage] = {}
 
-        def persistent(key: object) -> Storage:
+        def persistent(key: object) -> object:
+            if type(key) is tuple and len(key) == 4 and key[0] == "module":
+                return key[1]  # a class, with its source text, which stays unread
             dtype, name, count = _storage_id(key)
             storage = storages.setdefault(name, Storage(dtype, count))
             if storage.dtype is not dtype or storage.nbytes > len(data):
@@ -203,7 +214,7 @@ class Reader:
         if magic != MAGIC or version != PROTOCOL or type(system) is not dict or system.get("little_endian") is not True:
             raise CheckpointError("not a torch.save stream of this byte order: damaged")
         value, order = machine.run(), machine.run()
-        if type(order) is not list or sorted(map(str, order)) != sorted(storages):
+        if type(order) is not list or not all(type(k) is str for k in order) or sorted(order) != sorted(storages):
             raise CheckpointError("a tensor stream whose storages are not those it lists: damaged")
         for name in order:
             storage = storages[name]

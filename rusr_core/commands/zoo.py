@@ -7,7 +7,7 @@ from rusr_core import priors
 from rusr_core.checkpoints.generators import load_generator, save_generator
 from rusr_core.files import data_path
 from rusr_core.priors.downloads import file_sha256
-from rusr_core.priors.load import name_of
+from rusr_core.priors.load import has_published_rates, locate
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -17,7 +17,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     for action, text in (("info", "what is known about one"), ("fetch", "download one, verified")):
         actions.add_parser(action, help=text).add_argument("name")
     convert = actions.add_parser("convert", help="any checkpoint that is read here, to safetensors")
-    convert.add_argument("input", type=Path, help="NVIDIA .pkl, rosinality .pt, ... (told apart by content)")
+    convert.add_argument("input", help="NVIDIA .pkl, rosinality .pt, ... (told apart by content), or a name of the zoo")
     convert.add_argument("output", type=Path, help="OUT.safetensors")
     convert.add_argument("--network", choices=("G_ema", "G"), default="G_ema", help="default: the averaged weights")
     convert.add_argument("--half", action="store_true", help="float16: half the size, rounded")
@@ -80,12 +80,19 @@ def _convert(args: argparse.Namespace) -> int:
         raise priors.ZooError(f"{args.output} exists: --force overwrites it")
     if args.output.suffix != ".safetensors":
         raise priors.ZooError(f"{args.output}: expected a name that ends in .safetensors")
-    G = load_generator(args.input, args.network)
-    extra = {
-        "w_radius": repr(G.mapping.measure_std()),
-        "source": args.input.name,
-        "source_sha256": file_sha256(args.input),
+    source = locate(args.input)
+    G = load_generator(source.path, args.network)
+    header = {
+        "name": source.name,
+        "w_std": repr(G.mapping.measure_std()),
+        "source": source.path.name,
+        "source_sha256": file_sha256(source.path),
     }
-    save_generator(G, args.output, extra | {"name": name_of(args.input)}, half=args.half)
-    print(f"{args.output}: {G.config.resolution} px, {args.output.stat().st_size / 1e6:.1f} MB")
+    header |= {"networks": "portraits"} if source.portraits else {}
+    header |= {"rates": "published"} if args.network == "G_ema" and has_published_rates(source, G) else {}
+    save_generator(G, args.output, header, half=args.half)
+    colours = "grey, " if G.config.img_channels == 1 else ""
+    classes = f"{G.config.c_dim} classes, " if G.config.c_dim else ""
+    size = args.output.stat().st_size / 1e6
+    print(f"{args.output}: {G.config.resolution} px, {colours}{classes}{size:.1f} MB")
     return 0

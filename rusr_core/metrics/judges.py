@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from rusr_core.checkpoints.networks import load_portrait_net
 from rusr_core.degradations.base import Operator
 from rusr_core.images import quantize
 from rusr_core.metrics import intervals, realism
@@ -76,7 +77,7 @@ def judge_of(prior: Prior, net: str | Path | None = None) -> Judge:
     given, else the prior's own networks, and clean-fid's Inception for realism if its file is there.
     """
     if net is not None or isinstance(prior.perceptual, PortraitNet):  # never the net that was optimised
-        found = None if net is None else PortraitNet.load(net)
+        found = None if net is None else load_portrait_net(net)
         return portraits_judge(found)
     try:
         features = realism.inception_features(device=prior.generator.mapping.w_avg.device)

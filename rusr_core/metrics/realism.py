@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from rusr_core.errors import RusrError
 from rusr_core.images import resize
-from rusr_core.networks.perceptual import beside
+from rusr_core.networks.perceptual import to_device_of
 from rusr_core.networks.portrait_net import PortraitNet
 from rusr_core.randomness import generators
 
@@ -170,7 +170,7 @@ def patch_features(x: Tensor, net: Features, count: int = CROPS, seed: int = 0, 
 
 def portrait_features(net: PortraitNet) -> Features:
     """The embedded net's pooled features: FID-portraits. Judge with net B (`metrics.judge()`)."""
-    return lambda x: net.pooled(*beside(net, x))
+    return lambda x: net.pooled(*to_device_of(net, x))
 
 
 def inception_features(folder: str | Path | None = None, device: str | torch.device = "cpu") -> Features:

@@ -16,11 +16,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from rusr_core.checkpoints.networks import load_portrait_net
 from rusr_core.degradations.base import Operator
 from rusr_core.degradations.operator import degrade
 from rusr_core.errors import RusrError
 from rusr_core.files import data_path
-from rusr_core.networks.perceptual import Perceptual, beside, distance
+from rusr_core.networks.perceptual import Perceptual, distance, to_device_of
 from rusr_core.networks.portrait_net import SMALLEST, PortraitNet
 from rusr_core.networks.recognition import Embedder
 
@@ -36,7 +37,7 @@ class MetricError(RusrError):
 @cache
 def judge() -> PortraitNet:
     """The embedded profile's judging net (net B), which no restoration optimises."""
-    return PortraitNet.load(data_path(JUDGE))
+    return load_portrait_net(data_path(JUDGE))
 
 
 @torch.no_grad()
@@ -47,7 +48,7 @@ def lpips(a: Tensor, b: Tensor, net: Perceptual | None = None) -> Tensor:
     """
     _check(a, b)
     net = net or judge()
-    return distance(*(net.features(x) for x in beside(net, a, b))).to(a.device)
+    return distance(*(net.features(x) for x in to_device_of(net, a, b))).to(a.device)
 
 
 def psnr(a: Tensor, b: Tensor) -> Tensor:
@@ -88,7 +89,7 @@ def identity(a: Tensor, b: Tensor, net: Embedder | None = None) -> Tensor:
     """Cosine [N] of the faces' embeddings, in [-1, 1]; 1 is the same person. `net`: the embedded judge by default."""
     _check(a, b)
     net = net or judge()
-    one, other = (net.embed(x) for x in beside(net, a, b))
+    one, other = (net.embed(x) for x in to_device_of(net, a, b))
     return (one * other).sum(1).to(a.device)
 
 

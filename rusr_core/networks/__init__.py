@@ -1,4 +1,4 @@
-"""Frozen networks that look at images: what looks alike, and who is in the picture."""
+"""Frozen networks that look at images: whether two look alike, and whether they show the same person."""
 
 from rusr_core.networks.perceptual import LPIPSFeatures, Perceptual
 from rusr_core.networks.portrait_net import PortraitNet, PortraitNetConfig

@@ -1,4 +1,4 @@
-"""The perceptual distance: LPIPS on whatever network knows what "looks alike" means.
+"""The perceptual distance: LPIPS on any network whose features tell whether two images look alike.
 
 Zhang et al., "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric", CVPR 2018, eq. 1,
 https://arxiv.org/abs/1801.03924. A perceptual network returns feature maps that are already unit-normalised and
@@ -9,15 +9,12 @@ weighted, so that the distance is a plain squared difference and a target's feat
 Chapter: book/losses.ipynb.
 """
 
-import warnings
-from pathlib import Path
 from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rusr_core.checkpoints.generators import load_state
 from rusr_core.errors import RusrError
 
 
@@ -54,7 +51,7 @@ def unit_channels(x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
     return _UnitChannels.apply(x, weight.sqrt()[:, None, None], epsilon)
 
 
-def beside(network: object, *images: Tensor) -> list[Tensor]:
+def to_device_of(network: object, *images: Tensor) -> list[Tensor]:
     """The images on the device of the network, if it has one."""
     tensors = [*network.parameters(), *network.buffers()] if isinstance(network, nn.Module) else []
     return [x.to(tensors[0].device) if tensors else x for x in images]
@@ -66,29 +63,34 @@ def distance(a: list[Tensor], b: list[Tensor]) -> Tensor:
 
 
 class LPIPSFeatures(nn.Module):
-    """LPIPS v0.1 on VGG16, with the weights of the `lpips` package and of torchvision.
+    """LPIPS v0.1 on VGG16, from two state dicts; `priors.lpips_net` gets both.
 
-    `vgg` is a state dict of torchvision's `vgg16` or a file that holds one; `priors.lpips_net` fetches it.
+    `vgg`: of torchvision's `vgg16`. `heads`: of the five 1 x 1 convolutions that the `lpips` package has for it
+    (`lpips/weights/v0.1/vgg.pth`), whose weights are the channel weights. A tensor that is missing or of another shape
+    is a RusrError.
     """
 
     # 3 x 3 convolutions of torchvision's vgg16.features; a map is taken after the last of each group
     CONVOLUTIONS = ((0, 2), (5, 7), (10, 12, 14), (17, 19, 21), (24, 26, 28))
+    CHANNELS = (3, 64, 128, 256, 512, 512)  # of the image, and of the maps
+    # mean and deviation of ImageNet's images on [-1, 1], rounded as in the package (lpips.ScalingLayer)
+    SHIFT = (-0.030, -0.088, -0.188)
+    SCALE = (0.458, 0.448, 0.450)
 
-    def __init__(self, vgg: dict[str, Tensor] | str | Path):
+    def __init__(self, vgg: dict[str, Tensor], heads: dict[str, Tensor]):
         super().__init__()
-        lpips = _lpips_package()
-        scaling, heads = lpips.scaling_layer, lpips.lins
-        self.register_buffer("shift", scaling.shift)  # [1, 3, 1, 1], on [-1, 1]
-        self.register_buffer("scale", scaling.scale)
-        for level, head in enumerate(heads):  # the published weights are not negative
-            self.register_buffer(f"weight{level}", head.model[-1].weight.detach().clamp_min(0).flatten())
-        state = vgg if isinstance(vgg, dict) else load_state(vgg)
-        for group in self.CONVOLUTIONS:
+        self.register_buffer("shift", torch.tensor(self.SHIFT).view(1, 3, 1, 1))
+        self.register_buffer("scale", torch.tensor(self.SCALE).view(1, 3, 1, 1))
+        for level, group in enumerate(self.CONVOLUTIONS):
+            inputs, outputs = self.CHANNELS[level : level + 2]
+            weight = _tensor(heads, f"lin{level}.model.1.weight", (1, outputs, 1, 1))
+            self.register_buffer(f"weight{level}", weight.clamp_min(0).flatten())  # the published ones are not negative
             for i in group:
-                kernel, bias = state[f"features.{i}.weight"], state[f"features.{i}.bias"]
-                conv = nn.Conv2d(kernel.shape[1], kernel.shape[0], 3, padding=1, device="meta")
-                conv.weight, conv.bias = nn.Parameter(kernel.float()), nn.Parameter(bias.float())
+                conv = nn.Conv2d(inputs, outputs, 3, padding=1, device="meta")
+                conv.weight = nn.Parameter(_tensor(vgg, f"features.{i}.weight", (outputs, inputs, 3, 3)))
+                conv.bias = nn.Parameter(_tensor(vgg, f"features.{i}.bias", (outputs,)))
                 self.add_module(f"conv{i}", conv)
+                inputs = outputs
         self.eval().requires_grad_(False)
         self.to(memory_format=torch.channels_last)  # a few percent faster on a CPU, the same numbers
 
@@ -107,10 +109,8 @@ class LPIPSFeatures(nn.Module):
         return maps
 
 
-def _lpips_package() -> nn.Module:
-    """The `lpips` network without its convolution weights (they would be downloaded)."""
-    import lpips
-
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torchvision's notes on how lpips calls it
-        return lpips.LPIPS(net="vgg", pnet_rand=True, verbose=False)
+def _tensor(state: dict[str, Tensor], name: str, shape: tuple[int, ...]) -> Tensor:
+    found = tuple(state[name].shape) if name in state else "missing"
+    if found != shape:
+        raise RusrError(f"LPIPS: {name!r} is {found}, expected {shape}")
+    return state[name].detach().float()

@@ -1,41 +1,50 @@
-"""Feature networks: what "looks alike" and "is the same person" mean to the loss and to the metrics.
+"""The embedded feature net: one small network that says whether two images look alike and show the same person.
 
-A perceptual network offers `features(x)`: a list of maps, unit-normalised over channels and scaled by the
-square root of learned channel weights, so that the distance of Zhang et al., "The Unreasonable Effectiveness
-of Deep Features as a Perceptual Metric" (CVPR 2018, eq. 1) is the plain squared difference of two such lists.
+It offers what `Perceptual` asks for, `features(x)`: a list of maps, unit-normalised over channels and scaled by the
+square root of learned channel weights, so that the distance of Zhang et al., "The Unreasonable Effectiveness of Deep
+Features as a Perceptual Metric" (CVPR 2018, eq. 1) is the plain squared difference of two such lists; and what
+`Embedder` asks for, `embed(x)`. Its files are read and written by `rusr_core.checkpoints`.
 """
 
 import json
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import torch
-import torch.nn.functional as F  # noqa: N812
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rusr_core.errors import RusrError
 from rusr_core.images import resize
+from rusr_core.networks.frozen import frozen
 from rusr_core.networks.perceptual import distance, unit_channels
 
-FORMAT = "rusr-portrait-net"
 SMALLEST = 16  # pixels; below it the last levels would have no extent
 EPSILON = 1e-6  # added to the squared norm of a feature vector: a flat patch has a finite gradient
 
 
 class FeatureError(RusrError):
-    """A feature network's file or input is not what it should be."""
+    """A feature net's configuration, weights or input that are not what they should be."""
 
 
 @dataclass(frozen=True)
 class PortraitNetConfig:
-    """Shape of a `PortraitNet`: one residual block a level, each halving the resolution."""
+    """Shape of a `PortraitNet`: one residual block a level, each halving the resolution.
+
+    Anything but positive whole numbers, at most 16 levels and 65,536 of a kind, is a `FeatureError`.
+    """
 
     channels: tuple[int, ...] = (24, 48, 80, 128, 192)
     embedding: int = 128
     resolution: int = 128  # side of the images that the identity embedding reads
-    perceptual_levels: int = 4
+    perceptual_levels: int = 4  # how many of the levels the perceptual distance compares
+
+    def __post_init__(self) -> None:
+        sizes = (*self.channels, self.embedding, self.resolution, self.perceptual_levels)
+        if not all(type(v) is int and 0 < v <= 65536 for v in sizes) or not 0 < len(self.channels) <= 16:
+            raise FeatureError(f"a feature net of the sizes {str(sizes)[:120]}: expected a few positive whole numbers")
+        if self.perceptual_levels > len(self.channels):
+            raise FeatureError(f"{self.perceptual_levels} perceptual levels, expected at most {len(self.channels)}")
+        object.__setattr__(self, "channels", tuple(self.channels))
 
     def to_json(self) -> str:
         """The configuration as one line of JSON."""
@@ -43,10 +52,11 @@ class PortraitNetConfig:
 
     @classmethod
     def from_json(cls, text: str) -> "PortraitNetConfig":
-        """Inverse of `to_json`."""
-        fields = json.loads(text)
-        fields["channels"] = tuple(fields["channels"])
-        return cls(**fields)
+        """Inverse of `to_json`; anything else is a `FeatureError`."""
+        try:
+            return cls(**json.loads(text))
+        except (TypeError, ValueError, RecursionError) as error:
+            raise FeatureError(f"not the configuration of a feature net: {str(error)[:120]}") from error
 
 
 class _ChannelSlopes(torch.autograd.Function):
@@ -91,11 +101,10 @@ class ResidualBlock(nn.Module):
 
 
 class PortraitNet(nn.Module):
-    """The embedded feature net: identity embedding, perceptual features and pooled features from one stack of
-    blocks.
+    """The embedded feature net: perceptual features, identity embedding and pooled features of one stack of blocks.
 
-    It is trained with batch normalisation (`batch_norm=True`) and shipped with it folded into the
-    convolutions, which is what `save` writes and `load` reads.
+    It is trained with batch normalisation (`batch_norm=True`) and used with it folded into the convolutions
+    (`folded`, `from_state`), which is also how it is stored.
     """
 
     def __init__(self, config: PortraitNetConfig | None = None, *, batch_norm: bool = False):
@@ -113,8 +122,7 @@ class PortraitNet(nn.Module):
             self.register_buffer(f"channel_weight{level}", torch.ones(width))
 
     def activations(self, x: Tensor, levels: int | None = None) -> list[Tensor]:
-        """Raw maps `[N, C_l, H_l, W_l]` of the first `levels` blocks (None: all); x `[N, 3, H, W]` in [0,
-        1]."""
+        """Raw maps `[N, C_l, H_l, W_l]` of the first `levels` blocks (None: all); x `[N, 3, H, W]` in [0, 1]."""
         if x.dim() != 4 or x.shape[1] != 3 or min(x.shape[-2:]) < SMALLEST:
             raise FeatureError(f"images must be [N, 3, H, W] with sides of at least {SMALLEST} px, got {list(x.shape)}")
         x = x * 2 - 1
@@ -140,8 +148,7 @@ class PortraitNet(nn.Module):
         return distance(self.features(a), self.features(b))
 
     def embed(self, x: Tensor) -> Tensor:
-        """Identity embedding `[N, E]` of unit norm; x `[N, 3, H, W]` in [0, 1], resized to the net's
-        resolution."""
+        """Identity embedding `[N, E]` of unit norm; x `[N, 3, H, W]` in [0, 1] is resized to the net's resolution."""
         side = self.config.resolution
         if x.shape[-2:] != (side, side):
             x = resize(x, side, mode="area" if min(x.shape[-2:]) >= side else "bilinear")
@@ -165,7 +172,6 @@ class PortraitNet(nn.Module):
 
     def folded(self) -> "PortraitNet":
         """The same function without batch normalisation, its statistics folded into weights; eval, frozen."""
-        net = _without_weights(self.config)
         state = {}
         for name, module in self.named_modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
@@ -174,39 +180,16 @@ class PortraitNet(nn.Module):
             elif isinstance(module, nn.PReLU):
                 state[f"{name}.weight"] = module.weight.detach()
         state.update({name: b for name, b in self.named_buffers() if name.startswith("channel_weight")})
-        net.load_state_dict(state, assign=True)
-        return net.eval().requires_grad_(False)
-
-    def save(self, path: str | Path) -> None:
-        """Write the folded net as float16 safetensors with its configuration in the header."""
-        tensors = {k: v.half().contiguous() for k, v in self.folded().state_dict().items()}
-        save_file(tensors, str(path), {"format": FORMAT, "config": self.config.to_json()})
+        return self.from_state(self.config, state)
 
     @classmethod
-    def load(cls, path: str | Path, device: str | torch.device = "cpu") -> "PortraitNet":
-        """Read a net written by `save`; frozen, in eval mode, float32."""
-        try:
-            with safe_open(str(path), "pt") as file:
-                metadata = file.metadata() or {}
-                tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-        except (OSError, SafetensorError) as error:
-            raise FeatureError(f"cannot read the feature net {path}: {error}") from error
-        if metadata.get("format") != FORMAT:
-            raise FeatureError(f"{path} has format {metadata.get('format')!r}, expected {FORMAT!r}")
-        with torch.random.fork_rng(devices=[]):  # initial weights, replaced at once
-            net = _without_weights(PortraitNetConfig.from_json(metadata["config"]))
-        try:
-            net.load_state_dict(tensors, assign=True)
-        except RuntimeError as error:
-            raise FeatureError(f"{path} does not hold the tensors of its configuration: {error}") from error
-        # channels-last: about 1.3 times faster on a CPU, the same numbers
-        return net.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
+    def from_state(cls, config: PortraitNetConfig, state: dict[str, Tensor]) -> "PortraitNet":
+        """The net of `config` with the tensors of `folded().state_dict()`: frozen, in eval mode, float32.
 
-
-def _without_weights(config: PortraitNetConfig) -> PortraitNet:
-    """A net to be filled from a file: nothing is initialised, so the global random state is not touched."""
-    with torch.device("meta"):
-        return PortraitNet(config)
+        A tensor that is missing, too many or of another shape is a `FeatureError`.
+        """
+        net = frozen(lambda: cls(config), state, FeatureError)
+        return net.to(memory_format=torch.channels_last)  # about 1.3 times faster on a CPU, the same numbers
 
 
 def _fold(layer: nn.Module, norm: nn.Module) -> tuple[Tensor, Tensor]:

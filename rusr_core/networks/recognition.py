@@ -1,10 +1,10 @@
-"""Face embedders: who is in the picture.
+"""Face recognition networks: an image of a face to an embedding that says whose face it is.
 
 ArcFace: Deng et al., "ArcFace: Additive Angular Margin Loss for Deep Face Recognition", CVPR 2019,
 https://arxiv.org/abs/1801.07698; the IR-SE50 network and its file `model_ir_se50.pth` are those of
 TreB1eN/InsightFace_Pytorch, the crop is the one of pSp (eladrich/pixel2style2pixel). FaceNet: Schroff et al.,
 CVPR 2015, https://arxiv.org/abs/1503.03832, the Inception-ResNet v1 of the package facenet-pytorch. The
-embedded embedder is `features.PortraitNet`. All are differentiable from the embedding to the image.
+embedded prior's is `portrait_net.PortraitNet`. All are differentiable from the embedding to the image.
 
 Chapter: book/losses.ipynb.
 """
@@ -16,29 +16,31 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rusr_core.errors import RusrError
+from rusr_core.networks.frozen import frozen
 
 FFHQ_SIDE = 256  # px; the crop below is stated on this side
-FFHQ_BOX = (35, 223, 32, 220)  # top, bottom, left, right: the face in an FFHQ-aligned picture (pSp)
+FFHQ_BOX = (35, 223, 32, 220)  # top, bottom, left, right: the face in an FFHQ-aligned image (pSp)
 
 
 class IdentityError(RusrError):
-    """Weights that are not those of the network, or pictures that it cannot read."""
+    """Weights that are not those of the network, or images that it cannot read."""
 
 
 class Embedder(Protocol):
     """What the identity loss and metric ask of a face-recognition network."""
 
     def embed(self, x: Tensor) -> Tensor:
-        """x [N, 3, H, W] in [0, 1] -> [N, E] of unit norm."""
+        """Images [N, 3, H, W] in [0, 1] -> embeddings [N, E] of unit norm."""
 
 
 def crop_face(x: Tensor, side: int) -> Tensor:
-    """The face of FFHQ-aligned pictures [N, 3, H, W], H = W >= 32 -> [N, 3, side, side], area-averaged.
+    """The face in FFHQ-aligned images [N, 3, H, W] in [0, 1], H = W >= 32 -> [N, 3, side, side], area-averaged.
 
-    Larger pictures are first averaged down to 256 px, smaller ones are cropped by the same fractions.
+    Larger images are first averaged down to 256 px, smaller ones are cropped by the same fractions. Another shape is
+    an `IdentityError`.
     """
     if x.ndim != 4 or x.shape[1] != 3 or x.shape[2] != x.shape[3] or x.shape[2] < 32:
-        raise IdentityError(f"pictures {tuple(x.shape)}: expected [N, 3, H, H], FFHQ-aligned, 32 px or more")
+        raise IdentityError(f"images {tuple(x.shape)}: expected [N, 3, H, H], FFHQ-aligned, 32 px or more")
     if x.shape[2] > FFHQ_SIDE:
         x = F.adaptive_avg_pool2d(x, FFHQ_SIDE)
     top, bottom, left, right = (round(edge * x.shape[2] / FFHQ_SIDE) for edge in FFHQ_BOX)
@@ -60,7 +62,7 @@ class SqueezeExcitation(nn.Module):
         return x * torch.sigmoid(self.fc2(F.relu(self.fc1(x.mean((2, 3), keepdim=True)))))
 
 
-class Unit(nn.Module):
+class ResidualUnit(nn.Module):
     """Improved residual unit: BN, 3x3, PReLU, 3x3 with stride, BN, gates; plus the shortcut."""
 
     def __init__(self, inputs: int, depth: int, stride: int):
@@ -85,15 +87,10 @@ class Unit(nn.Module):
 
 
 class ArcFace(nn.Module):
-    """IR-SE50 with the tensor names of `model_ir_se50.pth`; 512 numbers, input 112 px."""
+    """IR-SE50 with the tensor names of `model_ir_se50.pth`: the face at 112 px to an embedding of 512 numbers."""
 
-    MARK: ClassVar[str] = "output_layer.3.weight"
-    STAGES: ClassVar[tuple] = (
-        (64, 3),
-        (128, 4),
-        (256, 14),
-        (512, 3),
-    )  # depth, units; the first of each halves
+    OWN_TENSOR: ClassVar[str] = "output_layer.3.weight"
+    STAGES: ClassVar[tuple] = ((64, 3), (128, 4), (256, 14), (512, 3))  # channels, units; the first of each halves
     SIDE: ClassVar[int] = 112
 
     def __init__(self):
@@ -101,7 +98,7 @@ class ArcFace(nn.Module):
         self.input_layer = nn.Sequential(nn.Conv2d(3, 64, 3, 1, 1, bias=False), nn.BatchNorm2d(64), nn.PReLU(64))
         units, inputs = [], 64
         for depth, count in self.STAGES:
-            units += [Unit(inputs if i == 0 else depth, depth, 2 if i == 0 else 1) for i in range(count)]
+            units += [ResidualUnit(inputs, depth, 2), *(ResidualUnit(depth, depth, 1) for _ in range(count - 1))]
             inputs = depth
         self.body = nn.Sequential(*units)
         self.output_layer = nn.Sequential(
@@ -114,10 +111,8 @@ class ArcFace(nn.Module):
 
     @classmethod
     def from_state(cls, state: dict[str, Tensor]) -> "ArcFace":
-        """The frozen network with these weights."""
-        with torch.device("meta"):
-            net = cls()
-        return _filled(net, state)
+        """The frozen network with the tensors of `model_ir_se50.pth`; others are an `IdentityError`."""
+        return frozen(cls, state, IdentityError)
 
     def embed(self, x: Tensor) -> Tensor:
         """x [N, 3, H, H] in [0, 1], FFHQ-aligned -> [N, 512] of unit norm."""
@@ -126,9 +121,12 @@ class ArcFace(nn.Module):
 
 
 class FaceNet(nn.Module):
-    """Inception-ResNet v1 of facenet-pytorch; 512 numbers, input 160 px. Needs the package, not its downloads."""
+    """Inception-ResNet v1 of the package facenet-pytorch: the face at 160 px to an embedding of 512 numbers.
 
-    MARK: ClassVar[str] = "last_linear.weight"
+    The package has to be installed; what it would download is not used.
+    """
+
+    OWN_TENSOR: ClassVar[str] = "last_linear.weight"
     SIDE: ClassVar[int] = 160
 
     def __init__(self):
@@ -141,27 +139,11 @@ class FaceNet(nn.Module):
 
     @classmethod
     def from_state(cls, state: dict[str, Tensor]) -> "FaceNet":
-        """The frozen network with these weights; the classifier `logits` of published files is dropped."""
-        with torch.device("meta"):
-            net = cls()
-        return _filled(net, {f"net.{k}": v for k, v in state.items() if not k.startswith("logits.")})
+        """The frozen network with the package's tensors, of which the classifier `logits` is dropped; `IdentityError`
+        for others."""
+        state = {f"net.{k}": v for k, v in state.items() if not k.startswith("logits.")}
+        return frozen(cls, state, IdentityError)
 
     def embed(self, x: Tensor) -> Tensor:
         """x [N, 3, H, H] in [0, 1], FFHQ-aligned -> [N, 512] of unit norm."""
         return self.net((crop_face(x, self.SIDE) * 255 - 127.5) / 128)
-
-
-def _filled(net: nn.Module, state: dict[str, Tensor]) -> nn.Module:
-    """`net`, built without memory, with the tensors of `state`; a name or shape that does not fit is an error."""
-    wanted = {k: tuple(v.shape) for k, v in net.state_dict().items() if not k.endswith("num_batches_tracked")}
-    state = {k: v.float() for k, v in state.items() if not k.endswith("num_batches_tracked")}
-    for name in [*wanted, *state]:
-        found = tuple(state[name].shape) if name in state else "missing"
-        if found != wanted.get(name):
-            expected = wanted.get(name, "no such tensor")
-            raise IdentityError(f"{type(net).__name__}: {name!r} is {found}, expected {expected}")
-    net.load_state_dict(state, strict=False, assign=True)
-    for module in net.modules():  # counts batches in training only; left without memory above
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            module.num_batches_tracked = torch.zeros((), dtype=torch.long)
-    return net.eval().requires_grad_(False)

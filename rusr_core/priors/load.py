@@ -4,25 +4,40 @@ The names are in data/zoo.toml, with the address that an official README publish
 """
 
 import dataclasses
+import importlib.util
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from rusr_core.checkpoints.generators import load_generator, load_state
+from rusr_core.checkpoints.generators import load_generator
+from rusr_core.checkpoints.networks import load_portrait_net, load_state
 from rusr_core.checkpoints.safetensors import read_metadata
 from rusr_core.files import data_path
+from rusr_core.generator import Generator
 from rusr_core.images import load_image
 from rusr_core.networks.perceptual import LPIPSFeatures, Perceptual
 from rusr_core.networks.portrait_net import PortraitNet
 from rusr_core.networks.recognition import ArcFace, Embedder, FaceNet
 from rusr_core.prior import Prior
-from rusr_core.priors import zoo
-from rusr_core.priors.w_std import prior_radius
-from rusr_core.priors.zoo import EMBEDDED, Entry, ZooError, fetch, find
+from rusr_core.priors.w_std import mapping_digest, prior_w_std
+from rusr_core.priors.zoo import EMBEDDED, Entry, ZooError, at_path, fetch, find, table
 
-FFHQ = "ffhq-1024"  # whose rates were published
+GENERATOR = "portraits/generator.safetensors"  # of the embedded prior, in data/
+PORTRAITS = "portraits"  # the embedded feature net
+
+
+@dataclass(frozen=True)
+class Source:
+    """The file of a prior, and what its content says: never what it is called."""
+
+    path: Path
+    name: str
+    entry: Entry | None = None  # of the zoo
+    portraits: bool = False  # made for the embedded feature net: the embedded prior, or one of our training scripts
+    published: bool = False  # the header says that the published learning rates are those of this network
 
 
 def load_prior(
@@ -30,97 +45,129 @@ def load_prior(
     *,
     device: str | torch.device = "cpu",
     perceptual: str | Perceptual | None = None,
-    identity: str | Path | Embedder | None = None,
+    identity: str | Path | Embedder | bool | None = None,
 ) -> Prior:
-    """A prior, frozen, on `device`: the embedded one, one of the zoo (downloaded on first use), or a
-    checkpoint.
+    """A prior, frozen, on `device`: the embedded one, one of the zoo, or a checkpoint.
 
-    Args: name_or_path: "portraits-128", a name in data/zoo.toml, or a file that `load_generator` reads.
-    perceptual: "lpips" (VGG), "portraits" (the embedded net) or a network; by default the embedded net for
-    the embedded prior, else LPIPS. identity: what `load_identity` takes, or a network. By default the
-    embedded net for the embedded prior, else none.
+    One file gives one prior, whether it is asked for by name or by path, and whatever it is called.
+
+    Args:
+        name_or_path: "portraits-128", a name in data/zoo.toml (downloaded on first use), or a file that
+            `load_generator` reads.
+        perceptual: "lpips" (VGG16), "portraits" (the embedded feature net) or a network. By default the embedded net
+            for the embedded prior and for priors of our training scripts, whose header says so; else LPIPS.
+        identity: what `load_identity` takes, or a network; False for none. By default the embedded net where it is also
+            the perceptual default, else none.
+
+    A conditional generator is searched from the mean over all its classes. Raises ZooError for a name or network that
+    is not known, CheckpointError for a file that cannot be read, DownloadError.
     """
-    embedded = str(name_or_path) == EMBEDDED
-    path, name, entry = _locate(name_or_path)
-    generator = load_generator(path)
-    generator.w_std = prior_radius(generator, path)
-    perceptual = perceptual or ("portraits" if embedded else "lpips")
-    if embedded and identity is None:
-        identity = "portraits"
-    if identity is not None and entry is not None and not entry.faces:
-        raise ZooError(f"{name} shows {entry.domain}: no identity network applies")
-    networks = {"portraits": portraits_net, "lpips": lpips_net}
-    if isinstance(perceptual, str):
-        if perceptual not in networks:
-            raise ZooError(f"perceptual network {perceptual!r}: expected 'lpips' or 'portraits'")
-        perceptual = networks[perceptual]()
-    if isinstance(identity, str | Path):
+    source = locate(name_or_path)
+    perceptual = perceptual or (PORTRAITS if source.portraits else "lpips")
+    if identity is None:
+        identity = PORTRAITS if source.portraits else False
+    _check_networks(source, perceptual, identity)
+    generator = load_generator(source.path)
+    generator.w_std = prior_w_std(generator, source.path)
+    look = _perceptual(perceptual) if isinstance(perceptual, str) else perceptual
+    if identity == PORTRAITS and perceptual == PORTRAITS:
+        identity = look  # one net, two uses
+    elif isinstance(identity, str | Path):
         identity = load_identity(identity)
-    if embedded and isinstance(perceptual, PortraitNet) and isinstance(identity, PortraitNet):
-        identity = perceptual  # one net, two uses
     generator = generator.to(device)
-    if embedded:  # few channels: channels-last is faster on a CPU; FFHQ's 512 are not
+    if source.portraits:  # few channels: channels-last is faster on a CPU; FFHQ's 512 are not
         generator = generator.to(memory_format=torch.channels_last)
-    prior = Prior.of(generator, _to(perceptual, device), _to(identity, device), name=name)
-    return dataclasses.replace(prior, lr_scale=1.0) if name == FFHQ else prior
+    prior = Prior.of(generator, _to(look, device), _to(identity or None, device), name=source.name)
+    return dataclasses.replace(prior, lr_scale=1.0) if has_published_rates(source, generator) else prior
+
+
+def locate(name_or_path: str | Path) -> Source:
+    """The file of a prior by name or path, downloaded if need be; a file on disk goes before a name of the zoo."""
+    if str(name_or_path) == EMBEDDED:
+        return Source(data_path(GENERATOR), EMBEDDED, portraits=True)
+    path = Path(name_or_path)
+    if not path.is_file() and not path.suffix:
+        entry = find(str(name_or_path), "prior")
+        return Source(fetch(entry.name), entry.name, entry)
+    entry = at_path(path)
+    if entry is not None:  # the zoo's own download, verified again
+        return Source(fetch(entry.name), entry.name, entry)
+    header = read_metadata(path)
+    if header.get("sha256", "") == read_metadata(data_path(GENERATOR))["sha256"]:  # verified when it is read
+        return Source(path, EMBEDDED, portraits=True)
+    published = header.get("rates") == "published"
+    return Source(path, header.get("name", path.stem), None, header.get("networks") == PORTRAITS, published)
+
+
+def has_published_rates(source: Source, G: Generator) -> bool:
+    """Whether the published learning rates were chosen for this network: by the zoo's name for it, by its header, or by
+    the digest of its mapping network. All other priors have their rates scaled by the size of their W.
+    """
+    if source.entry is not None:
+        return source.entry.rates == "published"
+    digests = {e.mapping_sha256 for e in table().values() if e.rates == "published" and e.mapping_sha256}
+    return source.published or (bool(digests) and mapping_digest(G) in digests)
+
+
+def _check_networks(source: Source, perceptual: object, identity: object) -> None:
+    """Refuse what cannot be meant, before anything is loaded."""
+    if isinstance(perceptual, str) and perceptual not in ("lpips", PORTRAITS):
+        raise ZooError(f"perceptual network {perceptual!r}: expected 'lpips' or 'portraits'")
+    if identity is True:
+        raise ZooError("identity True: expected a name, a file, a network, or False for none")
+    if identity is not False and source.entry is not None and not source.entry.faces:
+        raise ZooError(f"{source.name} shows {source.entry.domain}: no identity network applies")
+
+
+def _perceptual(name: str) -> Perceptual:
+    return lpips_net() if name == "lpips" else portraits_net()
 
 
 def _to(network: object, device: str | torch.device) -> object:
     return network.to(device) if isinstance(network, torch.nn.Module) else network
 
 
-def _locate(name_or_path: str | Path) -> tuple[Path, str, Entry | None]:
-    """File, name and table entry of a prior; a file on disk goes before a name."""
-    if str(name_or_path) == EMBEDDED:
-        return data_path("portraits/generator.safetensors"), EMBEDDED, None
-    path = Path(name_or_path)
-    if path.is_file() or path.suffix:
-        return path, name_of(path), None
-    entry = find(str(name_or_path), "prior")
-    return fetch(entry.name), entry.name, entry
-
-
-def name_of(path: Path) -> str:
-    """A prior's name from its file: what the header says, or the zoo's for a file that is called as published, since
-    rates are scaled by it (FFHQ's are those of the paper); else the file's own.
-    """
-    priors = [entry for entry in zoo.table().values() if entry.kind == "prior" and entry.url]
-    cached = [entry.name for entry in priors if entry.path.resolve() == path.resolve()]
-    alike = [entry.name for entry in priors if entry.path.name == path.name]
-    return next(iter([*cached, *alike]), read_metadata(path).get("name", path.stem))
-
-
 def portraits(numbers: Iterable[int], size: int | None = None) -> Tensor:
     """Held-out test portraits by their numbers in Portraits-X, `[N, 3, size, size]` in [0, 1]; default 128 px.
 
-    0 to 89 are new people of the kind that the prior was trained on, 90 to 99 go beyond it. `ZooError` for others.
+    0 to 89 are new people of the kind that the prior was trained on, 90 to 99 go beyond it. DataError for others.
     """
     return torch.cat([load_image(data_path(f"portraits/test/{number:03d}.png"), size=size) for number in numbers])
 
 
 def lpips_net() -> LPIPSFeatures:
     """LPIPS on VGG16, whose weights are downloaded on first use."""
-    return LPIPSFeatures(fetch("lpips-vgg16"))
+    return LPIPSFeatures(load_state(fetch("lpips-vgg16")), lpips_heads())
+
+
+def lpips_heads() -> dict[str, Tensor]:
+    """The channel weights of LPIPS v0.1 on VGG16, "lin0.model.1.weight" [1, C, 1, 1] and so on.
+
+    They are read from the folder of the package lpips, which is not imported: it would build a whole VGG16 for them.
+    """
+    package = importlib.util.find_spec("lpips")
+    if package is None or package.origin is None:
+        raise ZooError("LPIPS needs the package lpips, which is not installed")
+    return load_state(Path(package.origin).parent / "weights" / "v0.1" / "vgg.pth")
 
 
 def portraits_net() -> PortraitNet:
-    """The embedded feature net, which the embedded profile optimises."""
-    return PortraitNet.load(data_path("portraits/features_a.safetensors"))
+    """The embedded feature net (net A), which the embedded profile optimises; verified by data/portraits/SHA256SUMS."""
+    return load_portrait_net(data_path("portraits/features_a.safetensors"))
 
 
 def load_identity(name_or_path: str | Path) -> Embedder:
-    """A frozen face embedder: "portraits", "arcface", "facenet-vggface2", "facenet-casia", or a file of
-    theirs.
+    """A frozen face embedder: "portraits", "arcface", "facenet-vggface2", "facenet-casia", or a file of theirs.
 
-    A file is an ArcFace IR-SE50 or FaceNet state dict, told apart by its tensors.
+    A file is an ArcFace IR-SE50 or FaceNet state dict, told apart by its tensors. ZooError for anything else.
     """
-    if str(name_or_path) == "portraits":
+    if str(name_or_path) == PORTRAITS:
         return portraits_net()
     path = Path(name_or_path)
-    if not path.exists() and not path.suffix:
+    if not path.is_file() and not path.suffix:
         path = fetch(find(str(name_or_path), "identity").name)
     state = load_state(path)
     for network in (ArcFace, FaceNet):
-        if network.MARK in state:
+        if network.OWN_TENSOR in state:
             return network.from_state(state)
     raise ZooError(f"{path}: neither ArcFace IR-SE50 nor FaceNet (first tensor {next(iter(state), None)!r})")

@@ -2,39 +2,40 @@
 
 import hashlib
 import json
-import os
 from pathlib import Path
 
 from rusr_core.checkpoints.safetensors import read_metadata
-from rusr_core.files import cache_dir, data_path
+from rusr_core.files import FileError, cache_dir, data_path, write_atomic
 from rusr_core.generator import Generator
 from rusr_core.priors.zoo import ZooError
 
 
-def prior_radius(G: Generator, path: Path) -> float:
-    """W radius of the generator in `path`: from its header, from an earlier computation, or computed (10,000
-    samples).
+def prior_w_std(G: Generator, path: Path) -> float:
+    """The deviation of w (`Mapping.measure_std`) of the generator in `path`: from its header, else from an earlier
+    computation, else computed from 10,000 samples.
 
-    A computed radius is kept beside the weights, in the cache folder where that is not writable; it belongs
-    to the mapping network's bytes, so that replaced weights never meet an old radius.
+    A computed value is kept beside the weights, in the cache folder where that is not writable. It belongs to the
+    mapping network's bytes, so that replaced weights never meet an old value. A header that states anything but a
+    positive number is a ZooError.
     """
-    header = read_metadata(path).get("w_radius", "")
-    if header:
-        radius = _positive(header)
-        if radius is None:
-            raise ZooError(f"{path}: w_radius {header[:40]!r} in the header, expected a positive number")
-        return radius
-    key = _mapping_digest(G)
-    places = [cache_dir() / "radius" / f"{key}.json"]
+    header = read_metadata(path)
+    stated = header.get("w_std", header.get("w_radius", ""))  # w_radius: its older name
+    if stated:
+        value = _positive(stated)
+        if value is None:
+            raise ZooError(f"{path}: w_std {stated[:40]!r} in the header, expected a positive number")
+        return value
+    key = mapping_digest(G)
+    places = [cache_dir() / "w_std" / f"{key}.json"]
     if not path.resolve().is_relative_to(data_path("portraits").resolve()):  # our own folder is left as it is
-        places.insert(0, path.with_name(path.name + ".radius.json"))
+        places.insert(0, path.with_name(path.name + ".w_std.json"))
     for place in places:
-        radius = _read_radius(place, key)
-        if radius is not None:
-            return radius
-    radius = G.mapping.measure_std()
-    next((place for place in places if _write_radius(place, key, radius)), None)
-    return radius
+        value = _read(place, key)
+        if value is not None:
+            return value
+    value = G.mapping.measure_std()
+    next((place for place in places if _write(place, key, value)), None)
+    return value
 
 
 def _positive(text: str | float) -> float | None:
@@ -45,7 +46,8 @@ def _positive(text: str | float) -> float | None:
     return number if 0 < number < float("inf") else None
 
 
-def _mapping_digest(G: Generator) -> str:
+def mapping_digest(G: Generator) -> str:
+    """SHA-256 of the mapping network, names and float32 tensors: the same for the same weights in any kind of file."""
     sha = hashlib.sha256()
     for name, tensor in sorted(G.mapping.state_dict().items()):
         sha.update(name.encode())
@@ -53,20 +55,18 @@ def _mapping_digest(G: Generator) -> str:
     return sha.hexdigest()
 
 
-def _read_radius(place: Path, key: str) -> float | None:
+def _read(place: Path, key: str) -> float | None:
     try:
         kept = json.loads(place.read_text())
-        return _positive(kept["w_radius"]) if kept["mapping_sha256"] == key else None
+        return _positive(kept["w_std"]) if kept["mapping_sha256"] == key else None
     except (OSError, ValueError, KeyError, TypeError):
         return None  # absent or of other weights: computed again
 
 
-def _write_radius(place: Path, key: str, radius: float) -> bool:
-    temporary = place.with_name(f"{place.name}.{os.getpid()}.tmp")
+def _write(place: Path, key: str, value: float) -> bool:
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps({"mapping_sha256": key, "w_radius": radius}))
-        os.replace(temporary, place)
+        write_atomic(place, json.dumps({"mapping_sha256": key, "w_std": value}).encode())
         return True
-    except OSError:
+    except (OSError, FileError):
         return False

@@ -37,6 +37,8 @@ class Entry:
     domain: str = "faces"
     resolution: int | None = None
     faces: bool = True
+    rates: str = ""  # "published": the learning rates of the presets were chosen for this network, which keeps them
+    mapping_sha256: str = ""  # of its mapping network (w_std.mapping_digest), which tells it in any kind of file
 
     @property
     def path(self) -> Path:
@@ -52,6 +54,12 @@ def table() -> dict[str, Entry]:
         kinds = tomllib.load(file)
     rows = [(kind, name, row) for kind, entries in kinds.items() for name, row in entries.items()]
     return {name: Entry(name=name, kind=kind, **row) for kind, name, row in rows}
+
+
+def at_path(path: Path) -> Entry | None:
+    """The entry whose download lies at `path`."""
+    there = path.resolve()
+    return next((entry for entry in table().values() if entry.url and entry.path.resolve() == there), None)
 
 
 def fetch(name: str) -> Path:

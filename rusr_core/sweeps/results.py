@@ -10,12 +10,12 @@ from pathlib import Path
 import torch
 
 from rusr_core import tasks
+from rusr_core.checkpoints.networks import load_portrait_net
 from rusr_core.errors import RusrError
 from rusr_core.images import load_image
 from rusr_core.metrics import realism
 from rusr_core.metrics.judges import METRICS, Judge, portraits_judge, set_scores
 from rusr_core.metrics.report import Report, Table, summarize
-from rusr_core.networks.portrait_net import PortraitNet
 from rusr_core.sweeps.measurements import truth_path
 from rusr_core.sweeps.storage import claim, manifest, read_record, write_atomic
 
@@ -135,7 +135,7 @@ def judge_for(folder: Path, net: str | Path | None = None) -> Judge | None:
     """
     suffix = manifest(folder)["judge"]["suffix"]
     if suffix:
-        return portraits_judge(None if net is None else PortraitNet.load(net))
+        return portraits_judge(None if net is None else load_portrait_net(net))
     try:
         return Judge(suffix, None, None, realism.inception_features())
     except realism.RealismError:

@@ -15,7 +15,7 @@ from rusr_core.errors import RusrError
 from rusr_core.files import data_path
 from rusr_core.images import load_image
 from rusr_core.metrics import realism
-from rusr_core.networks.perceptual import beside
+from rusr_core.networks.perceptual import to_device_of
 from rusr_core.networks.portrait_net import PortraitNet, PortraitNetConfig
 
 
@@ -210,9 +210,9 @@ def test_bad_input(call, message):
 
 def test_images_go_to_the_device_of_the_net(portraits, net):
     elsewhere = copy.deepcopy(net).to("meta")  # a device that every machine has
-    assert {x.device.type for x in beside(elsewhere, portraits, portraits)} == {"meta"}
+    assert {x.device.type for x in to_device_of(elsewhere, portraits, portraits)} == {"meta"}
     assert realism.portrait_features(elsewhere)(portraits).device.type == "meta"
-    assert beside(object(), portraits)[0] is portraits
+    assert to_device_of(object(), portraits)[0] is portraits
 
 
 def test_frechet_of_few_samples_is_that_of_the_covariances():

@@ -1,13 +1,17 @@
 """LPIPS on VGG16 against the published pyramid (golden arrays) and the `lpips` package itself."""
 
+import subprocess
+import sys
 import warnings
 
 import pytest
 import torch
 from conftest import LAYERS, golden, seeded_vgg
 
+from rusr_core.checkpoints import load_state
 from rusr_core.errors import RusrError
 from rusr_core.networks.perceptual import LPIPSFeatures, distance, unit_channels
+from rusr_core.priors.load import lpips_heads
 
 
 def test_channel_weights_are_the_published_ones(vgg):
@@ -32,6 +36,8 @@ def test_same_value_as_the_lpips_package(vgg):
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         package = lpips.LPIPS(net="vgg", pnet_rand=True, verbose=False)
+    for level, head in enumerate(package.lins):
+        assert torch.equal(lpips_heads()[f"lin{level}.model.1.weight"], head.model[-1].weight)
     state = seeded_vgg()
     for index in LAYERS:
         layer = next(getattr(package.net, s)[int(i)] for s, i in _places(package, index))
@@ -73,8 +79,27 @@ def test_weights_from_a_file(tmp_path, vgg):
     state.pop("sha256")
     torch.save(state, tmp_path / "vgg.pth")
     x = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
-    for a, b in zip(LPIPSFeatures(tmp_path / "vgg.pth").features(x), vgg.features(x), strict=True):
+    net = LPIPSFeatures(load_state(tmp_path / "vgg.pth"), lpips_heads())
+    for a, b in zip(net.features(x), vgg.features(x), strict=True):
         assert torch.equal(a, b)
+
+
+def test_the_heads_are_read_without_the_package():
+    """Read from its file, as Python 2 wrote it, by this project's own reader."""
+    code = "import sys; from rusr_core.priors.load import lpips_heads; heads = lpips_heads(); "
+    code += "assert 'lpips' not in sys.modules and 'torchvision' not in sys.modules; print(len(heads))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "5"
+
+
+def test_wrong_weights_are_named(vgg):
+    state = seeded_vgg()
+    for vgg_state, heads, expected in (
+        ({k: v for k, v in state.items() if k != "features.5.bias"}, lpips_heads(), "'features.5.bias' is missing"),
+        (state | {"features.0.weight": torch.ones(64, 1, 3, 3)}, lpips_heads(), r"\(64, 1, 3, 3\), expected \(64, 3"),
+        (state, {}, "'lin0.model.1.weight' is missing"),
+    ):
+        with pytest.raises(RusrError, match=expected):
+            LPIPSFeatures(vgg_state, heads)
 
 
 def test_small_images_are_refused(vgg):

@@ -3,6 +3,8 @@
 import pytest
 import torch
 
+from rusr_core.checkpoints import CheckpointError, load_portrait_net, save_portrait_net
+from rusr_core.files import data_path
 from rusr_core.networks.portrait_net import FeatureError, PortraitNet, PortraitNetConfig, PReLU
 
 SMALL = PortraitNetConfig(channels=(4, 6, 8, 10, 12), embedding=16, resolution=32)
@@ -68,8 +70,8 @@ def test_embedding_has_unit_norm_at_any_size(trained):
 
 
 def test_a_saved_net_comes_back_frozen(trained, tmp_path):
-    trained.save(tmp_path / "net.safetensors")
-    net, x = PortraitNet.load(tmp_path / "net.safetensors"), torch.rand(2, 3, 32, 32)
+    save_portrait_net(trained, tmp_path / "net.safetensors")
+    net, x = load_portrait_net(tmp_path / "net.safetensors"), torch.rand(2, 3, 32, 32)
     assert net.config == SMALL and not net.training
     assert not any(p.requires_grad for p in net.parameters())
     assert torch.allclose(net.embed(x), trained.embed(x), atol=5e-3)  # float16 on disk
@@ -81,12 +83,47 @@ def test_wrong_pictures_are_refused(trained, shape):
         trained.features(torch.rand(shape))
 
 
-def test_wrong_files_are_refused(tmp_path):
+def test_wrong_files_are_refused(trained, tmp_path):
     (tmp_path / "text.safetensors").write_text("not a net")
-    with pytest.raises(FeatureError, match="cannot read"):
-        PortraitNet.load(tmp_path / "text.safetensors")
-    with pytest.raises(FeatureError, match="cannot read"):
-        PortraitNet.load(tmp_path / "missing.safetensors")
+    with pytest.raises(CheckpointError, match="expected safetensors"):
+        load_portrait_net(tmp_path / "text.safetensors")
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        load_portrait_net(tmp_path / "missing.safetensors")
+    with pytest.raises(CheckpointError, match="format 'rusr-generator', expected 'rusr-portrait-net'"):
+        load_portrait_net(data_path("portraits/generator.safetensors"))
+
+
+def test_a_damaged_net_is_noticed(trained, tmp_path):
+    """By the digest in the header; by the list beside it where the header has none, as in the shipped nets."""
+    path = tmp_path / "features_a.safetensors"
+    save_portrait_net(trained, path)
+    for good in (path.read_bytes(), data_path("portraits/features_a.safetensors").read_bytes()):
+        path.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+        (tmp_path / "SHA256SUMS").write_text(data_path("portraits/SHA256SUMS").read_text())
+        with pytest.raises(CheckpointError, match="features_a.safetensors: damaged, SHA-256"):
+            load_portrait_net(path)
+    (tmp_path / "SHA256SUMS").unlink()  # a net of another tool, which nobody has signed
+    assert load_portrait_net(path).config == PortraitNetConfig()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [dict(channels=()), dict(channels=(8, 0)), dict(channels=(8.0,)), dict(embedding=-1), dict(perceptual_levels=6)]
+    + [dict(channels=(8,) * 17), dict(resolution=2**40), dict(embedding="16")],
+)
+def test_wrong_configurations_are_refused(change):
+    with pytest.raises(FeatureError, match="expected"):
+        PortraitNetConfig(**change)
+
+
+def test_wrong_tensors_are_refused(trained):
+    state = trained.folded().state_dict()
+    for change in ({"project.bias": torch.zeros(3)}, {"surprise": torch.zeros(1)}):
+        with pytest.raises(FeatureError, match=f"PortraitNet: '{next(iter(change))}' is"):
+            PortraitNet.from_state(SMALL, state | change)
+    for text in ("", "[]", "{}x", '{"channels": 3}', '{"depth": 3}'):
+        with pytest.raises(FeatureError):
+            PortraitNetConfig.from_json(text)
 
 
 def test_frozen_slopes_give_the_gradient_of_torch():

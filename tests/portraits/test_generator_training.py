@@ -6,9 +6,8 @@ import pytest
 import torch
 from conftest import random_generator
 
-from rusr_core.checkpoints import load_generator
+from rusr_core.checkpoints import load_generator, load_portrait_net
 from rusr_core.generator import Generator
-from rusr_core.networks.portrait_net import PortraitNet
 from tools.portraits import DATA
 from tools.portraits.training import adversary, train_generator
 from tools.portraits.training.distillation import cell_loss
@@ -29,7 +28,7 @@ def noise_maps(G: Generator) -> list[torch.Tensor]:
 def run(folder: Path, stop: int | None = None) -> tuple[list[float], Trainer]:
     """Losses of two steps in each stage and the trainer; with `stop`, saved and restored after that many steps."""
     plan = Plan(TINY, images=(8, 8, 8, 8), batch=4, w_dim=16)
-    data, net = TrainingSet(folder, 4, 0, WORLD, CPU), PortraitNet.load(NET_A)
+    data, net = TrainingSet(folder, 4, 0, WORLD, CPU), load_portrait_net(NET_A)
     trainer, losses = Trainer(plan, CPU, net.config.channels), []
     while trainer.seen < sum(plan.images):
         if stop == len(losses):
@@ -53,7 +52,7 @@ def test_training_repeats_itself_and_resumes(small_set, monkeypatch):
 
 
 def test_distillation_does_not_touch_the_noise(small_set):
-    plan, net = Plan(TINY, images=(0, 0, 8, 0), batch=4, w_dim=16), PortraitNet.load(NET_A)
+    plan, net = Plan(TINY, images=(0, 0, 8, 0), batch=4, w_dim=16), load_portrait_net(NET_A)
     trainer = Trainer(plan, CPU, net.config.channels)
     strengths = {n: p.item() for n, p in trainer.G.named_parameters() if n.endswith("noise_strength")}
     assert sorted({round(value, 6) for value in strengths.values()}) == [0.0, FAINT]  # coarse layers and fine ones
@@ -63,7 +62,7 @@ def test_distillation_does_not_touch_the_noise(small_set):
 
 
 def test_noise_is_fresh_in_every_adversarial_step(small_set, monkeypatch):
-    plan, net = Plan(TINY, images=(0, 0, 0, 16), batch=4, w_dim=16, mixing=0.0), PortraitNet.load(NET_A)
+    plan, net = Plan(TINY, images=(0, 0, 0, 16), batch=4, w_dim=16, mixing=0.0), load_portrait_net(NET_A)
     trainer, seen = Trainer(plan, CPU, net.config.channels), []
     judge = trainer.adversary.judge
     monkeypatch.setattr(trainer.adversary, "judge", lambda fake, *rest: (seen.append(fake), judge(fake, *rest)))
@@ -131,7 +130,7 @@ def test_what_a_discriminator_is_shown_is_standardised_by_renders():
 
 
 def test_a_finished_prior_is_trained_further_as_it_is(small_set, tmp_path):
-    plan, net, shipped = Plan(images=(0, 0, 8, 0), batch=4), PortraitNet.load(NET_A), DATA / "generator.safetensors"
+    plan, net, shipped = Plan(images=(0, 0, 8, 0), batch=4), load_portrait_net(NET_A), DATA / "generator.safetensors"
     trainer = Trainer(plan, CPU, net.config.channels, shipped)
     z, _, flat = TrainingSet(small_set, 4, 0, WORLD, CPU).batch(0)
     with torch.no_grad():  # before the first step it makes the shipped file's pictures

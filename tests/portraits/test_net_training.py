@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from rusr_core.networks.portrait_net import PortraitNet, PortraitNetConfig
+from rusr_core.checkpoints import load_portrait_net
+from rusr_core.networks.portrait_net import PortraitNetConfig
 from tools.portraits import DATA, judges
 from tools.portraits.renderer import render, sample_z
 from tools.portraits.training import orders, train_features, tune_features
@@ -84,7 +85,7 @@ def test_witnesses_are_zero_for_equal_pictures_and_agree_on_what_is_clear(x):
 
 def test_a_net_learns_an_order_and_forgets_nobody(x, monkeypatch):
     """A few steps on triplets alone: mesh before blur is learned, and the embeddings hardly move."""
-    x, start = x[:3], PortraitNet.load(DATA / "features_b.safetensors")
+    x, start = x[:3], load_portrait_net(DATA / "features_b.safetensors")
     meshed, blurred = (
         distort(x, kind, torch.full((3,), strength), torch.Generator().manual_seed(0))
         for kind, strength in (("mesh", 0.05), ("blur", 0.8))
@@ -108,7 +109,7 @@ def test_tuning_repeats_itself_and_resumes(small_set):
     bank = orders.edits(factors(2, 1)[:, 0], 3)
 
     def losses(stop: int | None = None) -> list[list[float]]:
-        start = PortraitNet.load(DATA / "features_b.safetensors")
+        start = load_portrait_net(DATA / "features_b.safetensors")
         trainer, out = tune_features.Trainer(plan, start, CPU), []
         for number in range(2):
             if number == stop:

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from rusr_core.checkpoints import load_portrait_net
 from rusr_core.images import load_image
-from rusr_core.networks.portrait_net import PortraitNet
 from tools.portraits import DATA
 from tools.portraits.renderer import ID_DIM, NUISANCE, Z_DIM, beyond, render, sample_z, textures
 from tools.portraits.renderer.factors import INDEX, NAMES
@@ -92,7 +92,7 @@ def test_the_contact_sheet_command(tmp_path):
 def test_another_draw_changes_the_fine_detail_and_nothing_else(portraits):
     other, somebody = render(sample_z(3, 10), textures_seed=SEED + 5), portraits.roll(1, 0)
     assert (portraits - other).abs().amax((1, 2, 3)).min() > 0.1  # every portrait has some
-    net = PortraitNet.load(DATA / "features_b.safetensors")
+    net = load_portrait_net(DATA / "features_b.safetensors")
     who, same, another = (net.embed(x) for x in (portraits, other, somebody))
     assert (who * same).sum(1).mean() > 0.9 > 0.5 > (who * another).sum(1).mean()
     assert (portraits - other).square().mean() < 0.1 * (portraits - somebody).square().mean()

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from rusr_core.checkpoints import load_generator
+from rusr_core.checkpoints import load_generator, load_portrait_net
 from rusr_core.images import load_image
 from rusr_core.latents import sample_w
 from rusr_core.metrics import psnr
@@ -18,7 +18,7 @@ from tools.portraits.training.verification import held_out_faces, verify
 @pytest.fixture(scope="module")
 def nets() -> list[PortraitNet]:
     """Nets A and B as shipped."""
-    return [PortraitNet.load(DATA / f"features_{name}.safetensors") for name in "ab"]
+    return [load_portrait_net(DATA / f"features_{name}.safetensors") for name in "ab"]
 
 
 def test_shipped_files_are_as_listed():

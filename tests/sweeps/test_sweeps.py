@@ -24,7 +24,7 @@ from conftest import random_generator
 
 from benchmarks.record import record, write_rows
 from rusr_core import commands, presets, restore, tasks
-from rusr_core.checkpoints import save_generator
+from rusr_core.checkpoints import load_portrait_net, save_generator, save_portrait_net
 from rusr_core.errors import RusrError
 from rusr_core.files import data_path
 from rusr_core.images import load_image, resize, save_image
@@ -44,11 +44,11 @@ SPAWNER.set_forkserver_preload(["rusr_core.sweeps.workers"])
 def world(tmp_path_factory) -> Path:
     """A folder with a small prior, a small judge and five clean images of 32 px."""
     folder = tmp_path_factory.mktemp("world")
-    save_generator(random_generator(), folder / "prior.safetensors", {"w_radius": "12.0"})
+    save_generator(random_generator(), folder / "prior.safetensors", {"w_std": "12.0"})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         config = PortraitNetConfig(channels=(8, 8, 8, 8), embedding=8, resolution=32, perceptual_levels=2)
-        PortraitNet(config).save(folder / "judge.safetensors")
+        save_portrait_net(PortraitNet(config), folder / "judge.safetensors")
     (folder / "images").mkdir()
     for i in range(5):
         name = f"{i:03d}.png"
@@ -115,7 +115,7 @@ def test_what_a_sweep_writes(config):
     result = config.folder / "units/cvpr2023/N-M/001_0.png"
     x, y = load_image(result), load_image(config.folder / "measurements/N-M/001_0.png")
     truth = load_image(config.images / "001.png")
-    judge = PortraitNet.load(config.judge)
+    judge = load_portrait_net(config.judge)
     assert row["lpips"] == pytest.approx(judge.distance(x, truth).item(), rel=1e-4)
     assert row["psnr"] == pytest.approx(-10 * (x - truth).square().mean().log10().item(), rel=1e-4)
     f = tasks.get("denoising", "M")
@@ -281,12 +281,12 @@ CHANGES = {
 @pytest.mark.parametrize("change", CHANGES)
 def test_changes_refuse_to_mix(change, config, world, monkeypatch):
     G = random_generator(1)
-    save_generator(G, world / "other.safetensors", {"name": "prior", "w_radius": "12.0"})
+    save_generator(G, world / "other.safetensors", {"name": "prior", "w_std": "12.0"})
     (world / "changed").mkdir(exist_ok=True)
     for i in range(2):
         image = load_image(world / "images" / f"{i:03d}.png")
         save_image(1 - image, world / "changed" / f"{i:03d}.png", force=True)
-    other = PortraitNet.load(data_path("portraits/features_a.safetensors"))
+    other = load_portrait_net(data_path("portraits/features_a.safetensors"))
     monkeypatch.setattr("rusr_core.metrics.scores.judge", lambda: other)
     run(config, plan(1, names=("denoising:M",)))
     before = contents(config.folder)

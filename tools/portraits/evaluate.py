@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from rusr_core.checkpoints import load_generator
+from rusr_core.checkpoints import load_generator, load_portrait_net
 from rusr_core.degradations import Resize
 from rusr_core.images import load_image, resize
 from rusr_core.latents import mean_w, sample_w
@@ -49,7 +49,7 @@ def pooled(net: PortraitNet, pictures: Callable[[Tensor], Tensor], codes: Tensor
 def prior_of(folder: Path, device: str) -> Prior:
     """The prior of a folder: its generator and its net A."""
     G = load_generator(folder / "generator.safetensors").to(device)
-    net = PortraitNet.load(folder / "features_a.safetensors", device)
+    net = load_portrait_net(folder / "features_a.safetensors").to(device)
     return Prior.of(G, net, net, name=str(folder))
 
 
@@ -152,7 +152,7 @@ def nets(folder: Path, device: str) -> dict:
     quarter = resize(resize(faces.flatten(0, 1), 32), 128, mode="bilinear").clamp(0, 1).unflatten(0, faces.shape[:2])
     out = {}
     for name in "ab":
-        net = PortraitNet.load(folder / f"features_{name}.safetensors", device)
+        net = load_portrait_net(folder / f"features_{name}.safetensors").to(device)
         out[f"verification_{name}"] = verify(net, faces)
         out[f"verification_{name}_after_x4"] = verify(net, quarter)
     return out
@@ -206,7 +206,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="JSON file; parts that are not measured keep their entries")
     args = parser.parse_args()
     prior = prior_of(args.weights, args.device)
-    judge = PortraitNet.load(args.judge or args.weights / "features_b.safetensors", args.device)
+    judge = load_portrait_net(args.judge or args.weights / "features_b.safetensors").to(args.device)
     parts = {
         "noise": lambda: noise(prior, judge),
         "nets": lambda: nets(args.weights, args.device),

@@ -20,9 +20,10 @@ import torch
 from scipy.stats import binomtest
 from torch import Tensor
 
+from rusr_core.checkpoints import load_portrait_net, load_state
 from rusr_core.metrics import ssim
 from rusr_core.networks.perceptual import LPIPSFeatures, distance
-from rusr_core.networks.portrait_net import PortraitNet
+from rusr_core.priors import lpips_heads
 from rusr_core.priors.load import lpips_net
 from tools.portraits import DATA
 from tools.portraits.renderer import render, sample_z
@@ -64,13 +65,13 @@ def judges(folder: Path, device: torch.device, lpips: bool = False, weights: Pat
     """Every judge by its name; nets A and B are read from `folder`."""
     out: dict[str, Judge] = {}
     for name in "ab":
-        net = PortraitNet.load(folder / f"features_{name}.safetensors", device)
+        net = load_portrait_net(folder / f"features_{name}.safetensors").to(device)
         out[f"net {name.upper()}"] = net.distance
     out["L2"] = lambda x, y: (x - y).square().mean((1, 2, 3))
     out["SSIM"] = lambda x, y: 1 - ssim(x, y)
     out["MS-SSIM"] = ms_ssim_distance
     if lpips:
-        vgg = (LPIPSFeatures(weights) if weights else lpips_net()).to(device)
+        vgg = (LPIPSFeatures(load_state(weights), lpips_heads()) if weights else lpips_net()).to(device)
         out["LPIPS-VGG"] = lambda x, y: distance(vgg.features(x), vgg.features(y))
     return out
 

@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rusr_core.checkpoints import save_portrait_net
 from rusr_core.networks.portrait_net import PortraitNet, PortraitNetConfig
 from tools.portraits.training.distillation import autocast
 from tools.portraits.training.training_set import load_images, pick
@@ -162,7 +163,7 @@ def main() -> None:
     (config, seed), device = CONFIGS[args.net], torch.device(args.device)
     images = load_images(args.data / "images.npy", device)
     plan = Plan(config, seed, args.images, args.batch, log_every=max(100, args.images // args.batch // 20) * args.batch)
-    train(plan, images, args.out, args.net, device).save(args.out / f"people_{args.net}.safetensors")
+    save_portrait_net(train(plan, images, args.out, args.net, device), args.out / f"people_{args.net}.safetensors")
 
 
 if __name__ == "__main__":

@@ -17,8 +17,7 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
-from rusr_core.checkpoints import save_generator
-from rusr_core.networks.portrait_net import PortraitNet
+from rusr_core.checkpoints import load_portrait_net, save_generator
 from tools.portraits import DATA
 from tools.portraits.render import sheet
 from tools.portraits.training.distillation import shrink
@@ -68,7 +67,8 @@ def finish(trainer: Trainer, out: Path) -> None:
     else:
         missed = regress_mapping(G, trainer.latents_ema.cpu(), trainer.plan.mapping_steps, trainer.plan.seed)
         print(f"mapping: {missed:.4f} of the latent variance not explained")
-    header = {"images": str(trainer.seen), "w_radius": f"{G.requires_grad_(False).mapping.measure_std():.4f}"}
+    w_std = G.requires_grad_(False).mapping.measure_std()
+    header = {"images": str(trainer.seen), "w_std": f"{w_std:.4f}", "networks": "portraits"}
     save_generator(G, out / "generator.safetensors", header, half=True)
 
 
@@ -76,7 +76,7 @@ def train(plan: Plan, args: argparse.Namespace, device: torch.device, world: Wor
     """Run the plan to its end, from wherever the last run stopped."""
     torch.set_flush_denormal(True)
     out = args.out
-    net = PortraitNet.load(args.features, device)
+    net = load_portrait_net(args.features).to(device)
     trainer = Trainer(plan, device, net.config.channels, args.prior, args.forget_noise)
     data = TrainingSet(args.data, plan.batch, plan.seed, world, device)
     if (out / "state.pt").exists():

@@ -22,6 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rusr_core.checkpoints import load_portrait_net, save_portrait_net
 from rusr_core.networks.perceptual import distance
 from rusr_core.networks.portrait_net import PortraitNet
 from tools.portraits.training.distillation import autocast
@@ -199,7 +200,7 @@ def tune(plan: Plan, net: PortraitNet, images: np.ndarray | Tensor, out: Path, n
             log(out / f"tuned_{name}.csv", trainer.step_number, order, identity, known, speed)
             torch.save(trainer.state(), path.with_suffix(".tmp"))
             os.replace(path.with_suffix(".tmp"), path)
-            trainer.result(faces[:, 0]).save(out / f"features_{name}.safetensors")
+            save_portrait_net(trainer.result(faces[:, 0]), out / f"features_{name}.safetensors")
             losses, start = [], time.time()
 
 
@@ -219,7 +220,7 @@ def main() -> None:
     device, seed = torch.device(args.device), CONFIGS[args.net][1]
     plan = Plan(seed, args.steps, args.batch, args.batch // 2, bank=args.bank)
     images = load_images(args.data / "images.npy", device)
-    tune(plan, PortraitNet.load(args.start), images, args.out, args.net, device)
+    tune(plan, load_portrait_net(args.start), images, args.out, args.net).to(device)
 
 
 if __name__ == "__main__":
