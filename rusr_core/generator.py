@@ -92,7 +92,7 @@ class FullyConnected(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, activation: bool = False, lr: float = 1.0, bias: float = 0.0):
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(outputs, inputs) / lr)
+        self.weight = nn.Parameter(torch.randn(outputs, inputs).div_(lr))
         self.bias = nn.Parameter(torch.full((outputs,), float(bias)))
         self.weight_gain, self.bias_gain, self.activation = lr / math.sqrt(inputs), lr, activation
 
@@ -172,10 +172,13 @@ class Mapping(nn.Module):
 
 
 def fir_kernel(taps: tuple[float, ...]) -> Tensor:
-    """Separable two-dimensional low-pass kernel of sum 1."""
-    f = torch.as_tensor(taps, dtype=torch.float32)
-    kernel = torch.outer(f, f)
-    return kernel / kernel.sum()
+    """Separable two-dimensional low-pass kernel [4, 4] of sum 1.
+
+    Computed in Python: arithmetic on the "meta" device, where checkpoints build their generator, would make torch
+    import its compiler, which takes seconds.
+    """
+    total = sum(taps) ** 2
+    return torch.tensor([[a * b / total for b in taps] for a in taps], dtype=torch.float32)
 
 
 def upsample_image(x: Tensor, kernel: Tensor) -> Tensor:

@@ -45,3 +45,9 @@ def test_public_names_are_what_their_modules_define():
 def test_unknown_names_are_refused():
     with pytest.raises(AttributeError, match="no attribute 'restoration'"):
         rusr_core.restoration  # noqa: B018
+
+
+def test_a_prior_is_loaded_without_torchs_compiler():
+    """Arithmetic on the "meta" device imports it, which takes seconds in every command and every chapter."""
+    code = "import sys, rusr_core; rusr_core.load_prior(); sys.exit('torch._dynamo' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
