@@ -26,10 +26,7 @@ from torch import Tensor
 from rusr_core import presets
 from rusr_core.prior import Prior, prior_shape
 from rusr_core.restore import Restoration
-from rusr_core.sweeps import results
-from rusr_core.sweeps.plan import SweepPlan
-from rusr_core.sweeps.work import Method, SweepConfig
-from rusr_core.sweeps.workers import run
+from rusr_core.sweeps import Method, SweepConfig, SweepPlan, results, run
 
 from .kill import done, pixels, small_plan, world
 

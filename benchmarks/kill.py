@@ -23,11 +23,8 @@ from rusr_core.files import data_path
 from rusr_core.generator import Generator, GeneratorConfig
 from rusr_core.images import load_image, resize, save_image
 from rusr_core.networks.portrait_net import PortraitNet, PortraitNetConfig
-from rusr_core.sweeps import results
-from rusr_core.sweeps.plan import SweepPlan, parse_tasks
+from rusr_core.sweeps import Method, SweepConfig, SweepPlan, parse_tasks, results, run
 from rusr_core.sweeps.storage import read_record
-from rusr_core.sweeps.work import Method, SweepConfig
-from rusr_core.sweeps.workers import run
 
 
 def main() -> None:
@@ -111,7 +108,9 @@ def thin(config: SweepConfig, plan: SweepPlan, moments: random.Random) -> None:
 def kill(pid: int, moments: random.Random) -> int:
     """SIGKILL to the run, or to one of its workers in half the cases; -> 1 if it was a worker."""
     parent = psutil.Process(pid)
-    workers = [p for p in parent.children(recursive=True) if "spawn_main" in " ".join(p.cmdline())]
+    started = [(p, " ".join(p.cmdline())) for p in parent.children(recursive=True)]
+    workers = [p for p, words in started if "spawn_main" in words]  # Dask's
+    workers += [p for server, words in started if "forkserver" in words for p in server.children()]
     if workers and moments.random() < 0.5:
         moments.choice(workers).kill()
         return 1

@@ -29,7 +29,8 @@ from rusr_core.sweeps import results
 from rusr_core.sweeps.measurements import truth_path
 from rusr_core.sweeps.storage import manifest
 
-DROPPED = ("version", "code", "python", "numpy", "platform", "dtype", "peak_memory_mb", "device")  # in provenance.json
+PEAKS = ("peak_memory_mb", "process_peak_memory_mb")  # of a unit on CUDA, of a process elsewhere
+DROPPED = ("version", "code", "python", "numpy", "platform", "dtype", "arithmetic", "device", *PEAKS)
 SAME, NEARLY = 1e-3, 2e-2  # relative differences of LPIPS that a repeated method may show: on one device, between two
 
 
@@ -82,7 +83,9 @@ def ordered(rows: list[dict]) -> list[dict]:
 def about(sweep: Path, rows: list[dict], note: str) -> dict:
     """Where the numbers come from."""
     known, first = manifest(sweep), rows[0]
-    return counted(rows) | {
+    peaks = {key: max(row[key] for row in rows if key in row) for key in PEAKS if any(key in row for row in rows)}
+    return counted(rows) | peaks | {
+        "arithmetic": known["arithmetic"],
         "prior": known["prior"]["name"],
         "methods": sorted({row["method"] for row in rows}),
         "seeds": sorted({row["seed"] for row in rows}),
@@ -91,7 +94,6 @@ def about(sweep: Path, rows: list[dict], note: str) -> dict:
         "torch": first["torch"],
         "python": first["python"],
         "note": note,
-        "peak_memory_mb": max(row["peak_memory_mb"] for row in rows),
         "weights": known["prior"] | {"judge": known["judge"]["perceptual"]},
     }
 

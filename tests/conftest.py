@@ -115,6 +115,22 @@ def small_set(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def world(tmp_path_factory) -> Path:
+    """The small world of the tests of sweeps: prior, judge and images, see tests/sweeps/sweep_world.py."""
+    from sweep_world import build_world
+
+    return build_world(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture
+def config(world, tmp_path):
+    """A sweep in the small world, into a folder of the test's own."""
+    from sweep_world import config_of
+
+    return config_of(world, tmp_path / "out")
+
+
 @pytest.fixture(autouse=True)
 def global_rng_is_left_alone():
     """No function of the library may draw from the global generator."""

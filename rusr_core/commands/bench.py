@@ -9,12 +9,12 @@ from pathlib import Path
 from tqdm import tqdm
 
 from rusr_core import presets, priors
-from rusr_core.commands.options import device_of
+from rusr_core.commands.options import device_of, positive, seed
 from rusr_core.files import data_path
 from rusr_core.sweeps import ablations, results
+from rusr_core.sweeps.config import ARITHMETIC, BenchmarkError, Method, SweepConfig
 from rusr_core.sweeps.measurements import ImageFolder
 from rusr_core.sweeps.plan import SweepPlan, parse_tasks
-from rusr_core.sweeps.work import BenchmarkError, Method, SweepConfig
 from rusr_core.sweeps.workers import run
 
 RANDOM_START = "report-random=rusr_core.sweeps.ablations:random_start"  # the variant that no preset can say
@@ -23,6 +23,12 @@ RANDOM_START = "report-random=rusr_core.sweeps.ablations:random_start"  # the va
 def bench_options(parser: argparse.ArgumentParser) -> None:
     """Options of `rusr bench`."""
     parser.add_argument("output", type=Path, metavar="OUT", help="folder of the results; the same command resumes it")
+    _what_options(parser)
+    _network_options(parser)
+    _worker_options(parser)
+
+
+def _what_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--methods",
         nargs="+",
@@ -34,25 +40,46 @@ def bench_options(parser: argparse.ArgumentParser) -> None:
         "--tasks",
         nargs="+",
         default=["all"],
-        help="single, composed, all, upsampling (all levels), upsampling:L, UNA, ... (default: all)",
+        help='single, composed, all, upsampling (all levels), upsampling:L, UNA; "downsample:3 | jpeg:30"; '
+        "MODULE:NAME of your own degradation (default: all)",
     )
     parser.add_argument("--images", type=Path, help="folder of clean images (default: Portraits-X, shipped)")
-    parser.add_argument("--num-images", type=int, help="the first so many of them (default: all)")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="default: 0")
-    parser.add_argument("--steps", type=int, help="steps of each phase of the presets (for quick looks)")
-    parser.add_argument("--batch", type=int, default=1, help="images restored at once (default: %(default)s)")
+    parser.add_argument("--num-images", type=positive, help="the first so many of them (default: all)")
+    parser.add_argument("--seeds", nargs="+", type=seed, default=[0], help="default: 0")
+    parser.add_argument(
+        "--steps", type=positive, help="steps of each phase, for quick looks: the preset report becomes report@STEPS"
+    )
+    parser.add_argument("--batch", type=positive, default=1, help="images restored at once (default: %(default)s)")
+    parser.add_argument("--verify", action="store_true", help="read every result whole before going on")
+    parser.add_argument(
+        "--accept-code-change",
+        action="store_true",
+        help="go on with results of another version of rusr; each names its own",
+    )
+
+
+def _network_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--prior", default=priors.EMBEDDED, help="name or file (default: %(default)s)")
     parser.add_argument("--perceptual", choices=("lpips", "portraits"), help="default: the prior's")
     parser.add_argument("--identity", help="face network by name or file (default: the prior's)")
     parser.add_argument("--judge", help="file of a portrait net that judges (default: the embedded one, net B)")
+
+
+def _worker_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ..., of each worker (default: %(default)s)")
     parser.add_argument(
+        "--arithmetic",
+        choices=ARITHMETIC,
+        default=ARITHMETIC[0],
+        help="on a GPU: exact repeats its results bit for bit, fast allows TF32 and any order (default: %(default)s)",
+    )
+    parser.add_argument(
         "--workers",
-        type=int,
+        type=positive,
         default=1,
         help="processes; the GPUs of --device cuda are dealt out (default: %(default)s)",
     )
-    parser.add_argument("--threads", type=int, help="of each process (default: the cores divided among them)")
+    parser.add_argument("--threads", type=positive, help="of each process (default: the cores divided among them)")
     parser.add_argument(
         "--scheduler", help="of a Dask cluster, tcp://HOST:PORT; local: one of --workers processes with a thread each"
     )
@@ -60,19 +87,15 @@ def bench_options(parser: argparse.ArgumentParser) -> None:
 
 def run_bench(args: argparse.Namespace) -> int:
     """Run what is left; 0 if every unit is done, 1 if some failed."""
-    for name in ("num_images", "steps", "batch", "workers", "threads"):
-        if getattr(args, name) is not None and getattr(args, name) < 1:
-            raise BenchmarkError(f"--{name.replace('_', '-')} is {getattr(args, name)}, expected a whole number from 1")
     sys.path.insert(0, os.getcwd())  # where a method of one's own is looked for, as `python -m` does
     methods = tuple(method for word in args.methods for method in _methods(word, args.steps))
-    folder = args.images or data_path("portraits/test")
-    names = tuple(ImageFolder(folder).paths)[: args.num_images]
-    tasks = parse_tasks(args.tasks)
-    plan = SweepPlan(tuple(method.name for method in methods), tasks, names, tuple(args.seeds), args.batch)
+    images = ImageFolder((args.images or data_path("portraits/test")).absolute())
+    names = _image_names(images, args.num_images)
+    plan = SweepPlan(tuple(m.name for m in methods), parse_tasks(args.tasks), names, tuple(args.seeds), args.batch)
     files = [_absolute(word) for word in (args.prior, args.identity, args.judge)]  # workers may live elsewhere
     device = args.device if args.scheduler else device_of(args.device)  # a cluster's machines have their own
-    networks = (files[0], args.perceptual, *files[1:], device)
-    config = SweepConfig(args.output.absolute(), methods, folder.absolute(), *networks)
+    networks = (files[0], args.perceptual, *files[1:], device, args.arithmetic)
+    config = SweepConfig(args.output.absolute(), methods, images.folder, *networks)
     with tqdm(unit="unit", disable=None) as bar:
 
         def progress(done: int, planned: int) -> None:
@@ -82,15 +105,28 @@ def run_bench(args: argparse.Namespace) -> int:
             bar.update(done - bar.n)
 
         options = {"workers": args.workers, "threads": args.threads, "scheduler": args.scheduler}
-        summary = run(config, plan, callback=progress, **options)
-    for line in summary.failed[:20]:
+        checks = {"verify": args.verify, "accept_code_change": args.accept_code_change}
+        summary = run(config, plan, callback=progress, **options, **checks)
+    for line in summary.failures:
         print(line, file=sys.stderr)
     with contextlib.suppress(results.ResultsError):  # no unit is done: what failed is said below
         print(*results.write_tables(config.folder), sep="\n")
-    print(f"{summary.planned} units: {summary.before} were done, {len(summary.failed)} units failed")
+    print(f"{summary.planned} units: {summary.before} were done, {len(summary.failures)} failed")
     if not summary.ok:
         print(f"rusr: {config.folder / 'errors'} says why; the same command tries them again", file=sys.stderr)
     return 0 if summary.ok else 1
+
+
+def _image_names(images: ImageFolder, number: int | None) -> tuple[str, ...]:
+    """The first `number` images of a folder, or all; says what else lies in the folder."""
+    names = tuple(images.paths)
+    if number is not None and number > len(names):
+        raise BenchmarkError(f"--num-images is {number}, but {images.folder} holds {len(names)} images")
+    others = [path.name for path in images.left_out()]
+    if others:
+        shown = ", ".join(others[:5]) + (f" and {len(others) - 5} more" if len(others) > 5 else "")
+        print(f"rusr: left out of {images.folder}, no images: {shown}", file=sys.stderr)
+    return names if number is None else names[:number]
 
 
 def _methods(word: str, steps: int | None) -> list[Method]:
@@ -105,7 +141,9 @@ def _methods(word: str, steps: int | None) -> list[Method]:
             raise BenchmarkError(f"--steps {steps}: report-random has the steps of the preset report and no others")
         return _methods(RANDOM_START, None)
     preset = ablations.VARIANTS.get(name) or presets.get(name)
-    return [Method(name, preset if steps is None else preset.shortened(steps))]
+    if steps is not None:
+        preset = preset.shortened(steps)
+    return [Method(preset.name, preset)]
 
 
 def _absolute(word: str | None) -> str | None:

@@ -1,7 +1,8 @@
-"""The benchmark: methods x tasks x images x seeds, one result file a unit, resumed by running it again."""
+"""Sweeps: methods x tasks x images x seeds, one result file a unit, resumed by running the same sweep again."""
 
-from rusr_core.sweeps.plan import SweepPlan
-from rusr_core.sweeps.work import Method, SweepConfig
-from rusr_core.sweeps.workers import run
+from rusr_core.sweeps.config import BenchmarkError, Method, SweepConfig
+from rusr_core.sweeps.measurements import ImageFolder
+from rusr_core.sweeps.plan import SweepPlan, parse_tasks
+from rusr_core.sweeps.workers import SweepSummary, run
 
-__all__ = ["Method", "SweepPlan", "SweepConfig", "run"]
+__all__ = ["BenchmarkError", "ImageFolder", "Method", "SweepConfig", "SweepPlan", "SweepSummary", "parse_tasks", "run"]

@@ -1,6 +1,7 @@
-"""The test images of a sweep and the measurements that all methods share."""
+"""The test images of a sweep and the measurements y = f(x) that all methods share."""
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,10 +12,14 @@ import torch
 from torch import Tensor
 
 from rusr_core.degradations.base import Degradation
-from rusr_core.images import WRITABLE, load_image
-from rusr_core.sweeps.plan import PlanError
-from rusr_core.sweeps.storage import claim, digest, read_record, write_result
+from rusr_core.images import READABLE_SUFFIXES, ImageError, load_image
+from rusr_core.sweeps.claims import claim
+from rusr_core.sweeps.plan import PlanError, task_folder
+from rusr_core.sweeps.stamps import CheckedFiles
+from rusr_core.sweeps.storage import digest, read_record, write_result
 from rusr_core.tasks import Task
+
+SHOWN = 20  # bad files that an error message names; of more it says how many
 
 
 @dataclass(frozen=True)
@@ -23,8 +28,8 @@ class Measurement:
 
     truth: Tensor  # [1, 3, R, R] in [0, 1], 8-bit values
     y: Tensor  # [1, 3, h, w] in [0, 1], 8-bit values
-    noise_seed: int  # seed of the draws that made y
-    strokes_seed: int  # seed of the strokes
+    noise_seed: int  # of the draws that made y
+    strokes_seed: int
 
     def generator(self) -> torch.Generator:
         """Draws what was drawn for y (the published protocol re-degrades with the same draws)."""
@@ -33,30 +38,69 @@ class Measurement:
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """A folder of test images; an image's name is its file's without suffix."""
+    """A folder of test images; an image's name is its file's without suffix.
+
+    Hidden files and files of other kinds are left out; folders in it are not entered.
+    """
 
     folder: Path
 
     @cached_property
     def paths(self) -> dict[str, Path]:
-        """Files by name, sorted."""
-        found = sorted(p for p in self.folder.glob("*") if p.suffix.lower() in WRITABLE) if self.folder.is_dir() else []
+        """Files by name, sorted by file name. Raises PlanError: no folder, no images, several of one name."""
+        if not self.folder.is_dir():
+            raise PlanError(f"{self.folder}: {'is a file' if self.folder.exists() else 'no such folder'}")
+        seen = sorted(p for p in self.folder.iterdir() if not p.name.startswith("."))
+        found = [p for p in seen if p.suffix.lower() in READABLE_SUFFIXES and p.is_file()]
         if not found:
-            raise PlanError(f"{self.folder}: no images there ({', '.join(WRITABLE)})")
-        if len({p.stem for p in found}) < len(found):
-            raise PlanError(f"{self.folder}: several images share a name")
-        return {p.stem: p for p in found}
+            raise PlanError(f"{self.folder}: no images there ({', '.join(READABLE_SUFFIXES)})")
+        names: dict[str, Path] = {}
+        for path in found:
+            if path.stem in names:
+                raise PlanError(f"{self.folder}: {names[path.stem].name} and {path.name} would share a name")
+            names[path.stem] = path
+        return names
 
-    def digests(self, names: Sequence[str]) -> dict[str, str]:
-        """SHA-256 of the files."""
-        return {name: digest(self.paths[name].read_bytes()) for name in names}
+    def path(self, name: str) -> Path:
+        """The file of an image. Raises PlanError."""
+        if name not in self.paths:
+            raise PlanError(f"{self.folder}: no image {name!r}")
+        return self.paths[name]
+
+    def left_out(self) -> list[Path]:
+        """What lies in the folder and is no test image: other files, and folders; hidden ones aside."""
+        used = set(self.paths.values())
+        return sorted(p for p in self.folder.iterdir() if p not in used and not p.name.startswith("."))
+
+    def digests(self, names: Sequence[str], resolution: int, store: Path) -> tuple[dict[str, str], CheckedFiles]:
+        """SHA-256 of the files, each of which has been decoded once at `resolution`, and their stamps to be saved.
+
+        Files that keep the size and time of their stamps in the folder `store` are not read again. Raises PlanError
+        that names all files that cannot be used.
+        """
+        bad: list[str] = []
+
+        def read(path: Path) -> str | None:
+            try:
+                load_image(path, size=resolution, fit="crop")
+                return digest(path.read_bytes())
+            except (ImageError, OSError) as error:
+                bad.append(str(error))
+                return None
+
+        files = CheckedFiles(self.folder.absolute(), read, store=store)
+        found = {name: files.note(self.path(name).name) for name in names}
+        if bad:
+            more = f"; and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
+            raise PlanError(f"{len(bad)} of {len(names)} images cannot be used: {'; '.join(bad[:SHOWN])}{more}")
+        return found, files
 
 
 def seeds_of(image: str, seed: int) -> tuple[int, int]:
     """Seeds of noise and strokes of an image: a function of (seed, name). The spawn key keeps them apart from the
     streams of `randomness.generators`, which restorations use.
     """
-    name = int.from_bytes(hashlib.sha256(image.encode()).digest()[:4], "big")
+    name = int.from_bytes(hashlib.sha256(os.fsencode(image)).digest()[:4], "big")
     noise, strokes = np.random.SeedSequence([seed, name], spawn_key=(1,)).generate_state(2)
     return int(noise), int(strokes)
 
@@ -67,21 +111,23 @@ def degradation(task: Task, images: Sequence[str], seed: int) -> Degradation:
 
 
 def measurement(folder: Path, images: ImageFolder, task: Task, image: str, seed: int, resolution: int) -> Measurement:
-    """The target of an image, from its file below `folder`; made at first need, and again if the file is damaged."""
-    if image not in images.paths:
-        raise PlanError(f"{images.folder}: no image {image!r}")
+    """The measurement of an image from its file below `folder`; made at first need, and again if it is damaged.
+
+    Each is made alone, with its own generator: what an image gets does not depend on the others of its batch.
+    """
     noise, strokes = seeds_of(image, seed)
-    path, clean = folder / f"measurements/{task.letters}-{task.level}/{image}_{seed}.png", truth_path(folder, image)
-    with claim(folder, str(clean), wait=True):
+    degraded_name = f"measurements/{task_folder(task)}/{image}_{seed}.png"
+    clean, degraded = truth_path(folder, image), folder / degraded_name
+    with claim(folder, f"truth/{image}.png", wait=True):  # names below the folder: machines mount it where they like
         if read_record(clean) is None:
-            write_result(clean, load_image(images.paths[image], size=resolution, fit="crop"), {"image": image})
+            write_result(clean, load_image(images.path(image), size=resolution, fit="crop"), {"image": image})
     truth = load_image(clean)
-    with claim(folder, str(path), wait=True):
-        if read_record(path) is None:
+    with claim(folder, degraded_name, wait=True):
+        if read_record(degraded) is None:
             f = degradation(task, [image], seed)
             y = f.degrade(truth, torch.Generator().manual_seed(noise))
-            write_result(path, y, {"degradation": str(f), "noise_seed": noise, "strokes_seed": strokes})
-    return Measurement(truth, load_image(path), noise, strokes)
+            write_result(degraded, y, {"degradation": str(f), "noise_seed": noise, "strokes_seed": strokes})
+    return Measurement(truth, load_image(degraded), noise, strokes)
 
 
 def truth_path(folder: Path, image: str) -> Path:

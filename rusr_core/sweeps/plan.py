@@ -1,4 +1,4 @@
-"""The benchmark's plan: units of work (method, task, image, seed), and the measurements that all methods share.
+"""A sweep's plan: units of work, each a method on a task, an image and a seed.
 
 A unit is done if and only if its result file exists, whole. Seeds: the measurement of an image is a function of (seed,
 name of the image, task) alone, so that it is the same for every method and every choice of images; restorations get
@@ -13,7 +13,9 @@ from rusr_core import tasks
 from rusr_core.errors import RusrError
 from rusr_core.tasks import Task
 
-SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")  # names that are parts of paths
+METHOD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+@-]*")  # parts of paths
+LONGEST_NAME = 200  # bytes of an image's or a method's name: with seed and suffix it has to fit into 255
+LARGEST_SEED = 2**63 - 1
 
 
 class PlanError(RusrError):
@@ -22,7 +24,7 @@ class PlanError(RusrError):
 
 @dataclass(frozen=True)
 class WorkUnit:
-    """The smallest piece of work. Its result is the file `path` below the benchmark's folder."""
+    """The smallest piece of work. Its result is the file `path` below the sweep's folder."""
 
     method: str
     task: Task
@@ -31,12 +33,12 @@ class WorkUnit:
 
     @property
     def path(self) -> str:
-        return f"units/{self.method}/{self.task.letters}-{self.task.level}/{self.image}_{self.seed}.png"
+        return f"units/{self.method}/{task_folder(self.task)}/{self.image}_{self.seed}.png"
 
 
 @dataclass(frozen=True)
 class WorkBatch:
-    """Units that are restored as one batch."""
+    """Units of one method, task and seed that are restored at once."""
 
     method: str
     task: Task
@@ -67,11 +69,18 @@ class SweepPlan:
             values = getattr(self, kind)
             if not values or len(set(values)) < len(values):
                 raise PlanError(f"{kind}: {len(values)}, {len(set(values))} different; expected one or more, each once")
-        for name in (*self.methods, *self.images):
-            if not SAFE.fullmatch(name):
-                raise PlanError(f"name {name!r}: expected letters, digits and _ . + - only")
-        if self.batch_size < 1 or min(self.seeds) < 0:
-            raise PlanError(f"batch {self.batch_size}, seeds {self.seeds}: expected a batch from 1 and seeds from 0")
+        folders = [task_folder(task) for task in self.tasks]
+        if len(set(folders)) < len(folders):
+            raise PlanError(f"tasks {', '.join(map(str, self.tasks))}: two of them would share a folder")
+        for name in self.methods:
+            if not METHOD_NAME.fullmatch(name) or len(name) > LONGEST_NAME:
+                raise PlanError(f"method name {name!r}: expected letters, digits and _ . + @ - only")
+        for name in self.images:
+            _check_image_name(name)
+        if self.batch_size < 1:
+            raise PlanError(f"batch_size is {self.batch_size}, expected a whole number from 1")
+        if min(self.seeds) < 0 or max(self.seeds) > LARGEST_SEED:
+            raise PlanError(f"seeds {self.seeds}: expected whole numbers from 0, below 2^63")
 
     def __len__(self) -> int:
         return len(self.methods) * len(self.tasks) * len(self.images) * len(self.seeds)
@@ -83,6 +92,23 @@ class SweepPlan:
                 for task in self.tasks:
                     for method in self.methods:
                         yield WorkBatch(method, task, seed, self.images[start : start + self.batch_size])
+
+
+def task_folder(task: Task) -> str:
+    """The name of a task's folder among the results."""
+    return f"{task.letters}-{task.level}"
+
+
+def _check_image_name(name: str) -> None:
+    """An image is called as its file; names are refused that no result file could have, or that cannot be printed."""
+    try:
+        length = len(name.encode())
+    except UnicodeEncodeError:
+        raise PlanError(f"image name {name!r} is not UTF-8: rename the file") from None
+    if not name or name.startswith(".") or "/" in name or not name.isprintable():
+        raise PlanError(f"image name {name!r}: expected the name of a file")
+    if length > LONGEST_NAME:
+        raise PlanError(f"image name {name!r} has {length} bytes, expected {LONGEST_NAME} at most")
 
 
 def parse_tasks(words: Sequence[str]) -> tuple[Task, ...]:

@@ -12,28 +12,44 @@ import torch
 from torch import nn
 
 import rusr_core
+from rusr_core.sweeps.own_code import digest_of_sources
 
 try:
     import resource
 except ImportError:  # Windows
     resource = None
 
-# Modules that change neither a restored pixel nor a score: they may change within one sweep.
 PACKAGE = Path(rusr_core.__file__).resolve().parent
-FRONT = (
-    "figures/", "commands/", "metrics/report.py", "sweeps/recordings.py", "sweeps/workers.py", "sweeps/notebooks.py",
-)  # fmt: skip
+
+# Folders and modules that change no pixel of a restoration and no score of a unit: they may change within one sweep.
+WITHOUT_EFFECT_ON_UNITS = (
+    "__main__.py",
+    "commands/",
+    "figures/",
+    "photos/",
+    "metrics/intervals.py",
+    "metrics/report.py",
+    "priors/downloads.py",
+    "sweeps/ablations.py",
+    "sweeps/claims.py",
+    "sweeps/notebooks.py",
+    "sweeps/own_code.py",
+    "sweeps/recordings.py",
+    "sweeps/results.py",
+    "sweeps/stamps.py",
+    "sweeps/workers.py",
+)
 
 
 @cache
 def code_digest() -> str:
-    """SHA-256 of the library's source files, those of `FRONT` aside; the same in a checkout and in a wheel."""
-    sha = hashlib.sha256()
-    for path in sorted(PACKAGE.glob("**/*.py")):
-        name = path.relative_to(PACKAGE).as_posix()
-        if not name.startswith(FRONT):
-            sha.update(name.encode() + b"\0" + path.read_bytes())
-    return sha.hexdigest()
+    """SHA-256 of the library's source, without what has no effect on units; the same in a checkout and in a wheel.
+
+    Each module counts by its path in the package and by its syntax tree: comments, docstrings and layout may change.
+    """
+    names = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.glob("**/*.py"))
+    used = [name for name in names if not name.startswith(WITHOUT_EFFECT_ON_UNITS)]
+    return digest_of_sources((name, (PACKAGE / name).read_bytes()) for name in used)
 
 
 def weights_digest(network: object) -> str | None:
@@ -43,7 +59,7 @@ def weights_digest(network: object) -> str | None:
     sha = hashlib.sha256()
     for name, tensor in sorted(network.state_dict().items()):
         sha.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\0".encode())
-        sha.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        sha.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return sha.hexdigest()
 
 
@@ -77,22 +93,54 @@ def _machine() -> dict[str, str | None]:
     }
 
 
-def provenance(device: torch.device) -> dict[str, object]:
-    """Code, device and peak memory, as a record holds them."""
+def provenance(device: torch.device, dtype: torch.dtype, arithmetic: str) -> dict[str, object]:
+    """Code, machine and arithmetic, as a record holds them."""
     cuda = device.type == "cuda"
-    name = torch.cuda.get_device_name(device) if cuda else platform.processor() or platform.machine()
-    memory = torch.cuda.max_memory_allocated(device) if cuda else peak_memory()
     return _machine() | {
         "device": str(device),
-        "device_name": name,
-        "dtype": "float32",
+        "device_name": torch.cuda.get_device_name(device) if cuda else _processor(),
+        "dtype": str(dtype).removeprefix("torch."),
+        "arithmetic": arithmetic,
         "threads": torch.get_num_threads(),
-        "peak_memory_mb": None if memory is None else round(memory / 2**20, 1),
     }
 
 
-def peak_memory() -> int | None:
+@cache
+def _processor() -> str:
+    """The processor's name; Linux tells it in /proc/cpuinfo only."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def start_of_peak(device: torch.device) -> None:
+    """Start to watch the memory that a unit takes, where that can be done (on CUDA)."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def peak_memory(device: torch.device) -> dict[str, float]:
+    """Peak memory in MB as a record holds it.
+
+    On CUDA `peak_memory_mb`, what was allocated since `start_of_peak`, by all threads of this process. Elsewhere
+    `process_peak_memory_mb`, what this process has held at most since it began: nobody can ask for less.
+    """
+    if device.type == "cuda":
+        return {"peak_memory_mb": round(torch.cuda.max_memory_allocated(device) / 2**20, 1)}
+    peak = process_peak_memory()
+    return {} if peak is None else {"process_peak_memory_mb": round(peak / 2**20, 1)}
+
+
+def process_peak_memory() -> int | None:
     """Bytes that this process has held at most, since it started; None where the system does not say."""
     if resource is None:
         return None
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def precision(device: torch.device) -> str:
+    """What float32 convolutions and matrix products are computed in: "float32", or "tf32" as CUDA allows it."""
+    tf32 = torch.backends.cudnn.allow_tf32 or torch.backends.cuda.matmul.allow_tf32
+    return "tf32" if device.type == "cuda" and tf32 else "float32"

@@ -16,8 +16,9 @@ from rusr_core.images import load_image
 from rusr_core.metrics import realism
 from rusr_core.metrics.judges import METRICS, Judge, portraits_judge, set_scores
 from rusr_core.metrics.report import Report, Table, summarize
+from rusr_core.sweeps.claims import claim
 from rusr_core.sweeps.measurements import truth_path
-from rusr_core.sweeps.storage import claim, manifest, read_record, write_atomic
+from rusr_core.sweeps.storage import manifest, read_record, write_atomic
 
 ORACLE = "ORACLE: the clean image was used"
 

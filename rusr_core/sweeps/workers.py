@@ -1,6 +1,6 @@
 """Running a plan: in this process, in worker processes, or on a Dask cluster. One loop over futures serves all three.
 
-Workers agree through the folder alone (see `storage.claim`), so that runs on several machines with one shared folder
+Workers agree through the folder alone (see `claims.claim`), so that runs on several machines with one shared folder
 share the work too. Threads are divided among worker processes, and the GPUs of device "cuda" are dealt out in turn. A
 Dask worker takes the config's device: start one for each GPU, with its own CUDA_VISIBLE_DEVICES.
 """
@@ -15,27 +15,34 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
 import torch
 
 from rusr_core.errors import RusrError
+from rusr_core.sweeps.config import BenchmarkError, SweepConfig
 from rusr_core.sweeps.plan import SweepPlan, WorkBatch
-from rusr_core.sweeps.work import (
-    FAILED,
-    TAKEN,
-    BenchmarkError,
-    SweepConfig,
-    SweepSummary,
-    prepare,
-    remaining,
-    run_batch,
-)
+from rusr_core.sweeps.prepare import prepare, remaining
+from rusr_core.sweeps.work import FAILED, TAKEN, run_batch
 
 POLL = 0.2  # s between looks at batches that another run holds
 HEARTBEAT = 5.0  # s between looks whether the cluster is alive, while no batch ends
 CONNECT, WORKERS = 10, 300  # s until a Dask scheduler must answer, and until it must have a worker
 AHEAD = 2  # batches handed out a worker, so that none waits for the next
+
+
+@dataclass(frozen=True)
+class SweepSummary:
+    """How a run ended."""
+
+    planned: int  # units
+    before: int  # units that were done when it started
+    failures: tuple[str, ...] = ()  # a line for each failure
+
+    @property
+    def ok(self) -> bool:
+        return not self.failures
 
 
 def run(
@@ -45,6 +52,8 @@ def run(
     workers: int = 1,
     threads: int | None = None,
     scheduler: str | None = None,
+    verify: bool = False,
+    accept_code_change: bool = False,
     callback: Callable[[int, int], None] | None = None,
 ) -> SweepSummary:
     """Do what is left of a plan; returns when every unit is done or has failed.
@@ -53,21 +62,24 @@ def run(
         workers: processes; 1 works in this one.
         threads: of each worker process; default: the cores divided among them.
         scheduler: of Dask, "tcp://host:port", or "local" for a LocalCluster of `workers`.
+        verify: read every result whole, also those that have not been touched since they were written.
+        accept_code_change: go on with results of another version of this library; each result names its own.
         callback: called with (units done or failed, units planned) at the start and after each batch.
     """
-    prepare(config, plan, "cpu" if scheduler else None)  # the machine that hands out work may have no GPU
-    left = remaining(config.folder, plan)
+    here = "cpu" if scheduler else None  # the machine that hands out work may have no GPU
+    prepare(config, plan, here, accept_code_change=accept_code_change)
+    left = remaining(config.folder, plan, verify=verify)
     callback = callback or (lambda done, planned: None)
     before = done = len(plan) - sum(len(batch.images) for batch in left)
     callback(done, len(plan))
-    failed: dict[WorkBatch, str] = {}
+    failed: dict[WorkBatch, tuple[str, ...]] = {}
     while left:
         try:
             with _executor(workers, threads, scheduler, config.device) as (pool, width, alive):
-                for batch, outcome, reason in _outcomes(pool, width, config, left, alive):
+                for batch, outcome, failures in _outcomes(pool, width, config, left, alive):
                     done += len(batch.images)
                     if outcome == FAILED:
-                        failed[batch] = reason
+                        failed[batch] = failures
                     callback(done, len(plan))
             break
         except BrokenProcessPool as error:  # a worker was killed, for want of memory perhaps: new ones go on
@@ -75,15 +87,16 @@ def run(
             if len(again) == len(left):
                 raise BenchmarkError("worker processes die before a unit is done (out of memory?)") from error
             left, done = again, len(plan) - sum(len(batch.images) for batch in again)
-    return SweepSummary(len(plan), before, tuple(failed.values()))
+    return SweepSummary(len(plan), before, tuple(line for failures in failed.values() for line in failures))
 
 
 def _outcomes(
     pool: Executor, width: int, config: SweepConfig, batches: Iterable[WorkBatch], alive: Callable[[], bool]
-) -> Iterator[tuple[WorkBatch, str, str]]:
-    """Hand out batches, `width` at a time, and give back each with what became of it. Groups that another run holds are
-    looked at again when the rest is done: that run may finish them, or die. Futures of a cluster that is no longer
-    `alive` would be waited for in vain.
+) -> Iterator[tuple[WorkBatch, str, tuple[str, ...]]]:
+    """Hand out batches, `width` at a time, and yield each with what became of it.
+
+    Batches that another run holds are tried again when the rest is done: that run may finish them, or die. Futures of a
+    cluster that is no longer `alive` would be waited for in vain.
     """
     queue, later, flying = deque(batches), deque(), {}
     while queue or later or flying:
@@ -98,25 +111,24 @@ def _outcomes(
             raise BenchmarkError("the Dask scheduler is gone: start it again, then the same command, which resumes")
         for future in finished:
             batch = flying.pop(future)
-            outcome, reason = _result(future, batch)
+            outcome, failures = _result(future, batch)
             if outcome == TAKEN:
                 later.append(batch)
             else:
-                yield batch, outcome, reason
+                yield batch, outcome, failures
 
 
-def _result(future: Future, batch: WorkBatch) -> tuple[str, str]:
+def _result(future: Future, batch: WorkBatch) -> tuple[str, tuple[str, ...]]:
     try:
         return future.result()
     except (RusrError, BrokenProcessPool):  # a full disk: nothing more can be recorded; a worker died
         raise
     except Exception as error:  # Dask gives up on a batch whose workers die again and again
-        return FAILED, f"{batch}: {type(error).__name__}: {error}"
+        return FAILED, (f"{batch}: {type(error).__name__}: {error}",)
 
 
-def work(config: SweepConfig, batch: WorkBatch) -> tuple[str, str]:
+def work(config: SweepConfig, batch: WorkBatch) -> tuple[str, tuple[str, ...]]:
     """What a worker does: a batch, on the worker's own device."""
-    torch.set_flush_denormal(True)  # they are slow and mean nothing here; every kind of worker does the same
     return run_batch(config, batch, _DEVICE)
 
 
@@ -139,7 +151,9 @@ class _Here(Executor):
 def _executor(
     workers: int, threads: int | None, scheduler: str | None, device: str
 ) -> Iterator[tuple[Executor, int, Callable[[], bool]]]:
-    """Whoever works, how many batches to hand out at a time, and whether there is still somebody who works."""
+    """Start the workers: yields (executor, number of batches in flight, is_alive), where `is_alive()` tells whether
+    the executor can still finish what it was given.
+    """
     if scheduler is not None:
         with _dask(scheduler, workers) as client:
             cores = sum(client.nthreads().values()) or 1
@@ -148,7 +162,9 @@ def _executor(
         with torch_threads(threads):
             yield _Here(), 1, lambda: True
     else:
-        context = multiprocessing.get_context("spawn")  # forked processes cannot use CUDA or OpenMP
+        # a fork of this process could use neither CUDA nor OpenMP; the fork server is a new one that imports torch once
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload([__name__])
         threads = threads or max(1, cores_here() // workers)
         line, end = context.Pipe(duplex=False)  # closed here, by us or by our death, it ends the workers
         pool = ProcessPoolExecutor(workers, context, _begin, (context.Value("i", 0), line, threads, device))

@@ -64,7 +64,7 @@ def test_the_benchmark_knows_the_variants():
     every = bench_command._methods("variants", None)
     assert [m.name for m in every] == [*VARIANTS, "report-random"]
     (short,) = bench_command._methods("report-draws1", 7)
-    assert short.name == "report-draws1" and short.how == VARIANTS["report-draws1"].shortened(7)
+    assert short.name == "report-draws1@7" and short.how == VARIANTS["report-draws1"].shortened(7)
     (start,) = bench_command._methods("report-random", None)
     assert start.name == "report-random"
     with pytest.raises(BenchmarkError, match="--steps 7: report-random"):

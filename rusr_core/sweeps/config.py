@@ -1,0 +1,128 @@
+"""What all units of a sweep share: methods, images, networks, arithmetic. Small, since it travels to every worker."""
+
+import copy
+import dataclasses
+import itertools
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from rusr_core.errors import RusrError
+from rusr_core.files import data_path
+from rusr_core.metrics.judges import Judge, judge_of
+from rusr_core.presets import Preset
+from rusr_core.prior import Prior
+from rusr_core.priors.load import load_prior
+from rusr_core.priors.zoo import EMBEDDED
+from rusr_core.restore import Restoration, Step, restore
+from rusr_core.sweeps.own_code import find_object, source_digest
+
+ARITHMETIC = ("exact", "fast")
+
+
+class BenchmarkError(RusrError):
+    """A sweep that cannot be run as it is described, or a method that does not return a restoration."""
+
+
+class Restorer(Protocol):
+    """Every method, ours and the baselines: degraded images y [N, 3, h, w] -> restored ones [N, 3, R, R]."""
+
+    def __call__(
+        self,
+        prior: Prior,
+        y: Tensor,
+        f: object,
+        *,
+        generator: torch.Generator | None = None,
+        callback: Callable[[Step], None] | None = None,
+    ) -> Restoration: ...
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method by the name that tables show: our search with a preset, or "module:function" of a `Restorer`."""
+
+    name: str
+    how: Preset | str
+
+    def restore(self, prior: Prior, y: Tensor, f: object, truth: Tensor, seed: int) -> Restoration:
+        """Restore y; the truth is for presets that are oracles, which their results say."""
+        generator = torch.Generator().manual_seed(seed)
+        if isinstance(self.how, Preset):
+            clean = truth if self.how.identity_reference == "clean" else None
+            return restore(prior, y, f, preset=self.how, generator=generator, clean=clean)
+        return self.function()(prior, y, f, generator=generator)
+
+    def function(self) -> Restorer:
+        """The function that "module:function" names. Raises BenchmarkError."""
+        found = find_object(str(self.how))
+        if not callable(found):
+            raise BenchmarkError(f"method {self.name}: {self.how} is {type(found).__name__}, expected a function")
+        return found
+
+    def configuration(self) -> object:
+        """What must not change while results are collected."""
+        if isinstance(self.how, Preset):
+            return dataclasses.asdict(self.how)
+        self.function()
+        return {"function": self.how, "source": source_digest(self.how)}
+
+
+@dataclass(frozen=True)
+class SweepConfig:
+    """What all units share."""
+
+    folder: Path  # of the results
+    methods: tuple[Method, ...]
+    images: Path = dataclasses.field(default_factory=lambda: data_path("portraits/test"))
+    prior: str = EMBEDDED
+    perceptual: str | None = None
+    identity: str | None = None
+    judge: str | None = None  # a `PortraitNet` file; default: see `metrics.judges.judge_of`
+    device: str = "cpu"
+    arithmetic: str = "exact"  # "fast" allows TF32 and non-deterministic kernels on a GPU
+
+    def __post_init__(self) -> None:
+        if self.arithmetic not in ARITHMETIC:
+            raise BenchmarkError(f"arithmetic {self.arithmetic!r}: expected one of {', '.join(ARITHMETIC)}")
+
+    def method(self, name: str) -> Method:
+        """The method of that name. Raises BenchmarkError."""
+        for method in self.methods:
+            if method.name == name:
+                return method
+        raise BenchmarkError(f"no method {name!r}; expected one of {', '.join(m.name for m in self.methods)}")
+
+
+_LOADING = threading.Lock()  # threads of a worker that start together load the networks once
+
+
+def load(config: SweepConfig, device: str | None = None) -> tuple[Prior, Judge]:
+    """The networks of a sweep, on `device` if this worker has its own; loaded once a process."""
+    with _LOADING:
+        return _networks(config.prior, config.perceptual, config.identity, config.judge, device or config.device)
+
+
+@lru_cache(maxsize=1)
+def _networks(prior: str, perceptual: str | None, identity: str | None, judge: str | None, device: str) -> tuple:
+    found = load_prior(prior, device=device, perceptual=perceptual, identity=identity)
+    scorer = judge_of(found, judge)
+    perceptual_net = _on(device, scorer.perceptual)
+    identity_net = perceptual_net if scorer.identity is scorer.perceptual else _on(device, scorer.identity)
+    return found, dataclasses.replace(scorer, perceptual=perceptual_net, identity=identity_net)
+
+
+def _on(device: str, network: object) -> object:
+    """A network on `device`; a copy if it lies elsewhere, since others may use the one that is given."""
+    if not isinstance(network, nn.Module):
+        return network
+    here = next(itertools.chain(network.parameters(), network.buffers()), None)
+    if here is None or here.device == torch.empty(0, device=device).device:
+        return network
+    return copy.deepcopy(network).to(device)

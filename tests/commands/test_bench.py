@@ -1,0 +1,86 @@
+"""`rusr bench` as a person types it: what it runs, resumes, names and refuses."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from rusr_core import commands
+from rusr_core.sweeps import results
+
+
+@pytest.fixture
+def words(config) -> list[str]:
+    """The command on the small world, whose output folder is `config.folder`."""
+    found = ["bench", str(config.folder), "--prior", config.prior, "--perceptual", "portraits", "--judge", config.judge]
+    return [*found, "--images", str(config.images), "--num-images", "1"]
+
+
+def test_a_sweep_is_resumed_and_failures_are_named(words, config, capsys):
+    presets = [*words, "--tasks", "denoising:M", "UP", "--steps", "1"]
+    assert commands.main(presets) == 0
+    assert "4 units: 0 were done, 0 failed" in capsys.readouterr().out
+    assert {row["method"] for row in results.rows(config.folder)} == {"report@1", "cvpr2023@1"}
+    assert commands.main(presets) == 0
+    assert "4 units: 4 were done" in capsys.readouterr().out
+    assert commands.main([*presets, "--methods", "mine=sweep_world:always_fails"]) == 1
+    out, err = capsys.readouterr()
+    assert err.count("ZeroDivisionError") == 2 and "2 units: 0 were done, 2 failed" in out, "every failure is named"
+    assert commands.main([*presets[:-1], "2"]) == 0, "report@2 is another method than report@1"
+
+
+@pytest.fixture
+def quick(words) -> list[str]:
+    return [*words, "--methods", "plain=sweep_world:enlarged", "--tasks", "denoising:M"]
+
+
+def test_more_images_than_there_are(quick, config, capsys):
+    assert commands.main([*quick, "--num-images", "6"]) == 2
+    assert f"--num-images is 6, but {config.images} holds 5 images" in capsys.readouterr().err
+    assert not config.folder.exists()
+
+
+def test_folders_of_images(quick, config, tmp_path, capsys):
+    folder = tmp_path / "mine"
+    assert commands.main([*quick, "--images", str(folder)]) == 2
+    assert "no such folder" in capsys.readouterr().err
+    folder.mkdir()
+    assert commands.main([*quick, "--images", str(folder)]) == 2
+    assert "no images there" in capsys.readouterr().err
+    for name in ("000", "001", "002"):
+        shutil.copy(config.images / f"{name}.png", folder)
+        (folder / f"bad{name}.jpg").write_bytes(b"not an image")
+    (folder / "notes.txt").write_text("text")
+    assert commands.main([*quick, "--images", str(folder), "--num-images", "6"]) == 2
+    err = capsys.readouterr().err
+    assert all(f"bad{name}.jpg" in err for name in ("000", "001", "002")) and "notes.txt" in err
+    assert not config.folder.exists(), "nothing was begun"
+
+
+def test_two_commands_at_once_on_a_new_folder(quick, config):
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    code = "import sys; from rusr_core import commands; sys.exit(commands.main())"
+    command = [sys.executable, "-c", code, *quick, "--num-images", "4"]
+    runs = [subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) for _ in range(2)]
+    said = [run.communicate()[1] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], said
+    assert len(results.rows(config.folder)) == 4
+
+
+@pytest.mark.parametrize(
+    "extra, message",
+    [
+        (["--methods", "mine=sweep_world:nothing"], "sweep_world has no 'nothing'"),
+        (["--methods", "mine=no_module:f"], "cannot import no_module"),
+        (["--seeds", "-1"], "not a whole number from 0"),
+        (["--batch", "0"], "not a whole number from 1"),
+        (["--arithmetic", "sloppy"], "sloppy"),
+    ],
+)
+def test_what_is_refused_before_anything_is_written(quick, config, capsys, extra, message):
+    assert commands.main([*quick, *extra]) == 2
+    err = capsys.readouterr().err
+    assert message in err and err.count("\n") == 1
+    assert not config.folder.exists()

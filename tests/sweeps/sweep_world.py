@@ -1,0 +1,162 @@
+"""What the tests of sweeps share: a small world, plans, methods that take next to no time, what a folder holds."""
+
+import json
+import multiprocessing
+import os
+import time
+from pathlib import Path
+
+import torch
+
+from rusr_core import presets
+from rusr_core.checkpoints import save_generator, save_portrait_net
+from rusr_core.files import data_path
+from rusr_core.images import load_image, resize, save_image
+from rusr_core.networks.portrait_net import PortraitNet, PortraitNetConfig
+from rusr_core.restore import Restoration, restore
+from rusr_core.sweeps import Method, SweepConfig, SweepPlan, parse_tasks, run
+from rusr_core.sweeps.claims import CLAIMS, claim
+from rusr_core.sweeps.stamps import STAMPS
+from rusr_core.sweeps.storage import read_record
+
+SPAWNER = multiprocessing.get_context("forkserver")  # one import of torch for all children
+SPAWNER.set_forkserver_preload(["rusr_core.sweeps.workers"])
+
+QUICK = (Method("plain", "sweep_world:enlarged"), Method("drawn", "sweep_world:with_noise"))
+
+
+def build_world(folder: Path) -> Path:
+    """A small random prior, a small judge and five clean images of 32 px; -> the folder."""
+    from conftest import random_generator  # here: children that run methods need no pytest
+
+    save_generator(random_generator(), folder / "prior.safetensors", {"w_std": "12.0"})
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        config = PortraitNetConfig(channels=(8, 8, 8, 8), embedding=8, resolution=32, perceptual_levels=2)
+        save_portrait_net(PortraitNet(config), folder / "judge.safetensors")
+    (folder / "images").mkdir()
+    for i in range(5):
+        name = f"{i:03d}.png"
+        save_image(resize(load_image(data_path(f"portraits/test/{name}")), 32), folder / "images" / name)
+    return folder
+
+
+def config_of(world: Path, out: Path, **options) -> SweepConfig:
+    """A sweep of the quick methods in the small world."""
+    files = {"prior": str(world / "prior.safetensors"), "judge": str(world / "judge.safetensors")}
+    fields = {"methods": QUICK, "images": world / "images", "perceptual": "portraits"} | files
+    return SweepConfig(out, **(fields | options))
+
+
+def presets_of(steps: int = 1) -> tuple[Method, ...]:
+    """Both presets, shortened."""
+    return tuple(Method(name, presets.get(name).shortened(steps)) for name in ("report", "cvpr2023"))
+
+
+def plan(num_images: int = 2, seeds: int = 1, names=("denoising:M", "inpainting:S"), **options) -> SweepPlan:
+    """Both quick methods on two tasks; `options` replace fields."""
+    fields = {"methods": tuple(method.name for method in QUICK), "tasks": parse_tasks(names)}
+    fields |= {"images": tuple(f"{i:03d}" for i in range(num_images)), "seeds": tuple(range(seeds))}
+    return SweepPlan(**(fields | options))
+
+
+def sweep() -> SweepPlan:
+    """12 units."""
+    return plan(3)
+
+
+def restoration(image: torch.Tensor) -> Restoration:
+    """The result of a method without phases."""
+    return Restoration(image, [], "none", 0, 0.0)
+
+
+def enlarged(prior, y, f, *, generator=None, callback=None) -> Restoration:
+    """A method: y at the prior's resolution."""
+    return restoration(resize(y, prior.generator.resolution, "bicubic").clamp(0, 1))
+
+
+def with_noise(prior, y, f, *, generator=None, callback=None) -> Restoration:
+    """A method that draws from the seed it is given, the same for each image."""
+    noise = torch.randn((1, 3, prior.generator.resolution, prior.generator.resolution), generator=generator)
+    return restoration((enlarged(prior, y, f).image + 0.1 * noise).clamp(0, 1))
+
+
+def slow(prior, y, f, *, generator=None, callback=None) -> Restoration:
+    """A method that can be killed at work."""
+    time.sleep(0.02)
+    return with_noise(prior, y, f, generator=generator)
+
+
+def counted(prior, y, f, *, generator=None, callback=None) -> Restoration:
+    """A method that leaves a line with its process each time it is called."""
+    with open(os.environ["RUSR_TEST_COUNTS"], "a") as file:
+        file.write(f"{os.getpid()}\n")
+    return slow(prior, y, f, generator=generator)
+
+
+def fails_sometimes(prior, y, f, *, generator=None, callback=None) -> Restoration:
+    """A method that cannot do bright images."""
+    if y.mean(dim=(1, 2, 3)).max() > float(os.environ["RUSR_TEST_LIMIT"]):
+        raise ArithmeticError("too bright\nfor this method")
+    return enlarged(prior, y, f)
+
+
+def always_fails(prior, y, f, *, generator=None, callback=None) -> Restoration:
+    return 1 / 0
+
+
+def interrupted(prior, y, f, *, generator=None, callback=None) -> Restoration:
+    """A search that Ctrl-C ends early: it returns what there is."""
+
+    def interrupt(step):
+        raise KeyboardInterrupt
+
+    return restore(prior, y, f, preset=presets.get("report").shortened(2), callback=interrupt)
+
+
+def contents(folder: Path) -> dict[str, tuple]:
+    """Every file of a finished folder: records without what differs from run to run, and the pixels."""
+    found = {}
+    for path in sorted(folder.rglob("*.*")):
+        if path.suffix == ".png" and not path.name.startswith("."):
+            record = read_record(path)
+            assert record is not None, path
+            record.pop("run", None)
+            found[str(path.relative_to(folder))] = (json.dumps(record), load_image(path).numpy().tobytes())
+        elif not path.name.startswith(".") and path.name not in (CLAIMS, STAMPS, "results.csv", "results.parquet"):
+            found[str(path.relative_to(folder))] = (path.read_text(), b"")
+    return found
+
+
+def results_in(folder: Path) -> list[Path]:
+    return sorted((folder / "units").rglob("[0-9]*.png"))
+
+
+def counting_run(config: SweepConfig, plan: SweepPlan, counts: Path, threads: int = 1) -> None:
+    """Run a sweep, in several threads if asked, with a line in the file `counts` for each call of a method."""
+    os.environ["RUSR_TEST_COUNTS"] = str(counts)
+    run_in_threads(config, plan, threads)
+
+
+def run_in_threads(config: SweepConfig, plan: SweepPlan, threads: int) -> None:
+    """The same sweep in several threads of this process. Exits with status 1 if one of them fails."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(threads) as pool:
+        summaries = [future.result() for future in [pool.submit(run, config, plan) for _ in range(threads)]]
+    assert all(summary.ok for summary in summaries)
+
+
+def hold(folder: Path, name: str) -> None:
+    """Hold a claim for a minute; the file "held" says that it is held."""
+    with claim(folder, name):
+        (folder / "held").touch()
+        time.sleep(60)
+
+
+def wait_for(path: Path) -> None:
+    for _ in range(3000):
+        if path.exists():
+            return
+        time.sleep(0.01)
+    raise TimeoutError(path)

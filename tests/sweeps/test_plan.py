@@ -1,0 +1,83 @@
+"""Plans, the names in them, and folders of test images."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from rusr_core import tasks
+from rusr_core.errors import RusrError
+from rusr_core.sweeps import BenchmarkError, ImageFolder, Method, SweepPlan, parse_tasks
+from rusr_core.sweeps.plan import PlanError
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda: parse_tasks(["sharpening"]), "'sharpening'"),
+        (lambda: parse_tasks(["denoising:XXL"]), "'XXL'"),
+        (lambda: SweepPlan((), parse_tasks(["all"]), ("a",)), "methods: 0"),
+        (lambda: SweepPlan(("m",), parse_tasks(["all"]), ("a", "a")), "images: 2, 1 different"),
+        (lambda: SweepPlan(("../m",), parse_tasks(["all"]), ("a",)), r"'../m'"),
+        (lambda: SweepPlan(("m",), parse_tasks(["all"]), ("../a",)), r"'../a'"),
+        (lambda: SweepPlan(("m",), parse_tasks(["all"]), ("a" * 201,)), "201 bytes, expected 200"),
+        (lambda: SweepPlan(("m",), parse_tasks(["all"]), ("caf\udce9",)), "not UTF-8"),
+        (lambda: SweepPlan(("m",), parse_tasks(["all"]), ("a",), (-1,)), "seeds"),
+        (lambda: SweepPlan(("m",), parse_tasks(["all"]), ("a",), (2**63,)), "below 2"),
+        (lambda: SweepPlan(("m",), parse_tasks(["all"]), ("a",), batch_size=0), "batch_size is 0"),
+        (lambda: Method("m", "no_such_module:f").function(), "no_such_module"),
+        (lambda: Method("m", "math:pi").function(), "float, expected a function"),
+        (lambda: ImageFolder(Path("nowhere")).paths, "nowhere: no such folder"),
+    ],
+)
+def test_bad_plans(call, message):
+    with pytest.raises(RusrError, match=message) as caught:
+        call()
+    assert isinstance(caught.value, PlanError | BenchmarkError | tasks.TaskError | RusrError)
+
+
+def test_task_words():
+    assert len(parse_tasks(["all"])) == 31 and len(parse_tasks(["single", "all"])) == 31
+    names = [str(task) for task in parse_tasks(["upsampling:L", "UNA"])]
+    assert names == ["upsampling L", "upsampling+denoising+deartifacting M"]
+    assert len(parse_tasks(["denoising"])) == 5
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    picture = Image.new("RGB", (40, 40), (200, 100, 50))
+    for name in ("my photo (1).png", "naïve.ppm", "b.jpg", "anim.gif"):
+        picture.save(tmp_path / name)
+    (tmp_path / "._b.jpg").write_bytes(b"\0\5\26\7")  # what a Mac leaves beside each file
+    (tmp_path / "notes.txt").write_text("text")
+    (tmp_path / "sub").mkdir()
+    return tmp_path
+
+
+def test_every_readable_image_is_found_and_the_rest_is_named(folder):
+    images = ImageFolder(folder)
+    assert set(images.paths) == {"my photo (1)", "naïve", "b", "anim"}
+    assert [path.name for path in images.left_out()] == ["notes.txt", "sub"]
+    plan = SweepPlan(("m",), parse_tasks(["UN"]), tuple(images.paths))
+    assert [u.path for b in plan.batches() for u in b.units if "photo" in u.image] == [
+        "units/m/UN-M/my photo (1)_0.png"
+    ]
+
+
+def test_all_bad_images_are_named_at_once(folder):
+    (folder / "bad1.png").write_bytes(b"")
+    (folder / "bad2.jpg").write_bytes((folder / "b.jpg").read_bytes()[:200])
+    images = ImageFolder(folder)
+    with pytest.raises(PlanError, match="2 of 6 images cannot be used.*bad1.png.*bad2.jpg"):
+        images.digests(tuple(images.paths), 32, folder / "out")
+
+
+def test_two_files_of_one_name_are_named(folder):
+    Image.new("RGB", (40, 40)).save(folder / "b.png")
+    with pytest.raises(PlanError, match="b.jpg and b.png would share a name"):
+        _ = ImageFolder(folder).paths
+
+
+def test_an_empty_folder_is_named(tmp_path):
+    with pytest.raises(PlanError, match="no images there"):
+        _ = ImageFolder(tmp_path).paths

@@ -1,0 +1,112 @@
+"""Recordings: distilled from a finished sweep, added to, joined, and refused where two runs cannot be compared."""
+
+import csv
+import json
+from collections import Counter
+from contextlib import nullcontext
+from dataclasses import replace
+
+import pytest
+from sweep_world import plan
+
+from benchmarks.record import record, write_rows
+from rusr_core.sweeps import parse_tasks, run
+
+
+def test_a_recording_compares_methods_on_the_same_images(config, tmp_path):
+    assert run(config, plan(2)).ok and run(config, replace(plan(3), methods=("plain",))).ok
+    out = tmp_path / "recording"
+    record(config.folder, out)
+    record(config.folder, out)  # replaces what is there
+    facts = json.loads((out / "provenance.json").read_text())
+    assert facts["image_names"] == ["000", "001"] and facts["units"] == 8  # 002 lacks a method
+    assert facts["images"] == "2" and facts["weights"]["judge"]
+    with (out / "results.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 8 and {row["image"] for row in rows} == {"000", "001"}
+    with (out / "scores.csv").open() as file:
+        scores = list(csv.DictReader(file))
+    assert {row["images"] for row in scores} == {"2"}
+    mean = sum(float(r["lpips"]) for r in rows if (r["method"], r["task"]) == ("plain", "denoising M")) / 2
+    chosen = {"method": "plain", "task": "denoising M", "question": "accuracy", "metric": "LPIPS-portraits"}
+    (score,) = (row for row in scores if chosen.items() <= row.items())
+    assert float(score["value"]) == pytest.approx(mean, rel=1e-3)
+    assert sorted(p.name for p in out.glob("*.jpg")) == ["denoising.jpg", "inpainting.jpg"]
+    assert not list(tmp_path.glob("*.new"))
+
+
+def test_a_recording_keeps_the_tasks_that_rest_on_more_images(config, tmp_path):
+    out, second = tmp_path / "recording", replace(config, folder=tmp_path / "second")
+    assert run(config, replace(plan(2), tasks=parse_tasks(["denoising:M"]))).ok
+    record(config.folder, out)
+    before = (out / "results.csv").read_text().splitlines()[1:]
+    assert run(second, plan(1)).ok
+    record(second.folder, out, adding=True)
+    with (out / "results.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["task"] for row in rows] == ["denoising M"] * 4 + ["inpainting S"] * 2
+    assert (out / "results.csv").read_text().splitlines()[1:5] == before  # as they were, the commit too
+    facts = json.loads((out / "provenance.json").read_text())
+    assert facts["images"] == "1 to 2" and facts["units"] == 6 and len(facts["commits"]) == 1
+    with (out / "scores.csv").open() as file:
+        assert {(row["task"], row["images"]) for row in csv.DictReader(file)} == {
+            ("denoising M", "2"),
+            ("inpainting S", "1"),
+        }
+    (out / "provenance.json").write_text(json.dumps(facts | {"weights": {}}))
+    with pytest.raises(SystemExit, match="weights"):
+        record(second.folder, out, adding=True)
+
+
+def test_a_recording_is_joined_by_other_methods_of_a_comparable_run(config, tmp_path):
+    out, second = tmp_path / "recording", replace(config, folder=tmp_path / "second")
+    assert run(config, replace(plan(2), methods=("plain",))).ok
+    record(config.folder, out)
+    known = {file: (out / file).read_text() for file in ("results.csv", "scores.csv", "provenance.json")}
+    before = list(csv.DictReader(known["results.csv"].splitlines()))
+    assert run(second, plan(1)).ok
+    record(second.folder, out, adding=True)
+    with (out / "results.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert Counter(row["method"] for row in rows) == {"plain": 4, "drawn": 2}
+    assert all(row in rows for row in before)
+    assert json.loads((out / "provenance.json").read_text())["methods"] == ["drawn", "plain"]
+    with (out / "scores.csv").open() as file:
+        scores = {(row["task"], row["method"], row["images"]) for row in csv.DictReader(file)}
+    tasks_there = {row["task"] for row in before}
+    assert scores == {(task, *pair) for task in tasks_there for pair in (("plain", "2"), ("drawn", "1"))}
+    for changed, message in (
+        ([row | {"method": "another"} for row in before], "repeats no recorded method"),
+        (rows, "no method that is not recorded"),
+        ([row | {"image": "009"} for row in before], "which is not recorded"),
+        ([row | {"lpips": 1.005 * float(row["lpips"])} for row in before], r"LPIPS .*, recorded .*nothing is added"),
+    ):
+        for file, text in known.items():
+            (out / file).write_text(text)
+        write_rows(out / "results.csv", changed)
+        found = (out / "results.csv").read_text()
+        with pytest.raises(SystemExit, match=message):
+            record(second.folder, out, adding=True)
+        assert (out / "results.csv").read_text() == found
+
+
+def test_a_recording_is_joined_by_a_run_on_another_device_and_by_other_tasks(config, tmp_path):
+    out, second = tmp_path / "recording", replace(config, folder=tmp_path / "second")
+    assert run(config, replace(plan(1), methods=("plain",), tasks=parse_tasks(["denoising:M"]))).ok
+    record(config.folder, out)
+    facts, lines = json.loads((out / "provenance.json").read_text()), (out / "results.csv").read_text()
+    assert run(second, plan(2)).ok
+    with pytest.raises(SystemExit, match="001.*which is not recorded"):  # of a task that is there
+        record(second.folder, out, adding=True)
+    third = replace(config, folder=tmp_path / "third")
+    assert run(third, plan(1)).ok
+    (row,) = csv.DictReader(lines.splitlines())
+    (out / "provenance.json").write_text(json.dumps(facts | {"device": "another"}))
+    for factor, joined in ((1.05, False), (1.005, True)):
+        write_rows(out / "results.csv", [row | {"device_name": "another", "lpips": factor * float(row["lpips"])}])
+        with nullcontext() if joined else pytest.raises(SystemExit, match="nothing is added"):
+            record(third.folder, out, adding=True)
+    with (out / "results.csv").open() as file:
+        found = [(row["task"], row["method"], row["image"]) for row in csv.DictReader(file)]
+    assert sorted(found) == [(t, m, "000") for t in ("denoising M", "inpainting S") for m in ("drawn", "plain")]
+    assert json.loads((out / "provenance.json").read_text())["device"].startswith("another; ")
