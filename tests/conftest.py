@@ -117,7 +117,7 @@ def small_set(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory) -> Path:
-    """The small world of the tests of sweeps: prior, judge and images, see tests/sweeps/sweep_world.py."""
+    """The small world of the tests of sweeps: prior, judge and images, see tests/sweep_world.py."""
     from sweep_world import build_world
 
     return build_world(tmp_path_factory.mktemp("world"))
