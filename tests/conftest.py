@@ -1,12 +1,14 @@
 """Shared fixtures: golden arrays of the official implementations, and one small random generator."""
 
 import hashlib
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from download_server import Server
 
 from rusr_core import commands, priors
 from rusr_core.files import data_path
@@ -137,6 +139,32 @@ def global_rng_is_left_alone():
     before = torch.random.get_rng_state()
     yield
     assert torch.equal(before, torch.random.get_rng_state()), "the global random state was changed"
+
+
+@pytest.fixture
+def server(monkeypatch):
+    for name in (
+        "http_proxy",
+        "https_proxy",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "all_proxy",
+        "ALL_PROXY",
+        "RUSR_OFFLINE",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    server = Server()
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    return tmp_path / "torch" / "rusr"
 
 
 @pytest.hookimpl(optionalhook=True)
