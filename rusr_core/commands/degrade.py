@@ -8,7 +8,7 @@ from torch import Tensor
 from rusr_core.commands.jobs import Inputs, Job, find_jobs
 from rusr_core.commands.operators import Operators, output_size
 from rusr_core.commands.options import picture_options, positive
-from rusr_core.commands.saving import save
+from rusr_core.commands.saving import Outcome, save
 from rusr_core.images import fit_image, load_image
 
 
@@ -38,5 +38,6 @@ def run_degrade(args: argparse.Namespace) -> int:
     everything = len(good) == len(jobs)
     for job in good:
         y = operators.known(job.source).degrade(inputs.take(job), torch.Generator().manual_seed(args.seed))
-        everything &= save(y, job.target, args, f"{y.shape[-1]}x{y.shape[-2]} px")
+        words = f"{y.shape[-1]}x{y.shape[-2]} px"
+        everything &= save(y, job.target, args, words) is not Outcome.ELSEWHERE
     return 0 if everything else 1

@@ -22,7 +22,7 @@ from rusr_core.commands.bench import bench_options, run_bench
 from rusr_core.commands.degrade import degrade_options, run_degrade
 from rusr_core.commands.memory import out_of_memory
 from rusr_core.commands.options import INTERRUPTED
-from rusr_core.commands.output import readable_output
+from rusr_core.commands.output import complain, one_line, readable_output
 from rusr_core.commands.report import report_options, run_report
 from rusr_core.commands.restore import restore_options, run_restore
 from rusr_core.errors import RusrError
@@ -44,7 +44,7 @@ class Parser(argparse.ArgumentParser):
     """argparse with one-line errors."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: error: {message}\n")
+        self.exit(2, one_line(f"{self.prog}: error: {message}") + "\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -74,12 +74,12 @@ def _main(argv: Sequence[str] | None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     except (RusrError, OSError) as error:
-        print(f"rusr: error: {error}", file=sys.stderr)
+        complain(f"error: {error}")
         return 2
     except (MemoryError, RuntimeError) as error:
         if not out_of_memory(error):
             raise  # a defect of this program, not of its input
-        print("rusr: error: not enough memory for images of this size", file=sys.stderr)
+        complain("error: not enough memory for images of this size")
         return 2
 
 

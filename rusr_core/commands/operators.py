@@ -116,7 +116,9 @@ class Operators:
                 complain(f"warning: {source}: {doubt}")
         stated = None if self.auto else _stated_jpeg(f)
         found = None if stated is None else read_jpeg(source)
-        if found is not None and (found.quality, found.sampling) != (stated.quality, _sampling(stated)):
+        if found is not None and (
+            found.quality != stated.quality or found.sampling not in (stated.sampling, None)  # None: of a grey file
+        ):
             complain(
                 f"warning: {source}: the file says {found.notation}, and {stated} is assumed; unless it was saved "
                 "twice, --degradation jpeg:auto takes what the file says"
@@ -162,10 +164,6 @@ def _stated_jpeg(f: Degradation) -> JPEG | None:
 
 def _ends_with_jpeg(f: Degradation) -> bool:
     return _stated_jpeg(f) is not None and sum(isinstance(stage, JPEG) for stage in f.stages) == 1
-
-
-def _sampling(f: JPEG) -> str:
-    return getattr(f, "sampling", "4:2:0")
 
 
 def _doubt(found: JPEGFile) -> str:

@@ -3,6 +3,7 @@
 import codecs
 import contextlib
 import sys
+import unicodedata
 import warnings
 from collections.abc import Iterator
 
@@ -11,12 +12,17 @@ from tqdm import tqdm
 
 def say(text: str) -> None:
     """One line on stdout."""
-    tqdm.write(text, file=sys.stdout)
+    tqdm.write(one_line(text), file=sys.stdout)
 
 
 def complain(text: str) -> None:
     """One line on stderr."""
-    tqdm.write(f"rusr: {text}", file=sys.stderr)
+    tqdm.write(one_line(f"rusr: {text}"), file=sys.stderr)
+
+
+def one_line(text: str) -> str:
+    """`text` with its control characters escaped: a file may have a line break in its name, or codes of a terminal."""
+    return "".join(letter if unicodedata.category(letter) != "Cc" else repr(letter)[1:-1] for letter in text)
 
 
 def _printable(error: UnicodeError) -> tuple[str | bytes, int]:

@@ -1,8 +1,11 @@
 """`rusr restore IN OUT` restores an image or a folder of them."""
 
 import argparse
+import os
+import random
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -15,7 +18,7 @@ from rusr_core.commands.memory import out_of_memory
 from rusr_core.commands.operators import Operators, batched
 from rusr_core.commands.options import INTERRUPTED, CommandError, device_of, device_option, picture_options, positive
 from rusr_core.commands.output import complain
-from rusr_core.commands.saving import save, save_as
+from rusr_core.commands.saving import Outcome, save, save_as
 from rusr_core.errors import RusrError
 from rusr_core.images import fit_image, load_image
 from rusr_core.presets import Preset
@@ -54,15 +57,17 @@ def run_restore(args: argparse.Namespace) -> int:
     preset = presets.get(args.preset)
     preset = preset if args.steps is None else preset.shortened(args.steps)
     steps = sum(phase.steps for phase in preset.phases)
-    plan = list(batches(good, args.batch, lambda job: operators.kind(job.source)))
-    everything = len(good) == len(jobs)
-    with tqdm(total=steps * len(plan), unit="step", disable=None) as bar:
+    waiting = list(batches(good, args.batch, lambda job: operators.kind(job.source)))
+    everything, planned = len(good) == len(jobs), len(waiting)
+    with tqdm(total=steps * planned, unit="step", disable=None) as bar:
         run = _Run(args, prior, preset, operators, inputs, bar)
-        for number, batch in enumerate(plan):
-            everything &= run.restore(batch)
+        while waiting:
+            everything &= run.restore(waiting.pop(0))
             if run.interrupted:
                 return INTERRUPTED
-            bar.update(steps * (number + 1) - bar.n)  # early stopping leaves steps undone
+            if run.others:
+                run.order.shuffle(waiting)
+            bar.update(steps * (planned - len(waiting)) - bar.n)  # early stopping leaves steps undone
     return 0 if everything else 1
 
 
@@ -91,6 +96,8 @@ class _Run:
     bar: tqdm
     interrupted: bool = False
     saved: int = 0
+    others: bool = False  # whether another process works on the same folder: then each goes its own way through it
+    order: random.Random = field(default_factory=lambda: random.Random(f"{os.getpid()} {threading.get_ident()}"))
 
     def restore(self, batch: list[Job]) -> bool:
         """Restore and save; whether every image of the batch is where it was wanted.
@@ -99,7 +106,8 @@ class _Run:
         first search raises if there is nothing yet that could be lost.
         """
         if self.args.skip_existing:
-            batch = [job for job in batch if not job.target.exists()]  # another process may work on the same folder
+            left = [job for job in batch if not job.target.exists()]
+            self.others, batch = self.others or len(left) < len(batch), left
         if not batch:
             return True
         self.bar.set_description(batch[0].source.name)
@@ -134,7 +142,9 @@ class _Run:
             if result.interrupted:
                 save_as(image, job.target, "interrupted", f"{words}, interrupted")
                 continue
-            good &= save(image, job.target, self.args, words)
+            outcome = save(image, job.target, self.args, words)
+            good &= outcome is not Outcome.ELSEWHERE
+            self.others = self.others or outcome is Outcome.KEPT
             self.saved += 1
         return good
 

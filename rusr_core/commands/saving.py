@@ -4,6 +4,7 @@ import argparse
 import os
 import tempfile
 from collections.abc import Iterator
+from enum import Enum
 from pathlib import Path
 
 from torch import Tensor
@@ -16,8 +17,16 @@ from rusr_core.images import save_image
 LONGEST = 255  # bytes of a name, on nearly all file systems
 
 
-def save(image: Tensor, target: Path, args: argparse.Namespace, words: str) -> bool:
-    """Write one finished image `[1, 3, H, W]` and say so; whether it is where it was wanted.
+class Outcome(Enum):
+    """Where a finished image is."""
+
+    SAVED = 1  # where it was wanted
+    KEPT = 2  # another process was first, and its result is there
+    ELSEWHERE = 3  # it could not be saved where it was wanted
+
+
+def save(image: Tensor, target: Path, args: argparse.Namespace, words: str) -> Outcome:
+    """Write one finished image `[1, 3, H, W]` and say so.
 
     What another process has written meanwhile is kept: with --skip-existing it is as good. Where an image cannot be
     saved, it is saved beside, or in the folder of temporary files, and said.
@@ -25,24 +34,25 @@ def save(image: Tensor, target: Path, args: argparse.Namespace, words: str) -> b
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         save_image(image, target, force=args.force)
-        say(f"{target}: {words}")
-        return True
+        reason, outcome = None, Outcome.SAVED
     except FileExistsAlreadyError:
-        if args.skip_existing:
-            say(f"{target}: another process was first; its result is kept")
-            return True
         reason = f"{target}: appeared meanwhile and is kept"
+        if args.skip_existing:
+            reason, outcome, words = None, Outcome.KEPT, "another process was first; its result is kept"
     except (RusrError, OSError) as error:
         reason = str(error)
+    if reason is None:
+        say(f"{target}: {words}")
+        return outcome
     for place in _other_places(target):
         try:
             save_image(image, place)
         except (RusrError, OSError):
             continue
         complain(f"error: {reason}; this result is {place}")
-        return False
+        return Outcome.ELSEWHERE
     complain(f"error: {reason}; this result is lost")
-    return False
+    return Outcome.ELSEWHERE
 
 
 def save_as(image: Tensor, target: Path, word: str, words: str) -> None:
@@ -51,9 +61,10 @@ def save_as(image: Tensor, target: Path, word: str, words: str) -> None:
     place = beside(target, word)
     try:
         save_image(image, place, force=True)
-        say(f"{place}: {words}")
     except (RusrError, OSError) as error:
         complain(f"error: {error}")
+    else:
+        say(f"{place}: {words}")
 
 
 def beside(target: Path, word: str) -> Path:

@@ -17,13 +17,13 @@ class JPEGFile:
     """The last compression of a file; earlier ones leave no trace in its tables."""
 
     quality: int  # libjpeg's, 1 to 100, whose tables are nearest to the file's
-    sampling: str  # "4:4:4", "4:2:2", "4:2:0", or "other"; of a grey file "4:2:0", which makes no difference
+    sampling: str | None  # of its chroma: "4:4:4", "4:2:2", "4:2:0" or "other"; None: a grey file has none
     distance: float  # mean difference of the tables to those of `quality`; 0: they are the same
 
     @property
     def notation(self) -> str:
         """The degradation in words, as `degradations.notation.parse` reads them: "jpeg:40" or "jpeg:40,4:4:4"."""
-        return f"jpeg:{self.quality}" + ("" if self.sampling in ("4:2:0", "other") else f",{self.sampling}")
+        return f"jpeg:{self.quality}" + ("" if self.sampling in ("4:2:0", "other", None) else f",{self.sampling}")
 
 
 def read_jpeg(path: str | Path) -> JPEGFile | None:
@@ -45,7 +45,7 @@ def read_jpeg(path: str | Path) -> JPEGFile | None:
         raise ImageError(f"{path}: a JPEG file without its tables") from None
     distances = {q: _distance(found, q) for q in range(1, 101)}
     quality = min(distances, key=distances.get)
-    kind = SAMPLINGS.get(sampling, "other") if len(found) == 3 else "4:2:0"
+    kind = SAMPLINGS.get(sampling, "other") if len(found) == 3 else None
     return JPEGFile(quality, kind, distances[quality])
 
 

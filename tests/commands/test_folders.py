@@ -1,10 +1,12 @@
 """A folder as people have it: foreign files, bad ones, long and strange names, two jobs at once. No work is lost."""
 
+import argparse
 import io
 import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -199,37 +201,55 @@ def test_where_nothing_can_be_written_the_folder_of_temporary_files_is_left(tmp_
 
 
 def test_two_jobs_on_one_folder(tmp_path, small, searches, monkeypatch, capsys):
-    """Both end well; a result that another job has written meanwhile is kept, and so is all that comes after it."""
-    given = fill(tmp_path / "in", small, "1.png", "2.png", "3.png", "4.png")
-    together = threading.Barrier(2, timeout=20)
+    """Both end well, and share the work: who comes second to an image takes the others in an order of its own."""
+    names = [f"{i:02d}.png" for i in range(12)]
+    given = fill(tmp_path / "in", small, *names)
     from rusr_core.commands import restore as module
 
-    search = module.restore
+    search, together, begun = module.restore, threading.Barrier(2, timeout=20), threading.local()
 
-    def at_the_same_time(*args, **options):
-        together.wait()  # both have begun the same image
+    def slow(*args, **options):
+        if not hasattr(begun, "first"):
+            begun.first = together.wait()  # both have begun the same image
+        time.sleep(0.02)
         return search(*args, **options)
 
-    monkeypatch.setattr(module, "restore", at_the_same_time)
-    parser_words = [str(w) for w in (given, tmp_path / "out", *UP, "--batch", 1, "--skip-existing")]
-    import argparse
-
+    monkeypatch.setattr(module, "restore", slow)
     parser = argparse.ArgumentParser()
     module.restore_options(parser)
+    words = [str(word) for word in (given, tmp_path / "out", *UP, "--batch", 1, "--skip-existing")]
     status = []
 
     def job() -> None:
-        try:
-            status.append(module.run_restore(parser.parse_args(parser_words)))
-        finally:
-            together.abort() if len(status) == 1 and status != [0] else None
+        status.append(module.run_restore(parser.parse_args(words)))
 
     threads = [threading.Thread(target=job) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert status == [0, 0] and written(tmp_path / "out") == ["1.png", "2.png", "3.png", "4.png"]
+    assert status == [0, 0] and written(tmp_path / "out") == names
+    assert "another process was first; its result is kept" in capsys.readouterr().out
+    assert len(searches) < 20
+
+
+def test_a_closed_pipe_is_no_failed_save(tmp_path, small, searches, monkeypatch):
+    given = fill(tmp_path / "in", small, "a.png", "b.png")
+    monkeypatch.setattr(saving, "say", raising(BrokenPipeError(32, "Broken pipe")))
+    monkeypatch.setattr("os.dup2", lambda *_args: None)
+    assert run("restore", given, tmp_path / "out", *UP, "--batch", 1) == 141
+    assert written(tmp_path / "out") == ["a.png"]
+
+
+def test_names_with_line_breaks_are_one_line(tmp_path, small, searches, capsys):
+    given = fill(tmp_path / "in", small, "a\nb.png", "c\x1b[31m.png")
+    (given / "d\n.png").write_bytes(b"broken")
+    assert run("restore", given, tmp_path / "out", *UP) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert run("restore", given, tmp_path / "out", *UP, "--skip-bad") == 1
+    out, err = capsys.readouterr()
+    assert out.count("\n") == 2 and "a\\nb.png: 3 steps" in out and "\x1b" not in out and "d\\n.png" in err
+    assert written(tmp_path / "out") == ["a\nb.png", "c\x1b[31m.png"]
 
 
 def test_what_appears_meanwhile_is_neither_lost_nor_overwritten(tmp_path, small, searches, monkeypatch, capsys):

@@ -115,6 +115,11 @@ def test_jpeg_auto_reads_each_file(tmp_path, jpegs, searches, capsys):
     assert [(str(call.f), len(call.y)) for call in searches] == [("jpeg:40", 2), ("jpeg:12", 1)]
     out = capsys.readouterr().out
     assert "a.jpg: jpeg:40, read from the file" in out and "c.jpg: jpeg:12, read from the file" in out
+    Image.open(PORTRAIT).convert("RGB").save(tmp_path / "full.jpg", quality=30, subsampling="4:4:4")
+    assert run("restore", tmp_path / "full.jpg", tmp_path / "full.png", "--degradation", "jpeg:auto") == 0
+    assert searches[-1].f.sampling == "4:4:4" and "full.jpg: jpeg:30,4:4:4, read" in capsys.readouterr().out
+    assert run("restore", tmp_path / "full.jpg", tmp_path / "full2.png", "--degradation", "jpeg:30") == 0
+    assert "the file says jpeg:30,4:4:4, and jpeg:30 is assumed" in capsys.readouterr().err
     words = ("--degradation", "noise:24,0.1 | JPEG : auto | strokes:2")
     assert run("restore", jpegs / "c.jpg", tmp_path / "c.png", *words) == 0
     assert str(searches[-1].f).startswith("noise:24,0.1 | jpeg:12 | strokes:2")
