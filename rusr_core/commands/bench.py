@@ -9,10 +9,11 @@ from pathlib import Path
 from tqdm import tqdm
 
 from rusr_core import presets, priors
+from rusr_core.arithmetic import MODES
 from rusr_core.commands.options import device_of, positive, seed
 from rusr_core.files import data_path
 from rusr_core.sweeps import ablations, results
-from rusr_core.sweeps.config import ARITHMETIC, BenchmarkError, Method, SweepConfig
+from rusr_core.sweeps.config import BenchmarkError, Method, SweepConfig
 from rusr_core.sweeps.measurements import ImageFolder
 from rusr_core.sweeps.plan import SweepPlan, parse_tasks
 from rusr_core.sweeps.workers import run
@@ -69,8 +70,8 @@ def _worker_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ..., of each worker (default: %(default)s)")
     parser.add_argument(
         "--arithmetic",
-        choices=ARITHMETIC,
-        default=ARITHMETIC[0],
+        choices=MODES,
+        default=MODES[0],
         help="on a GPU: exact repeats its results bit for bit, fast allows TF32 and any order (default: %(default)s)",
     )
     parser.add_argument(

@@ -4,7 +4,8 @@ import copy
 import dataclasses
 import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from rusr_core.arithmetic import MODES, arithmetic
 from rusr_core.errors import RusrError
 from rusr_core.files import data_path
 from rusr_core.metrics.judges import Judge, judge_of
@@ -22,8 +24,6 @@ from rusr_core.priors.load import load_prior
 from rusr_core.priors.zoo import EMBEDDED
 from rusr_core.restore import Restoration, Step, restore
 from rusr_core.sweeps.own_code import find_object, source_digest
-
-ARITHMETIC = ("exact", "fast")
 
 
 class BenchmarkError(RusrError):
@@ -89,8 +89,8 @@ class SweepConfig:
     arithmetic: str = "exact"  # "fast" allows TF32 and non-deterministic kernels on a GPU
 
     def __post_init__(self) -> None:
-        if self.arithmetic not in ARITHMETIC:
-            raise BenchmarkError(f"arithmetic {self.arithmetic!r}: expected one of {', '.join(ARITHMETIC)}")
+        if self.arithmetic not in MODES:
+            raise BenchmarkError(f"arithmetic {self.arithmetic!r}: expected one of {', '.join(MODES)}")
 
     def method(self, name: str) -> Method:
         """The method of that name. Raises BenchmarkError."""
@@ -126,3 +126,31 @@ def _on(device: str, network: object) -> object:
     if here is None or here.device == torch.empty(0, device=device).device:
         return network
     return copy.deepcopy(network).to(device)
+
+
+class _SharedArithmetic:
+    """The arithmetic of a sweep. Its switches belong to the process: the first thread that computes sets them, the
+    last one to finish sets them back.
+    """
+
+    def __init__(self) -> None:
+        self.lock, self.threads, self.mode, self.switches = threading.Lock(), 0, "", ExitStack()
+
+    @contextmanager
+    def __call__(self, mode: str) -> Iterator[None]:
+        with self.lock:
+            if self.threads and mode != self.mode:
+                raise BenchmarkError(f"arithmetic {mode!r}: another sweep of this process computes {self.mode!r}")
+            if not self.threads:
+                self.switches.enter_context(arithmetic(mode))
+            self.mode, self.threads = mode, self.threads + 1
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.threads -= 1
+                if not self.threads:
+                    self.switches.close()
+
+
+shared_arithmetic = _SharedArithmetic()

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 import rusr_core
+from rusr_core.arithmetic import description
 from rusr_core.sweeps.own_code import digest_of_sources
 
 try:
@@ -96,10 +97,11 @@ def _machine() -> dict[str, str | None]:
 def provenance(device: torch.device, dtype: torch.dtype, arithmetic: str) -> dict[str, object]:
     """Code, machine and arithmetic, as a record holds them."""
     cuda = device.type == "cuda"
+    tf32 = cuda and description()["tf32"]  # what 32-bit convolutions and products are computed in
     return _machine() | {
         "device": str(device),
         "device_name": torch.cuda.get_device_name(device) if cuda else _processor(),
-        "dtype": str(dtype).removeprefix("torch."),
+        "dtype": "tf32" if tf32 else str(dtype).removeprefix("torch."),
         "arithmetic": arithmetic,
         "threads": torch.get_num_threads(),
     }
@@ -139,8 +141,3 @@ def process_peak_memory() -> int | None:
         return None
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
-
-def precision(device: torch.device) -> str:
-    """What float32 convolutions and matrix products are computed in: "float32", or "tf32" as CUDA allows it."""
-    tf32 = torch.backends.cudnn.allow_tf32 or torch.backends.cuda.matmul.allow_tf32
-    return "tf32" if device.type == "cuda" and tf32 else "float32"

@@ -24,7 +24,7 @@ from rusr_core.metrics.judges import Judge, image_scores
 from rusr_core.prior import Prior
 from rusr_core.restore import Restoration
 from rusr_core.sweeps.claims import StorageError, claim
-from rusr_core.sweeps.config import BenchmarkError, SweepConfig, load
+from rusr_core.sweeps.config import BenchmarkError, SweepConfig, load, shared_arithmetic
 from rusr_core.sweeps.measurements import ImageFolder, Measurement, degradation, measurement
 from rusr_core.sweeps.plan import WorkBatch, WorkUnit
 from rusr_core.sweeps.provenance import peak_memory, provenance, start_of_peak
@@ -54,7 +54,8 @@ def run_batch(config: SweepConfig, batch: WorkBatch, device: str | None = None) 
 def _attempt(config: SweepConfig, batch: WorkBatch, device: str | None) -> list[str]:
     """Restore a batch; -> why it failed, if it did."""
     try:
-        _restore_batch(config, batch, device)
+        with shared_arithmetic(config.arithmetic):
+            _restore_batch(config, batch, device)
         return []
     except StorageError:
         raise

@@ -5,12 +5,13 @@ from dataclasses import replace
 
 import pytest
 import torch
-from sweep_world import QUICK, contents, plan, presets_of
+from sweep_world import QUICK, contents, plan, presets_of, restoration
 
 from rusr_core import presets, tasks
 from rusr_core.checkpoints import load_portrait_net
 from rusr_core.images import load_image
-from rusr_core.sweeps import ImageFolder, Method, SweepPlan, parse_tasks, results, run
+from rusr_core.sweeps import BenchmarkError, ImageFolder, Method, SweepPlan, parse_tasks, results, run
+from rusr_core.sweeps.config import shared_arithmetic
 from rusr_core.sweeps.measurements import seeds_of
 from rusr_core.sweeps.storage import read_record
 
@@ -124,3 +125,35 @@ def test_a_sweep_leaves_the_arithmetic_of_its_caller_alone(config):
     before = torch.get_num_threads()
     run(replace(config, methods=presets_of()[:1]), plan(1, names=("upsampling:XS",), methods=("report",)))
     assert (tiny * 1).item() != 0 and torch.get_num_threads() == before
+
+
+def switches(prior, y, f, *, generator=None, callback=None):
+    """A method that returns a white image where the arithmetic is exact, else a black one."""
+    exact = not torch.backends.cudnn.allow_tf32 and torch.backends.cudnn.deterministic
+    side = prior.generator.resolution
+    return restoration(torch.full((len(y), 3, side, side), float(exact)))
+
+
+@pytest.mark.parametrize("mode", ["exact", "fast"])
+def test_a_sweep_computes_in_its_arithmetic_and_says_so(config, mode):
+    before = torch.backends.cudnn.allow_tf32, torch.backends.cudnn.deterministic
+    config = replace(config, methods=(Method("switches", "test_work:switches"),), arithmetic=mode)
+    run(config, plan(1, names=("upsampling:XS",), methods=("switches",)))
+    (result,) = results.read(config.folder)
+    assert load_image(result.path).mean().item() == (mode == "exact")
+    assert result.record["run"]["arithmetic"] == mode and result.record["run"]["dtype"] == "float32"
+    assert (torch.backends.cudnn.allow_tf32, torch.backends.cudnn.deterministic) == before
+
+
+def test_threads_of_one_sweep_share_its_arithmetic():
+    """The first to finish does not take it from the others; another mode at the same time is refused."""
+    before = torch.backends.cudnn.allow_tf32
+    first, second = shared_arithmetic("exact"), shared_arithmetic("exact")
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert torch.backends.cudnn.allow_tf32 is False
+    with pytest.raises(BenchmarkError, match="another sweep of this process computes 'exact'"):
+        shared_arithmetic("fast").__enter__()
+    second.__exit__(None, None, None)
+    assert torch.backends.cudnn.allow_tf32 is before
