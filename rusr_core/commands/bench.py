@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import os
 import sys
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from tqdm import tqdm
 
 from rusr_core import presets, priors
 from rusr_core.arithmetic import MODES
-from rusr_core.commands.options import device_of, positive, seed
+from rusr_core.commands.options import device_of, device_option, find_own_modules, positive, seed
 from rusr_core.files import data_path
 from rusr_core.sweeps import ablations, results
 from rusr_core.sweeps.config import BenchmarkError, Method, SweepConfig
@@ -67,7 +66,7 @@ def _network_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _worker_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ..., of each worker (default: %(default)s)")
+    device_option(parser, "; of each worker; on a cluster, whose machines are not known here, auto is cpu")
     parser.add_argument(
         "--arithmetic",
         choices=MODES,
@@ -88,13 +87,14 @@ def _worker_options(parser: argparse.ArgumentParser) -> None:
 
 def run_bench(args: argparse.Namespace) -> int:
     """Run what is left; 0 if every unit is done, 1 if some failed."""
-    sys.path.insert(0, os.getcwd())  # where a method of one's own is looked for, as `python -m` does
+    find_own_modules()
     methods = tuple(method for word in args.methods for method in _methods(word, args.steps))
     images = ImageFolder((args.images or data_path("portraits/test")).absolute())
     names = _image_names(images, args.num_images)
     plan = SweepPlan(tuple(m.name for m in methods), parse_tasks(args.tasks), names, tuple(args.seeds), args.batch)
     files = [_absolute(word) for word in (args.prior, args.identity, args.judge)]  # workers may live elsewhere
-    device = args.device if args.scheduler else device_of(args.device)  # a cluster's machines have their own
+    cluster = args.scheduler not in (None, "local")  # its machines have devices of their own
+    device = args.device.replace("auto", "cpu") if cluster else device_of(args.device)
     networks = (files[0], args.perceptual, *files[1:], device, args.arithmetic)
     config = SweepConfig(args.output.absolute(), methods, images.folder, *networks)
     with tqdm(unit="unit", disable=None) as bar:

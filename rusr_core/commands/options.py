@@ -1,6 +1,8 @@
 """Options that several commands share, and how their words are read."""
 
 import argparse
+import os
+import sys
 from pathlib import Path
 
 import torch
@@ -49,9 +51,10 @@ def degradation_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=seed, default=0, help="strokes and noise (default: %(default)s)")
 
 
-def device_option(parser: argparse.ArgumentParser) -> None:
-    """Where the networks run; `device_of` reads it."""
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ... (default: %(default)s)")
+def device_option(parser: argparse.ArgumentParser, more: str = "") -> None:
+    """Where the networks run; `device_of` reads it. `more`: what the command's help adds."""
+    words = f"auto (a GPU if there is one), cpu, cuda, cuda:1, ...{more} (default: %(default)s)"
+    parser.add_argument("--device", default="auto", help=words)
 
 
 def device_of(name: str) -> str:
@@ -63,6 +66,12 @@ def device_of(name: str) -> str:
     except (RuntimeError, AssertionError):  # NotImplementedError, of `meta`, is a RuntimeError
         raise CommandError(f"device {name!r} is not available here; expected auto, cpu or cuda") from None
     return name
+
+
+def find_own_modules() -> None:
+    """Look for MODULE:NAME, a person's own code, in the working directory first, as `python -m` does."""
+    if sys.path[:1] != [here := os.getcwd()]:
+        sys.path.insert(0, here)
 
 
 def seed(text: str) -> int:

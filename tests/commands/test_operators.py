@@ -1,5 +1,6 @@
 """Masks that go the way of their photograph, JPEG files that say their quality, versions, devices."""
 
+import argparse
 import subprocess
 import sys
 from pathlib import Path
@@ -166,3 +167,25 @@ def test_warnings_of_a_file_are_one_line(tmp_path, searches, capsys):
         lines = capsys.readouterr().err.splitlines()
         (line,) = (line for line in lines if "z.png: its colour profile is broken" in line)
         assert line.startswith("rusr: warning: ")
+
+
+@pytest.mark.parametrize("gpu", [False, True])
+def test_all_commands_have_one_default_device(tmp_path, monkeypatch, gpu):
+    """`auto`, which is a GPU if there is one; on a cluster, whose machines are not known here, the CPU."""
+    from rusr_core.commands import bench, options, restore
+
+    for add in (restore.restore_options, bench.bench_options):
+        parser = argparse.ArgumentParser()
+        add(parser)
+        assert parser.get_default("device") == "auto"
+    monkeypatch.setattr(options.torch.cuda, "is_available", lambda: gpu)
+    found = []
+
+    def stop(config, *_args, **_options):
+        found.append(config.device)
+        raise rusr_core.RusrError("stopped by the test")
+
+    monkeypatch.setattr(bench, "run", stop)
+    for words in ((), ("--scheduler", "local"), ("--scheduler", "tcp://10.0.0.1:8786"), ("--device", "cpu")):
+        assert run("bench", tmp_path / "out", "--num-images", 1, *words) == 2
+    assert found == (["cuda", "cuda", "cpu", "cpu"] if gpu else ["cpu"] * 4)
