@@ -19,7 +19,8 @@ def options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE[,VALUE...]",
-        help="a parameter and its values; several make a grid",
+        help="a parameter and its values, read by its type: -p level=M,L -p fast=False -p \"rates=[0.1, 0.2],[0.3]\"; "
+        "several make a grid",
     )
 
 
@@ -30,10 +31,10 @@ def run(args: argparse.Namespace) -> int:
         name, equals, values = word.partition("=")
         if not equals or not name or name in axes:
             raise notebooks.NotebookError(f"-p {word!r}: expected NAME=VALUE[,VALUE...], each name once")
-        axes[name] = values.split(",")
+        axes[name] = values
 
     def report(path: Path, ran: bool) -> None:
         tqdm.write(f"{path}{'' if ran else ' (was there)'}")
 
-    notebooks.grid(args.notebook, args.output, axes, callback=report)
+    notebooks.grid(args.notebook, args.output, notebooks.read_axes(args.notebook, axes), callback=report)
     return 0

@@ -2,24 +2,25 @@
 
     grid(Path("book/benchmark.ipynb"), Path("out"), {"level": ["M", "L"], "seed": [0, 1]})
 
-papermill itself only warns of a parameter that a notebook does not have; here it is an error, before anything runs.
-Needs papermill: pip install 'rusr[book]'. Chapter: book/benchmark.ipynb.
+A notebook runs with the interpreter that runs this program, whatever kernels the user has installed, and whatever
+kernel the notebook names or does not name. papermill itself only warns of a parameter that a notebook does not have;
+here it is an error, before anything runs. Needs papermill: pip install 'rusr[book]'. Chapter: book/benchmark.ipynb.
 """
 
 import hashlib
+import importlib.util
 import itertools
-import os
 import re
+import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from rusr_core.errors import RusrError
+from rusr_core.files import check_writable, write_atomic
+from rusr_core.sweeps.parameters import NotebookError, Parameter, ParameterError, Value, declared, split_values
 
-Value = str | int | float
-
-
-class NotebookError(RusrError):
-    """A notebook, a parameter or a value that does not exist, or papermill that is not installed."""
+LONGEST_NAME = 200  # bytes of an output's name without suffix
 
 
 def grid(
@@ -31,23 +32,52 @@ def grid(
 ) -> list[Path]:
     """Execute `notebook` once for every combination of values; -> the executed notebooks, in `folder`.
 
-    A file that is there is done and is not run again; each is written under a temporary name and renamed, so that a
-    file is whole or absent. A combination that fails leaves `*.failed.ipynb` to look at, and ends the run.
-    `callback(path, ran)` is called after each.
+    A file that is there is done and is not run again; each appears complete or not at all. A combination that fails
+    leaves `*.failed.ipynb` to look at, and ends the run. `callback(path, ran)` is called after each.
+
+    Raises NotebookError, and ParameterError for a parameter that the notebook does not have or a value of another type
+    than it declares.
     """
-    typed = _typed(notebook, axes)
+    known = parameters(notebook)
+    checked = {name: [_find(notebook, known, name).check(v) for v in values] for name, values in axes.items()}
+    choices = [dict(zip(checked, values, strict=True)) for values in itertools.product(*checked.values())]
+    jobs = [(folder / f"{output_name(notebook.stem, chosen)}.ipynb", chosen) for chosen in choices]
+    check_writable(*(path for path, _ in jobs if not path.exists()), new_folders=True)
     folder.mkdir(parents=True, exist_ok=True)
-    done = []
-    for values in itertools.product(*typed.values()):
-        chosen = dict(zip(typed, values, strict=True))
-        path = folder / f"{'_'.join([notebook.stem, *(f'{k}-{_in_a_name(v)}' for k, v in chosen.items())])}.ipynb"
+    for path, chosen in jobs:
         ran = not path.exists()
         if ran:
             execute(notebook, path, chosen)
-        done.append(path)
         if callback is not None:
             callback(path, ran)
-    return done
+    return [path for path, _ in jobs]
+
+
+def read_axes(notebook: Path, words: Mapping[str, str]) -> dict[str, list[Value]]:
+    """Values in text, separated by commas, as the notebook's parameters declare them: {"level": "M,L", "seed": "0"}.
+
+    Raises NotebookError and ParameterError.
+    """
+    known = parameters(notebook)
+    return {name: [_find(notebook, known, name).read(v) for v in split_values(text)] for name, text in words.items()}
+
+
+def parameters(notebook: Path) -> dict[str, Parameter]:
+    """The parameters of a notebook by name. Raises NotebookError."""
+    cells = [cell for cell in _load(notebook).cells if "parameters" in cell.metadata.get("tags", [])]
+    try:
+        return declared(cells[0].source) if cells else {}
+    except ParameterError as error:
+        raise NotebookError(f"{notebook}: {error}") from error
+
+
+def output_name(stem: str, chosen: Mapping[str, Value]) -> str:
+    """The name of an executed notebook; what is too long for a file is cut, and told from others by a digest."""
+    name = "_".join([stem, *(f"{key}-{_in_a_name(value)}" for key, value in chosen.items())])
+    if len(name.encode()) <= LONGEST_NAME:
+        return name
+    short = name.encode()[: LONGEST_NAME - 17].decode(errors="ignore")
+    return f"{short}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
 
 
 def _in_a_name(value: Value) -> str:
@@ -57,47 +87,90 @@ def _in_a_name(value: Value) -> str:
     return safe if safe == text else f"{safe.strip('-.')}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
 
 
-def execute(notebook: Path, output: Path, parameters: Mapping[str, Value]) -> None:
-    """Run one notebook with these parameters. Raises `NotebookError` for parameters that it does not have, and for
-    a cell that fails.
+def execute(notebook: Path, output: Path, values: Mapping[str, Value]) -> None:
+    """Run one notebook with these parameters. Raises NotebookError for a cell that fails or a kernel that dies, and
+    ParameterError for parameters that it does not have.
     """
     papermill = _papermill()
-    _typed(notebook, {name: [value] for name, value in parameters.items()})
-    temporary = output.with_name(f".{output.stem}.{os.getpid()}.ipynb")
-    try:
-        papermill.execute_notebook(
-            str(notebook), str(temporary), parameters=dict(parameters), kernel_name="python3", progress_bar=False
-        )
-    except papermill.PapermillExecutionError as error:
-        failed = output.with_name(f"{output.stem}.failed.ipynb")
-        os.replace(temporary, failed)
-        raise NotebookError(f"{notebook.name}: {error.ename}: {error.evalue}; {failed} shows where") from error
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    os.replace(temporary, output)
+    known = parameters(notebook)
+    values = {name: _find(notebook, known, name).check(value) for name, value in values.items()}
+    with tempfile.TemporaryDirectory(prefix="rusr-") as folder:
+        running = Path(folder) / "running.ipynb"
+        try:
+            papermill.execute_notebook(
+                _load(notebook),
+                str(running).replace("{", "{{").replace("}", "}}"),  # papermill formats paths
+                parameters=values,
+                kernel_name="python3",
+                language="python",
+                kernel_manager_class=_this_interpreter(),
+                progress_bar=False,
+            )
+        except Exception as error:  # of a cell, of the kernel, of papermill: one line, and the notebook to look at
+            failed = output.with_name(f"{output.stem}.failed.ipynb")
+            seen = f"; {failed} shows where" if running.exists() else ""
+            if running.exists():
+                write_atomic(failed, running.read_bytes())
+            raise NotebookError(f"{notebook.name}: {_reason(error)}{seen}") from error
+        write_atomic(output, running.read_bytes())
+    with suppress(FileNotFoundError):  # of an earlier try
+        output.with_name(f"{output.stem}.failed.ipynb").unlink()
 
 
-def _typed(notebook: Path, axes: Mapping[str, Sequence[Value]]) -> dict[str, list[Value]]:
-    """The values with the types that the parameters cell declares."""
+def _reason(error: Exception) -> str:
+    """What went wrong, in one line."""
+    if hasattr(error, "ename"):  # a cell
+        name, text = error.ename, error.evalue
+    elif isinstance(error, RuntimeError) and "ernel" in str(error) + type(error).__name__:
+        return "its kernel died (killed, or out of memory?)"
+    else:
+        name, text = type(error).__name__, str(error)
+    return ": ".join([name, *text.strip().splitlines()[:1]])
+
+
+def _this_interpreter() -> type:
+    """A kernel manager that starts the interpreter that runs this program. A kernel called "python3" may be installed
+    that belongs to another environment, or to none any more.
+    """
+    from jupyter_client.kernelspec import KernelSpec
+    from jupyter_client.manager import AsyncKernelManager
+
+    if importlib.util.find_spec("ipykernel") is None:
+        raise NotebookError(f"running notebooks needs ipykernel in {sys.executable}: pip install 'rusr[book]'")
+    command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+
+    class ThisInterpreter(AsyncKernelManager):
+        @property
+        def kernel_spec(self) -> KernelSpec:
+            return KernelSpec(argv=command, display_name="Python 3", language="python")
+
+    return ThisInterpreter
+
+
+def _load(notebook: Path) -> object:
+    """The notebook, said to be Python for python3 where it does not say so itself. Raises NotebookError."""
+    _papermill()
+    import nbformat
+
     if not notebook.is_file():
-        raise NotebookError(f"{notebook}: no such notebook")
-    known = _papermill().inspect_notebook(str(notebook))
-    unknown = sorted(set(axes) - set(known))
-    if unknown:
-        raise NotebookError(
-            f"{notebook.name} has no parameter {', '.join(unknown)}; expected one of {', '.join(known)}"
-        )
-    declared = {name: known[name]["inferred_type_name"] for name in axes}
-    return {name: [_convert(name, value, declared[name]) for value in values] for name, values in axes.items()}
-
-
-def _convert(name: str, value: Value, declared: str) -> Value:
-    kind = {"int": int, "float": float}.get(declared, str)
+        raise NotebookError(f"{notebook}: {'is a folder' if notebook.is_dir() else 'no such notebook'}")
     try:
-        return kind(value)
-    except ValueError:
-        raise NotebookError(f"parameter {name} is {value!r}, expected {declared}") from None
+        found = nbformat.reads(notebook.read_text(encoding="utf-8"), as_version=4)
+    except Exception as error:  # of JSON, of another version of the format, of a file that is something else
+        raise NotebookError(f"{notebook}: not a notebook ({type(error).__name__})") from error
+    spec, about = found.metadata.get("kernelspec", {}), found.metadata.get("language_info", {})
+    language = spec.get("language") or about.get("name") or "python"
+    if language.lower() not in ("python", "python3", "ipython"):
+        raise NotebookError(f"{notebook}: is written in {language}, expected Python")
+    found.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    return found
+
+
+def _find(notebook: Path, known: Mapping[str, Parameter], name: str) -> Parameter:
+    if name not in known:
+        expected = f"expected one of {', '.join(known)}" if known else "it has no cell with the tag parameters"
+        raise ParameterError(f"{notebook.name} has no parameter {name}; {expected}")
+    return known[name]
 
 
 def _papermill() -> object:

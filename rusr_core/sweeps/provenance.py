@@ -35,6 +35,7 @@ WITHOUT_EFFECT_ON_UNITS = (
     "sweeps/claims.py",
     "sweeps/notebooks.py",
     "sweeps/own_code.py",
+    "sweeps/parameters.py",
     "sweeps/recordings.py",
     "sweeps/results.py",
     "sweeps/stamps.py",
@@ -140,4 +141,3 @@ def process_peak_memory() -> int | None:
     if resource is None:
         return None
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-

@@ -1,23 +1,32 @@
 """Grids of notebooks resume and refuse unknown names."""
 
+import json
+import sys
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 
 from rusr_core.commands import main
 from rusr_core.sweeps import notebooks
+from rusr_core.sweeps.parameters import ParameterError, declared, split_values
+
+
+def write(path: Path, parameters: str, code: str, **metadata) -> Path:
+    """A notebook of two cells."""
+    cells = [nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]})]
+    cells.append(nbformat.v4.new_code_cell(code))
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=metadata), path)
+    return path
 
 
 @pytest.fixture
 def tiny(tmp_path) -> Path:
     """A notebook of two parameters that fails for one value."""
-    cells = [nbformat.v4.new_code_cell("level: str = 'M'\nseed: int = 0", metadata={"tags": ["parameters"]})]
-    cells.append(nbformat.v4.new_code_cell("assert level != 'bad'\nprint(level, seed + 1)"))
-    path = tmp_path / "tiny.ipynb"
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), path)
-    return path
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    code = "assert level != 'bad'\nprint(level, seed + 1)"
+    return write(tmp_path / "tiny.ipynb", "level: str = 'M'\nseed: int = 0", code, kernelspec=kernel)
 
 
 def printed(path: Path) -> str:
@@ -54,6 +63,10 @@ def test_a_failed_notebook_is_kept_apart(tiny, tmp_path):
     [
         (["-p", "stepz=3"], "has no parameter stepz; expected one of level, seed"),
         (["-p", "seed=three"], "parameter seed is 'three', expected int"),
+        (["-p", "seed=True"], "parameter seed is 'True', expected int"),
+        (["-p", "seed=1.5"], "parameter seed is '1.5', expected int"),
+        (["-p", "seed=None"], "parameter seed is 'None', expected int"),
+        (["-p", "seed=[1,2"], "expected ] at the end"),
         (["-p", "seed"], "expected NAME=VALUE"),
     ],
 )
@@ -65,3 +78,120 @@ def test_unknown_parameters_are_errors_and_write_nothing(tiny, tmp_path, capsys,
 def test_missing_notebook(tmp_path, capsys):
     assert main(["papermill", str(tmp_path / "none.ipynb"), str(tmp_path / "out")]) == 2
     assert "no such notebook" in capsys.readouterr().err
+
+
+def test_it_runs_with_this_interpreter_whatever_kernels_there_are(tmp_path, monkeypatch):
+    """A kernel called python3 that belongs to an environment that was deleted; a notebook that names no kernel."""
+    kernel = tmp_path / "jupyter" / "kernels" / "python3"
+    kernel.mkdir(parents=True)
+    spec = {"argv": ["no_such_python", "-f", "{connection_file}"], "display_name": "P", "language": "python"}
+    (kernel / "kernel.json").write_text(json.dumps(spec))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    notebook = write(tmp_path / "bare.ipynb", "x: int = 1", "import sys\nprint(sys.executable)")
+    assert main(["papermill", str(notebook), str(tmp_path / "out {x}"), "-p", "x=2"]) == 0
+    assert printed(tmp_path / "out {x}" / "bare_x-2.ipynb") == sys.executable
+
+
+def test_values_arrive_with_the_types_that_are_declared(tmp_path):
+    cell = "fast: bool = True\nseed: int = 0\nrate: float = 1.0\nname: str = ''\nlimit: int | None = 1\n"
+    cell += "levels: list[str] = []\nplain = False\nlast: 'float | None' = None"
+    code = "print(repr((fast, seed, rate, name, limit, levels, plain, last)))"
+    notebook = write(tmp_path / "typed.ipynb", cell, code, language_info={"name": "python"})
+    words = ["fast=False", "seed=-3", "rate=2", "name='a,b'", "limit=None", "levels=['S', 'L']", "plain=true"]
+    options = [option for word in [*words, "last=-1e-3"] for option in ("-p", word)]
+    assert main(["papermill", str(notebook), str(tmp_path / "out"), *options]) == 0
+    (made,) = (tmp_path / "out").iterdir()
+    assert printed(made) == repr((False, -3, 2, "a,b", None, ["S", "L"], True, -1e-3))
+
+
+@pytest.mark.parametrize(
+    "kind, text, value",
+    [
+        ("bool", "False", False),
+        ("bool", "true", True),
+        ("bool", "maybe", None),
+        ("bool", "0", None),
+        ("int", "-3", -3),
+        ("int", "1e3", None),
+        ("float", "1e-3", 1e-3),
+        ("float", "inf", float("inf")),
+        ("float", "True", None),
+        ("str", "True", "True"),
+        ("str", "3", "3"),
+        ("str", "don't", "don't"),
+        ("str", "'3'", "3"),
+        ("str", "", ""),
+        ("str | None", "'None'", "None"),
+        ("int | str", "3", 3),
+        ("list[int]", "[1, 2]", [1, 2]),
+        ("list[int]", "[1, 'a']", None),
+        ("tuple[int, str]", "(1, 'a')", (1, "a")),
+        ("tuple[float, ...]", "(1, 2.5)", (1, 2.5)),
+        ("dict[str, int]", "{'a': 1}", {"a": 1}),
+        ("Literal['M', 'L']", "L", "L"),
+        ("Literal['M', 'L']", "XL", None),
+        ("Optional[typing.List[float]]", "[0.5]", [0.5]),
+    ],
+)
+def test_a_text_is_read_by_the_declared_type(kind, text, value):
+    """`value` None: it is refused."""
+    parameter = declared(f"x: {kind} = 0")["x"]
+    if value is None:
+        with pytest.raises(ParameterError, match="parameter x is .*, expected"):
+            parameter.read(text)
+    else:
+        assert parameter.read(text) == value and type(parameter.read(text)) is type(value)
+
+
+def test_values_of_python_are_checked_and_not_read(tmp_path):
+    known = declared("a: bool = True\nb: str = ''\nc: float = 0.0\nd = Path('x')\n%matplotlib inline\n")
+    assert known["b"].check("'quoted'") == "'quoted'" and known["b"].check(tmp_path) == str(tmp_path)
+    assert known["c"].check(np.float32(0.5)) == 0.5 and type(known["c"].check(np.int64(2))) is int
+    assert known["d"].check([1]) == [1]
+    for name, value in (("a", "False"), ("a", 1), ("b", 1), ("c", True)):
+        with pytest.raises(ParameterError):
+            known[name].check(value)
+
+
+@pytest.mark.parametrize(
+    "text, values",
+    [
+        ("M,L", ["M", "L"]),
+        ("[1,2],[3]", ["[1,2]", "[3]"]),
+        ("'a,b', c", ["'a,b'", "c"]),
+        ("don't,do", ["don't", "do"]),
+        ("f(a,b)", ["f(a", "b)"]),
+        ("", [""]),
+        ('{"a": [1, "]"]},2', ['{"a": [1, "]"]}', "2"]),
+    ],
+)
+def test_commas_separate_values_outside_quotes_and_brackets(text, values):
+    assert split_values(text) == values
+
+
+def test_long_values_give_names_that_files_can_have(tiny):
+    names = [notebooks.output_name("chapter", {"path": "é" * 300 + end}) for end in "ab"]
+    assert len(set(names)) == 2 and max(len(f"{name}.failed.ipynb".encode()) for name in names) < 255
+    assert notebooks.output_name("chapter", {"level": "M"}) == "chapter_level-M"
+
+
+def test_a_kernel_that_dies_is_one_line(tmp_path, capsys):
+    notebook = write(tmp_path / "dies.ipynb", "x: int = 1", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
+    assert main(["papermill", str(notebook), str(tmp_path / "out")]) == 2
+    err = capsys.readouterr().err
+    assert "dies.ipynb: its kernel died" in err and err.count("error:") == 1
+    assert not (tmp_path / "out" / "dies.ipynb").exists()
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("not JSON", "not a notebook"),
+        ('{"cells": 3}', "not a notebook"),
+        ('{"cells": [], "metadata": {"kernelspec": {"language": "R"}}, "nbformat": 4, "nbformat_minor": 4}', "in R"),
+    ],
+)
+def test_what_is_no_python_notebook_is_one_line(text, message, tmp_path, capsys):
+    (tmp_path / "bad.ipynb").write_text(text)
+    assert main(["papermill", str(tmp_path / "bad.ipynb"), str(tmp_path / "out")]) == 2
+    assert message in capsys.readouterr().err and not (tmp_path / "out").exists()
