@@ -220,7 +220,7 @@ def main() -> None:
     device, seed = torch.device(args.device), CONFIGS[args.net][1]
     plan = Plan(seed, args.steps, args.batch, args.batch // 2, bank=args.bank)
     images = load_images(args.data / "images.npy", device)
-    tune(plan, load_portrait_net(args.start), images, args.out, args.net).to(device)
+    tune(plan, load_portrait_net(args.start), images, args.out, args.net, device)
 
 
 if __name__ == "__main__":
