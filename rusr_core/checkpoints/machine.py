@@ -21,6 +21,7 @@ from rusr_core.checkpoints.source import CheckpointError
 
 MAX_TEXT = 64 * 2**20  # bytes; protocol 2 stores each tensor as text, the largest of them 14 MB
 MAX_WHOLE = 1024  # bytes of a whole number
+STOP = ord(".")
 MAX_ARGUMENTS = 16  # of a call that builds a value; no builder takes more
 
 
@@ -50,8 +51,11 @@ class Machine:
             raise CheckpointError("not a pickle of protocol 2 to 5")
         while self.budget.instructions > 0:
             self.budget.instructions -= 1
-            code = self.take(1)[0]
-            if code == ord("."):
+            if self.position >= len(self.data):
+                raise CheckpointError("truncated: a pickle without an end")
+            code = self.data[self.position]
+            self.position += 1
+            if code == STOP:
                 return self.pop()
             instruction = INSTRUCTIONS.get(code)
             if instruction is None:
