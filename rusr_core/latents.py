@@ -1,6 +1,6 @@
 """The three latent spaces W, W+ and W++ of a StyleGAN2 generator, and the steps between them.
 
-A latent IS a tensor, its space the tensor's rank: W `[N, D]`, W+ `[N, L, D]`, W++ `[N, 1, R, D]` (see generator.py).
+A latent IS a tensor, its space the tensor's rank: W `[N, D]`, W+ `[N, L, D]`, W++ `[N, 1, R, D]`, as in `generator`.
 Each step repeats what is there, so the image stays the same and only the freedom grows:
 Poirier-Ginter & Lalonde, "Robust Unsupervised StyleGAN Image Restoration", CVPR 2023, section 3.2.
 
