@@ -144,7 +144,9 @@ def _refuse_relatives(found: Survey) -> None:
 
 
 def _nothing_found(found: Survey) -> str:
-    keys = ", ".join(repr(key[:20]) for key in found.keys[:6]) + (", ..." if len(found.keys) > 6 else "")
+    kinds = {key: f" (a {record.name[:40]!r})" for key, record in found.others.items()}
+    keys = ", ".join(f"{key[:20]!r}{kinds.get(key, '')}" for key in found.keys[:6])
+    keys += ", ..." if len(found.keys) > 6 else ""
     tensors = ", ".join(repr(name[:40]) for name in list(found.tensors)[:2])
     held = f"its entries are {keys}" if keys else "it is no container, or an empty one"
     return (

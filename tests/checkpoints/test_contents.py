@@ -310,6 +310,7 @@ def test_what_is_no_generator_is_listed(tmp_path):
         ({"state_dict": {"encoder.x": torch.ones(1)}, "opts": {}}, ("'state_dict', 'opts'", "'state_dict.encoder.x'")),
         ({f"key{i}": 0 for i in range(50)}, ("'key0'", "'key5', ...")),
         ({}, ("an empty one",)),
+        ({"G_ema": torch.device("cpu")}, ("'G_ema' (a 'torch.device')",)),
         (pathlib.PurePosixPath("x"), ("no container",)),
     ):
         torch.save(content, tmp_path / "r.pt")
