@@ -5,6 +5,7 @@ the file brings. What cannot be used (a broken profile, the other frames of an a
 """
 
 import io
+import re
 import struct
 import warnings
 import zlib
@@ -22,6 +23,14 @@ READABLE_SUFFIXES = (
     *(".ppm", ".pgm", ".pbm", ".pnm"),
 )
 MAX_PIXELS = 2**26  # 8192 x 8192: 0.8 GB as float32; beyond it a header is a mistake or an attack
+NOT_READ = {
+    "HEIF, the format of phones,": re.compile(rb"....ftyp(hei|hev|mif1|msf1)", re.DOTALL),
+    "AVIF": re.compile(rb"....ftypavi", re.DOTALL),
+    "JPEG XL": re.compile(rb"\xff\x0a|\0\0\0\x0cJXL "),
+    "JPEG 2000": re.compile(rb"\xff\x4f\xff\x51|\0\0\0\x0cjP  "),
+    "a Photoshop file": re.compile(rb"8BPS"),
+    "PDF": re.compile(rb"%PDF"),
+}  # by how their files begin
 SRGB_GAMMA = 0.45455  # of a PNG's gAMA chunk that means sRGB
 ORIENTED = (b"Raw profile type exif\0", b"XML:com.adobe.xmp\0")  # texts of a PNG that may hold the orientation
 SAMPLE_FORMATS = {1: "unsigned", 2: "signed", 3: "float", 5: "complex", 6: "complex"}  # TIFF 6.0, section 19
@@ -42,28 +51,30 @@ def decode(path: str | Path) -> Image.Image:
     (`DecodingWarning`) of a profile that is broken, and of frames after the first.
     """
     path = Path(path)
-    if not path.is_file():
-        raise ImageError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}")
     try:
+        if not path.is_file():
+            kinds = {"is a folder": path.is_dir(), "is no ordinary file": path.exists()}
+            raise ImageError(f"{path}: {next((words for words, true in kinds.items() if true), 'no such file')}")
         try:
             picture = _load(path, path)
         except ValueError as error:
             if isinstance(error, ImageError) or "text" not in str(error).lower():
                 raise
             picture = _load(path, io.BytesIO(_without_texts(path.read_bytes())))
-    except ImageError:
+        kind = picture.format
+        picture = to_srgb(_upright(picture, path), path)
+        picture.format = kind
+        return picture
+    except (ImageError, DecodingWarning):
         raise
     except Image.UnidentifiedImageError:
         raise ImageError(f"{path}: {_unidentified(path)}") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ImageError(f"{path}: too large; expected at most {MAX_PIXELS} pixels") from None
-    except (OSError, ValueError, SyntaxError, MemoryError, EOFError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    except Exception as error:  # decoders raise whatever damaged bytes lead them to
+        text = getattr(error, "strerror", None) or str(error)
+        reason = text.splitlines()[0] if text else type(error).__name__
         raise ImageError(f"{path}: cannot be decoded ({reason})") from None
-    kind = picture.format
-    picture = to_srgb(_upright(picture, path), path)
-    picture.format = kind
-    return picture
 
 
 def _load(path: Path, source: Path | io.BytesIO) -> Image.Image:
@@ -99,17 +110,21 @@ def _without_texts(data: bytes) -> bytes:
 
 
 def _unidentified(path: Path) -> str:
-    """What a file is that Pillow does not know: a TIFF of a rare kind, or no image."""
+    """What a file is that is not read: a format of its own, a TIFF of a rare kind, or no image."""
     try:
         with open(path, "rb") as file:
-            tags = TiffImagePlugin.ImageFileDirectory_v2(file.read(8))
+            start = file.read(16)
+            other = next((name for name, mark in NOT_READ.items() if mark.match(start)), None)
+            if other:
+                return f"{other} is not read; save it as PNG or JPEG"
+            tags = TiffImagePlugin.ImageFileDirectory_v2(start[:8])
             file.seek(tags.next)
             tags.load(file)
         bits, channels = tags.get(TiffImagePlugin.BITSPERSAMPLE, (1,)), tags.get(TiffImagePlugin.SAMPLESPERPIXEL, 1)
         kind = SAMPLE_FORMATS.get(tags.get(TiffImagePlugin.SAMPLEFORMAT, (1,))[0], "unknown")
         return (
-            f"a TIFF of {channels} {kind} channels of {bits[0]} bits is not read; expected 8 or 16 unsigned bits, "
-            "or one channel of 32-bit floats in [0, 1]"
+            f"a TIFF of {channels} {kind} channels of {bits[0]} bits is not read; expected 1, 3 or 4 of 8 or 16 "
+            "unsigned bits, or one of 32-bit floats in [0, 1]"
         )
     except (OSError, SyntaxError, ValueError, KeyError, TypeError, IndexError, EOFError, struct.error):
         return f"not an image ({', '.join(READABLE)} are read)"

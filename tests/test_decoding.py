@@ -1,12 +1,17 @@
 """Colours become sRGB, whatever profile a file brings; metadata never cost the picture; what is not used is said."""
 
+import io
+import os
 import struct
 import warnings
 import zlib
+from functools import lru_cache
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image, ImageCms, PngImagePlugin, TiffImagePlugin
 
 from rusr_core.decoding import DecodingWarning, ImageError, decode
@@ -224,7 +229,7 @@ def float_tiff(path, channels: int, bits: int) -> None:
 @pytest.mark.parametrize("channels, bits", [(3, 32), (1, 64), (3, 64)])
 def test_float_tiffs_are_named_for_what_they_are(tmp_path, channels, bits):
     float_tiff(tmp_path / "a.tif", channels, bits)
-    with pytest.raises(ImageError, match=f"a.tif: a TIFF of {channels} float channels of {bits} bits is not read"):
+    with pytest.raises(ImageError, match=f"a TIFF of {channels} float channels of {bits} bits is not read; expected"):
         decode(tmp_path / "a.tif")
 
 
@@ -245,3 +250,70 @@ def test_what_is_saved_is_read_back_without_a_word(tmp_path, quiet):
     x = torch.rand(1, 3, 5, 5, generator=torch.Generator().manual_seed(0))
     for suffix in ("png", "jpg", "tif", "webp", "bmp"):
         load_image(save_image(x, tmp_path / f"a.{suffix}"))
+
+
+def test_formats_that_are_not_read_are_named(tmp_path):
+    for mark, words in (
+        (b"\0\0\0\x18ftypheic\0\0\0\0", "HEIF, the format of phones, is not read; save it as PNG or JPEG"),
+        (b"\0\0\0\x20ftypavif\0\0\0\0", "AVIF is not read"),
+        (b"\xff\x0a" + bytes(20), "JPEG XL is not read"),
+        (b"\0\0\0\x0cjP  \r\n" + bytes(20), "JPEG 2000 is not read"),
+        (b"8BPS" + bytes(20), "a Photoshop file is not read"),
+        (b"%PDF-1.7\n", "PDF is not read"),
+        (b"a diary", "not an image"),
+    ):
+        (tmp_path / "a.png").write_bytes(mark)
+        with pytest.raises(ImageError, match=f"a.png: {words}"):
+            decode(tmp_path / "a.png")
+
+
+def test_files_that_cannot_be_opened_are_one_line(tmp_path, monkeypatch):
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(ImageError, match="pipe.png: is no ordinary file"):
+        decode(tmp_path / "pipe.png")
+    for name in ("x" * 300 + ".png", "a\0b.png"):
+        with pytest.raises(ImageError) as error:
+            decode(tmp_path / name)
+        assert name in str(error.value) and "\n" not in str(error.value)
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
+
+    def refused(*_args, **_options):
+        raise PermissionError(13, "Permission denied", "a.png")
+
+    monkeypatch.setattr(Image, "open", refused)
+    with pytest.raises(ImageError, match=r"a.png: cannot be decoded \(Permission denied\)$"):
+        decode(tmp_path / "a.png")
+
+
+@lru_cache
+def files() -> dict[str, bytes]:
+    """A small picture in every format, with a profile and EXIF data where the format has a place for them."""
+    values = np.random.default_rng(0).integers(0, 256, (9, 11, 3), dtype=np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    extras = {"icc_profile": rgb_profile("P3"), "exif": exif}
+    kinds = {"PNG": extras, "JPEG": extras, "WEBP": extras, "TIFF": extras, "BMP": {}, "GIF": {}, "PPM": {}}
+    contents = {}
+    for kind, options in kinds.items():
+        file = io.BytesIO()
+        Image.fromarray(values).save(file, kind, **options)
+        contents[kind] = file.getvalue()
+    return contents
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_damaged_files_are_images_or_one_line(tmp_path, data):
+    content = bytearray(files()[data.draw(st.sampled_from(sorted(files())))])
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    content = content[: data.draw(st.integers(len(content) // 2, len(content)))]
+    (tmp_path / "a.png").write_bytes(content)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            x = load_image(tmp_path / "a.png")
+        except ImageError as error:
+            assert "a.png: " in str(error) and "\n" not in str(error)
+        else:
+            assert x.dim() == 4 and x.shape[1] == 3 and x.min() >= 0 and x.max() <= 1

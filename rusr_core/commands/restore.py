@@ -49,6 +49,8 @@ def run_restore(args: argparse.Namespace) -> int:
     device = device_of(args.device)
     operators = Operators(args)
     jobs = find_jobs(args)
+    if not jobs:
+        return 0
     prior = priors.load_prior(args.prior, device=device, perceptual=args.perceptual, identity=args.identity)
     size = operators.input_size(prior_shape(prior, 1)[-1])
     inputs = Inputs(lambda job: _load_degraded(job.source, size, args.fit, operators))

@@ -37,8 +37,8 @@ def read_jpeg(path: str | Path) -> JPEGFile | None:
             sampling = JpegImagePlugin.get_sampling(picture)
     except Image.UnidentifiedImageError:
         return None
-    except (OSError, SyntaxError, ValueError) as error:
-        raise ImageError(f"{path}: cannot be read ({error})") from None
+    except Exception as error:  # decoders raise whatever damaged bytes lead them to
+        raise ImageError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
     try:
         found = [torch.tensor(quantization[layer[3]]).view(BLOCK, BLOCK).float() for layer in layers[:3]]
     except KeyError:
