@@ -2,118 +2,25 @@
 
     L_total = L_LPIPS + 0.1 L_1 + lambda_ID L_ID          (the report; CVPR 2023, section 3.3, without L_ID)
 
-Everything that depends on y alone is computed once (`RestorationLoss.target`), not at every step. Values are per
-image, [N], and never mix images. Chapter: book/losses.ipynb.
+A loss is a sum of terms, `RestorationLoss`. A term is a function of a `Guess` that returns a value for each image, [n],
+and never mixes images; one's own is added to a preset's loss by
+
+    loss = preset.loss(prior) + Term("close", 0.01, lambda guess: (guess.latents - w).square().mean(-1))
+
+What a term needs of y alone is computed once, by its method `target`, if it has one. Chapter: book/losses.ipynb.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import NamedTuple, Self, TypeVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from rusr_core import randomness
-from rusr_core.errors import RusrError
+from rusr_core.guess import LEVELS, SMALLEST, Guess, LookOnce, LossError, depth, fitted, pool, select, visible
 from rusr_core.networks.perceptual import Perceptual, distance
 from rusr_core.networks.recognition import Embedder
-
-
-class LossError(RusrError):
-    """Images that cannot be compared."""
-
-
-@dataclass(frozen=True)
-class Target:
-    """What the losses keep of the observed images: one entry for each level of the pyramid, finest first."""
-
-    images: list[Tensor]  # y, then average-pooled by 2 again and again: [N, 3, S, S]; the last one is for L1 only
-    masks: list[Tensor] | None  # 1 = visible, [N or 1, 1, S, S] each, as long as `images`
-    features: list[list[Tensor]]  # of y at each level that LPIPS sees; empty when holes get fresh noise
-    identity: Tensor | None = None  # embedding of the reference, [N, E]
-
-    def select(self, index: Tensor) -> "Target":
-        """The target of some of the images, for a batch in which others have already stopped."""
-        masks = self.masks and [m if m.shape[0] == 1 else m[index] for m in self.masks]
-        return replace(
-            self,
-            images=[y[index] for y in self.images],
-            masks=masks,
-            features=[[f[index] for f in level] for level in self.features],
-            identity=None if self.identity is None else self.identity[index],
-        )
-
-
-@dataclass(frozen=True)
-class MultiscaleLPIPS:
-    """LPIPS summed over a pyramid (CVPR 2023, section 3.3): compare, average-pool by 2, and so on, while the shorter
-    side exceeds `smallest`, `levels` times at most. One level is plain LPIPS and pools nothing.
-
-    With a mask, LPIPS sees noise (e + 0.5) / 2, e ~ N(0, 1), inside the holes of both images, lest black holes be
-    rewarded; it is drawn anew at each call, as published.
-    """
-
-    network: Perceptual
-    levels: int = 6
-    smallest: int = 16  # a side of 16 px or less is not given to LPIPS
-
-    def depth(self, size: Sequence[int]) -> int:
-        """How many levels LPIPS sees of an image of this size [H, W]; may be 0."""
-        side, found = min(size), 0
-        while found < self.levels and side > self.smallest:
-            found, side = found + 1, side // 2
-        return found
-
-    def pyramid(self, x: Tensor) -> list[Tensor]:
-        """x and its poolings, one more than LPIPS sees (the last is for L1); x alone if there is one level."""
-        levels = [x]
-        for _ in range(self.depth(x.shape[2:]) if self.levels > 1 else 0):
-            levels.append(F.avg_pool2d(levels[-1], 2))
-        return levels
-
-    def target(self, y: Tensor, mask: Tensor | None = None) -> Target:
-        """y [N, 3, H, W] in [0, 1], mask [N or 1, 1, h, w] or None."""
-        images = self.pyramid(y)
-        if mask is None:
-            return Target(images, None, [self.network.features(v) for v in images[: self.depth(y.shape[2:])]])
-        if mask.ndim != 4 or mask.shape[1] != 1 or mask.shape[0] not in (1, y.shape[0]):
-            raise LossError(f"mask {tuple(mask.shape)}: expected [{y.shape[0]} or 1, 1, H, W]")
-        if mask.shape[2:] != y.shape[2:]:
-            mask = F.interpolate(mask, size=y.shape[2:], mode="area")
-        return Target(images, self.pyramid(mask.to(y)), [])
-
-    def compare(
-        self,
-        draws: list[list[Tensor]],
-        target: Target,
-        generator: torch.Generator | None,
-        finest: list[list[Tensor]] | None = None,
-    ) -> Tensor:
-        """Sum over the levels of one `pyramid(x)`, or of two, of two draws of a random f: see `energy_score` -> [N].
-
-        `generator` draws the noise in the holes, one for all images; it is needed with a mask only. `finest`: features
-        of each draw's finest level, where they are known already.
-        """
-        total = draws[0][0].new_zeros(draws[0][0].shape[0])
-        for level in range(self.depth(draws[0][0].shape[2:])):
-            images = [pyramid[level] for pyramid in draws]
-            if target.masks is None:
-                seen = target.features[level]
-            else:
-                shape = (1, *images[0].shape[1:])  # one draw for the batch: an image gets what it would get alone
-                noise = (randomness.normal(shape, generator, images[0]) + 0.5) / 2
-                hidden = noise * (1 - target.masks[level])
-                images = [x + hidden for x in images]
-                with torch.no_grad():
-                    seen = self.network.features(target.images[level] + hidden)
-            known = finest if finest is not None and level == 0 else [self.network.features(x) for x in images]
-            total = total + energy_score(distance, seen, *known)
-        return total
-
-    def __call__(self, x: Tensor, target: Target, generator: torch.Generator | None = None) -> Tensor:
-        """x [N, 3, H, W], the degraded guess -> [N]."""
-        return self.compare([self.pyramid(x)], target, generator)
 
 
 def l1(x: Tensor, y: Tensor) -> Tensor:
@@ -121,19 +28,21 @@ def l1(x: Tensor, y: Tensor) -> Tensor:
     return (x - y).abs().mean((1, 2, 3))
 
 
-Seen = TypeVar("Seen")  # an image, its features or its embedding
+Compared = TypeVar("Compared")  # an image, its features or its embedding
 
 
-def energy_score(distance: Callable[[Seen, Seen], Tensor], y: Seen, x: Seen, again: Seen | None = None) -> Tensor:
-    """distance(x, y), or with a second, independent draw of x the energy score, [N]: half of
+def energy_score(
+    distance: Callable[[Compared, Compared], Tensor], y: Compared, x: Compared, again: Compared | None = None
+) -> Tensor:
+    """distance(x, y), or with a second, independent draw x' of x the energy score, [N]:
 
-        distance(x, y) + distance(again, y) - distance(x, again)
+        (distance(x, y) + distance(x', y) - distance(x, x')) / 2
 
-    The expected distance of a noisy x to a noisy y need not be smallest where both have the same distribution: a calmer
-    x may come nearer. Poisson and Bernoulli noise disturb a dark picture least, and a search darkens it. What is taken
-    away here is that gain. The expectation of the score is smallest at the true distribution, for absolute differences
-    (L1) and for squared ones (LPIPS, identity), which see only means, so that others may tie. A value may be negative.
-    Gneiting & Raftery, "Strictly Proper Scoring Rules, Prediction, and Estimation", JASA 2007,
+    Its expectation is E d(X, Y) - E d(X, X') / 2, a proper score: it is smallest where X has the distribution of Y, for
+    absolute differences (L1) and for squared ones (LPIPS, identity), which see only means, so that others may tie. The
+    expected distance alone, E d(X, Y), need not be smallest there: a calmer X may come nearer to a noisy Y. Poisson and
+    Bernoulli noise disturb a dark image least, so a search that minimises the distance darkens it. A value may be
+    negative. Gneiting & Raftery, "Strictly Proper Scoring Rules, Prediction, and Estimation", JASA 2007,
     https://doi.org/10.1198/016214506000001437.
     """
     if again is None:
@@ -141,90 +50,240 @@ def energy_score(distance: Callable[[Seen, Seen], Tensor], y: Seen, x: Seen, aga
     return (distance(x, y) + distance(again, y) - distance(x, again)) / 2
 
 
+class PyramidTarget(NamedTuple):
+    """What multi-scale LPIPS keeps of y, a list of one entry for each level that it sees."""
+
+    features: list[list[Tensor]]  # of y; empty where there are holes, which get fresh noise
+    images: list[Tensor]  # y and its poolings, [N, 3, S, S]; empty without holes
+    masks: list[Tensor]  # 1 = visible, [N or 1, 1, S, S]; empty without holes
+
+
+@dataclass(frozen=True)
+class MultiscaleLPIPS:
+    """LPIPS summed over a pyramid (CVPR 2023, section 3.3): compare, average-pool by 2, and so on, while the shorter
+    side exceeds `smallest`, `levels` times at most. One level is plain LPIPS and pools nothing.
+
+    With a mask, LPIPS sees noise (e + 0.5) / 2, e ~ N(0, 1), inside the holes of both images, so that a black hole is
+    not itself a feature to match; the noise is drawn anew at each call, as published.
+    """
+
+    network: Perceptual
+    levels: int = LEVELS
+    smallest: int = SMALLEST
+
+    def depth(self, size: Sequence[int]) -> int:
+        """How many levels LPIPS sees of an image of this size [h, w]; may be 0."""
+        return depth(size, self.levels, self.smallest)
+
+    def sees(self, size: Sequence[int]) -> bool:
+        """Whether LPIPS sees anything of images y of this size [h, w]."""
+        return self.depth(size) > 0
+
+    def poolings(self, size: Sequence[int]) -> int:
+        """How often an image of this size is pooled: once more than LPIPS compares, unless there is one level."""
+        return self.depth(size) if self.levels > 1 else 0
+
+    def pyramid(self, x: Tensor) -> list[Tensor]:
+        """x and its poolings, one more than LPIPS sees (the last is for L1); x alone if there is one level."""
+        return pool(x, self.poolings(x.shape[2:]))
+
+    def target(self, y: Tensor, mask: Tensor | None = None, clean: Tensor | None = None) -> PyramidTarget:
+        """y [N, 3, h, w] in about [0, 1], mask [N or 1, 1, h, w] or None. What stands in the holes does not matter."""
+        mask, seen = fitted(mask, y), self.depth(y.shape[2:])
+        images = self.pyramid(visible(y, mask))[:seen] if seen else []
+        if mask is None:
+            return PyramidTarget([self.network.features(v) for v in images], [], [])
+        return PyramidTarget([], images, self.pyramid(mask)[:seen] if seen else [])
+
+    def __call__(self, guess: Guess | Tensor, target: PyramidTarget) -> Tensor:
+        """The degraded guess, black in its holes -> [n]; of two draws an `energy_score`."""
+        guess = Guess.of(guess)
+        size = guess.degraded.shape[2:]
+        pyramids = guess.pyramids(self.poolings(size))
+        total = guess.degraded.new_zeros(len(guess.degraded))
+        for level in range(self.depth(size)):
+            images = [levels[level] for levels in pyramids]
+            if target.masks:
+                shape = (1, *images[0].shape[1:])  # one draw for the batch: an image gets what it would get alone
+                noise = (randomness.normal(shape, guess.generator, images[0]) + 0.5) / 2
+                hidden = noise * (1 - target.masks[level])
+                images = [x + hidden for x in images]
+                with torch.no_grad():
+                    wanted = self.network.features(target.images[level] + hidden)
+            else:
+                wanted = target.features[level]
+            total = total + energy_score(distance, wanted, *map(self.network.features, images))
+        return total
+
+
+@dataclass(frozen=True)
+class L1:
+    """Mean absolute difference at the pooled size on which the LPIPS pyramid ends, as published (16 px for six levels
+    of a power of two); at the full size where there is one level."""
+
+    levels: int = LEVELS
+    smallest: int = SMALLEST
+
+    def target(self, y: Tensor, mask: Tensor | None = None, clean: Tensor | None = None) -> Tensor:
+        """y [N, 3, h, w] and its mask -> y at the last level, [N, 3, S, S]."""
+        return pool(visible(y, fitted(mask, y)), self._poolings(y))[-1]
+
+    def __call__(self, guess: Guess | Tensor, target: Tensor) -> Tensor:
+        """The degraded guess -> [n]."""
+        guess = Guess.of(guess)
+        return energy_score(l1, target, *(levels[-1] for levels in guess.pyramids(self._poolings(guess.degraded))))
+
+    def _poolings(self, x: Tensor) -> int:
+        return depth(x.shape[2:], self.levels, self.smallest) if self.levels > 1 else 0
+
+
 @dataclass(frozen=True)
 class IdentityLoss:
-    """1 - cos(E(x), E(reference)), [N], with a face-recognition network E (Deng et al., "ArcFace", CVPR 2019)."""
+    """1 - cos(E(x), E(reference)), [n], with a face-recognition network E (Deng et al., "ArcFace", CVPR 2019).
+
+    Blind, it compares the degraded guess with y. As an ORACLE it compares the guess before its degradation with the
+    clean image. It sees nothing of a y of `smallest` px or less: a face of 4 x 4 pixels has no identity, and the term
+    would only bend the colours.
+    """
 
     network: Embedder
+    oracle: bool = False
+    smallest: int = SMALLEST
 
-    def target(self, reference: Tensor) -> Tensor:
-        """Embedding [N, E] of the reference, y itself or the clean image (an oracle), [N, 3, H, W] in [0, 1]."""
-        return self.network.embed(reference)
+    def sees(self, size: Sequence[int]) -> bool:
+        """Whether it sees anything of images y of this size [h, w]."""
+        return self.oracle or min(size) > self.smallest
 
-    def __call__(self, x: Tensor, embedding: Tensor) -> Tensor:
-        """x [N, 3, H, W] in [0, 1], embedding [N, E] -> [N]."""
-        return self.compare([self.network.embed(x)], embedding)
+    def target(self, y: Tensor, mask: Tensor | None = None, clean: Tensor | None = None) -> Tensor:
+        """Embedding [N, E] of the reference: of y [N, 3, h, w] with black holes, or of the clean image."""
+        if not self.oracle:
+            return self.network.embed(visible(y, fitted(mask, y)))
+        if clean is None:
+            raise LossError("identity with oracle=True compares with the clean image: clean= is needed")
+        return self.network.embed(clean)
 
-    @staticmethod
-    def compare(draws: list[Tensor], embedding: Tensor) -> Tensor:
-        """Of embeddings of one or two draws, [N, E] each, see `energy_score` -> [N]."""
-        return energy_score(lambda a, b: 1 - (a * b).sum(1), embedding, *draws)
+    def __call__(self, guess: Guess | Tensor, target: Tensor) -> Tensor:
+        """-> [n]"""
+        guess = Guess.of(guess)
+        seen = [guess.image] if self.oracle else guess.draws
+        return energy_score(lambda a, b: 1 - (a * b).sum(1), target, *map(self.network.embed, seen))
+
+
+@dataclass(frozen=True)
+class Term:
+    """One summand of a loss.
+
+    `loss` is a function of a `Guess` -> [n]. If it has a method `target(y, mask, clean)`, what that returns (tensors
+    whose first axis counts the images of y, in tuples and lists) is computed once, and is its second argument.
+    """
+
+    name: str
+    weight: float
+    loss: Callable[..., Tensor]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or self.name in ("", "total"):
+            raise LossError(f"a term is called {self.name!r}: expected a word, and not 'total'")
+        number = isinstance(self.weight, int | float) and not isinstance(self.weight, bool)
+        if not number or not 0 <= self.weight < float("inf"):
+            raise LossError(f"term {self.name!r} has the weight {self.weight!r}: expected a number from 0")
+        if not callable(self.loss):
+            raise LossError(f"term {self.name!r} has the loss {self.loss!r}: expected a function of a Guess")
+
+    def target(self, y: Tensor, mask: Tensor | None, clean: Tensor | None) -> object:
+        """What its loss computes once; None if it does not."""
+        method = getattr(self.loss, "target", None)
+        return None if method is None else method(y, mask, clean)
+
+    def __call__(self, guess: Guess, target: object) -> Tensor:
+        """The value of each image, [n], not weighted."""
+        value = self.loss(guess, target) if hasattr(self.loss, "target") else self.loss(guess)
+        if not isinstance(value, Tensor) or value.shape != guess.degraded.shape[:1]:
+            found = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+            raise LossError(f"term {self.name!r} returned {found}: expected [{len(guess.degraded)}], one an image")
+        return value
+
+
+class Target(NamedTuple):
+    """What a sum of terms keeps of the observed images."""
+
+    y: Tensor  # [N, 3, h, w], black in the holes
+    mask: Tensor | None  # 1 = visible, [N or 1, 1, h, w]
+    terms: tuple[object, ...]  # what each term keeps
+
+    def select(self, index: Tensor) -> Self:
+        """The target of some of the images, for a batch in which others have already stopped."""
+        return select(self, index, len(self.y))
 
 
 @dataclass(frozen=True)
 class RestorationLoss:
-    """LPIPS + l1_weight L1 + identity_weight ID. A term of weight 0, or without a network, is not computed.
+    """A weighted sum of terms. A term of weight 0 is not computed.
 
-    L1 is taken at the pooled size on which the LPIPS pyramid ends, as published (16 px for the six-level loss on
-    powers of two), or at the full size for the one-level loss. It is not masked: both images are black in the holes.
-
-    Where f is random, as noise is, a second, independent draw of f(x) makes each term an `energy_score`.
+    Holes are black in y and in the guess, whatever stands there. Where f is random, as noise is, a second, independent
+    draw of f(x) makes each of our terms an `energy_score`.
     """
 
-    lpips: MultiscaleLPIPS
-    identity: IdentityLoss | None = None
-    l1_weight: float = 0.1
-    identity_weight: float = 0.0
+    terms: tuple[Term, ...]
 
-    def target(self, y: Tensor, mask: Tensor | None = None, clean: Tensor | None = None) -> Target:
-        """Everything that is computed once. y [N, 3, H, W] in [0, 1]; `clean` as identity reference makes an ORACLE."""
-        with torch.no_grad():
-            target = self.lpips.target(y, mask)
-            if not self.uses_identity:
-                return target
-            return replace(target, identity=self.identity.target(y if clean is None else clean))
+    def __post_init__(self) -> None:
+        terms = tuple(term for term in self.terms if term.weight > 0)
+        object.__setattr__(self, "terms", terms)
+        names = [term.name for term in terms]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise LossError(f"two terms are called {twice!r}: expected a name for each")
+
+    def __add__(self, other: "Term | RestorationLoss") -> "RestorationLoss":
+        """The sum with one more term, or with another sum."""
+        if not isinstance(other, Term | RestorationLoss):
+            return NotImplemented
+        return RestorationLoss((*self.terms, *((other,) if isinstance(other, Term) else other.terms)))
 
     @property
-    def uses_identity(self) -> bool:
-        return self.identity is not None and self.identity_weight > 0
+    def weights(self) -> dict[str, float]:
+        """The weight of each term."""
+        return {term.name: term.weight for term in self.terms}
 
-    def __call__(
-        self,
-        x: Tensor,
-        target: Target,
-        generator: torch.Generator | None = None,
-        image: Tensor | None = None,
-        again: Tensor | None = None,
-    ) -> dict[str, Tensor]:
-        """Per-image terms {"lpips", "l1", ["identity"], "total"}, [N] each.
+    def blind(self, size: Sequence[int]) -> list[str]:
+        """The terms that see nothing of images y of this size [h, w], as their method `sees(size)` says."""
+        return [term.name for term in self.terms if hasattr(term.loss, "sees") and not term.loss.sees(size)]
 
-        x is the degraded guess and `again` another draw of it; `image`, the guess before its degradation, is what an
-        oracle's identity looks at.
+    def fit(self, size: Sequence[int], masked: bool = False) -> "RestorationLoss":
+        """The loss for images y of this size [h, w]: without its blind terms, and with one look at y and at the guess
+        where LPIPS and identity ask the same network (net A of the embedded prior).
+
+        Behind a mask they see different images: LPIPS sees noise in the holes.
         """
-        for guess in (x, again):
-            if guess is not None and guess.shape != target.images[0].shape:
-                raise LossError(f"degraded guess {tuple(guess.shape)}: the target is {tuple(target.images[0].shape)}")
-        draws = [x] if again is None else [x, again]
-        pyramids = [self.lpips.pyramid(draw) for draw in draws]
-        finest, embeddings = self._looks(draws, target, image)
-        lpips = self.lpips.compare(pyramids, target, generator, finest)
-        terms = {"lpips": lpips, "l1": energy_score(l1, target.images[-1], *(levels[-1] for levels in pyramids))}
-        total = terms["lpips"] + self.l1_weight * terms["l1"]
-        if self.uses_identity:
-            terms["identity"] = self.identity.compare(embeddings, target.identity)
-            total = total + self.identity_weight * terms["identity"]
-        return terms | {"total": total}
+        blind = self.blind(size)
+        terms = [term for term in self.terms if term.name not in blind]
+        networks = {type(term.loss): term.loss.network for term in terms if _shares(term.loss)}
+        if not masked and len(networks) == 2 and len(set(map(id, networks.values()))) == 1:
+            network = next(iter(networks.values()))
+            if hasattr(network, "features_and_embedding"):
+                once = LookOnce(network, size)
+                terms = [replace(t, loss=replace(t.loss, network=once)) if _shares(t.loss) else t for t in terms]
+        return RestorationLoss(tuple(terms))
 
-    def _looks(
-        self, draws: list[Tensor], target: Target, image: Tensor | None
-    ) -> tuple[list[list[Tensor]] | None, list[Tensor] | None]:
-        """Features of each draw's finest level (None: not looked at yet) and embeddings of what the identity looks at
-        (None: unused). One network of both terms looks once; but it must see the same: LPIPS sees noise in the holes of
-        a mask, and an oracle's identity the picture before f."""
-        if not self.uses_identity:
-            return None, None
-        network = self.identity.network
-        same = image is None and target.masks is None and self.lpips.depth(draws[0].shape[2:]) > 0
-        if same and network is self.lpips.network and hasattr(network, "features_and_embedding"):
-            return tuple(zip(*map(network.features_and_embedding, draws), strict=True))
-        return None, [network.embed(x) for x in (draws if image is None else [image])]
+    def target(self, y: Tensor, mask: Tensor | None = None, clean: Tensor | None = None) -> Target:
+        """Everything that is computed once. y [N, 3, h, w] in about [0, 1], mask [N or 1, 1, h, w] or None;
+        `clean` [N, 3, R, R] is what an ORACLE's identity compares with."""
+        mask = fitted(mask, y)
+        y = visible(y, mask)
+        with torch.no_grad():
+            return Target(y, mask, tuple(term.target(y, mask, clean) for term in self.terms))
+
+    def __call__(self, guess: Guess | Tensor, target: Target) -> dict[str, Tensor]:
+        """The value of each term and their weighted sum "total", [n] each."""
+        guess = Guess.of(guess)
+        for draw in guess.draws:
+            if draw.shape != target.y.shape:
+                raise LossError(f"degraded guess {tuple(draw.shape)}: the target is {tuple(target.y.shape)}")
+        guess = guess.behind(target.mask)
+        values = {term.name: term(guess, kept) for term, kept in zip(self.terms, target.terms, strict=True)}
+        return values | {"total": sum(term.weight * values[term.name] for term in self.terms)}
+
+
+def _shares(loss: object) -> bool:
+    """Whether a term may share a look: LPIPS, and an identity that compares with y."""
+    return isinstance(loss, MultiscaleLPIPS) or (isinstance(loss, IdentityLoss) and not loss.oracle)

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from rusr_core.errors import RusrError
 from rusr_core.latents import SPACES
+from rusr_core.losses import L1, IdentityLoss, MultiscaleLPIPS, RestorationLoss, Term
 from rusr_core.optimizers import OPTIMIZERS, OptimizerFactory, name_of
+from rusr_core.prior import Prior
 
 REFERENCES = ("input", "clean")
 
@@ -106,6 +108,21 @@ class Preset:
             for phase in self.phases
         )
         return dataclasses.replace(self, name=f"{self.name}@{steps}", phases=phases)
+
+    def loss(self, prior: Prior) -> RestorationLoss:
+        """The loss that the preset asks for, on the prior's networks; no term where the prior has no network for it.
+
+        `restore(..., loss=preset.loss(prior) + Term(...))` adds one's own.
+        """
+        pyramid = (self.lpips_levels, self.lpips_smallest)
+        terms = [Term("l1", self.l1_weight, L1(*pyramid))]
+        if prior.perceptual is not None:
+            terms.insert(0, Term("lpips", 1.0, MultiscaleLPIPS(prior.perceptual, *pyramid)))
+        if prior.identity is not None:
+            oracle = self.identity_reference == "clean"
+            identity = IdentityLoss(prior.identity, oracle, self.lpips_smallest)
+            terms.append(Term("identity", self.identity_weight, identity))
+        return RestorationLoss(tuple(terms))
 
     def values(self) -> dict[str, object]:
         """All values as plain JSON, as records hold them; `Preset.of_values` reads them."""

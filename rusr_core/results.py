@@ -1,0 +1,181 @@
+"""What a restoration is: the images, how they came about, and a folder that keeps both.
+
+    folder/000.png, 001.png, ...   the images, 8 bit, for people
+    folder/tensors.safetensors     the images as they were computed; of a search the latents and losses of its phases
+    folder/record.json             method, seed, steps, preset with its values, loss terms, versions
+"""
+
+import json
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+
+from rusr_core.errors import RusrError
+from rusr_core.files import FileError, FileExistsAlreadyError, write_atomic
+from rusr_core.images import save_image
+from rusr_core.presets import Preset
+
+FORMAT = 1
+RECORD, TENSORS = "record.json", "tensors.safetensors"
+
+
+class ResultError(RusrError):
+    """A folder that holds no result, or a result that cannot be kept."""
+
+
+@dataclass(frozen=True, eq=False)
+class PhaseResult:
+    """One phase's outcome."""
+
+    space: str  # "W", "W+" or "W++"
+    image: Tensor  # [N, 3, R, R] in [0, 1]
+    latents: Tensor  # of rank 2, 3 or 4, see latents.py
+    steps: list[int]  # steps that each image took
+    history: dict[str, Tensor]  # each loss term, [steps, N] on the CPU, NaN after an image has stopped
+
+    def __repr__(self) -> str:
+        return f"PhaseResult({self.space}, {_size(self.image)}, steps={self.steps})"
+
+
+@dataclass(frozen=True, eq=False)
+class Restoration:
+    """What every method returns."""
+
+    image: Tensor  # [N, 3, R, R] in [0, 1]
+    seconds: float  # for all images
+    steps: list[int]  # of each image
+    seed: int
+    method: str  # its name, such as "report", "report@30" or "ddrm"
+    info: dict = field(default_factory=dict)  # whatever else is worth keeping, as plain JSON values
+    interrupted: bool = False  # by Ctrl-C: the result holds what there was
+    oracle: bool = False  # the clean image was used
+
+    def __repr__(self) -> str:
+        """One line: the numbers stay in the tensors."""
+        marks = [word for word in ("interrupted", "oracle") if getattr(self, word)]
+        words = [_size(self.image), f"method={self.method!r}", f"seed={self.seed}", f"steps={self.steps}"]
+        return f"{type(self).__name__}({', '.join([*words, f'{self.seconds:.1f} s', *marks])})"
+
+    def save(self, folder: str | Path, *, force: bool = False) -> Path:
+        """Keep the result in a folder of its own, which appears complete or not at all.
+
+        An existing folder is only replaced with `force=True`, and only if it holds a result. Raises FileError,
+        FileExistsAlreadyError, and ResultError for `info` that is not plain JSON.
+        """
+        folder = Path(folder)
+        if folder.exists() and not (force and (folder / RECORD).is_file()):
+            raise FileExistsAlreadyError(f"{folder}: exists already; force=True replaces a folder that holds a result")
+        try:
+            record = json.dumps({"format": FORMAT, "kind": type(self).__name__} | self._record(), indent=1)
+        except TypeError as error:
+            raise ResultError(f"info of the result is not plain JSON: {error}") from error
+        tensors = {name: value.detach().cpu().contiguous() for name, value in self._tensors().items()}
+        try:
+            with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".result-") as temporary:
+                made = Path(temporary) / "new"
+                made.mkdir()
+                for i, image in enumerate(self.image.split(1)):
+                    save_image(image.detach().cpu().clamp(0, 1), made / f"{i:03d}.png")
+                write_atomic(made / TENSORS, save_tensors(tensors))
+                write_atomic(made / RECORD, record.encode())
+                if folder.exists():
+                    folder.rename(Path(temporary) / "old")
+                made.rename(folder)
+        except OSError as error:
+            raise FileError(f"{folder}: cannot be written ({error.strerror})") from error
+        return folder
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """The result that `save` kept: a `Restoration` or, where it was one, a `Search`. ResultError for no result."""
+        folder = Path(folder)
+        try:
+            record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+            tensors = load_tensors((folder / TENSORS).read_bytes())
+        except (OSError, ValueError, SafetensorError) as error:
+            raise ResultError(f"{folder}: no result of a restoration ({error})") from error
+        kinds = {"Restoration": Restoration, "Search": Search}
+        if not isinstance(record, dict) or record.get("format") != FORMAT or record.get("kind") not in kinds:
+            raise ResultError(f"{folder / RECORD}: expected the record of a result, of format {FORMAT}")
+        kind = kinds[record["kind"]]
+        if not issubclass(kind, cls):
+            raise ResultError(f"{folder} holds a {kind.__name__}: expected a {cls.__name__}")
+        try:
+            return kind(**kind._read(record, tensors))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ResultError(f"{folder}: its record or its tensors lack {error}") from error
+
+    def _record(self) -> dict[str, object]:
+        """All that is no tensor, as plain JSON values."""
+        names = ("seconds", "steps", "seed", "method", "info", "interrupted", "oracle")
+        return {name: getattr(self, name) for name in names}
+
+    def _tensors(self) -> dict[str, Tensor]:
+        return {"image": self.image}
+
+    @classmethod
+    def _read(cls, record: dict, tensors: dict[str, Tensor]) -> dict[str, object]:
+        """The arguments that make the result again."""
+        names = ("seconds", "steps", "seed", "method", "info", "interrupted", "oracle")
+        return {name: record[name] for name in names} | {"image": tensors["image"]}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Search(Restoration):
+    """What `restore` returns: a restoration, and all phases of the search that found it."""
+
+    phases: tuple[PhaseResult, ...] = field(kw_only=True)
+    preset: Preset = field(kw_only=True)
+    terms: dict[str, float] = field(kw_only=True)  # the loss terms that were active, and their weights
+    diverged: list[str | None] = field(kw_only=True)  # of each image: where its search left the numbers, or None
+
+    @property
+    def latents(self) -> Tensor:
+        """The latents of the last phase, see latents.py for their rank."""
+        return self.phases[-1].latents
+
+    @property
+    def history(self) -> dict[str, Tensor]:
+        """Each loss term over all phases, [steps, N] on the CPU, NaN where an image had stopped."""
+        searched = [phase.history for phase in self.phases if phase.history]
+        return {name: torch.cat([each[name] for each in searched]) for name in (searched[0] if searched else ())}
+
+    def _record(self) -> dict[str, object]:
+        phases = [{"space": p.space, "steps": p.steps, "history": list(p.history)} for p in self.phases]
+        values = {"preset": self.preset.values(), "terms": self.terms, "diverged": self.diverged}
+        return super()._record() | values | {"phases": phases}
+
+    def _tensors(self) -> dict[str, Tensor]:
+        tensors = super()._tensors()
+        for number, phase in enumerate(self.phases):
+            parts = {"image": phase.image, "latents": phase.latents}
+            parts |= {f"history/{name}": values for name, values in phase.history.items()}
+            tensors |= {f"phases/{number}/{name}": value for name, value in parts.items()}
+        tensors.pop(f"phases/{len(self.phases) - 1}/image")  # it is the result
+        return tensors
+
+    @classmethod
+    def _read(cls, record: dict, tensors: dict[str, Tensor]) -> dict[str, object]:
+        phases = []
+        for number, values in enumerate(record["phases"]):
+            at = f"phases/{number}/"
+            history = {name: tensors[f"{at}history/{name}"] for name in values["history"]}
+            image = tensors["image"] if number + 1 == len(record["phases"]) else tensors[f"{at}image"]
+            phases.append(PhaseResult(values["space"], image, tensors[f"{at}latents"], values["steps"], history))
+        own = {name: record[name] for name in ("terms", "diverged")}
+        return super()._read(record, tensors) | own | {
+            "phases": tuple(phases),
+            "preset": Preset.of_values(record["preset"]),
+        }
+
+
+def _size(image: Tensor) -> str:
+    num, _, height, width = image.shape
+    return f"{num} image{'s' if num > 1 else ''} of {width}x{height} px"
