@@ -98,9 +98,9 @@ def interrupted(config: SweepConfig, plan: SweepPlan, victim: str) -> str:
     return f"{victim} killed at {at} of {len(plan)} units, {ended}"
 
 
-def nothing(prior: Prior, y: Tensor, f: object, *, generator=None, callback=None) -> Restoration:
+def nothing(prior: Prior, y: Tensor, f: object, *, seed=0, callback=None) -> Restoration:
     """A method that takes no time: a grey picture."""
-    return Restoration(torch.full(prior_shape(prior, len(y)), 0.5), [], "nothing", 0, 0.0)
+    return Restoration(torch.full(prior_shape(prior, len(y)), 0.5), 0.0, [0] * len(y), seed, "nothing")
 
 
 def main() -> None:

@@ -14,8 +14,10 @@ from rusr_core import commands, priors
 from rusr_core.files import data_path
 from rusr_core.generator import Generator, GeneratorConfig
 from rusr_core.images import resize
+from rusr_core.latents import sample_w
 from rusr_core.networks.perceptual import LPIPSFeatures
 from rusr_core.networks.portrait_net import PortraitNet, PortraitNetConfig
+from rusr_core.prior import Prior
 from rusr_core.priors.load import lpips_heads
 from tools.portraits.renderer import render
 from tools.portraits.renderer.portrait import paint
@@ -55,6 +57,27 @@ def random_generator(seed: int = 0, **config) -> Generator:
                 parameter.data += 0.1 * torch.randn_like(parameter)
         G.mapping.w_avg.copy_(0.1 * torch.randn(G.config.w_dim))
     return G.eval().requires_grad_(False)
+
+
+def random_prior() -> Prior:
+    """A prior of 32 px with random weights: one small net for perception and identity, rates as they are."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        net = PortraitNet(PortraitNetConfig(channels=(8, 8), embedding=8, resolution=32, perceptual_levels=2))
+    net = net.eval().requires_grad_(False)
+    return Prior("random", random_generator(), net, net, lr_scale=1.0)
+
+
+@pytest.fixture(scope="module")
+def prior() -> Prior:
+    return random_prior()
+
+
+@pytest.fixture(scope="module")
+def truth(prior) -> torch.Tensor:
+    """Four images that the random prior makes, [4, 3, 32, 32] in [0, 1]."""
+    draw = torch.Generator().manual_seed(5)
+    return prior.generator.image(sample_w(prior.generator, 4, generator=draw)).clamp(0, 1)
 
 
 def seeded_vgg() -> dict[str, torch.Tensor]:

@@ -67,45 +67,46 @@ def sweep() -> SweepPlan:
 
 def restoration(image: torch.Tensor) -> Restoration:
     """The result of a method without phases."""
-    return Restoration(image, [], "none", 0, 0.0)
+    return Restoration(image, 0.0, [0] * len(image), 0, "none")
 
 
-def enlarged(prior, y, f, *, generator=None, callback=None) -> Restoration:
+def enlarged(prior, y, f, *, seed=0, callback=None) -> Restoration:
     """A method: y at the prior's resolution."""
     return restoration(resize(y, prior.generator.resolution, "bicubic").clamp(0, 1))
 
 
-def with_noise(prior, y, f, *, generator=None, callback=None) -> Restoration:
+def with_noise(prior, y, f, *, seed=0, callback=None) -> Restoration:
     """A method that draws from the seed it is given, the same for each image."""
-    noise = torch.randn((1, 3, prior.generator.resolution, prior.generator.resolution), generator=generator)
+    shape = (1, 3, prior.generator.resolution, prior.generator.resolution)
+    noise = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
     return restoration((enlarged(prior, y, f).image + 0.1 * noise).clamp(0, 1))
 
 
-def slow(prior, y, f, *, generator=None, callback=None) -> Restoration:
+def slow(prior, y, f, *, seed=0, callback=None) -> Restoration:
     """A method that can be killed at work."""
     time.sleep(0.02)
-    return with_noise(prior, y, f, generator=generator)
+    return with_noise(prior, y, f, seed=seed)
 
 
-def counted(prior, y, f, *, generator=None, callback=None) -> Restoration:
+def counted(prior, y, f, *, seed=0, callback=None) -> Restoration:
     """A method that leaves a line with its process each time it is called."""
     with open(os.environ["RUSR_TEST_COUNTS"], "a") as file:
         file.write(f"{os.getpid()}\n")
-    return slow(prior, y, f, generator=generator)
+    return slow(prior, y, f, seed=seed)
 
 
-def fails_sometimes(prior, y, f, *, generator=None, callback=None) -> Restoration:
+def fails_sometimes(prior, y, f, *, seed=0, callback=None) -> Restoration:
     """A method that cannot do bright images."""
     if y.mean(dim=(1, 2, 3)).max() > float(os.environ["RUSR_TEST_LIMIT"]):
         raise ArithmeticError("too bright\nfor this method")
     return enlarged(prior, y, f)
 
 
-def always_fails(prior, y, f, *, generator=None, callback=None) -> Restoration:
+def always_fails(prior, y, f, *, seed=0, callback=None) -> Restoration:
     return 1 / 0
 
 
-def interrupted(prior, y, f, *, generator=None, callback=None) -> Restoration:
+def interrupted(prior, y, f, *, seed=0, callback=None) -> Restoration:
     """A search that Ctrl-C ends early: it returns what there is."""
 
     def interrupt(step):

@@ -22,8 +22,8 @@ from rusr_core.commands.saving import Outcome, save, save_as
 from rusr_core.errors import RusrError
 from rusr_core.images import fit_image, load_image
 from rusr_core.presets import Preset
-from rusr_core.prior import Prior
-from rusr_core.restore import Restoration, Step, prior_shape, restore
+from rusr_core.prior import Prior, prior_shape
+from rusr_core.restore import Restoration, Step, restore
 
 
 def restore_options(parser: argparse.ArgumentParser) -> None:
@@ -133,8 +133,7 @@ class _Run:
     def _search(self, batch: list[Job]) -> Restoration:
         y = torch.cat([self.inputs.take(job) for job in batch])
         f = batched([self.operators.known(job.source) for job in batch])
-        seeded = torch.Generator().manual_seed(self.args.seed)
-        return restore(self.prior, y, f, preset=self.preset, generator=seeded, callback=_progress(self.bar))
+        return restore(self.prior, y, f, preset=self.preset, seed=self.args.seed, callback=_progress(self.bar))
 
     def _save(self, result: Restoration, batch: list[Job]) -> bool:
         self.interrupted = result.interrupted

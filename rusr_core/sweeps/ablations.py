@@ -80,18 +80,16 @@ def random_start(
     f: Operator,
     *,
     preset: str | Preset = "report",
-    generator: torch.Generator | None = None,
+    seed: int = 0,
     callback: Callable[[Step], None] | None = None,
 ) -> Restoration:
     """`restore` from a random w instead of the mean: the variant "report-random", which no preset can say.
 
-    An image's w follows from the generator's seed and the image's own bytes, so that each has its own, alone or in a
-    batch.
+    An image's w follows from the seed and the image's own bytes, so that each has its own, alone or in a batch.
     """
-    seed = 0 if generator is None else generator.initial_seed()
     draws = [torch.Generator().manual_seed(_word(seed, image)) for image in y]
     start = torch.cat([sample_w(prior.generator, 1, generator=draw) for draw in draws])
-    return restore(prior, y, f, preset=preset, generator=generator, callback=callback, start=start)
+    return restore(prior, y, f, preset=preset, seed=seed, callback=callback, start=start)
 
 
 def _word(seed: int, image: Tensor) -> int:

@@ -39,7 +39,7 @@ class Restorer(Protocol):
         y: Tensor,
         f: object,
         *,
-        generator: torch.Generator | None = None,
+        seed: int = 0,
         callback: Callable[[Step], None] | None = None,
     ) -> Restoration: ...
 
@@ -53,11 +53,10 @@ class Method:
 
     def restore(self, prior: Prior, y: Tensor, f: object, truth: Tensor, seed: int) -> Restoration:
         """Restore y; the truth is for presets that are oracles, which their results say."""
-        generator = torch.Generator().manual_seed(seed)
         if isinstance(self.how, Preset):
             clean = truth if self.how.identity_reference == "clean" else None
-            return restore(prior, y, f, preset=self.how, generator=generator, clean=clean)
-        return self.function()(prior, y, f, generator=generator)
+            return restore(prior, y, f, preset=self.how, seed=seed, clean=clean)
+        return self.function()(prior, y, f, seed=seed)
 
     def function(self) -> Restorer:
         """The function that "module:function" names. Raises BenchmarkError."""
@@ -69,7 +68,7 @@ class Method:
     def configuration(self) -> object:
         """What must not change while results are collected."""
         if isinstance(self.how, Preset):
-            return dataclasses.asdict(self.how)
+            return self.how.values()
         self.function()
         return {"function": self.how, "source": source_digest(self.how)}
 

@@ -147,10 +147,10 @@ def test_a_changed_method_of_ones_own_does_not_mix(config, tmp_path, monkeypatch
     monkeypatch.syspath_prepend(tmp_path)
     module = tmp_path / "a_method_of_a_test.py"
     own = replace(config, methods=(Method("own", "a_method_of_a_test:found"),))
-    module.write_text("def found(prior, y, f, *, generator=None):\n    raise ValueError\n")
+    module.write_text("def found(prior, y, f, *, seed=0):\n    raise ValueError\n")
     alone = plan(1, methods=("own",))
     assert not run(own, alone).ok
-    module.write_text("def found(prior, y, f, *, generator=None):\n    raise TypeError\n")
+    module.write_text("def found(prior, y, f, *, seed=0):\n    raise TypeError\n")
     with pytest.raises(StorageError, match="methods"):
         run(own, alone)
 

@@ -127,7 +127,7 @@ def test_a_sweep_leaves_the_arithmetic_of_its_caller_alone(config):
     assert (tiny * 1).item() != 0 and torch.get_num_threads() == before
 
 
-def switches(prior, y, f, *, generator=None, callback=None):
+def switches(prior, y, f, *, seed=0, callback=None):
     """A method that returns a white image where the arithmetic is exact, else a black one."""
     exact = not torch.backends.cudnn.allow_tf32 and torch.backends.cudnn.deterministic
     side = prior.generator.resolution

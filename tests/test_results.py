@@ -1,0 +1,114 @@
+"""Results: short to print, whole when they come back from a folder, never half-written."""
+
+import dataclasses
+import json
+
+import pytest
+import torch
+
+from rusr_core import load_image, presets
+from rusr_core.degradations import Compose, Downsample
+from rusr_core.files import FileError, FileExistsAlreadyError
+from rusr_core.restore import restore
+from rusr_core.results import Restoration, ResultError, Search
+
+
+@pytest.fixture(scope="module")
+def search(prior, truth) -> Search:
+    preset = dataclasses.replace(presets.get("report"), patience=1).shortened(3)
+    return restore(prior, truth[:2], Compose(Downsample(1, "bilinear")), preset=preset, seed=4)
+
+
+def other(**changes) -> Restoration:
+    image = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    return Restoration(image, 1.5, [7], 0, "ddrm", **changes)
+
+
+def test_a_result_prints_as_one_line(search):
+    text = repr(search)
+    assert len(text) < 160 and "\n" not in text and text.startswith("Search(2 images of 32x32 px, method='report@3'")
+    assert repr(other(interrupted=True)) == (
+        "Restoration(1 image of 8x8 px, method='ddrm', seed=0, steps=[7], 1.5 s, interrupted)"
+    )
+    assert len(repr(search.phases[0])) < 80
+
+
+def test_a_search_knows_all_its_phases(search):
+    assert torch.equal(search.latents, search.phases[-1].latents) and torch.equal(search.image, search.phases[-1].image)
+    assert search.history["total"].shape == (sum(max(phase.steps) for phase in search.phases), 2)
+    assert torch.equal(search.history["total"][0], search.phases[0].history["total"][0])
+    assert search.steps == [sum(phase.steps[i] for phase in search.phases) for i in range(2)]
+    assert search.method == search.preset.name == "report@3" and search.preset.patience == 1
+    assert search.terms == {"lpips": 1.0, "l1": 0.1, "identity": 0.1} and search.diverged == [None, None]
+    assert search.info["prior"] == "random" and search.info["degradation"] == "downsample:1,filter=bilinear"
+    json.dumps(search.info)
+
+
+def test_a_search_comes_back_whole(search, tmp_path):
+    folder = search.save(tmp_path / "kept")
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == ["000.png", "001.png", "record.json", "tensors.safetensors"]
+    again = Restoration.load(folder)
+    assert isinstance(again, Search) and repr(again) == repr(search)
+    for name in ("seed", "steps", "method", "info", "terms", "diverged", "preset", "seconds", "interrupted", "oracle"):
+        assert getattr(again, name) == getattr(search, name), name
+    assert torch.equal(again.image, search.image)
+    for a, b in zip(again.phases, search.phases, strict=True):
+        assert (a.space, a.steps) == (b.space, b.steps)
+        assert torch.equal(a.latents, b.latents) and torch.equal(a.image, b.image)
+        assert all(torch.equal(a.history[k].nan_to_num(), v.nan_to_num()) for k, v in b.history.items())
+    torch.testing.assert_close(load_image(folder / "001.png"), search.image[1:], atol=0.5 / 255 + 1e-6, rtol=0)
+    record = json.loads((folder / "record.json").read_text())
+    assert record["preset"]["phases"][0] == {"space": "W", "lr": search.preset.phases[0].lr, "steps": 3}
+    assert Search.load(folder).seed == 4
+
+
+def test_any_methods_result_comes_back(tmp_path):
+    result = other(info={"sigma": 0.1}, oracle=True)
+    again = Restoration.load(result.save(tmp_path / "kept"))
+    assert type(again) is Restoration and torch.equal(again.image, result.image)
+    assert again.info == {"sigma": 0.1} and again.oracle
+    with pytest.raises(ResultError, match="holds a Restoration: expected a Search"):
+        Search.load(tmp_path / "kept")
+
+
+def test_an_existing_folder_is_only_replaced_by_force_and_if_it_is_a_result(tmp_path):
+    folder = other().save(tmp_path / "kept")
+    with pytest.raises(FileExistsAlreadyError, match="exists already"):
+        other().save(folder)
+    assert Restoration.load(other(info={"n": 2}).save(folder, force=True)).info == {"n": 2}
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis/chapter").write_text("words")
+    with pytest.raises(FileExistsAlreadyError, match="holds a result"):
+        other().save(tmp_path / "thesis", force=True)
+    assert (tmp_path / "thesis/chapter").read_text() == "words"
+
+
+def test_what_fails_leaves_nothing(tmp_path, monkeypatch):
+    with pytest.raises(ResultError, match="info of the result is not plain JSON"):
+        other(info={"t": torch.zeros(1)}).save(tmp_path / "a")
+    with pytest.raises(FileError, match="nowhere/b: cannot be written"):
+        other().save(tmp_path / "nowhere/b")
+
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("rusr_core.results.write_atomic", full)
+    with pytest.raises(FileError, match="c: cannot be written .No space left"):
+        other().save(tmp_path / "c")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_no_result(tmp_path):
+    with pytest.raises(ResultError, match="no result of a restoration"):
+        Restoration.load(tmp_path)
+    folder = other().save(tmp_path / "kept")
+    (folder / "record.json").write_text('{"format": 99}')
+    with pytest.raises(ResultError, match="of format 1"):
+        Restoration.load(folder)
+    (folder / "record.json").write_text('{"format": 1, "kind": "Restoration"}')
+    with pytest.raises(ResultError, match="lack 'seconds'"):
+        Restoration.load(folder)
+    (folder / "tensors.safetensors").write_bytes(b"x")
+    with pytest.raises(ResultError, match="no result"):
+        Restoration.load(folder)
