@@ -17,6 +17,7 @@ from tools.portraits.training.render_training_set import DRAWS, normalized
 
 # Measures that compare place by place are no witnesses of what moved, nor those of structure of colours and exposure.
 WITNESSED = ("blur", "noise", "dead pixels", "JPEG", "down-sampling", "mesh")
+SHIFTS = 5  # a minor shift is drawn as often as five kinds: comparing place by place, a net is slow to forgive it
 MARGIN = 0.15  # by how much of the larger of two dissimilarities each witness must prefer one picture
 
 
@@ -85,7 +86,7 @@ def across_ranges(x: Tensor, seed: int) -> Triplets:
         kinds = []
         for pair in chosen:
             known = tuple(k for k in PIXEL_KINDS if getattr(KINDS[k], pair[side]) is not None)
-            kinds += _choose(known, 1, g)
+            kinds += _choose(known + ("shift",) * (SHIFTS - 1) * (pair[side] == "minor"), 1, g)
         strength = _uniform([getattr(KINDS[k], pair[side]) for k, pair in zip(kinds, chosen, strict=True)], g)
         pictures.append(distort_each(x, kinds, strength, seed + side))
     return Triplets(x, *pictures, [f"{low} < {high}" for low, high in chosen])

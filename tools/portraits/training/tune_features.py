@@ -120,9 +120,8 @@ class Trainer:
         views = torch.randint(images.shape[1], (2 * self.plan.batch,), generator=g)
         x = pick(images, people.to(self.device), views.to(self.device)).float() / 255
         own, more = x.split(self.plan.batch)
-        half, quarter = self.plan.batch // 2, self.plan.batch // 4
-        parts = [within_kinds(own[:half], seed), across_ranges(own[half : half + quarter], seed)]
-        parts += [equal_l1(own[half + quarter :], seed)]
+        first, second, third = own.tensor_split((3 * self.plan.batch // 8, 6 * self.plan.batch // 8))
+        parts = [within_kinds(first, seed), across_ranges(second, seed), equal_l1(third, seed)]
         rows = torch.randint(len(bank), (self.plan.stored,), generator=g)
         return joined([*parts, bank.part(rows).to(self.device)]), degrade_some(more, g)
 
@@ -213,12 +212,13 @@ def main() -> None:
     parser.add_argument("--start", type=Path, required=True, help="a net of train_features.py")
     parser.add_argument("--steps", type=int, default=Plan.steps)
     parser.add_argument("--batch", type=int, default=Plan.batch)
+    parser.add_argument("--rate", type=float, default=Plan.rate)
     parser.add_argument("--bank", type=int, default=Plan.bank, help="stored triplets of each of four slow kinds")
     parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     device, seed = torch.device(args.device), CONFIGS[args.net][1]
-    plan = Plan(seed, args.steps, args.batch, args.batch // 2, bank=args.bank)
+    plan = Plan(seed, args.steps, args.batch, args.batch // 2, args.rate, bank=args.bank)
     images = load_images(args.data / "images.npy", device)
     tune(plan, load_portrait_net(args.start), images, args.out, args.net, device)
 
