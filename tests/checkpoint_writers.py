@@ -1,6 +1,6 @@
-"""Checkpoints in other people's layouts, written from a Generator of ours. The layouts are described in
-rusr_core/torchfiles.py and rusr_core/keymaps.py; pickling itself is done by the standard library and
-torch.
+"""Checkpoints in other people's layouts, written from a Generator of ours.
+
+The layouts are described in rusr_core/checkpoints; pickling itself is done by the standard library and torch.
 """
 
 import contextlib
@@ -16,6 +16,17 @@ import torch
 
 from rusr_core.generator import Generator
 
+SMALL = dict(resolution=16, channels=(8, 6, 4))
+CONFIGS = {
+    "32": {},
+    "16": SMALL,
+    "conditional": SMALL | dict(c_dim=5, embed_features=7, layer_features=11, mapping_layers=3),
+    "resnet": dict(architecture="resnet"),
+    "orig": SMALL | dict(architecture="orig"),
+    "clamped": SMALL | dict(conv_clamp=2.5, mapping_lr=0.05, mapping_layers=1),
+    "no-noise": SMALL | dict(use_noise=False),
+    "filter": SMALL | dict(resample_filter=(1, 2, 2, 1)),
+}
 CANARY = "raise SystemExit('the program text of a checkpoint was executed')\n"
 
 
@@ -176,3 +187,16 @@ def torch_bytes(content: object, zipped: bool = True) -> bytes:
     buffer = io.BytesIO()
     torch.save(content, buffer, _use_new_zipfile_serialization=zipped)
     return buffer.getvalue()
+
+
+def assert_same(a: Generator, b: Generator) -> None:
+    """Every tensor equal, the image equal; the configurations build the same function."""
+    left, right = a.state_dict(), b.state_dict()
+    assert list(left) == list(right)
+    for name, tensor in left.items():
+        torch.testing.assert_close(tensor, right[name], rtol=0, atol=1e-7 if "resample_filter" in name else 0)
+    z = torch.randn(2, a.config.z_dim, generator=torch.Generator().manual_seed(1))
+    c = torch.eye(a.config.c_dim)[:2] if a.config.c_dim else None
+    torch.testing.assert_close(a(z, c), b(z, c), rtol=0, atol=1e-5)
+    assert a.config.conv_clamp == b.config.conv_clamp and a.config.architecture == b.config.architecture
+    assert not any(p.requires_grad for p in b.parameters()) and not b.training

@@ -139,8 +139,7 @@ class FaceNet(nn.Module):
 
     @classmethod
     def from_state(cls, state: dict[str, Tensor]) -> "FaceNet":
-        """The frozen network with the package's tensors, of which the classifier `logits` is dropped; `IdentityError`
-        for others."""
+        """The frozen network with the package's tensors, without the classifier `logits`; else `IdentityError`."""
         state = {f"net.{k}": v for k, v in state.items() if not k.startswith("logits.")}
         return frozen(cls, state, IdentityError)
 

@@ -108,8 +108,7 @@ def _pinned(path: Path) -> str:
 
 @contextmanager
 def _lock(path: Path) -> Iterator[None]:
-    """One thread or process at a time for each file; the others wait. The lock ends with its process, however that
-    ends."""
+    """One thread or process at a time for each file; the others wait. The lock ends with its process."""
     from filelock import FileLock
 
     with FileLock(path.with_name(path.name + ".lock")):
