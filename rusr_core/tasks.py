@@ -2,11 +2,15 @@
 
 Poirier-Ginter & Lalonde, "Robust Unsupervised StyleGAN Image Restoration", CVPR 2023,
 https://arxiv.org/abs/2302.06733, section 4; values as in the published code (robust-unsupervised afa53685).
-Up-sampling factors are ratios of the image side and brushes are fractions of it, so that a level means the
-same at every image size; photons, probabilities and JPEG qualities belong to single pixels or blocks and do
-not scale.
+
+What a level means at another image size: up-sampling factors are ratios of the image side and brushes are fractions of
+it, so a level takes away the same share of the image at every size. Photons, probabilities and JPEG qualities belong to
+single pixels or blocks and do not scale. To the loss, a level is not the same: its pyramid ends at 16 px, and so the
+input of upsampling M has none of its LPIPS levels where the image has 128 px, and three where it has 1024 px.
 """
 
+import hashlib
+import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import combinations
@@ -16,6 +20,8 @@ from rusr_core.degradations.compose import Compose
 from rusr_core.degradations.inpainting import Strokes
 from rusr_core.degradations.jpeg import JPEG
 from rusr_core.degradations.noise import PoissonBernoulliNoise
+from rusr_core.degradations.notation import NAMES, parse, split
+from rusr_core.degradations.operator import AnyOperator, as_operator
 from rusr_core.degradations.resampling import Downsample
 from rusr_core.errors import RusrError
 
@@ -46,37 +52,82 @@ class TaskError(RusrError):
 
 @dataclass(frozen=True)
 class Task:
-    """One row of the benchmark. `name` is "upsampling" or, composed, "upsampling+denoising"; `letters` "U",
-    "UN"."""
+    """What a benchmark asks for: a row of the table, or any degradation of one's own.
+
+    Of the table, `name` is "upsampling" or, composed, "upsampling+denoising", `letters` "U" or "UN" and `level` one of
+    `LEVELS`. Of one's own, `name` is the notation and the others are empty. A degradation that has no notation is
+    held as an object, see `own`.
+    """
 
     name: str
-    letters: str
-    level: str
+    letters: str = ""
+    level: str = ""
+    held: Degradation | None = None
 
     def degradation(self, *, seed: int | tuple[int, ...] = 0, compat: str | None = None) -> Degradation:
-        """Its degradation. `seed` fixes the strokes, a tuple gives each image of a batch its own, see
-        `Strokes`."""
+        """Its degradation. `seed` fixes the strokes that have no seed of their own, a tuple gives each image of a batch
+        its own, see `Strokes`. Raises `TaskError` for `compat` of one's own degradation, whose stages say it."""
+        if not self.level and compat is not None:
+            stage = f"jpeg:12,compat={compat}"
+            raise TaskError(f"task {self.name!r} is none of the table; expected compat in its stages, as {stage}")
+        if self.held is not None:
+            return self.held
+        if not self.level:
+            return parse(self.name, seed=seed)
         stages = [_stage(name, LEVELS.index(self.level), seed, compat) for name in self.name.split("+")]
         return stages[0] if len(stages) == 1 else Compose(*stages)
 
+    @property
+    def file_name(self) -> str:
+        """A name for its files and folders: "UN-M"; of one's own, what is safe of its name, and the name's digest."""
+        if self.level:
+            return f"{self.letters}-{self.level}"
+        safe = re.sub(r"[^a-z0-9.]+", "-", self.name.lower()).strip("-.")[:40]
+        return f"{safe}-{hashlib.sha256(self.name.encode()).hexdigest()[:8]}".strip("-")
+
     def __str__(self) -> str:
-        return f"{self.name} {self.level}"
+        return f"{self.name} {self.level}".strip()
 
 
-def get(task: str, level: str = "M", *, seed: int | tuple[int, ...] = 0, compat: str | None = None) -> Degradation:
-    """The degradation of a task by name, letters or both joined by +: "upsampling", "U", "UNAP",
-    "denoising+inpainting".
+def own(f: AnyOperator, name: str | None = None) -> Task:
+    """A task of any degradation, see `operator.as_operator`. Tables show `name`, which is by default the notation.
 
-    Raises `TaskError` with the names that exist. Published compositions are all at level M.
+    Raises `TaskError` if the degradation has no notation and no name is given.
     """
+    f = as_operator(f)
+    if name is None and not _has_notation(f):
+        raise TaskError(f"{f} has no notation; expected a name, as tasks.own(f, name='grey')")
+    return Task(name or str(f), held=f)
+
+
+def get(
+    task: str, level: str | None = None, *, seed: int | tuple[int, ...] = 0, compat: str | None = None
+) -> Degradation:
+    """The degradation of a task, see `find`. Published compositions are all at level M, the default."""
     return find(task, level).degradation(seed=seed, compat=compat)
 
 
-def find(task: str, level: str = "M") -> Task:
-    """The `Task` by name, alias or letters, see `get`. Raises `TaskError`."""
+def find(task: str, level: str | None = None) -> Task:
+    """The `Task` of a name: "upsampling", "U", "UNAP" or "denoising+inpainting", at level M unless `level` or the name
+    ("upsampling:L") says another; or one's own, in the notation of `degradations.parse`: "downsample:3 | jpeg:30".
+
+    Raises `TaskError` with the names that exist, `DegradationError` for a wrong notation.
+    """
+    words = str(task).strip()
+    head, colon, tail = (part.strip() for part in words.rpartition(":"))
+    if colon and level is None and tail.upper() in LEVELS:
+        words, level, colon = head, tail, ""
+    if ("|" in words or ":" in words or words == "identity") and not _is_row(head):
+        if level is not None:
+            raise TaskError(f"task {words!r} is a degradation of one's own; expected no level, got {level!r}")
+        parse(words)
+        return Task(" | ".join(part.strip() for part in split(words, "|")))
+    if colon:
+        words, level = head, tail
+    level = "M" if level is None else level
     if str(level).upper() not in LEVELS:
         raise TaskError(f"unknown level {level!r}; expected one of {', '.join(LEVELS)}")
-    names = _names(task)
+    names = _names(words)
     order = [name for name in TASKS if name in names]
     if len(set(names)) != len(names):
         raise TaskError(f"task {task!r} names a degradation twice")
@@ -84,6 +135,23 @@ def find(task: str, level: str = "M") -> Task:
         right = "".join(LETTERS[name] for name in order)
         raise TaskError(f"task {task!r}: compositions apply in the order U, N, A, P; did you mean {right!r}?")
     return Task("+".join(names), "".join(LETTERS[name] for name in names), str(level).upper())
+
+
+def _is_row(words: str) -> bool:
+    """Whether `words` name a row of the table and no stage of the notation."""
+    if words.lower() in NAMES:
+        return False
+    try:
+        return bool(_names(words))
+    except TaskError:
+        return False
+
+
+def _has_notation(f: Degradation) -> bool:
+    try:
+        return str(parse(str(f))) == str(f)
+    except RusrError:
+        return False
 
 
 def _names(task: str) -> list[str]:
@@ -99,7 +167,7 @@ def _names(task: str) -> list[str]:
         if name not in TASKS:
             close = get_close_matches(word, [*TASKS, *ALIASES], 1)
             hint = f"; did you mean {ALIASES.get(close[0], close[0])!r}?" if close else ""
-            compositions = "compositions as UN or upsampling+denoising"
+            compositions = "compositions as UN or upsampling+denoising, or a notation as downsample:8 | jpeg:12"
             raise TaskError(f"unknown task {task!r}; expected one of {', '.join(TASKS)}, {compositions}{hint}")
         names.append(name)
     return names

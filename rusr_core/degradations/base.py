@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import MISSING, fields, is_dataclass
+from pathlib import Path
 from typing import ClassVar, Protocol
 
 import torch
@@ -67,17 +68,18 @@ class Degradation:
         return (self,)
 
     def __str__(self) -> str:
-        """The notation that `notation.parse` reads."""
+        """The notation that `notation.parse` reads, if there is one: of one's own class, its name and fields."""
+        name = getattr(self, "name", type(self).__name__)
         if not is_dataclass(self):
-            return type(self).__name__
+            return name
         arguments = []
         for item in fields(self):
             value = getattr(self, item.name)
-            if item.default is MISSING:
+            if item.default is MISSING and item.default_factory is MISSING:
                 arguments.append(text(value))
-            elif item.repr and value != item.default:
+            elif item.repr and (item.metadata.get("always_named") or not _same(value, item.default)):
                 arguments.append(f"{item.name}={text(value)}")
-        return f"{getattr(self, 'name', type(self).__name__)}:{','.join(arguments)}"
+        return f"{name}:{','.join(arguments)}"
 
 
 def text(value: object) -> str:
@@ -85,5 +87,15 @@ def text(value: object) -> str:
     if isinstance(value, Tensor):
         return f"<{'x'.join(str(n) for n in value.shape)} tensor>"
     if isinstance(value, tuple):
-        return "+".join(str(v) for v in value)
-    return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
+        return "+".join(str(v) for v in value) + ("+" if len(value) == 1 else "")
+    if isinstance(value, float):
+        return repr(value).removesuffix(".0")
+    words = str(value)
+    if isinstance(value, str | Path) and (set(words) & set(',|="\\') or words != words.strip() or not words):
+        return '"' + words.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return words
+
+
+def _same(value: object, other: object) -> bool:
+    """Equality of any two fields; tensors are never a default."""
+    return not isinstance(value, Tensor) and bool(value == other)

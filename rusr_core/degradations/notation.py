@@ -1,44 +1,58 @@
-"""Degradations in words, for commands and tables: "downsample:8 | noise:24,0.16 | jpeg:12 | strokes:9"."""
+"""Degradations in words, for commands and tables: "downsample:8 | noise:24,0.16 | jpeg:12 | strokes:9".
 
+The grammar, the same wherever a degradation is named:
+
+    degradation   stage | stage | ...             applied left to right; "identity" does nothing
+    stage         NAME:argument,argument,...      a name of `NAMES` and the arguments of its class, in order or as
+                                                  name=value: "downsample:8,bicubic", "strokes:9,seed=3"
+                  MODULE:NAME                     your own, imported: a function, an object, or a class that needs no
+                                                  arguments; see `operator.as_operator`
+    argument      a number or a word; several numbers joined by +: "resize:64+48" (height, width), "seed=3+4+5" (one
+                  for each image); in double quotes, with \\" and \\\\ for " and \\, where it holds , | = or quotes:
+                  mask:"my,mask.png"
+"""
+
+import importlib
+import re
 from dataclasses import MISSING, fields
 from difflib import get_close_matches
 
 from rusr_core.degradations.base import Degradation
 from rusr_core.degradations.checks import DegradationError
 from rusr_core.degradations.compose import Compose
+from rusr_core.degradations.foreign import Foreign
 from rusr_core.degradations.inpainting import Mask, Strokes
 from rusr_core.degradations.jpeg import JPEG
 from rusr_core.degradations.noise import PoissonBernoulliNoise
+from rusr_core.degradations.operator import as_operator
 from rusr_core.degradations.resampling import Downsample, Resize
 
 NAMES = {kind.name: kind for kind in (Downsample, PoissonBernoulliNoise, JPEG, Strokes, Resize, Mask)}
 
 
-def parse(notation: str, *, seed: int = 0) -> Degradation:
-    """A degradation from words: "downsample:8 | noise:24,0.16 | jpeg:12 | strokes:9", applied left to right.
+def parse(notation: str, *, seed: int | tuple[int, ...] = 0) -> Degradation:
+    """A degradation from words, see the grammar above. Strokes that name no seed take `seed`.
 
-    Each stage is a name of `NAMES` and the arguments of its class, in order or as name=value:
-    "downsample:8,bicubic", "strokes:9,seed=3", a seed for each image as "seed=3+4+5", "resize:64,area",
-    "resize:64+48" (height, width), "mask:holes.png". "identity" does nothing. `str(f)` gives the words
-    back. Strokes that name no seed take `seed`.
-    Raises `DegradationError`.
+    `str(f)` gives the words back. A mask that is a tensor, and an operator that was not named by MODULE:NAME, have no
+    notation. Raises `DegradationError`.
     """
     if notation.strip() == "identity":
         return Compose()
-    stages = [_parse_stage(part.strip(), seed) for part in notation.split("|")]
+    stages = [_parse_stage(part.strip(), seed) for part in split(notation, "|")]
     return stages[0] if len(stages) == 1 else Compose(*stages)
 
 
-def _parse_stage(words: str, seed: int) -> Degradation:
+def _parse_stage(words: str, seed: int | tuple[int, ...]) -> Degradation:
     name, _, rest = words.partition(":")
-    kind = NAMES.get(name.strip().lower())
+    name, rest = name.strip(), rest.strip()
+    kind = NAMES.get(name.lower())
+    if kind is None and re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*", f"{name}:{rest}"):
+        return _imported(name, rest)
     if kind is None:
-        close = get_close_matches(name.strip().lower(), NAMES, 1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        raise DegradationError(f"unknown degradation {name.strip()!r}; expected one of {', '.join(NAMES)}{hint}")
+        raise _unknown(name)
     known = [item.name for item in fields(kind) if item.init]
     arguments = {}
-    for place, word in enumerate(part.strip() for part in rest.split(",") if rest.strip()):
+    for place, word in enumerate(part.strip() for part in split(rest, ",") if rest):
         key, equals, value = word.partition("=")
         if not (equals and key in known):
             key, value = (known[place] if place < len(known) else ""), word
@@ -53,8 +67,53 @@ def _parse_stage(words: str, seed: int) -> Degradation:
     return kind(**arguments)
 
 
+def _unknown(name: str) -> DegradationError:
+    close = get_close_matches(name.lower(), NAMES, 1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    return DegradationError(f"unknown degradation {name!r}; expected one of {', '.join(NAMES)}, or MODULE:NAME{hint}")
+
+
+def _imported(module: str, name: str) -> Degradation:
+    """The operator that MODULE:NAME means."""
+    words = f"{module}:{name}"
+    try:
+        found = getattr(importlib.import_module(module), name)
+        found = found() if isinstance(found, type) else found
+    except ModuleNotFoundError as error:
+        if error.name and (module == error.name or module.startswith(f"{error.name}.")):
+            raise _unknown(module) from None  # more likely a misspelt name than a module that is not there
+        raise DegradationError(f"{words!r}: {module} cannot be imported ({error})") from error
+    except AttributeError as error:
+        raise DegradationError(f"{words!r}: {str(error).splitlines()[0]}") from error
+    except Exception as error:  # whatever their code does when it is imported or made
+        reason = (str(error) or "no reason given").splitlines()[0]
+        raise DegradationError(f"{words!r} cannot be made: {type(error).__name__}: {reason}") from error
+    f = as_operator(found)
+    return Foreign(found, notation=words) if isinstance(f, Foreign) else f
+
+
+def split(words: str, separator: str) -> list[str]:
+    """The parts of `words` between the separators outside of quotes. Raises `DegradationError` for an open quote."""
+    parts, quoted, escaped = [""], False, False
+    for letter in words:
+        if letter == separator and not quoted:
+            parts.append("")
+            continue
+        parts[-1] += letter
+        if letter == '"' and not escaped:
+            quoted = not quoted
+        escaped = quoted and letter == "\\" and not escaped
+    if quoted:
+        raise DegradationError(f'{words!r}: a quote is open; expected another "')
+    return parts
+
+
 def _value(words: str, key: str, value: str) -> object:
     """The text `value` of the argument `key` as its type."""
+    if re.fullmatch(r"<[\dx]* tensor>", value):
+        raise DegradationError(f"{words!r}: a tensor has no notation; save it as a picture and name the file")
+    if len(value) > 1 and value[0] == value[-1] == '"':
+        value = re.sub(r"\\(.)", r"\1", value[1:-1])
     kind, expected = KINDS.get(key, (str, ""))
     try:
         return kind(value)
@@ -63,9 +122,9 @@ def _value(words: str, key: str, value: str) -> object:
 
 
 def _numbers(value: str) -> int | tuple[int, ...]:
-    """The text "3" as 3, "3+4+5" as (3, 4, 5)."""
-    numbers = tuple(int(number) for number in value.split("+"))
-    return numbers if len(numbers) > 1 else numbers[0]
+    """The text "3" as 3, "3+4+5" as (3, 4, 5), "3+" as (3,)."""
+    numbers = tuple(int(number) for number in value.removesuffix("+").split("+"))
+    return numbers if "+" in value else numbers[0]
 
 
 WHOLE, NUMBER = (int, "a whole number"), (float, "a number")
