@@ -17,6 +17,7 @@ from rusr_core.generator import GeneratorConfig, fir_kernel
 MARKS = ("style.1.weight", "conv1.conv.weight", "input.input")  # a network with these tensors is one of rosinality's
 ROOTS = ("style", "input", "conv1", "to_rgb1", "convs", "to_rgbs", "noises")
 
+
 def rosinality(
     state: State, latent_avg: LazyTensor | None, file_size: int
 ) -> tuple[GeneratorConfig, dict[str, Tensor]]:

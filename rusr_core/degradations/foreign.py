@@ -3,6 +3,7 @@
 import inspect
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -27,9 +28,10 @@ class Foreign(Degradation):
     def __init__(self, f: object, notation: str | None = None) -> None:
         self.f = f
         self.notation = notation
-        surrogate, true = _methods(f)
-        self._surrogate = _Call(surrogate, self)
-        self._true = None if true is None else _Call(true, self)
+        self._surrogate, self._true = (
+            None if function is None else _Call(function, str(self), partial(self._method_of_one_image, i))
+            for i, function in enumerate(_methods(f))
+        )
         self._random: bool | None = None  # of the surrogate; None: not tried yet
         self._tried: dict[tuple, Tensor] = {}  # by shape, type and device of an image, what came out
 
@@ -70,15 +72,18 @@ class Foreign(Degradation):
         """
         key = (tuple(like.shape[1:]), like.dtype, like.device)
         if key not in self._tried:
-            self._tried[key] = self._try(probe_image(like))
+            x = probe_image(like)
+            with torch.no_grad():
+                y = self._surrogate.try_one(x, torch.Generator().manual_seed(PROBE_SEED))
+            _check_result(y, x, str(self))
+            self._random = self._surrogate.draws or not self._surrogate.repeats
+            self._tried[key] = y
         return self._tried[key]
 
-    def _try(self, x: Tensor) -> Tensor:
-        with torch.no_grad():
-            y = self._surrogate(x, torch.Generator().manual_seed(PROBE_SEED))
-        _check_result(y, x, str(self))
-        self._random = self._surrogate.draws or not self._surrogate.repeats
-        return y
+    def _method_of_one_image(self, i: int) -> Callable:
+        """The surrogate (0) or the true operation (1) for a batch of one image, on which they are tried."""
+        method = getattr(self.f, "for_image", None)
+        return _methods(method(0) if callable(method) else self.f)[i]
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Foreign) and (self.f is other.f or self.f == other.f)
@@ -101,9 +106,10 @@ class Foreign(Degradation):
 class _Call:
     """A foreign function of an image, called with what it can take."""
 
-    def __init__(self, function: Callable, owner: Foreign) -> None:
+    def __init__(self, function: Callable, name: str, for_one: Callable[[], Callable]) -> None:
         self.function = function
-        self.owner = owner
+        self.name = name
+        self.for_one = for_one  # gives the function for a batch of one image, on which it is tried
         self.place = _place_of_generator(function)
         self.draws: bool | None = None  # random numbers that we seed; None: not tried yet
         self.globally = False  # from the global generators
@@ -112,19 +118,28 @@ class _Call:
     def __call__(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
         if self.draws is None:
             self._find_out(x)
+        return self._seeded(self.function, x, generator)
+
+    def try_one(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """The same for a batch of one image."""
+        if self.draws is None:
+            self._find_out(x)
+        return self._seeded(self.for_one(), x, generator)
+
+    def _seeded(self, function: Callable, x: Tensor, generator: torch.Generator | None) -> Tensor:
         if not self.draws:
-            return self._plain(x, generator)
+            return self._plain(function, x, generator)
         generator = randomness.checked(generator)
         if not self.globally:
-            return self._plain(x, generator)
+            return self._plain(function, x, generator)
         word = int(torch.randint(2**32, (), generator=generator))
         with randomness.seeded_globals(word, x.device):
-            return self._plain(x, generator)
+            return self._plain(function, x, generator)
 
-    def _plain(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
+    def _plain(self, function: Callable, x: Tensor, generator: torch.Generator | None) -> Tensor:
         if self.place is None:
-            return self.function(x)
-        return self.function(x, generator) if self.place == "second" else self.function(x, generator=generator)
+            return function(x)
+        return function(x, generator) if self.place == "second" else function(x, generator=generator)
 
     def _find_out(self, x: Tensor) -> None:
         """Call it twice on one image, with equal generators, and look at whose random numbers it draws."""
@@ -134,20 +149,19 @@ class _Call:
         try:
             with torch.no_grad():
                 for generator in generators:
-                    self.globally |= randomness.draws_globally(
-                        lambda generator=generator: results.append(self._plain(probe, generator)), x.device
-                    )
+                    call = partial(self._plain, self.for_one(), probe, generator)
+                    self.globally |= randomness.draws_globally(lambda call=call: results.append(call()), x.device)
         except RusrError:
             raise
         except Exception as error:
             line = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise DegradationError(
-                f"{self.owner} cannot be applied to an image {list(probe.shape)} {probe.dtype} on {x.device}: {line}"
+                f"{self.name} cannot be applied to an image {list(probe.shape)} {probe.dtype} on {x.device}: {line}"
             ) from error
         self.draws = self.globally or not torch.equal(before, generators[0].get_state())
         self.repeats = _alike(*results)
         if not self.repeats:
-            warnings.warn(f"{self.owner} draws random numbers of its own, which no seed repeats", stacklevel=4)
+            warnings.warn(f"{self.name} draws random numbers of its own, which no seed repeats", stacklevel=4)
 
 
 def probe_image(like: Tensor) -> Tensor:
