@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from rusr_core import tasks
-from rusr_core.commands.options import CommandError
+from rusr_core.commands.options import CommandError, find_own_modules
 from rusr_core.commands.output import complain, say
 from rusr_core.degradations import notation
 from rusr_core.degradations.base import Degradation
@@ -21,7 +21,7 @@ from rusr_core.photos.jpeg_file import JPEGFile, read_jpeg
 from rusr_core.photos.masks import doubts, fit_mask
 
 MAX_SIDE = 8192  # px; a degradation that asks for more is a mistake
-AUTO = re.compile(r"\bjpeg\s*:\s*auto\b", re.IGNORECASE)
+AUTO = re.compile(r'"(?:\\.|[^"\\])*"|(?P<auto>\bjpeg\s*:\s*auto\b)', re.IGNORECASE)  # what is in quotes is a file
 
 
 class Operators:
@@ -31,8 +31,9 @@ class Operators:
         self.args, self.masks, self.made, self.notes = args, {}, {}, []
         self.by_source: dict[Path, Degradation] = {}
         self.compared: set[Path] = set()
-        self.auto = args.degradation is not None and AUTO.search(args.degradation) is not None
-        self.common = None if args.mask else _common(args, AUTO.sub("jpeg:75", args.degradation or ""))
+        words = args.degradation or ""
+        self.auto = _with_jpeg(words, "jpeg:75") != words
+        self.common = None if args.mask else _common(args, _with_jpeg(words, "jpeg:75"))
         if args.mask:
             _check_mask_options(args)
             self._read_masks()
@@ -100,7 +101,7 @@ class Operators:
         if found is None:
             raise CommandError(f"{source}: is no JPEG file, so jpeg:auto finds no tables in it")
         self.notes.append(f"{source}: {found.notation}, read from the file{_doubt(found)}")
-        words = AUTO.sub(found.notation, self.args.degradation)
+        words = _with_jpeg(self.args.degradation, found.notation)
         if words not in self.made:
             self.made[words] = notation.parse(words, seed=self.args.seed)
         return self.made[words]
@@ -148,7 +149,13 @@ def _common(args: argparse.Namespace, words: str) -> Degradation:
         return tasks.get(args.task, args.level or "M", seed=args.seed)
     if args.level is not None:
         raise CommandError("--degradation replaces --task and --level")
+    find_own_modules()
     return notation.parse(words, seed=args.seed)
+
+
+def _with_jpeg(words: str, stage: str) -> str:
+    """A degradation in words with `stage` for jpeg:auto."""
+    return AUTO.sub(lambda match: stage if match["auto"] else match[0], words)
 
 
 def _check_mask_options(args: argparse.Namespace) -> None:
