@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, ImageOps, PngImagePlugin, TiffImagePlugin
 
-from rusr_core.errors import RusrError
+from rusr_core.errors import RusrError, RusrWarning
 
 # Formats are named so that no file can make Pillow start another program (as PostScript would).
 READABLE = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
@@ -40,7 +40,7 @@ class ImageError(RusrError):
     """A file that is no usable image, or an image that cannot be written."""
 
 
-class DecodingWarning(UserWarning):
+class DecodingWarning(RusrWarning):
     """Something that a picture file says and that is not used."""
 
 

@@ -43,10 +43,13 @@ class Operators:
             raise CommandError("jpeg:auto must be the last stage but for masks: a file tells of its last compression")
 
     def _read_masks(self) -> None:
-        """One mask for all files, under None, or a folder of them by the names of the files."""
+        """One mask for all files, under None, or a folder of them by the places of the files, less their suffixes."""
         place = self.args.mask
-        paths = {path.stem: path for path in list_images(place).images} if place.is_dir() else {None: place}
-        for name, path in paths.items():
+        paths = list_images(place, recursive=self.args.recursive).images if place.is_dir() else (place,)
+        for path in paths:
+            name = path.relative_to(place).with_suffix("") if place.is_dir() else None
+            if name in self.masks:
+                raise CommandError(f"{place}: holds two masks for {name}")
             found = load_mask(path, invert=self.args.invert_mask)
             self.masks[name] = found.known
             self.notes.append(f"{path}: {found.meaning}, {100 * (1 - found.known.mean()):.1f} % are hidden")
@@ -78,9 +81,10 @@ class Operators:
 
     def _mask(self, source: Path, size: tuple[int, int], fitted: tuple[int, int]) -> Mask:
         """The mask of a file; it goes the way of the file if it is of its size."""
-        name = None if None in self.masks else source.stem
+        below = self.args.input if self.args.input.is_dir() else self.args.input.parent
+        name = None if None in self.masks else source.relative_to(below).with_suffix("")
         if name not in self.masks:
-            raise CommandError(f"{source}: no mask of that name in {self.args.mask}")
+            raise CommandError(f"{source}: no mask {name} in {self.args.mask}")
         known = self.masks[name]
         have = (known.shape[-2], known.shape[-1])
         if have not in (size, fitted):

@@ -23,7 +23,8 @@ from rusr_core.errors import RusrError
 from rusr_core.images import fit_image, load_image
 from rusr_core.presets import Preset
 from rusr_core.prior import Prior, prior_shape
-from rusr_core.restore import Restoration, Step, restore
+from rusr_core.restore import Step, restore
+from rusr_core.results import Search
 
 
 def restore_options(parser: argparse.ArgumentParser) -> None:
@@ -130,18 +131,23 @@ class _Run:
         complain(f"error: {failure}")
         return False
 
-    def _search(self, batch: list[Job]) -> Restoration:
+    def _search(self, batch: list[Job]) -> Search:
         y = torch.cat([self.inputs.take(job) for job in batch])
         f = batched([self.operators.known(job.source) for job in batch])
         return restore(self.prior, y, f, preset=self.preset, seed=self.args.seed, callback=_progress(self.bar))
 
-    def _save(self, result: Restoration, batch: list[Job]) -> bool:
+    def _save(self, result: Search, batch: list[Job]) -> bool:
         self.interrupted = result.interrupted
         good = True
         for i, job in enumerate(batch):
             image, words = result.image[i : i + 1], f"{result.steps[i]} steps, {result.seconds / len(batch):.1f} s"
             if result.interrupted:
                 save_as(image, job.target, "interrupted", f"{words}, interrupted")
+                continue
+            if result.diverged[i] is not None:
+                complain(f"error: {job.source}: {result.diverged[i]}")
+                save_as(image, job.target, "diverged", f"{words}, not finished")
+                good = False
                 continue
             outcome = save(image, job.target, self.args, words)
             good &= outcome is not Outcome.ELSEWHERE

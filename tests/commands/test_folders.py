@@ -341,6 +341,27 @@ def test_one_image_that_fails_costs_no_other(tmp_path, small, searches, monkeypa
     assert run("restore", given / "b.png", tmp_path / "b.png", *UP) == 2
 
 
+def test_an_image_that_diverges_has_no_finished_name(tmp_path, small, searches, monkeypatch, capsys):
+    """Its last finite state is kept beside; the others of its batch are finished; the resumed folder tries it again."""
+    given = fill(tmp_path / "in", small, "a.png", "b.png", "c.png")
+    from rusr_core.commands import restore as module
+
+    search = module.restore
+
+    def diverges(*args, **options):
+        result = search(*args, **options)
+        result.diverged = (None, "NaN in the loss, phase W+, step 7", None)
+        return result
+
+    monkeypatch.setattr(module, "restore", diverges)
+    assert run("restore", given, tmp_path / "out", *UP) == 1
+    assert written(tmp_path / "out") == ["a.png", "b.diverged.png", "c.png"]
+    assert "b.png: NaN in the loss, phase W+, step 7" in capsys.readouterr().err
+    monkeypatch.setattr(module, "restore", search)
+    assert run("restore", given, tmp_path / "out", *UP, "--skip-existing") == 0
+    assert "b.png" in written(tmp_path / "out")
+
+
 def test_wide_pictures_are_shrunk_before_they_are_padded(tmp_path, searches):
     Image.new("RGB", (40_000, 1), "white").save(tmp_path / "thin.png")
     assert run("restore", tmp_path / "thin.png", tmp_path / "x.png", *UP, "--fit", "pad") == 0

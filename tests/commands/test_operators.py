@@ -90,7 +90,19 @@ def test_a_folder_of_masks(tmp_path, searches, capsys):
     assert call.f.visible[:, 0, 64, 64].tolist() == [0, 1, 0] and call.f.visible[:, 0, 0, 0].tolist() == [1, 0, 1]
     (masks / "c.bmp").unlink()
     assert run("restore", given, tmp_path / "out", "--mask", masks, "--force") == 2
-    assert "c.png: no mask of that name" in capsys.readouterr().err
+    assert "c.png: no mask c in" in capsys.readouterr().err
+    assert run("restore", given / "b.png", tmp_path / "b.png", "--mask", masks) == 0
+    assert searches[-1].f.visible[0, 0, 64, 64] == 1
+    (given / "b.png").rename(given / "c.png")
+    for folder in (given, masks):
+        (folder / "sub").mkdir()
+    Image.open(PORTRAIT).save(given / "sub/c.png")
+    paint(masks / "c.png", (128, 128), 255, 0), paint(masks / "sub/c.png", (128, 128), 0, 255)
+    assert run("restore", given, tmp_path / "deep", "--mask", masks, "--recursive") == 0
+    assert searches[-1].f.visible[:, 0, 64, 64].tolist() == [0, 0, 1]  # a, c, sub/c
+    paint(masks / "a.png", (128, 128), 255, 0)
+    assert run("restore", given, tmp_path / "deep", "--mask", masks, "--force") == 2
+    assert "holds two masks for a" in capsys.readouterr().err
 
 
 def test_degrade_takes_the_same_masks(tmp_path, photo):
