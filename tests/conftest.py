@@ -61,10 +61,7 @@ def random_generator(seed: int = 0, **config) -> Generator:
 
 def random_prior() -> Prior:
     """A prior of 32 px with random weights: one small net for perception and identity, rates as they are."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        net = PortraitNet(PortraitNetConfig(channels=(8, 8), embedding=8, resolution=32, perceptual_levels=2))
-    net = net.eval().requires_grad_(False)
+    net = small_portrait_net(8, 8)
     return Prior("random", random_generator(), net, net, lr_scale=1.0)
 
 

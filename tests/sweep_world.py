@@ -12,7 +12,6 @@ from rusr_core import presets
 from rusr_core.checkpoints import save_generator, save_portrait_net
 from rusr_core.files import data_path
 from rusr_core.images import load_image, resize, save_image
-from rusr_core.networks.portrait_net import PortraitNet, PortraitNetConfig
 from rusr_core.restore import Restoration, restore
 from rusr_core.sweeps import Method, SweepConfig, SweepPlan, parse_tasks, run
 from rusr_core.sweeps.claims import CLAIMS, claim
@@ -27,13 +26,10 @@ QUICK = (Method("plain", "sweep_world:enlarged"), Method("drawn", "sweep_world:w
 
 def build_world(folder: Path) -> Path:
     """A small random prior, a small judge and five clean images of 32 px; -> the folder."""
-    from conftest import random_generator  # here: children that run methods need no pytest
+    from conftest import random_generator, small_portrait_net  # here: children that run methods need no pytest
 
     save_generator(random_generator(), folder / "prior.safetensors", {"w_std": "12.0"})
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        config = PortraitNetConfig(channels=(8, 8, 8, 8), embedding=8, resolution=32, perceptual_levels=2)
-        save_portrait_net(PortraitNet(config), folder / "judge.safetensors")
+    save_portrait_net(small_portrait_net(), folder / "judge.safetensors")
     (folder / "images").mkdir()
     for i in range(5):
         name = f"{i:03d}.png"

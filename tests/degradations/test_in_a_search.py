@@ -4,24 +4,12 @@ import dataclasses
 
 import pytest
 import torch
-from conftest import random_generator
 from degradation_examples import seeded
 
 from rusr_core import presets
 from rusr_core.degradations import JPEG, Compose, Downsample, PoissonBernoulliNoise, Strokes, degrade, for_image
 from rusr_core.latents import sample_w
-from rusr_core.networks.portrait_net import PortraitNet, PortraitNetConfig
-from rusr_core.prior import Prior
 from rusr_core.restore import restore
-
-
-@pytest.fixture(scope="module")
-def prior() -> Prior:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        net = PortraitNet(PortraitNetConfig(channels=(8, 8), embedding=8, resolution=32, perceptual_levels=2))
-    net = net.eval().requires_grad_(False)
-    return Prior("random", random_generator(), net, net, lr_scale=1.0)
 
 
 class Grain:

@@ -4,13 +4,12 @@ import dataclasses
 
 import pytest
 import torch
-from conftest import random_generator
+from conftest import random_generator, small_portrait_net
 
 from rusr_core import presets
 from rusr_core.commands import bench as bench_command
 from rusr_core.degradations import Downsample
 from rusr_core.errors import RusrError
-from rusr_core.networks.portrait_net import PortraitNet, PortraitNetConfig
 from rusr_core.prior import Prior
 from rusr_core.restore import restore
 from rusr_core.sweeps import ablations
@@ -45,10 +44,7 @@ def test_scaled_and_reduced_phases():
 
 def test_a_random_start_is_reproducible_and_each_image_has_its_own():
     G = random_generator()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        net = PortraitNet(PortraitNetConfig(channels=(8, 8), embedding=8, resolution=32, perceptual_levels=2))
-    net = net.eval().requires_grad_(False)
+    net = small_portrait_net(8, 8)
     prior = Prior("random", G, net, net, lr_scale=1.0)
     f, preset = Downsample(2, "bilinear"), presets.get("report").shortened(1)
     x = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
