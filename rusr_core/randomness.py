@@ -92,8 +92,8 @@ def draws_globally(call: Callable[[], object], device: torch.device) -> bool:
 
 
 def _accelerator(device: torch.device) -> object | None:
-    """torch.cuda and the like; None for devices that have no generator of their own."""
-    return None if device.type in ("cpu", "meta") else getattr(torch, device.type)
+    """The module of a device that has generators of its own, or None."""
+    return getattr(torch, device.type) if device.type in ("cuda", "xpu") else None
 
 
 def _states(device: torch.device) -> dict[str, object]:

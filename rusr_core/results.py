@@ -1,8 +1,8 @@
 """What a restoration is: the images, how they came about, and a folder that keeps both.
 
-    folder/000.png, 001.png, ...   the images, 8 bit, for people
-    folder/tensors.safetensors     the images as they were computed; of a search the latents and losses of its phases
-    folder/record.json             method, seed, steps, preset with its values, loss terms, versions
+folder/000.png, 001.png, ...   the images, 8 bit, for people
+folder/tensors.safetensors     the images as they were computed; of a search the latents and losses of its phases
+folder/record.json             method, seed, steps, preset with its values, loss terms, versions
 """
 
 import json
@@ -170,10 +170,14 @@ class Search(Restoration):
             image = tensors["image"] if number + 1 == len(record["phases"]) else tensors[f"{at}image"]
             phases.append(PhaseResult(values["space"], image, tensors[f"{at}latents"], values["steps"], history))
         own = {name: record[name] for name in ("terms", "diverged")}
-        return super()._read(record, tensors) | own | {
-            "phases": tuple(phases),
-            "preset": Preset.of_values(record["preset"]),
-        }
+        return (
+            super()._read(record, tensors)
+            | own
+            | {
+                "phases": tuple(phases),
+                "preset": Preset.of_values(record["preset"]),
+            }
+        )
 
 
 def _size(image: Tensor) -> str:

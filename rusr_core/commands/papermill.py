@@ -19,7 +19,7 @@ def options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE[,VALUE...]",
-        help="a parameter and its values, read by its type: -p level=M,L -p fast=False -p \"rates=[0.1, 0.2],[0.3]\"; "
+        help='a parameter and its values, read by its type: -p level=M,L -p fast=False -p "rates=[0.1, 0.2],[0.3]"; '
         "several make a grid",
     )
 

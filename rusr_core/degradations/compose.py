@@ -18,8 +18,8 @@ class Compose(Degradation):
     """Degradations one after another: `Compose(f1, f2)(x)` is `f2(f1(x))`. Without any, identity.
 
     `degrade` rounds to 8 bit after every stage, as if each were stored as a file. A stage may be anything that
-    `operator.as_operator` takes. The mask of the composition is that of all its stages, moved to where it lies in the
-    output.
+    `operator.as_operator` takes. The mask of the composition is the product of its stages' masks, each moved to where
+    it lies in the output.
     """
 
     stages: tuple[Degradation, ...] = ()

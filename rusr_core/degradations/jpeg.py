@@ -52,8 +52,10 @@ def file_round_trip(picture: Image.Image, quality: int, sampling: str = "4:2:0")
 
 
 def tables(quality: int) -> tuple[Tensor, Tensor]:
-    """libjpeg's luma and chroma tables `[8, 8]` (float32, 1 to 255) for a quality of 1 to 100. Rows are vertical
-    frequencies."""
+    """libjpeg's tables of luma and chroma `[8, 8]` (float32, 1 to 255) for a quality of 1 to 100.
+
+    Rows are vertical frequencies.
+    """
     scale = 5000 // quality if quality < 50 else 200 - 2 * quality
     luma, chroma = (torch.tensor([int(v) for v in text.split()]).view(BLOCK, BLOCK) for text in (LUMA, CHROMA))
     return tuple(((table * scale + 50) // 100).clamp(1, 255).float() for table in (luma, chroma))

@@ -32,8 +32,8 @@ def soft_clamp(x: Tensor) -> Tensor:
 class PoissonBernoulliNoise(Degradation):
     """Photon noise, then dead pixels: Poisson(photons x) / photons, and black with probability `p`.
 
-    Surrogate: x + sqrt(photons x) e / photons with e ~ N(0, 1), dead pixels in the same way, both clamped to
-    [0, 1] with the gradient of a sigmoid. The published surrogate is half a photon darker (`compat`).
+    Surrogate: x + sqrt(x / photons) e with e ~ N(0, 1), times dead pixels that are drawn alike. Both x and the result
+    are clamped to [0, 1] with the gradient of a sigmoid. The published surrogate is half a photon darker (`compat`).
 
     Agreement on the golden picture for (96, 0.04), (24, 0.16), (6, 0.64), 300 draws: the surrogate's mean is
     0.0002, 0.0007, 0.0027 above the true one (published: 0.0044, 0.0146, 0.0188 below); its standard

@@ -71,8 +71,8 @@ def mask_of(f: AnyOperator, like: Tensor) -> Tensor | None:
     """What `f` shows of images `like` `[N, 3, H, W]`: `[N or 1, 1, h, w]` in [0, 1] on their device, or None.
 
     Of a composition: the product of its stages' masks, each moved to where it lies after the last stage. A mask that
-    does not fit is an error in a `Degradation`. Elsewhere an attribute `mask` may mean something else: with a warning,
-    it is not used.
+    does not fit is an error in a `Degradation`. In other classes an attribute `mask` may mean something else: it is not
+    used, and a warning says so.
     """
     mask = None
     for stage, given in _chain(as_operator(f, like), like):
