@@ -39,7 +39,8 @@ def degradation_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--level", help=f"one of {', '.join(tasks.LEVELS)} (default: M)")
     parser.add_argument(
         "--degradation",
-        help='your own, left to right: "downsample:8 | jpeg:12"; jpeg:auto reads quality and chroma from each file',
+        help='your own, left to right: "downsample:8 | jpeg:12", or MODULE:NAME of your own code; '
+        "jpeg:auto reads quality and chroma from each file",
     )
     parser.add_argument(
         "--mask",

@@ -83,6 +83,20 @@ def test_a_mask_from_a_file(tmp_path):
     assert run("restore", tmp_path / "y.png", tmp_path / "x.png", "--mask", tmp_path / "mask.png", "--steps", 1) == 0
 
 
+def test_what_stands_in_the_hole_changes_nothing(tmp_path):
+    """People paint it black or white, or leave what covers the face."""
+    known = torch.ones(1, 3, 128, 128)
+    known[..., 50:100, 40:90] = 0
+    save_image(known, tmp_path / "mask.png")
+    portrait = load_image(PORTRAIT)
+    for name, content in (("black", 0.0), ("white", 1.0), ("object", portrait.flip(3))):
+        save_image(portrait * known + content * (1 - known), tmp_path / f"{name}.png")
+        words = (tmp_path / f"{name}.png", tmp_path / f"x-{name}.png", "--mask", tmp_path / "mask.png", "--steps", 2)
+        assert run("restore", *words) == 0
+    black, white, other = ((tmp_path / f"x-{name}.png").read_bytes() for name in ("black", "white", "object"))
+    assert black == white == other
+
+
 def test_other_shapes_only_when_asked(tmp_path, capsys):
     Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(tmp_path / "y.png")
     words = ("restore", tmp_path / "y.png", tmp_path / "x.png", "--task", "upsampling", "--steps", 1)

@@ -201,3 +201,42 @@ def test_all_commands_have_one_default_device(tmp_path, monkeypatch, gpu):
     for words in ((), ("--scheduler", "local"), ("--scheduler", "tcp://10.0.0.1:8786"), ("--device", "cpu")):
         assert run("bench", tmp_path / "out", "--num-images", 1, *words) == 2
     assert found == (["cuda", "cuda", "cpu", "cpu"] if gpu else ["cpu"] * 4)
+
+
+OWN = '''
+"""A person's own operators."""
+import torch.nn.functional as F
+
+
+def blur(x):
+    return F.avg_pool2d(F.pad(x, (2, 2, 2, 2), mode="reflect"), 5, stride=1)
+
+
+class Noise:
+    def forward(self, x, generator=None):
+        import torch
+        return x + 0.1 * torch.randn(x.shape, generator=generator)
+'''
+
+
+def test_an_operator_of_ones_own(tmp_path, monkeypatch, searches, capsys):
+    """MODULE:NAME, from the working directory, alone and as a stage; a file with a comma in its name is quoted."""
+    (tmp_path / "own_operators_of_a_test.py").write_text(OWN)
+    paint(tmp_path / "my,mask|1.png", (128, 128), 255, 0)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    module = "own_operators_of_a_test"
+    for name, words in (
+        ("a", f"{module}:blur"),
+        ("b", f"{module}:blur | jpeg:90 | {module}:Noise"),
+        ("c", 'mask:"my,mask|1.png"'),
+    ):
+        assert run("degrade", PORTRAIT, f"{name}.png", "--degradation", words) == 0, capsys.readouterr().err
+        assert run("restore", f"{name}.png", f"{name}{name}.png", "--degradation", words) == 0, capsys.readouterr().err
+        assert searches[-1].y.shape == (1, 3, 128, 128)
+    a, b, c = (load_image(f"{name}.png") for name in "abc")
+    clean = load_image(PORTRAIT)
+    assert 0.001 < (a - clean).abs().mean() < 0.1 and (b - a).abs().mean() > 0.03 and c[..., 64, 64].max() == 0
+    for words, message in ((f"{module}:sharpen", "sharpen"), ("no_such_module:f", "no_such_module")):
+        assert run("degrade", PORTRAIT, "d.png", "--degradation", words) == 2
+        assert message in (err := capsys.readouterr().err) and err.count("\n") == 1
