@@ -70,7 +70,7 @@ class Method:
         if isinstance(self.how, Preset):
             return self.how.values()
         self.function()
-        return {"function": self.how, "source": source_digest(self.how)}
+        return {"function": self.how, "source": source_digest(self.how.partition(":")[0])}
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,11 @@ import torch
 from torch import Tensor
 
 from rusr_core.degradations.base import Degradation
+from rusr_core.degradations.foreign import Foreign
+from rusr_core.errors import RusrError
 from rusr_core.images import READABLE_SUFFIXES, ImageError, load_image
 from rusr_core.sweeps.claims import claim
-from rusr_core.sweeps.plan import PlanError, task_folder
+from rusr_core.sweeps.plan import PlanError
 from rusr_core.sweeps.stamps import CheckedFiles
 from rusr_core.sweeps.storage import digest, read_record, write_result
 from rusr_core.tasks import Task
@@ -105,18 +107,37 @@ def seeds_of(image: str, seed: int) -> tuple[int, int]:
     return int(noise), int(strokes)
 
 
-def degradation(task: Task, images: Sequence[str], seed: int) -> Degradation:
-    """The task's degradation for these images as a batch, each with its own strokes."""
-    return task.degradation(seed=tuple(seeds_of(image, seed)[1] for image in images))
+def degradation(task: Task, images: Sequence[str], seed: int, device: torch.device) -> Degradation:
+    """The task's degradation for these images as a batch, each with its own strokes; its networks are on `device`."""
+    f = task.degradation(seed=tuple(seeds_of(image, seed)[1] for image in images))
+    for stage in f.stages:
+        if isinstance(stage, Foreign) and isinstance(stage.f, torch.nn.Module):
+            stage.f.to(device)
+    return f
 
 
-def measurement(folder: Path, images: ImageFolder, task: Task, image: str, seed: int, resolution: int) -> Measurement:
+def degrade(f: Degradation, x: Tensor, seed: int, device: torch.device) -> Tensor:
+    """y = f(x) on the CPU, with draws from `seed`: computed there, the same for every device, if f can.
+
+    Somebody's own f may hold tensors of the card, and then gets images of the card.
+    """
+    try:
+        return f.degrade(x.cpu(), torch.Generator().manual_seed(seed))
+    except (RusrError, RuntimeError):
+        if device.type == "cpu" or not any(isinstance(stage, Foreign) for stage in f.stages):
+            raise
+        return f.degrade(x.to(device), torch.Generator().manual_seed(seed)).cpu()
+
+
+def measurement(
+    folder: Path, images: ImageFolder, task: Task, image: str, seed: int, resolution: int, device: torch.device
+) -> Measurement:
     """The measurement of an image from its file below `folder`; made at first need, and again if it is damaged.
 
     Each is made alone, with its own generator: what an image gets does not depend on the others of its batch.
     """
     noise, strokes = seeds_of(image, seed)
-    degraded_name = f"measurements/{task_folder(task)}/{image}_{seed}.png"
+    degraded_name = f"measurements/{task.file_name}/{image}_{seed}.png"
     clean, degraded = truth_path(folder, image), folder / degraded_name
     with claim(folder, f"truth/{image}.png", wait=True):  # names below the folder: machines mount it where they like
         if read_record(clean) is None:
@@ -124,8 +145,8 @@ def measurement(folder: Path, images: ImageFolder, task: Task, image: str, seed:
     truth = load_image(clean)
     with claim(folder, degraded_name, wait=True):
         if read_record(degraded) is None:
-            f = degradation(task, [image], seed)
-            y = f.degrade(truth, torch.Generator().manual_seed(noise))
+            f = degradation(task, [image], seed, device)
+            y = degrade(f, truth, noise, device)
             write_result(degraded, y, {"degradation": str(f), "noise_seed": noise, "strokes_seed": strokes})
     return Measurement(truth, load_image(degraded), noise, strokes)
 

@@ -34,17 +34,16 @@ def find_object(reference: str) -> object:
     return found
 
 
-def source_digest(reference: str) -> str:
-    """SHA-256 of the source of "module:name", and of the modules beside it that it imports, directly or not.
+def source_digest(first: str) -> str | None:
+    """SHA-256 of the source of the module `first`, and of the modules beside it that it imports, directly or not.
 
     Followed are imports, also those inside functions, of modules that lie in the folder of its top-level package or
-    below it. Installed libraries and this one are not. Comments and docstrings do not count.
+    below it. Installed libraries and this one are not. Comments and docstrings do not count. None for a module without
+    a source of one's own: an installed one, or one written in another language.
     """
-    find_object(reference)
-    first = reference.partition(":")[0]
     path = _source_of(first)
-    if path is None:  # written in another language
-        return ""
+    if path is None or "site-packages" in path.parts:
+        return None
     root = path.parents[first.count(".") + (path.name == "__init__.py")]
     seen: dict[str, bytes] = {}
     left = [first]

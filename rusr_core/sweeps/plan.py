@@ -33,7 +33,7 @@ class WorkUnit:
 
     @property
     def path(self) -> str:
-        return f"units/{self.method}/{task_folder(self.task)}/{self.image}_{self.seed}.png"
+        return f"units/{self.method}/{self.task.file_name}/{self.image}_{self.seed}.png"
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,9 @@ class SweepPlan:
             values = getattr(self, kind)
             if not values or len(set(values)) < len(values):
                 raise PlanError(f"{kind}: {len(values)}, {len(set(values))} different; expected one or more, each once")
-        folders = [task_folder(task) for task in self.tasks]
-        if len(set(folders)) < len(folders):
-            raise PlanError(f"tasks {', '.join(map(str, self.tasks))}: two of them would share a folder")
+        shown = [str(task) for task in self.tasks]
+        if len(set(shown)) < len(shown) or len({task.file_name for task in self.tasks}) < len(shown):
+            raise PlanError(f"tasks {', '.join(shown)}: two of them share a name")
         for name in self.methods:
             if not METHOD_NAME.fullmatch(name) or len(name) > LONGEST_NAME:
                 raise PlanError(f"method name {name!r}: expected letters, digits and _ . + @ - only")
@@ -94,11 +94,6 @@ class SweepPlan:
                         yield WorkBatch(method, task, seed, self.images[start : start + self.batch_size])
 
 
-def task_folder(task: Task) -> str:
-    """The name of a task's folder among the results."""
-    return f"{task.letters}-{task.level}"
-
-
 def _check_image_name(name: str) -> None:
     """An image is called as its file; names are refused that no result file could have, or that cannot be printed."""
     try:
@@ -112,15 +107,16 @@ def _check_image_name(name: str) -> None:
 
 
 def parse_tasks(words: Sequence[str]) -> tuple[Task, ...]:
-    """Tasks by name: "single", "composed", "all", "upsampling" (all levels), "upsampling:L", "UNA" (level M)."""
+    """Tasks by name: "single", "composed", "all", "upsampling" (all levels), "upsampling:L", "UNA" (level M); or a
+    degradation in notation, "downsample:3 | jpeg:30", and "module:name" of one's own, see `tasks.find`.
+    """
+    sets = {"single": tasks.SINGLE, "composed": tasks.COMPOSED, "all": tasks.SINGLE + tasks.COMPOSED}
     found: list[Task] = []
     for word in words:
-        name, _, level = word.partition(":")
-        sets = {"single": tasks.SINGLE, "composed": tasks.COMPOSED, "all": tasks.SINGLE + tasks.COMPOSED}
         if word in sets:
             found += sets[word]
-        elif level or "+" in tasks.find(name).name:
-            found.append(tasks.find(name, level or "M"))
-        else:
-            found += [tasks.find(name, level) for level in tasks.LEVELS]
+            continue
+        task = tasks.find(word)
+        every_level = task.level and ":" not in word and "+" not in task.name
+        found += [tasks.find(task.name, level) for level in tasks.LEVELS] if every_level else [task]
     return tuple(dict.fromkeys(found))

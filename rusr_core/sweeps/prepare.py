@@ -1,17 +1,25 @@
 """Before the work: everything that units need is checked, the configuration is fixed, and what is left is found."""
 
+import inspect
 from pathlib import Path
+from types import FunctionType
 
 import torch
 
 from rusr_core import __version__
-from rusr_core.prior import Prior
+from rusr_core.degradations.base import Degradation
+from rusr_core.degradations.foreign import Foreign, probe_image
+from rusr_core.degradations.notation import NAMES
+from rusr_core.degradations.operator import shape_after
+from rusr_core.prior import Prior, prior_shape
 from rusr_core.sweeps.config import BenchmarkError, SweepConfig, load
-from rusr_core.sweeps.measurements import ImageFolder, degradation
+from rusr_core.sweeps.measurements import ImageFolder, degradation, degrade
+from rusr_core.sweeps.own_code import source_digest
 from rusr_core.sweeps.plan import SweepPlan, WorkBatch
 from rusr_core.sweeps.provenance import code_digest, weights_digest
 from rusr_core.sweeps.stamps import CheckedFiles
-from rusr_core.sweeps.storage import agree, read_record
+from rusr_core.sweeps.storage import agree, digest, read_record
+from rusr_core.tasks import Task
 
 GROWS = ("methods", "tasks", "images")  # a folder may gain these; what it holds of them may not change
 CODE = ("version", "code")  # what may change where the user says so
@@ -61,17 +69,44 @@ def prepare(
     images.save()
 
 
-def _task_configuration(prior: Prior, plan: SweepPlan, task: object) -> dict[str, object]:
-    """What a task does, tried on a black image: a task that cannot degrade this prior's images is found here."""
-    resolution = prior.generator.resolution
-    f = degradation(task, plan.images[:1], plan.seeds[0])
-    black = torch.zeros(1, 3, resolution, resolution)
+def _task_configuration(prior: Prior, plan: SweepPlan, task: Task) -> dict[str, object]:
+    """What a task does, and the source and weights of what is one's own in it.
+
+    It is tried on one image of noise, so that a task that cannot degrade this prior's images is found here.
+    """
+    f = degradation(task, plan.images[:1], plan.seeds[0], prior.device)
+    like = probe_image(torch.empty(prior_shape(prior, 1)))
     try:
-        f.degrade(black, torch.Generator().manual_seed(0))
+        y = degrade(f, like, 0, prior.device)
+        after = shape_after(f, like.to(prior.device))
     except Exception as error:  # an operator of one's own may raise anything
-        reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        raise BenchmarkError(f"task {task} cannot degrade {resolution}x{resolution} px: {reason}") from error
-    return {"degradation": str(task.degradation(seed=0))}
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        side = prior.generator.resolution
+        raise BenchmarkError(f"task {task} cannot degrade images of {side}x{side} px: {reason}") from error
+    if tuple(y.shape) != tuple(after):
+        raise BenchmarkError(f"task {task}: degrade gives {list(y.shape)}, forward {list(after)}; expected the same")
+    return {"degradation": str(task.degradation(seed=0))} | _own_parts(task, f)
+
+
+def _own_parts(task: Task, f: Degradation) -> dict[str, object]:
+    """Digests of the sources and weights of the operators in a task that are none of this library's."""
+    named = [stage.partition(":")[0].strip() for stage in task.name.split("|") if not task.level and ":" in stage]
+    objects = [stage.f if isinstance(stage, Foreign) else stage for stage in f.stages]
+    makers = [one if isinstance(one, FunctionType) else type(one) for one in objects]
+    modules = {*named, *(maker.__module__ for maker in makers)}
+    modules = {name for name in modules if name.partition(".")[0] not in ("rusr_core", "__main__", *NAMES)}
+    found = {name: source_digest(name) for name in sorted(modules)}
+    found |= {maker.__qualname__: _text_of(maker) for maker in makers if maker.__module__ == "__main__"}  # a notebook's
+    weights = [weights_digest(one) for one in objects if isinstance(one, torch.nn.Module)]
+    return ({"sources": found} if found else {}) | ({"weights": weights} if weights else {})
+
+
+def _text_of(thing: type | FunctionType) -> str | None:
+    """SHA-256 of the source of what was typed into a notebook, where it is known."""
+    try:
+        return digest(inspect.getsource(thing).encode())
+    except (OSError, TypeError):
+        return None
 
 
 def remaining(folder: Path, plan: SweepPlan, *, verify: bool = False) -> list[WorkBatch]:

@@ -73,9 +73,10 @@ def _restore_batch(config: SweepConfig, batch: WorkBatch, device: str | None) ->
     prior, judge = load(config, device)
     side = prior.generator.resolution
     images = ImageFolder(config.images)
-    shown = [measurement(config.folder, images, batch.task, name, batch.seed, side) for name in batch.images]
+    where = (batch.seed, side, prior.device)
+    shown = [measurement(config.folder, images, batch.task, name, *where) for name in batch.images]
     y, truth = (torch.cat([getattr(one, name) for one in shown]) for name in ("y", "truth"))
-    f = degradation(batch.task, batch.images, batch.seed)
+    f = degradation(batch.task, batch.images, batch.seed, prior.device)
     start_of_peak(prior.device)
     begun = time.perf_counter()
     result = config.method(batch.method).restore(prior, y, f, truth, batch.seed)
