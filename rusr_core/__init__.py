@@ -7,11 +7,12 @@ are imported when they are first asked for.
 
 from importlib import import_module
 
+from rusr_core.citations import citation
 from rusr_core.errors import RusrError
 from rusr_core.images import load_image, resize, save_image
 from rusr_core.prior import Prior
 from rusr_core.priors.load import load_prior, portraits
-from rusr_core.restore import Restoration, restore  # the function; the module of that name stays in sys.modules
+from rusr_core.restore import Restoration, Search, restore  # the function; the module of that name stays in sys.modules
 
 __version__ = "0.1.0"
 
@@ -25,6 +26,8 @@ __all__ = [
     "Prior",
     "Restoration",
     "RusrError",
+    "Search",
+    "citation",
     "load_image",
     "load_prior",
     "portraits",

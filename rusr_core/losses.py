@@ -12,7 +12,7 @@ What a term needs of y alone is computed once, by its method `target`, if it has
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Self, TypeVar
+from typing import ClassVar, NamedTuple, Self, TypeVar
 
 import torch
 from torch import Tensor
@@ -66,6 +66,8 @@ class MultiscaleLPIPS:
     With a mask, LPIPS sees noise (e + 0.5) / 2, e ~ N(0, 1), inside the holes of both images, so that a black hole is
     not itself a feature to match; the noise is drawn anew at each call, as published.
     """
+
+    CITES: ClassVar[tuple[str, ...]] = ("zhang2018unreasonable", "poirierginter2023robust")
 
     network: Perceptual
     levels: int = LEVELS

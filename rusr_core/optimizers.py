@@ -58,6 +58,7 @@ def sgd(latents: list[Tensor], lr: float) -> torch.optim.Optimizer:
     return torch.optim.SGD(latents, lr)
 
 
+CITES = {"adam": ("kingma2015adam",), "ngd": ("poirierginter2023robust",)}  # the papers of those that have one
 OPTIMIZERS: dict[str, OptimizerFactory] = {"adam": adam, "ngd": NormalizedGradientDescent, "sgd": sgd}
 
 

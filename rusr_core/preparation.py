@@ -5,12 +5,14 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from rusr_core import arithmetic
+from rusr_core import arithmetic, optimizers
+from rusr_core.citations import cited
 from rusr_core.degradations.base import Degradation
 from rusr_core.degradations.operator import mask_of, shape_after
 from rusr_core.generator import SPACES
 from rusr_core.latents import space
 from rusr_core.losses import RestorationLoss, Term
+from rusr_core.optimizers import name_of
 from rusr_core.presets import Preset
 from rusr_core.prior import Prior, prior_shape
 from rusr_core.stopping import RestorationError
@@ -141,8 +143,16 @@ def first_latents(prior: Prior, preset: Preset, num: int, start: Tensor | None) 
     return start.detach().clone().to(mean)
 
 
-def facts(prior: Prior, f: Degradation, notes: list[str]) -> dict[str, object]:
-    """What a result records of itself, as plain JSON values."""
+def facts(
+    prior: Prior, f: Degradation, preset: Preset, loss: RestorationLoss, twice: bool, notes: list[str]
+) -> dict[str, object]:
+    """What a result records of itself, as plain JSON values. `twice`: f was drawn twice a step."""
+    functions = [term.loss for term in loss.terms]
+    looked_at = [getattr(function, "network", None) for function in functions]
+    networks = [getattr(network, "network", network) for network in looked_at]  # LookOnce holds another
+    papers = cited(preset, prior.generator, *functions, *networks, *f.stages)
+    papers += optimizers.CITES.get(name_of(preset.optimizer), ())
+    papers += ["gneiting2007strictly"] if twice else []
     return {
         "prior": prior.name,
         "lr_scale": prior.lr_scale,
@@ -152,4 +162,5 @@ def facts(prior: Prior, f: Degradation, notes: list[str]) -> dict[str, object]:
         "arithmetic": arithmetic.description(),
         "torch": torch.__version__,
         "warnings": list(notes),
+        "references": list(dict.fromkeys(papers)),
     }

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 from rusr_core.errors import RusrError
 from rusr_core.latents import SPACES
@@ -47,6 +48,8 @@ class Phase:
 @dataclass(frozen=True)
 class Preset:
     """All hyper-parameters of a restoration. PresetError for a value that no search can follow."""
+
+    CITES: ClassVar[tuple[str, ...]] = ("poirierginter2023robust",)  # phases, rates or loss, whatever was changed
 
     name: str
     phases: tuple[Phase, ...]  # a latent can be widened, never narrowed: in the order W, W+, W++

@@ -100,7 +100,7 @@ def restore(
         steps=[sum(counts) for counts in zip(*(phase.steps for phase in phases), strict=True)],
         seed=seed,
         method=preset.name,
-        info=facts(prior, f, notes),
+        info=facts(prior, f, preset, chosen, objective.twice, notes),
         interrupted=interrupted,
         oracle=clean is not None,
         phases=phases,

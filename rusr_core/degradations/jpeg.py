@@ -221,6 +221,8 @@ class JPEG(Degradation):
         4:4:4   65, 53, 57, 57, 56   worst 45
     """
 
+    CITES: ClassVar[tuple[str, ...]] = ("wallace1992jpeg",)
+
     quality: int
     sampling: str = "4:2:0"
     compat: str | None = None

@@ -1,6 +1,7 @@
 """StyleGAN2 from its layers: a mapping network and a synthesis network."""
 
 import math
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -185,6 +186,8 @@ class Synthesis(nn.Module):
 
 class Generator(nn.Module):
     """z -> w -> image; `mapping` and `synthesis` are used on their own by everything that searches the latent space."""
+
+    CITES: ClassVar[tuple[str, ...]] = ("karras2020analyzing",)
 
     def __init__(self, config: GeneratorConfig):
         super().__init__()

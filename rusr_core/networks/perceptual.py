@@ -9,7 +9,7 @@ weighted, so that the distance is a plain squared difference and a target's feat
 Chapter: book/losses.ipynb.
 """
 
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -69,6 +69,8 @@ class LPIPSFeatures(nn.Module):
     (`lpips/weights/v0.1/vgg.pth`), whose weights are the channel weights. A tensor that is missing or of another shape
     is a RusrError.
     """
+
+    CITES: ClassVar[tuple[str, ...]] = ("zhang2018unreasonable", "simonyan2015very")
 
     # 3 x 3 convolutions of torchvision's vgg16.features; a map is taken after the last of each group
     CONVOLUTIONS = ((0, 2), (5, 7), (10, 12, 14), (17, 19, 21), (24, 26, 28))

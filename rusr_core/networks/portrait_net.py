@@ -59,29 +59,6 @@ class PortraitNetConfig:
             raise FeatureError(f"not the configuration of a feature net: {str(error)[:120]}") from error
 
 
-class _ChannelSlopes(torch.autograd.Function):
-    """A leaky ReLU of a frozen slope a channel; torch's own also computes the gradient of the slopes, slowly."""
-
-    @staticmethod
-    def forward(ctx, x: Tensor, slopes: Tensor) -> Tensor:
-        ctx.save_for_backward(x, slopes)
-        return F.prelu(x, slopes)
-
-    @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
-        x, slopes = (v.to(gradient.dtype) for v in ctx.saved_tensors)  # autocast may have changed it
-        above = torch.ops.aten.leaky_relu_backward(gradient, x, 0.0, False)  # the gradient where x > 0, else 0
-        return torch.lerp(above, gradient, slopes[:, None, None]), None
-
-
-class PReLU(nn.PReLU):
-    """torch's PReLU, faster where the slopes are frozen."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """`[N, C, H, W]` -> the same shape."""
-        return super().forward(x) if self.weight.requires_grad else _ChannelSlopes.apply(x, self.weight)
-
-
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions, the first of stride 2; the second adds to its own input."""
 
@@ -89,10 +66,10 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.reduce = nn.Conv2d(inputs, outputs, 3, 2, 1, bias=not batch_norm)
         self.reduce_norm = nn.BatchNorm2d(outputs) if batch_norm else nn.Identity()
-        self.reduce_slope = PReLU(outputs)
+        self.reduce_slope = nn.PReLU(outputs)
         self.refine = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=not batch_norm)
         self.refine_norm = nn.BatchNorm2d(outputs) if batch_norm else nn.Identity()
-        self.refine_slope = PReLU(outputs)
+        self.refine_slope = nn.PReLU(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         """`[N, C_in, H, W]` -> `[N, C_out, ceil(H / 2), ceil(W / 2)]`."""

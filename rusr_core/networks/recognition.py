@@ -89,6 +89,8 @@ class ResidualUnit(nn.Module):
 class ArcFace(nn.Module):
     """IR-SE50 with the tensor names of `model_ir_se50.pth`: the face at 112 px to an embedding of 512 numbers."""
 
+    CITES: ClassVar[tuple[str, ...]] = ("deng2019arcface",)
+
     OWN_TENSOR: ClassVar[str] = "output_layer.3.weight"
     STAGES: ClassVar[tuple] = ((64, 3), (128, 4), (256, 14), (512, 3))  # channels, units; the first of each halves
     SIDE: ClassVar[int] = 112
@@ -125,6 +127,8 @@ class FaceNet(nn.Module):
 
     The package has to be installed; what it would download is not used.
     """
+
+    CITES: ClassVar[tuple[str, ...]] = ("schroff2015facenet",)
 
     OWN_TENSOR: ClassVar[str] = "last_linear.weight"
     SIDE: ClassVar[int] = 160

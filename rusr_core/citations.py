@@ -1,0 +1,134 @@
+"""The papers that a result rests on.
+
+What stands in a paper's debt says so itself, by an attribute `CITES` with the names of `PAPERS`: generators, networks,
+degradations, losses; presets and optimisers in a table. A result holds the names in `info["references"]`.
+"""
+
+from dataclasses import dataclass
+
+from rusr_core.errors import RusrError
+
+STYLES = ("bibtex", "text")
+
+
+class CitationError(RusrError):
+    """A style or a paper that is not known."""
+
+
+@dataclass(frozen=True)
+class Paper:
+    """A publication. `author` and `title` are BibTeX: names joined by "and", braces around capitals."""
+
+    kind: str  # "inproceedings" or "article"
+    author: str
+    title: str
+    venue: str
+    year: int
+
+    def bibtex(self, name: str) -> str:
+        """The entry of a .bib file."""
+        venue = {"inproceedings": "booktitle", "article": "journal"}[self.kind]
+        fields = {"author": self.author, "title": self.title, venue: self.venue, "year": self.year}
+        body = ",\n".join(f"  {key} = {{{value}}}" for key, value in fields.items())
+        return f"@{self.kind}{{{name},\n{body}\n}}"
+
+    def text(self) -> str:
+        """One line for people."""
+        title = self.title.replace("{", "").replace("}", "")
+        author = self.author.replace(r"{\c{c}}", "ç").replace(" and ", "; ")
+        return f"{author}. {title}. {self.venue}, {self.year}."
+
+
+CVPR = "IEEE/CVF Conference on Computer Vision and Pattern Recognition (CVPR)"
+PAPERS = {
+    "poirierginter2023robust": Paper(
+        "inproceedings",
+        r"Poirier-Ginter, Yohan and Lalonde, Jean-Fran{\c{c}}ois",
+        "Robust Unsupervised {StyleGAN} Image Restoration",
+        CVPR,
+        2023,
+    ),
+    "karras2020analyzing": Paper(
+        "inproceedings",
+        "Karras, Tero and Laine, Samuli and Aittala, Miika and Hellsten, Janne and Lehtinen, Jaakko and Aila, Timo",
+        "Analyzing and Improving the Image Quality of {StyleGAN}",
+        CVPR,
+        2020,
+    ),
+    "zhang2018unreasonable": Paper(
+        "inproceedings",
+        "Zhang, Richard and Isola, Phillip and Efros, Alexei A. and Shechtman, Eli and Wang, Oliver",
+        "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric",
+        CVPR,
+        2018,
+    ),
+    "simonyan2015very": Paper(
+        "inproceedings",
+        "Simonyan, Karen and Zisserman, Andrew",
+        "Very Deep Convolutional Networks for Large-Scale Image Recognition",
+        "International Conference on Learning Representations (ICLR)",
+        2015,
+    ),
+    "deng2019arcface": Paper(
+        "inproceedings",
+        "Deng, Jiankang and Guo, Jia and Xue, Niannan and Zafeiriou, Stefanos",
+        "{ArcFace}: Additive Angular Margin Loss for Deep Face Recognition",
+        CVPR,
+        2019,
+    ),
+    "schroff2015facenet": Paper(
+        "inproceedings",
+        "Schroff, Florian and Kalenichenko, Dmitry and Philbin, James",
+        "{FaceNet}: A Unified Embedding for Face Recognition and Clustering",
+        "IEEE Conference on Computer Vision and Pattern Recognition (CVPR)",
+        2015,
+    ),
+    "kingma2015adam": Paper(
+        "inproceedings",
+        "Kingma, Diederik P. and Ba, Jimmy",
+        "Adam: A Method for Stochastic Optimization",
+        "International Conference on Learning Representations (ICLR)",
+        2015,
+    ),
+    "gneiting2007strictly": Paper(
+        "article",
+        "Gneiting, Tilmann and Raftery, Adrian E.",
+        "Strictly Proper Scoring Rules, Prediction, and Estimation",
+        "Journal of the American Statistical Association",
+        2007,
+    ),
+    "wallace1992jpeg": Paper(
+        "article",
+        "Wallace, Gregory K.",
+        "The {JPEG} Still Picture Compression Standard",
+        "IEEE Transactions on Consumer Electronics",
+        1992,
+    ),
+}
+
+
+def cited(*things: object) -> list[str]:
+    """The names of the papers that these things cite, each once, in their order."""
+    return list(dict.fromkeys(name for thing in things for name in getattr(thing, "CITES", ())))
+
+
+def citation(result: object, style: str = "bibtex") -> str:
+    """The papers that a restoration rests on: its preset, losses, optimiser, degradation, networks and generator.
+
+    Args:
+        result: what `restore` or another method returned, or `Restoration.load`.
+        style: "bibtex", entries for a .bib file, or "text", a line each.
+
+    A method of one's own names its papers in `info["references"]`: names in PAPERS, or its own entries as text, which
+    are returned as they are.
+    """
+    if style not in STYLES:
+        raise CitationError(f"citation style {style!r}: expected one of {', '.join(STYLES)}")
+    names = result.info.get("references", [])
+    entries = []
+    for name in names:
+        paper = PAPERS.get(name)
+        if paper is None and len(name.split()) < 2:
+            raise CitationError(f"paper {name!r}: expected one of {', '.join(PAPERS)}, or a whole reference")
+        entries.append(name if paper is None else paper.bibtex(name) if style == "bibtex" else paper.text())
+    return ("\n\n" if style == "bibtex" else "\n").join(entries)
