@@ -71,6 +71,8 @@ def decode(path: str | Path) -> Image.Image:
         raise ImageError(f"{path}: {_unidentified(path)}") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ImageError(f"{path}: too large; expected at most {MAX_PIXELS} pixels") from None
+    except MemoryError:
+        raise ImageError(f"{path}: cannot be decoded (not enough memory for an image of this size)") from None
     except Exception as error:  # decoders raise whatever damaged bytes lead them to
         text = getattr(error, "strerror", None) or str(error)
         reason = text.splitlines()[0] if text else type(error).__name__

@@ -6,9 +6,13 @@ import torch
 from torch import Tensor
 
 from rusr_core.commands.jobs import Inputs, Job, find_jobs
+from rusr_core.commands.memory import out_of_memory
 from rusr_core.commands.operators import Operators, output_size
 from rusr_core.commands.options import picture_options, positive
+from rusr_core.commands.output import complain
 from rusr_core.commands.saving import Outcome, save
+from rusr_core.degradations.base import Degradation
+from rusr_core.errors import RusrError
 from rusr_core.images import fit_image, load_image
 
 
@@ -37,7 +41,20 @@ def run_degrade(args: argparse.Namespace) -> int:
     operators.tell()
     everything = len(good) == len(jobs)
     for job in good:
-        y = operators.known(job.source).degrade(inputs.take(job), torch.Generator().manual_seed(args.seed))
-        words = f"{y.shape[-1]}x{y.shape[-2]} px"
-        everything &= save(y, job.target, args, words) is not Outcome.ELSEWHERE
+        y = _degraded(operators.known(job.source), inputs, job, args.seed)
+        words = "" if y is None else f"{y.shape[-1]}x{y.shape[-2]} px"
+        everything &= y is not None and save(y, job.target, args, words) is not Outcome.ELSEWHERE
     return 0 if everything else 1
+
+
+def _degraded(f: Degradation, inputs: Inputs, job: Job, seed: int) -> Tensor | None:
+    """The degraded image `[1, 3, h, w]`; None, which is said, if it cannot be made: it costs no other image."""
+    try:
+        return f.degrade(inputs.take(job), torch.Generator().manual_seed(seed))
+    except (RusrError, MemoryError, RuntimeError) as error:
+        lack = out_of_memory(error)
+        if not lack and not isinstance(error, RusrError):
+            raise
+        reason = "not enough memory for an image of this size" if lack else str(error)
+        complain(f"error: {reason if str(job.source) in reason else f'{job.source}: {reason}'}")
+        return None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from rusr_core.commands.memory import out_of_memory
 from rusr_core.commands.options import CommandError
 from rusr_core.commands.output import complain, say
 from rusr_core.decoding import READABLE_SUFFIXES
@@ -87,7 +88,9 @@ class Inputs:
                 x = self.read(job)
             except RusrError as error:
                 bad[job] = str(error) if str(job.source) in str(error) else f"{job.source}: {error}"
-            except MemoryError:
+            except (MemoryError, RuntimeError) as error:
+                if not out_of_memory(error):
+                    raise
                 bad[job] = f"{job.source}: not enough memory for an image of this size"
             else:
                 if self.bytes + x.nbytes <= HELD:

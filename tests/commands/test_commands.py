@@ -90,10 +90,11 @@ def test_what_stands_in_the_hole_changes_nothing(tmp_path):
     save_image(known, tmp_path / "mask.png")
     portrait = load_image(PORTRAIT)
     for name, content in (("black", 0.0), ("white", 1.0), ("object", portrait.flip(3))):
-        save_image(portrait * known + content * (1 - known), tmp_path / f"{name}.png")
-        words = (tmp_path / f"{name}.png", tmp_path / f"x-{name}.png", "--mask", tmp_path / "mask.png", "--steps", 2)
-        assert run("restore", *words) == 0
-    black, white, other = ((tmp_path / f"x-{name}.png").read_bytes() for name in ("black", "white", "object"))
+        (tmp_path / "in").mkdir(exist_ok=True)
+        save_image(portrait * known + content * (1 - known), tmp_path / f"in/{name}.png")
+    words = (tmp_path / "in", tmp_path / "out", "--mask", tmp_path / "mask.png", "--steps", 2)
+    assert run("restore", *words) == 0
+    black, white, other = ((tmp_path / f"out/{name}.png").read_bytes() for name in ("black", "white", "object"))
     assert black == white == other
 
 
@@ -241,6 +242,7 @@ def test_the_seed_places_strokes_that_name_none(tmp_path):
     assert torch.equal(a, b) and not torch.equal(a, c)
 
 
+@pytest.mark.slow
 def test_the_command_line_starts_where_there_is_no_resource_module():
     code = "import sys; sys.modules['resource'] = sys.modules['fcntl'] = None; import rusr_core.commands"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -106,6 +106,7 @@ def test_with_nothing_but_bad_images_nothing_is_done(tmp_path, small, searches, 
     assert "1 of 1 images cannot be used" in capsys.readouterr().err and not searches
 
 
+@pytest.mark.slow
 def test_a_name_that_is_no_text(tmp_path, small):
     """caf\\xe9.png in Latin-1, on a strict UTF-8 terminal, or on one that knows ASCII only."""
     given = fill(tmp_path / "in", small, "zz.png", "\u5b57.png")
@@ -319,6 +320,29 @@ def test_out_of_memory_goes_on_one_by_one(tmp_path, small, searches, monkeypatch
     monkeypatch.setattr(module, "restore", raising(error))
     assert run("restore", given / "a.png", tmp_path / "a.png", *UP) == 2
     assert "a.png: not enough memory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
+@pytest.mark.parametrize("place", ["fit_image", "degrade"])
+def test_an_image_too_large_for_the_memory_costs_no_other(tmp_path, small, monkeypatch, capsys, error, place):
+    """Whether it is too large to be read or to be degraded."""
+    from rusr_core.commands import degrade as module
+    from rusr_core.degradations.jpeg import JPEG
+
+    given = fill(tmp_path / "in", small, "a.png", "c.png")
+    save_image(torch.zeros(3, 32, 32), given / "b.png")
+    where, name = (module, "fit_image") if place == "fit_image" else (JPEG, "degrade")
+    whole = getattr(where, name)
+
+    def needs_memory(*args, **options):
+        if any(isinstance(x, torch.Tensor) and x.shape[-1] == 32 for x in args):
+            raise error
+        return whole(*args, **options)
+
+    monkeypatch.setattr(where, name, needs_memory)
+    assert run("degrade", given, tmp_path / "out", "--degradation", "jpeg:50", "--skip-bad") == 1
+    assert written(tmp_path / "out") == ["a.png", "c.png"]
+    assert "b.png: not enough memory for an image of this size" in capsys.readouterr().err
 
 
 def test_one_image_that_fails_costs_no_other(tmp_path, small, searches, monkeypatch, capsys):

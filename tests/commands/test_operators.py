@@ -157,6 +157,7 @@ def test_a_stated_quality_that_the_file_contradicts(tmp_path, jpegs, searches, c
         assert all("jpeg:auto takes what the file says" in line for line in lines)
 
 
+@pytest.mark.slow
 def test_version(capsys):
     assert run("--version") == 0
     assert capsys.readouterr().out.startswith(f"rusr {rusr_core.__version__} (Python {sys.version.split()[0]}, torch ")
