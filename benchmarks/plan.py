@@ -1,10 +1,11 @@
 """How long a large sweep takes to plan and to resume, and how much memory: 100,000 units, restorations stubbed.
 
-    python -m benchmarks.plan
+    python -m benchmarks.plan [--images 500] [--side 2]
 
-"plan": list the units and find that none is done. "resume": the same with all results but the last 1000 there, each
-file read and its checksums compared, as `rusr bench` does when it starts. The results are stubs: 2 x 2 px with a real
-record, written without waiting for the disk; their writing is not measured.
+"plan": list the units and find that none is done. "first start": the same with all results but the last 1000 there,
+none of which has a stamp, so that each file is read whole and its checksums are compared. "next start": the same again,
+with stamps, as `rusr bench` finds its own results. The results are stubs: random pixels with a record of the usual
+size, written without waiting for the disk; their writing is not measured.
 """
 
 import argparse
@@ -16,15 +17,16 @@ from pathlib import Path
 import torch
 
 from rusr_core import tasks
-from rusr_core.sweeps import storage
-from rusr_core.sweeps.plan import SweepPlan, WorkUnit
-from rusr_core.sweeps.provenance import peak_memory, provenance
-from rusr_core.sweeps.work import remaining
+from rusr_core.sweeps import SweepPlan, storage
+from rusr_core.sweeps.plan import WorkUnit
+from rusr_core.sweeps.prepare import remaining
+from rusr_core.sweeps.provenance import process_peak_memory, provenance
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=500, help="times 10 methods and 20 tasks (default: %(default)s)")
+    parser.add_argument("--side", type=int, default=2, help="of the results in pixels (default: %(default)s)")
     args = parser.parse_args()
     methods = tuple(f"method{i}" for i in range(10))
     plan = SweepPlan(methods, tasks.SINGLE, tuple(f"{i:05d}" for i in range(args.images)))
@@ -33,15 +35,18 @@ def main() -> None:
         left = remaining(Path(folder), plan)
         print(f"units {len(plan)}; plan {time.perf_counter() - begun:.1f} s", flush=True)
         os.fsync = lambda fd: None
-        origin, image = provenance(torch.device("cpu")), torch.rand(1, 3, 2, 2)
+        origin = provenance(torch.device("cpu"), torch.float32, "exact")
+        image = torch.rand(1, 3, args.side, args.side)
         for batch in left[:-1000]:
             for unit in batch.units:
                 storage.write_result(Path(folder) / unit.path, image, stub(unit, origin))
         size = (Path(folder) / left[0].units[0].path).stat().st_size
-        begun = time.perf_counter()
-        left = remaining(Path(folder), plan)
-        print(f"left {len(left)} of results of {size} bytes; resume {time.perf_counter() - begun:.1f} s")
-    print(f"peak memory {peak_memory() / 2**20:.0f} MB")
+        print(f"results of {size} bytes", flush=True)
+        for start in ("first", "next"):
+            begun = time.perf_counter()
+            left = remaining(Path(folder), plan)
+            print(f"left {len(left)}; {start} start {time.perf_counter() - begun:.1f} s", flush=True)
+    print(f"peak memory {process_peak_memory() / 2**20:.0f} MB")
 
 
 def stub(unit: WorkUnit, origin: dict) -> dict:

@@ -18,7 +18,8 @@ from rusr_core.metrics.judges import METRICS, Judge, portraits_judge, set_scores
 from rusr_core.metrics.report import Report, Table, summarize
 from rusr_core.sweeps.claims import claim
 from rusr_core.sweeps.measurements import truth_path
-from rusr_core.sweeps.storage import manifest, read_record, write_atomic
+from rusr_core.sweeps.stamps import CheckedFiles
+from rusr_core.sweeps.storage import manifest, read_head, read_record, write_atomic
 
 ORACLE = "ORACLE: the clean image was used"
 
@@ -36,12 +37,12 @@ class Result:
 
 
 def read(folder: Path) -> Iterator[Result]:
-    """All whole results of a folder, by method, task, image and seed."""
+    """All whole results of a folder, by method, task, image and seed. Of those with a stamp only the record is read."""
     manifest(folder)
+    files = CheckedFiles(folder, lambda path: read_record(path) is not None or None)
     for path in sorted((folder / "units").glob("*/*/*.png")):
-        record = read_record(path)
-        if record is not None and not path.name.startswith("."):
-            yield Result(path, record)
+        if not path.name.startswith(".") and files.note(path.relative_to(folder).as_posix()):
+            yield Result(path, read_head(path))
 
 
 def rows(folder: Path) -> list[dict]:

@@ -7,6 +7,7 @@ own checksums tell a damaged file.
 import hashlib
 import io
 import json
+import math
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,7 +40,7 @@ def write_json(path: Path, value: object) -> None:
 def write_result(path: Path, image: Tensor, record: dict) -> None:
     """One image [1, 3, H, W] in [0, 1] as an 8-bit PNG that carries `record`, see `write_atomic`."""
     info = PngImagePlugin.PngInfo()
-    info.add_text(KEYWORD.decode(), json.dumps(record, sort_keys=True))
+    info.add_text(KEYWORD.decode(), json.dumps(_plain(record), sort_keys=True, allow_nan=False))
     file = io.BytesIO()
     to_pil(image).save(file, "PNG", pnginfo=info)
     write_atomic(path, file.getvalue())
@@ -71,12 +72,36 @@ def read_record(path: Path) -> dict | None:
     return record if kind == b"IEND" and at == len(data) else None
 
 
+def read_head(path: Path) -> dict | None:
+    """The record of a result file that is known to be whole (see `stamps`); nothing of the image is read."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(len(SIGNATURE))
+            while len(head := file.read(8)) == 8 and head[4:] != b"IDAT":
+                body = file.read(int.from_bytes(head[:4], "big"))
+                if head[4:] == b"tEXt" and body.startswith(KEYWORD + b"\0"):
+                    return _record(body[len(KEYWORD) + 1 :])
+                file.seek(4, 1)  # its checksum
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be read ({error.strerror or error})") from error
+    return None
+
+
+def _plain(record: dict) -> dict:
+    """The record with scores as JSON can hold them: the PSNR of equal images, which is infinite, as "inf"."""
+    scores = record.get("scores", {}).items()
+    told = {key: value if math.isfinite(value) else str(value) for key, value in scores}
+    return record | ({"scores": told} if told else {})
+
+
 def _record(text: bytes) -> dict | None:
+    """The record that `_plain` wrote."""
     try:
         record = json.loads(text)
-    except ValueError:
+        scores = {key: float(value) for key, value in record.get("scores", {}).items()}
+    except (ValueError, AttributeError):
         return None
-    return record if isinstance(record, dict) else None
+    return record | ({"scores": scores} if scores else {})
 
 
 def digest(*parts: bytes) -> str:

@@ -22,7 +22,7 @@ from rusr_core.degradations.base import Degradation
 from rusr_core.degradations.operator import for_image
 from rusr_core.metrics.judges import Judge, image_scores
 from rusr_core.prior import Prior
-from rusr_core.restore import Restoration
+from rusr_core.results import Restoration, Search
 from rusr_core.sweeps.claims import StorageError, claim
 from rusr_core.sweeps.config import BenchmarkError, SweepConfig, load, shared_arithmetic
 from rusr_core.sweeps.measurements import ImageFolder, Measurement, degradation, measurement
@@ -113,6 +113,8 @@ def _record(unit: WorkUnit, result: Restoration, i: int, scores: dict, suffix: s
         "seed": unit.seed,
         "preset": result.method,
         "oracle": result.oracle,
+        "terms": "+".join(result.terms) if isinstance(result, Search) else "",  # of the loss, that were active
+        "diverged": (result.diverged[i] if isinstance(result, Search) else None) or "",  # where, if it did
         "steps": result.steps[i],
         "noise_seed": shown.noise_seed,
         "strokes_seed": shown.strokes_seed,

@@ -59,6 +59,7 @@ def test_folders_of_images(quick, config, tmp_path, capsys):
     assert not config.folder.exists(), "nothing was begun"
 
 
+@pytest.mark.slow
 def test_two_commands_at_once_on_a_new_folder(quick, config):
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     code = "import sys; from rusr_core import commands; sys.exit(commands.main())"

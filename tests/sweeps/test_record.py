@@ -12,6 +12,8 @@ from sweep_world import plan
 from benchmarks.record import record, write_rows
 from rusr_core.sweeps import parse_tasks, run
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_recording_compares_methods_on_the_same_images(config, tmp_path):
     assert run(config, plan(2)).ok and run(config, replace(plan(3), methods=("plain",))).ok

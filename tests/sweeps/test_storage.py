@@ -1,11 +1,16 @@
 """A sweep's folder: whole files or none, damaged ones made again, other configurations refused, quick starts."""
 
+import errno
+import json
+import math
 import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from conftest import random_generator
+from PIL import Image, PngImagePlugin
 from sweep_world import contents, plan, presets_of, results_in
 
 from rusr_core.checkpoints import load_portrait_net, save_generator
@@ -15,7 +20,7 @@ from rusr_core.sweeps import Method, results, run, stamps
 from rusr_core.sweeps import config as sweep_config
 from rusr_core.sweeps.claims import StorageError
 from rusr_core.sweeps.prepare import remaining
-from rusr_core.sweeps.storage import manifest, read_record
+from rusr_core.sweeps.storage import manifest, read_head, read_record, write_result
 
 
 def test_damaged_results_are_done_again(config):
@@ -52,12 +57,15 @@ def test_a_start_opens_only_what_has_changed(config, read_files):
     run(config, plan())
     files = results_in(config.folder)
     read_files.clear()
-    assert remaining(config.folder, plan()) == [] and read_files == []
+    rows = results.rows(config.folder)
+    assert remaining(config.folder, plan()) == [] and len(rows) == 8 and read_files == []
     os.utime(files[0])  # copied without its times: read whole, once
     assert remaining(config.folder, plan()) == [] and read_files == [files[0].name]
     read_files.clear()
     assert remaining(config.folder, plan()) == [] and read_files == []
     (config.folder / stamps.STAMPS).unlink()
+    assert results.rows(config.folder) == rows, "the same from whole files"
+    read_files.clear()
     assert remaining(config.folder, plan()) == [] and len(read_files) == 8
     read_files.clear()
     assert remaining(config.folder, plan()) == [] and read_files == []
@@ -170,8 +178,6 @@ def test_strange_folders_are_left_alone(config):
 
 def test_disk_full(config, monkeypatch):
     """ENOSPC while the third result is written: one clear line, nothing half-written, resumed when there is room."""
-    import errno
-
     genuine, calls = os.fsync, []
 
     def fsync(fd: int) -> None:
@@ -190,9 +196,17 @@ def test_disk_full(config, monkeypatch):
     assert run(config, plan()).before == done
 
 
-def test_a_text_that_is_no_record_is_no_result(tmp_path):
-    from PIL import Image, PngImagePlugin
+def test_an_infinite_score_is_kept_in_a_text_that_is_json(tmp_path):
+    """The PSNR of equal images."""
+    path = tmp_path / "a.png"
+    write_result(path, torch.zeros(1, 3, 2, 2), {"scores": {"psnr": math.inf, "ssim": 1.0}})
+    with Image.open(path) as picture:
+        told = json.loads(picture.text["rusr"], parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))
+    assert told["scores"] == {"psnr": "inf", "ssim": 1.0}
+    assert read_record(path)["scores"] == read_head(path)["scores"] == {"psnr": math.inf, "ssim": 1.0}
 
+
+def test_a_text_that_is_no_record_is_no_result(tmp_path):
     for text in ("not JSON", "[1]"):
         info = PngImagePlugin.PngInfo()
         info.add_text("rusr", text)

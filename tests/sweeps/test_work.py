@@ -39,6 +39,7 @@ def test_what_a_sweep_writes(config):
     assert row["fidelity"] == pytest.approx(judge.distance(again, y).item(), rel=1e-4)
     assert torch.equal(y, f.degrade(truth, torch.Generator().manual_seed(row["noise_seed"])))
     assert row["steps"] == 3 and row["preset"] == "cvpr2023@1" and row["seconds"] > 0 and not row["oracle"]
+    assert row["terms"] == "lpips+l1" and row["diverged"] == ""
     assert all(key in row for key in RUN)
     assert row["process_peak_memory_mb"] > 0 and "peak_memory_mb" not in row, "a process's peak is not a unit's"
     assert run(config, wanted).before == 8

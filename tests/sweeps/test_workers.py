@@ -31,6 +31,8 @@ from rusr_core.sweeps.work import run_batch
 
 SLOW = tuple(Method(method.name, "sweep_world:slow") for method in QUICK)
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def undisturbed(world, tmp_path_factory) -> dict[str, tuple]:
