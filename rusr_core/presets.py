@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from rusr_core.errors import RusrError
 from rusr_core.latents import SPACES
-from rusr_core.losses import L1, IdentityLoss, MultiscaleLPIPS, RestorationLoss, Term
+from rusr_core.losses.terms import L1, IdentityLoss, MultiscaleLPIPS, RestorationLoss, Term
 from rusr_core.optimizers import OPTIMIZERS, OptimizerFactory, name_of
 from rusr_core.prior import Prior
 

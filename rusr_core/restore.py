@@ -20,15 +20,15 @@ from torch import Tensor
 from rusr_core.arithmetic import flushed_denormals
 from rusr_core.degradations.operator import AnyOperator, as_operator
 from rusr_core.errors import RusrWarning
-from rusr_core.guess import visible
-from rusr_core.losses import RestorationLoss
-from rusr_core.objective import Objective
+from rusr_core.losses.guess import visible
+from rusr_core.losses.terms import RestorationLoss
 from rusr_core.optimizers import make_optimizer
-from rusr_core.preparation import check_values, facts, first_latents, images, loss_for, mask_for
 from rusr_core.presets import Phase, Preset, get
 from rusr_core.prior import Prior, prior_shape
 from rusr_core.results import PhaseResult, Restoration, Search
-from rusr_core.stopping import Progress, RestorationError
+from rusr_core.search.objective import Objective
+from rusr_core.search.preparation import check_values, facts, first_latents, images, loss_for, mask_for
+from rusr_core.search.stopping import Progress, RestorationError
 
 __all__ = ["PhaseResult", "Restoration", "RestorationError", "Search", "Step", "restore"]
 
@@ -62,7 +62,8 @@ def restore(
         prior: generator and networks, see `priors.load_prior` and `Prior.of`.
         y: degraded images [N, 3, h, w], h x w as f gives them for the prior's resolution. They are images in [0, 1];
             single values may lie outside, as noise puts them. What stands where f's mask is 0 does not matter. A batch
-            is searched at once; each image gets what it would get alone (on a GPU: up to rounding, see objective.py).
+            is searched at once; each image gets what it would get alone (on a GPU up to rounding, as
+            `search.objective` explains).
         f: the known degradation, or whatever `as_operator` takes for one; only its `forward` and its mask are used.
         preset: name, NAME@STEPS or `presets.Preset`; nothing in it depends on task or level.
         seed: of the random numbers of f and of the loss.

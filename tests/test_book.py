@@ -219,8 +219,8 @@ def test_the_linter_sees(damage, words):
 def test_names_that_are_gone_are_seen():
     notebook = copy.deepcopy(nbformat.read(ROOT / "book/start.ipynb", as_version=4))
     notebook.cells[4].source += "\nfrom rusr_core.tasks import old\nmetrics.older(rusr.restore)"
-    notebook.cells[3].source += "\n[`losses.gone`](../rusr_core/losses.py), [`restore`](../rusr_core/moved.py)"
-    expected = ["from rusr_core.tasks import old", "metrics.older", "losses.gone in rusr_core/losses.py"]
+    notebook.cells[3].source += "\n[`losses.gone`](../rusr_core/losses/terms.py), [`restore`](../rusr_core/moved.py)"
+    expected = ["from rusr_core.tasks import old", "metrics.older", "losses.gone in rusr_core/losses/terms.py"]
     assert missing_names(notebook) == [*expected, "restore in rusr_core/moved.py"]
 
 

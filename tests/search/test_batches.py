@@ -5,12 +5,13 @@ import dataclasses
 import pytest
 import torch
 
-from rusr_core import objective, presets
+from rusr_core import presets
 from rusr_core.degradations import JPEG, Compose, Mask, PoissonBernoulliNoise
 from rusr_core.errors import RusrWarning
-from rusr_core.objective import Objective
 from rusr_core.priors import load_prior, portraits
 from rusr_core.restore import RestorationError, restore
+from rusr_core.search import objective
+from rusr_core.search.objective import Objective
 
 
 def seeded(seed=0):

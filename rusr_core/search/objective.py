@@ -12,7 +12,8 @@ from torch import Tensor
 from rusr_core import randomness
 from rusr_core.degradations.base import Degradation
 from rusr_core.degradations.operator import is_random
-from rusr_core.losses import Guess, RestorationLoss, Target
+from rusr_core.losses.guess import Guess
+from rusr_core.losses.terms import RestorationLoss, Target
 from rusr_core.prior import Prior, prior_shape
 
 

@@ -51,7 +51,7 @@ def test_golden_value_and_gradient(size, case, vgg, monkeypatch):
     if case == "mask":
         noises = [arrays[f"r{size}/mask_noise_{s}"].unsqueeze(0) for s in (128, 64, 32) if s <= size]
         draws = iter(noises)
-        monkeypatch.setattr(losses.randomness, "normal", lambda *a: next(draws))
+        monkeypatch.setattr("rusr_core.losses.terms.randomness.normal", lambda *a: next(draws))
     loss = loss_of(vgg)
     target = loss.target(y * mask if case == "mask" else y, mask if case == "mask" else None)
     terms = loss(seen, target)

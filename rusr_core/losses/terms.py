@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from rusr_core import randomness
-from rusr_core.guess import LEVELS, SMALLEST, Guess, LookOnce, LossError, depth, fitted, pool, select, visible
+from rusr_core.losses.guess import LEVELS, SMALLEST, Guess, LookOnce, LossError, depth, fitted, pool, select, visible
 from rusr_core.networks.perceptual import Perceptual, distance
 from rusr_core.networks.recognition import Embedder
 

@@ -11,11 +11,11 @@ from rusr_core.degradations.base import Degradation
 from rusr_core.degradations.operator import mask_of, shape_after
 from rusr_core.generator import SPACES
 from rusr_core.latents import space
-from rusr_core.losses import RestorationLoss, Term
+from rusr_core.losses.terms import RestorationLoss, Term
 from rusr_core.optimizers import name_of
 from rusr_core.presets import Preset
 from rusr_core.prior import Prior, prior_shape
-from rusr_core.stopping import RestorationError
+from rusr_core.search.stopping import RestorationError
 
 SCALED = -0.25  # a y of which a tenth lies below it is more likely scaled to [-1, 1] than noisy
 
