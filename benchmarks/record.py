@@ -3,13 +3,16 @@
     rusr bench SWEEP --workers 2 --num-images 8
     python -m benchmarks.record SWEEP data/results/portraits-128
 
-Of each task, the images are recorded for which every method is done, so that methods are compared on the same images;
-tasks may rest on different numbers of them, which every row says. Pictures of the first image are drawn into one sheet
-a task. The folder is replaced as a whole. With --add a task that it already holds with as many images or more is kept
-as it is, with the commit that each of its rows names. A sweep of other methods is joined to the tasks and images that
-are there, if it repeats a method that is recorded and finds the same scores, or nearly the same where it ran on another
-device: only then are the two runs comparable. A task that is not there yet is taken whole. Methods may then rest on
-fewer images than others of their task; the sheets of pictures stay as they are.
+Of each task, the images and seeds are recorded for which every method is done (`results.select`), so that methods are
+compared on the same images; tasks may rest on different numbers of them, which every row says. Means and KID have 95 %
+intervals, Frechet distances a spread (`metrics.intervals`). A sweep with another judge than net B needs --judge.
+Pictures of the first image are drawn into one sheet a task. The folder is replaced as a whole.
+
+With --add a task that it already holds with as many images or more is kept as it is, with the commit that each of its
+rows names. A sweep of other methods is joined to the tasks and images that are there, if it repeats a method that is
+recorded and finds the same scores, or nearly the same where it ran on another device: only then are the two runs
+comparable. A task that is not there yet is taken whole. Methods may then rest on fewer images than others of their
+task; the sheets of pictures stay as they are.
 """
 
 import argparse
@@ -31,6 +34,11 @@ from rusr_core.sweeps.storage import manifest
 
 PEAKS = ("peak_memory_mb", "process_peak_memory_mb")  # of a unit on CUDA, of a process elsewhere
 DROPPED = ("version", "code", "python", "numpy", "platform", "dtype", "arithmetic", "device", *PEAKS)
+STATISTICS = {
+    "low, high": "95 % interval over images: Student's of a mean, with the standard error of the jackknife of KID",
+    "spread": "standard deviation over images by the jackknife, no interval",
+    "pfid": "crops drawn independently for the restorations and the truth",
+}
 SAME, NEARLY = 1e-3, 2e-2  # relative differences of LPIPS that a repeated method may show: on one device, between two
 
 
@@ -84,18 +92,23 @@ def about(sweep: Path, rows: list[dict], note: str) -> dict:
     """Where the numbers come from."""
     known, first = manifest(sweep), rows[0]
     peaks = {key: max(row[key] for row in rows if key in row) for key in PEAKS if any(key in row for row in rows)}
-    return counted(rows) | peaks | {
-        "arithmetic": known["arithmetic"],
-        "prior": known["prior"]["name"],
-        "methods": sorted({row["method"] for row in rows}),
-        "seeds": sorted({row["seed"] for row in rows}),
-        "judge": known["judge"]["suffix"],
-        "device": f"{first['device_name']}, {first['threads']} thread(s) a process",
-        "torch": first["torch"],
-        "python": first["python"],
-        "note": note,
-        "weights": known["prior"] | {"judge": known["judge"]["perceptual"]},
-    }
+    return (
+        counted(rows)
+        | peaks
+        | {
+            "arithmetic": known["arithmetic"],
+            "prior": known["prior"]["name"],
+            "methods": sorted({row["method"] for row in rows}),
+            "seeds": sorted({row["seed"] for row in rows}),
+            "judge": known["judge"]["suffix"],
+            "statistics": STATISTICS,
+            "device": f"{first['device_name']}, {first['threads']} thread(s) a process",
+            "torch": first["torch"],
+            "python": first["python"],
+            "note": note,
+            "weights": known["prior"] | {"judge": known["judge"]["perceptual"]},
+        }
+    )
 
 
 def counted(rows: list[dict]) -> dict:
@@ -127,6 +140,8 @@ def add(known: Path, rows: list[dict], table: list[dict], said: dict) -> tuple[l
         new = new_methods(rows, old)
         rows, table = (a + [row for row in b if by_method(row) in new] for a, b in ((old, rows), (scores, table)))
         said["methods"] = sorted({row["method"] for row in rows})
+    if "withdrawn" in before and any(row in table for row in scores):
+        said["withdrawn"] = before["withdrawn"]  # what the rows that stay lack
     for key in ("device", "torch", "python", "note"):
         parts = [part for text in (before[key], said[key]) for part in text.split("; ") if part]
         said[key] = "; ".join(dict.fromkeys(parts))  # what a third sweep repeats is said once
@@ -187,17 +202,26 @@ def _enlarged(x: torch.Tensor, side: int) -> torch.Tensor:
 
 
 def record(
-    sweep: Path, out: Path, *, realism: bool = True, sheets: bool = True, note: str = "", adding: bool = False
+    sweep: Path,
+    out: Path,
+    *,
+    realism: bool = True,
+    sheets: bool = True,
+    note: str = "",
+    adding: bool = False,
+    judge: Path | None = None,
 ) -> None:
     """Write the recording."""
     if out.exists() and not (out / "provenance.json").is_file():
         raise SystemExit(f"{out} exists and is no recording: nothing is replaced")
-    rows = of_all_methods(results.rows(sweep))
-    if not rows:
+    rows, chosen = results.rows(sweep), results.selections(sweep)
+    methods = {row["method"] for row in rows}
+    chosen = {task: found for task, found in chosen.items() if set(found.results) == methods}
+    if not chosen:
         raise SystemExit(f"{sweep}: no image has every method yet")
-    pairs = {(row["task"], row["image"]) for row in rows}
-    judge = results.judge_for(sweep) if realism else None
-    table = results.reports(sweep, judge, keep=lambda record: (record["task"], record["image"]) in pairs)
+    pairs = {(task, image, seed) for task, found in chosen.items() for image in found.images for seed in found.seeds}
+    rows = [row for row in rows if (row["task"], row["image"], row["seed"]) in pairs]
+    table = results.reports(sweep, results.judge_for(sweep, judge) if realism else None, only=chosen)
     temporary = out.with_name(out.name + ".new")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
@@ -230,6 +254,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sweep", type=Path)
     parser.add_argument("out", type=Path)
+    parser.add_argument("--judge", type=Path, help="file of the portrait net that judged the sweep (default: net B)")
     parser.add_argument("--no-realism", action="store_true", help="for sweeps of too few images")
     parser.add_argument("--no-sheets", action="store_true")
     parser.add_argument(
@@ -240,6 +265,7 @@ def main() -> None:
     parser.add_argument("--note", default="", help="what a reader must know, such as what else the machine did")
     args = parser.parse_args()
     options = {"realism": not args.no_realism, "sheets": not args.no_sheets, "note": args.note, "adding": args.add}
+    options["judge"] = args.judge
     record(args.sweep, args.out, **options)
 
 

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from rusr_core.metrics import realism
+from rusr_core.metrics import intervals, realism
 from rusr_core.sweeps import results
 
 FORMS = {"text": str, "markdown": "to_markdown", "csv": "to_csv", "latex": "to_latex"}
@@ -13,15 +13,27 @@ def report_options(parser: argparse.ArgumentParser) -> None:
     """Options of `rusr report`."""
     parser.add_argument("folder", type=Path, metavar="OUT", help="folder of `rusr bench`")
     parser.add_argument("--form", choices=tuple(FORMS), default="text", help="default: %(default)s")
-    parser.add_argument("--judge", help="file of the portrait net for realism (default: the embedded one, net B)")
+    parser.add_argument("--methods", nargs="+", metavar="NAME", help="compare these only (default: all of the sweep)")
+    parser.add_argument("--judge", help="file of the portrait net that judged the sweep (default: the embedded net B)")
     parser.add_argument("--no-realism", action="store_true", help="leave out FID, patch FID and KID (quick)")
     parser.add_argument("--crops", type=int, default=realism.CROPS, help="an image, patch FID (default: %(default)s)")
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        default=intervals.ROUNDS,
+        help="how often images are left out for the spread of FID and patch FID; 0: no spread (default: %(default)s)",
+    )
 
 
 def run_report(args: argparse.Namespace) -> int:
     """Print the reports of everything that is finished."""
+    if args.crops < 1 or args.rounds < 0 or args.rounds == 1:
+        found = f"--crops {args.crops} --rounds {args.rounds}"
+        raise results.ResultsError(f"{found}: expected 1 crop or more, and 0 rounds or 2 and more")
+    if args.no_realism and args.judge is not None:
+        raise results.ResultsError(f"--judge {args.judge}: has no use with --no-realism, the scores are in the results")
     judge = None if args.no_realism else results.judge_for(args.folder, args.judge)
-    table = results.reports(args.folder, judge, crops=args.crops)
+    table = results.reports(args.folder, judge, methods=args.methods, crops=args.crops, rounds=args.rounds)
     form = FORMS[args.form]
     print((str(table) if form is str else getattr(table, form)()).rstrip("\n"))
     return 0

@@ -83,7 +83,8 @@ def bars(
 
 
 def by_level(recording: Recording, metric: str, *, tasks: Sequence[str] = tuple(TASKS)) -> Figure:
-    """A recorded metric over the levels, a panel a task and a line a method, with 95 % intervals.
+    """A recorded metric over the levels, a panel a task and a line a method, with 95 % intervals, which Frechet
+    distances do not have.
 
     Below each level stands the number of portraits: lines may join levels that rest on different ones.
     """

@@ -1,37 +1,66 @@
-"""Intervals of a mean over images, by the bootstrap."""
+"""How far a number from few images can be trusted: intervals of means, spread of everything else.
+
+The images are what is drawn at random: other portraits would have given other numbers. That the intervals hold the true
+value as often as they say is simulated in tests/metrics/test_intervals.py. Chapter: book/metrics.ipynb.
+"""
 
 from collections.abc import Callable
 
 import torch
+from scipy import special
 from torch import Tensor
 
-from rusr_core.metrics.scores import (
-    MetricError,
-)
+from rusr_core.metrics.checks import MetricError
+
+LEVEL = 0.95
+ROUNDS = 20
 
 
-def interval(
-    statistic: Callable[[Tensor], float], num: int, *, level: float = 0.95, rounds: int = 1000, seed: int = 0
-) -> tuple[float, float]:
-    """Bootstrap interval of a number computed from `num` images: `statistic(index)` gives it for the images of
-    `index` [num], drawn with replacement (Efron, "Bootstrap Methods", Annals of Statistics 1979).
+def mean_interval(values: Tensor, *, level: float = LEVEL) -> tuple[float, float, float]:
+    """Mean of one value an image [N] and its Student interval; -> (mean, low, high), low and high nan for one image.
 
-    The spread of the percentiles is centred on the value of the images themselves: repeated images alone raise a
-    Frechet distance, and that is not uncertainty. One image has no interval: (nan, nan).
+    The interval is mean -+ t s / sqrt(N) with the standard deviation s of the N values and the quantile t of Student's
+    distribution of N - 1 degrees of freedom (Student, "The Probable Error of a Mean", Biometrika 1908). It is exact for
+    normal values. For values as skewed as distances are, 8 images hold the true mean in 91 to 94 of 100 cases where 95
+    are promised, the percentiles of the bootstrap in 84 to 87.
+
+    Raises `MetricError` if a value is infinite or NaN: such values have no mean.
     """
-    if num < 1 or rounds < 1 or not 0 < level < 1:
-        raise MetricError(f"{num} images, {rounds} rounds, level {level}: expected 1 or more of both, level in (0, 1)")
-    if num == 1:
-        return float("nan"), float("nan")
-    generator = torch.Generator().manual_seed(seed)
-    draws = torch.randint(num, (rounds, num), generator=generator)
-    values = torch.tensor([statistic(index) for index in draws], dtype=torch.float64)
-    edges = values.quantile(torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.float64))
-    low, high = (edges - values.mean() + statistic(torch.arange(num))).tolist()
-    return low, high
+    values = values.detach().double().cpu().flatten()
+    if not len(values) or not 0 < level < 1:
+        raise MetricError(f"mean_interval: {len(values)} values, level {level}; expected 1 or more, a level in (0, 1)")
+    if not values.isfinite().all():
+        raise MetricError(f"mean_interval: {int((~values.isfinite()).sum())} of {len(values)} values are not finite")
+    mean = values.mean().item()
+    if len(values) == 1:
+        return mean, float("nan"), float("nan")
+    return student(mean, values.std().item() / len(values) ** 0.5, len(values), level)
 
 
-def mean_interval(values: Tensor, **options) -> tuple[float, float, float]:
-    """Mean of one value an image [N] and its bootstrap interval, see `interval`; -> (mean, low, high)."""
-    values = values.detach().double().cpu()
-    return (values.mean().item(), *interval(lambda index: values[index].mean().item(), len(values), **options))
+def student(value: float, error: float, num: int, level: float = LEVEL) -> tuple[float, float, float]:
+    """value, low, high: Student's interval of a value with the standard error `error`, found from `num` images."""
+    half = special.stdtrit(num - 1, (1 + level) / 2).item() * error
+    return value, value - half, value + half
+
+
+def spread(statistic: Callable[[Tensor], float], num: int, *, rounds: int = ROUNDS) -> float:
+    """Spread over images of a number that is computed from `num` of them: its standard deviation by the jackknife.
+
+    `statistic(index)` gives the number for the images `index`. It is computed `rounds` times, each time with another
+    part of the images left out, or with each left out once if there are no more than `rounds` (Efron and Stein, "The
+    Jackknife Estimate of Variance", Annals of Statistics 1981). So it says how far the number would vary with the
+    choice of as many images. It knows nothing of a bias, and Frechet distances of few images have a large one: this is
+    no interval for the true distance.
+
+    nan for one image, or without rounds.
+    """
+    if num < 1 or rounds < 0 or rounds == 1:
+        raise MetricError(
+            f"spread: {num} images, {rounds} rounds; expected 1 or more images and no rounds or 2 or more"
+        )
+    parts = min(num, rounds)
+    if parts < 2:
+        return float("nan")
+    part_of = torch.arange(num) % parts
+    values = [statistic(torch.nonzero(part_of != part).flatten()) for part in range(parts)]
+    return torch.tensor(values, dtype=torch.float64).var(correction=0).mul(parts - 1).sqrt().item()

@@ -1,14 +1,16 @@
 """The performance report: what a restoration is worth, as text, Markdown, CSV, LaTeX, and a table in a notebook.
 
 The form is the report's: task, then accuracy, realism and fidelity, with an arrow for lower is better, between
-rules of dashes. Values carry a 95 % bootstrap interval over the images. What was not measured says so.
+rules of dashes. Means and KID carry a 95 % interval over the images, "0.12 [0.10, 0.15]". Frechet distances carry their
+spread over the images, "0.05 ± 0.01", which is no interval; every form says which is which. What was not measured says
+so.
 """
 
 import csv
 import html
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,41 +19,26 @@ from torch import Tensor
 from rusr_core.degradations.base import Operator
 from rusr_core.errors import RusrError
 from rusr_core.metrics import intervals
-from rusr_core.metrics.judges import METRICS, Judge, image_scores, label, portraits_judge, set_scores
+from rusr_core.metrics.judges import METRICS, Judge, Score, image_scores, label, portraits_judge, set_scores
 
 MAIN = ("lpips", "fid", "fidelity")  # the report's three lines
 RULE = 72
+COLUMNS = "task method images seeds question metric value low high spread lower_is_better notes".split()
 ARROWS = {True: "↓", False: "↑"}
-NOT_MEASURED = "not measured"
-LATEX = {"↓": r"$\downarrow$", "↑": r"$\uparrow$", "_": r"\_", "%": r"\%", "&": r"\&", "#": r"\#"}
+INTERVAL = "[low, high]: 95 % interval over images (Student)"
+SPREAD = "±: spread over images (jackknife resampling), not an interval; FID and pFID of few images are too large"
+LATEX = {"↓": r"$\downarrow$", "↑": r"$\uparrow$", "±": r"$\pm$", "_": r"\_", "%": r"\%", "&": r"\&", "#": r"\#"}
 
 
 class ReportError(RusrError):
     """Nothing to report."""
 
 
-@dataclass(frozen=True)
-class Score:
-    """One number and its interval; nan where there is none."""
-
-    key: str  # of evaluation.METRICS
-    value: float
-    low: float = math.nan
-    high: float = math.nan
-
-    def __str__(self) -> str:
-        if math.isnan(self.value):
-            return NOT_MEASURED
-        digits = _digits(abs(self.value))
-        text = f"{self.value:.{digits}f}"
-        return text if math.isnan(self.low) else f"{text} [{self.low:.{digits}f}, {self.high:.{digits}f}]"
-
-
-def _digits(size: float) -> int:
-    """Decimals that show a number of this size."""
-    if size >= 1:
-        return 2 if size >= 10 else 3
-    return 4 if size >= 0.001 or size == 0 else min(3 - math.floor(math.log10(size)), 12)
+def legend(scores: Iterable[Score]) -> list[str]:
+    """What the brackets and the ± of these scores mean, a line each."""
+    scores = list(scores)
+    lines = [INTERVAL] if any(not math.isnan(score.low) for score in scores) else []
+    return lines + [SPREAD] * any(not math.isnan(score.spread) for score in scores)
 
 
 @dataclass(frozen=True)
@@ -60,10 +47,11 @@ class Report:
 
     task: str  # "upsampling L"
     method: str
-    suffix: str  # of the judge, see `evaluation.Judge`
+    suffix: str  # of the judge, see `judges.Judge`
     images: int
-    scores: dict[str, Score]  # by the keys of evaluation.METRICS
-    notes: tuple[str, ...] = ()  # ORACLE, images that failed
+    scores: dict[str, Score]  # by the keys of `judges.METRICS`
+    notes: tuple[str, ...] = ()  # ORACLE, what was left out
+    seeds: int = 1  # restorations of each image, whose scores are averaged
 
     def __str__(self) -> str:
         """The report as text; `print` it."""
@@ -72,9 +60,12 @@ class Report:
         title = f"{name} ({level})" if level else name
         lines = [rule, f"PERFORMANCE REPORT FOR TASK: {title}", rule, *map(self._line, MAIN), rule]
         lines += [self._line(key) for key in METRICS if key not in MAIN and key in self.scores]
-        number = "1 image" if self.images == 1 else f"{self.images} images; 95 % bootstrap intervals over images"
-        lines.append(f"{self.method}; {number}")
-        return "\n".join([*lines, *self.notes, rule])
+        lines += [f"{self.method}; {self._number()}", *legend(self.scores.values()), *self.notes, rule]
+        return "\n".join(lines)
+
+    def _number(self) -> str:
+        number = "1 image" if self.images == 1 else f"{self.images} images"
+        return number if self.seeds == 1 else f"{number}, {self.seeds} seeds each"
 
     def score(self, key: str) -> Score:
         """A score, not a number if it was not measured."""
@@ -82,19 +73,25 @@ class Report:
 
     def to_markdown(self) -> str:
         """A Markdown table, one row a score."""
-        return _markdown(["question", "metric", "score"], self._cells()) + "".join(f"\n{n}\n" for n in self.notes)
+        return _markdown(self._header(), self._cells(), self._below())
 
     def to_latex(self) -> str:
         """A LaTeX tabular (no packages needed), one row a score."""
-        return _latex(["question", "metric", "score"], self._cells())
+        return _latex(self._header(), self._cells(), self._below())
 
     def to_csv(self) -> str:
-        """Tidy CSV: one row a score, with its interval."""
+        """Tidy CSV: one row a score, with its interval or its spread."""
         return Table((self,)).to_csv()
 
     def _repr_html_(self) -> str:
-        caption = f"{self.task}: {self.method}, {self.images} images"
-        return _html(caption, ["question", "metric", "score"], self._cells(), self.notes)
+        return _html(f"{self.task}: {self.method}, {self._number()}", self._header(), self._cells(), self._below())
+
+    @staticmethod
+    def _header() -> list[str]:
+        return ["question", "metric", "score"]
+
+    def _below(self) -> list[str]:
+        return [*legend(self.scores.values()), *self.notes]
 
     def _line(self, key: str) -> str:
         metric = METRICS[key]
@@ -103,7 +100,7 @@ class Report:
 
     def _cells(self) -> list[list[str]]:
         keys = [*MAIN, *(key for key in METRICS if key not in MAIN and key in self.scores)]
-        return [[METRICS[key].question, _header(key, self.suffix), str(self.score(key))] for key in keys]
+        return [[METRICS[key].question, _column(key, self.suffix), str(self.score(key))] for key in keys]
 
 
 @dataclass(frozen=True)
@@ -118,28 +115,34 @@ class Table:
 
     def to_markdown(self) -> str:
         """A Markdown table, a row a task and method."""
-        return _markdown(*self._grid())
+        return _markdown(*self._grid(), self._below())
 
     def to_latex(self) -> str:
         """A LaTeX tabular, a row a task and method."""
-        return _latex(*self._grid())
+        return _latex(*self._grid(), self._below())
 
     def to_csv(self) -> str:
-        """Tidy CSV: task, method, images, question, metric, value, low, high, lower_is_better, notes."""
+        """Tidy CSV, a row a task, method and score: the columns `COLUMNS`. Fields without a value are empty."""
         file = io.StringIO()
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow("task method images question metric value low high lower_is_better notes".split())
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
         for report in self.reports:
+            about = {"task": report.task, "method": report.method, "images": report.images, "seeds": report.seeds}
             for key in METRICS:
                 if key in report.scores:
                     score, metric = report.scores[key], METRICS[key]
-                    named = [report.task, report.method, report.images, metric.question, label(key, report.suffix)]
-                    numbers = [score.value, score.low, score.high, metric.lower_is_better]
-                    writer.writerow([*named, *numbers, "; ".join(report.notes)])
+                    numbers = {name: getattr(score, name) for name in ("value", "low", "high", "spread")}
+                    row = {name: "" if math.isnan(number) else number for name, number in numbers.items()}
+                    row |= {"question": metric.question, "metric": label(key, report.suffix)}
+                    row |= {"lower_is_better": metric.lower_is_better, "notes": "; ".join(report.notes)}
+                    writer.writerow(about | row)
         return file.getvalue()
 
     def _repr_html_(self) -> str:
-        return _html("", *self._grid())
+        return _html("", *self._grid(), self._below())
+
+    def _below(self) -> list[str]:
+        return legend(score for report in self.reports for score in report.scores.values())
 
     def _grid(self) -> tuple[list[str], list[list[str]]]:
         keys = [key for key in METRICS if any(key in report.scores for report in self.reports)]
@@ -150,11 +153,12 @@ class Table:
             raise ReportError("scores of different judges cannot share a table: make one table of each profile")
         suffix = suffixes.pop()
         header = ["task", "method", "images"]
-        header += [f"{METRICS[key].question}, {_header(key, suffix)}" for key in keys]
+        header += [f"{METRICS[key].question}, {_column(key, suffix)}" for key in keys]
         rows = []
         for report in self.reports:
             method = report.method + "".join(f" ({note})" for note in report.notes)
-            rows.append([report.task, method, str(report.images), *(str(report.score(key)) for key in keys)])
+            images = str(report.images) if report.seeds == 1 else f"{report.images} x {report.seeds} seeds"
+            rows.append([report.task, method, images, *(str(report.score(key)) for key in keys)])
         return header, rows
 
 
@@ -168,10 +172,11 @@ def report(
     method: str = "restoration",
     judge: Judge | None = None,
     generator: torch.Generator | None = None,
-    rounds: int = 100,
+    rounds: int = intervals.ROUNDS,
 ) -> Report:
     """Evaluate restorations [N, 3, R, R] of y against the truth, all in [0, 1]; f made y with `generator`.
 
+    `rounds`: how often images are left out to find the spread of the Frechet distances, see `intervals.spread`.
     A generator that has already made y has moved on: hand over a freshly seeded one. One image has no realism.
     """
     judge = judge or portraits_judge()
@@ -184,40 +189,58 @@ def summarize(
     method: str,
     suffix: str,
     values: dict[str, Tensor],
-    realism: dict[str, tuple[float, float, float]],
+    realism: dict[str, Score],
     notes: Sequence[str] = (),
+    seeds: int = 1,
 ) -> Report:
-    """A report from one value an image [N] of each key, and the realism of the set (`evaluation.set_scores`)."""
+    """A report from one value an image [N] of each key, and the realism of the set (`judges.set_scores`).
+
+    Images that equal their truth have an infinite PSNR. The mean leaves them out, and a note counts them.
+    """
     if not values:
         raise ReportError(f"{task}, {method}: no image was scored")
-    scores = {key: Score(key, *intervals.mean_interval(torch.as_tensor(v))) for key, v in values.items()}
-    scores |= {key: Score(key, *numbers) for key, numbers in realism.items()}
-    return Report(task, method, suffix, len(next(iter(values.values()))), scores, tuple(notes))
+    scores, notes = {}, list(notes)
+    for key, given in values.items():
+        given = torch.as_tensor(given, dtype=torch.float64)
+        equal = given.isposinf()
+        if equal.any():
+            images = f"{int(equal.sum())} of {len(given)} images equal the truth"
+            notes.append(f"{label(key, suffix)}: {images}; the mean is that of the others")
+        scores[key] = Score(key, math.inf) if equal.all() else Score(key, *intervals.mean_interval(given[~equal]))
+    images = len(next(iter(values.values())))
+    return Report(task, method, suffix, images, scores | realism, tuple(notes), seeds)
 
 
-def _header(key: str, suffix: str) -> str:
+def _column(key: str, suffix: str) -> str:
     return f"{label(key, suffix)} {ARROWS[METRICS[key].lower_is_better]}"
 
 
-def _markdown(header: list[str], rows: list[list[str]]) -> str:
+def _markdown(header: list[str], rows: list[list[str]], below: Sequence[str] = ()) -> str:
     lines = [header, ["---"] * len(header), *rows]
-    return "".join("| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |\n" for line in lines)
+    table = "".join("| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |\n" for line in lines)
+    return table + "".join(f"\n{line}\n" for line in below)
 
 
-def _latex(header: list[str], rows: list[list[str]]) -> str:
+def _latex(header: list[str], rows: list[list[str]], below: Sequence[str] = ()) -> str:
+    def escaped(cell: str) -> str:
+        return "".join(LATEX.get(c, c) for c in cell)
+
     def line(cells: list[str]) -> str:
-        return " & ".join("".join(LATEX.get(c, c) for c in cell) for cell in cells) + r" \\"
+        return " & ".join(map(escaped, cells)) + r" \\"
 
     body = [line(header), r"\hline", *map(line, rows)]
+    if below:
+        across = rf"\multicolumn{{{len(header)}}}{{l}}"
+        body += [r"\hline", *(rf"{across}{{{escaped(text)}}} \\" for text in below)]
     return "\n".join([rf"\begin{{tabular}}{{{'l' * len(header)}}}", *body, r"\end{tabular}", ""])
 
 
-def _html(caption: str, header: list[str], rows: list[list[str]], notes: Sequence[str] = ()) -> str:
+def _html(caption: str, header: list[str], rows: list[list[str]], below: Sequence[str] = ()) -> str:
     def line(cells: list[str], tag: str) -> str:
         return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
 
     top = f"<caption>{html.escape(caption)}</caption>" if caption else ""
     body = "".join(line(row, "td") for row in rows)
-    below = "".join(f"<p>{html.escape(note)}</p>" for note in notes)
+    under = "".join(f"<p>{html.escape(text)}</p>" for text in below)
     # the class of pandas' tables, which book themes know in light and dark
-    return f'<table class="dataframe">{top}<thead>{line(header, "th")}</thead><tbody>{body}</tbody></table>{below}'
+    return f'<table class="dataframe">{top}<thead>{line(header, "th")}</thead><tbody>{body}</tbody></table>{under}'

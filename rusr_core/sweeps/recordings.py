@@ -3,8 +3,8 @@
 `data/results/NAME/` holds what `benchmarks/record.py` distils from a folder of `rusr bench`:
 
     results.csv      a row a unit: scores, seconds, steps, provenance
-    scores.csv       a row a task, method and metric: value and 95 % bootstrap interval over images
-    provenance.json  command, commit, machine, weights, number of images
+    scores.csv       a row a task, method and metric: value, and its 95 % interval over images or its spread
+    provenance.json  commit, machine, weights, number of images; what the columns of scores.csv mean; what was withdrawn
 
 A chapter shows them beside its live run and says which is which. Chapter: book/benchmark.ipynb.
 """
@@ -37,13 +37,16 @@ class Recording:
     provenance: dict
 
     def score(self, task: str, method: str, metric: str) -> tuple[float, float, float]:
-        """Value and interval of one row. `metric` is a label as "LPIPS-portraits" or "pFID-portraits", or "fidelity".
+        """Value and 95 % interval of one row, (value, low, high). `metric` is a label as "LPIPS-portraits" or
+        "FID-portraits", or "fidelity". low and high are nan where there is no interval, as for Frechet distances.
 
-        `RecordingError` names the rows that exist.
+        `RecordingError` says why a metric was withdrawn, or names the rows that exist.
         """
         for row in self.scores:
             if (row["task"], row["method"], _name(row)) == (task, method, metric):
                 return row["value"], row.get("low", math.nan), row.get("high", math.nan)
+        if reason := self.provenance.get("withdrawn", {}).get(metric):
+            raise RecordingError(f"{metric} of recording {self.name!r} was withdrawn: {reason}")
         known = {key: sorted({row[key] for row in self.scores}) for key in ("task", "method")}
         known["metric"] = sorted({_name(row) for row in self.scores})
         raise RecordingError(f"no score {(task, method, metric)} in recording {self.name!r}; it holds {known}")
@@ -126,7 +129,6 @@ def _number(key: str, value: str) -> float | str:
     if key in ("image", "commit"):  # names that look like numbers
         return value
     try:
-        number = float(value)
+        return float(value)
     except ValueError:
         return value
-    return value if math.isinf(number) else number

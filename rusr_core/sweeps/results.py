@@ -3,7 +3,7 @@
 import csv
 import io
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,11 +13,20 @@ from rusr_core import tasks
 from rusr_core.checkpoints.networks import load_portrait_net
 from rusr_core.errors import RusrError
 from rusr_core.images import load_image
-from rusr_core.metrics import realism
-from rusr_core.metrics.judges import METRICS, Judge, portraits_judge, set_scores
+from rusr_core.metrics import intervals, realism
+from rusr_core.metrics.judges import (
+    METRICS,
+    Judge,
+    Score,
+    SetFeatures,
+    portraits_judge,
+    realism_scores,
+    set_features,
+)
 from rusr_core.metrics.report import Report, Table, summarize
 from rusr_core.sweeps.claims import claim
 from rusr_core.sweeps.measurements import truth_path
+from rusr_core.sweeps.provenance import weights_digest
 from rusr_core.sweeps.stamps import CheckedFiles
 from rusr_core.sweeps.storage import manifest, read_head, read_record, write_atomic
 
@@ -51,7 +60,7 @@ def rows(folder: Path) -> list[dict]:
     for result in read(folder):
         record = dict(result.record)
         scores, run = record.pop("scores"), record.pop("run")
-        found.append(record | {key: scores.get(key) for key in METRICS if key in scores} | run)
+        found.append(record | {key: scores[key] for key in METRICS if key in scores} | run)
     return found
 
 
@@ -82,62 +91,146 @@ def write_tables(folder: Path) -> list[Path]:
     return [folder / name for name in files]
 
 
+@dataclass(frozen=True)
+class Selection:
+    """The results of one task that are compared: every method has restored the same images with the same seeds."""
+
+    images: tuple[str, ...]
+    seeds: tuple[int, ...]
+    results: dict[str, dict[tuple[str, int], Result]]  # by method, then by (image, seed)
+    left_out: dict[str, int]  # results of each method that are not compared
+
+
+def select(results: Iterable[Result]) -> Selection:
+    """Of the results of one task those that all its methods have: the images of the seed of which most are done, and
+    of the other seeds those that are done for all these images. A sweep that was cut short has others, which count in
+    `left_out`.
+    """
+    of: dict[str, dict[tuple[str, int], Result]] = defaultdict(dict)
+    for result in results:
+        of[result.record["method"]][result.record["image"], result.record["seed"]] = result
+    common, images_of = set.intersection(*(set(done) for done in of.values())), defaultdict(set)
+    for image, seed in common:
+        images_of[seed].add(image)
+    if not common:
+        return Selection((), (), {}, {method: len(done) for method, done in of.items()})
+    first = min(images_of, key=lambda seed: (-len(images_of[seed]), seed))
+    images = tuple(sorted(images_of[first]))
+    seeds = tuple(sorted(seed for seed, done in images_of.items() if done.issuperset(images)))
+    chosen = [(image, seed) for seed in seeds for image in images]
+    compared = {method: {pair: done[pair] for pair in chosen} for method, done in of.items()}
+    return Selection(images, seeds, compared, {method: len(done) - len(chosen) for method, done in of.items()})
+
+
+def selections(folder: Path, methods: Collection[str] | None = None) -> dict[str, Selection]:
+    """What a folder's reports rest on, by task, in the order of the tables; of these methods, or of all.
+
+    Raises `ResultsError` if there is nothing, or no such method.
+    """
+    by_task: dict[str, list[Result]] = defaultdict(list)
+    known = set()
+    for result in read(folder):
+        known.add(result.record["method"])
+        if methods is None or result.record["method"] in methods:
+            by_task[result.record["task"]].append(result)
+    if not known:
+        raise ResultsError(f"{folder}: no finished unit")
+    for name in methods or ():
+        if name not in known:
+            raise ResultsError(f"{folder}: no finished unit of {name!r}, expected one of {', '.join(sorted(known))}")
+    order = {str(task): i for i, task in enumerate(tasks.SINGLE + tasks.COMPOSED)}
+    return {task: select(by_task[task]) for task in sorted(by_task, key=lambda t: (order.get(t, len(order)), t))}
+
+
 def reports(
     folder: Path,
     judge: Judge | None = None,
     *,
-    keep: Callable[[dict], bool] | None = None,
+    methods: Collection[str] | None = None,
+    only: Collection[str] | None = None,
     crops: int = realism.CROPS,
-    rounds: int = 100,
+    rounds: int = intervals.ROUNDS,
 ) -> Table:
-    """A performance report of each task and method, of the records that `keep` accepts or of all. Realism needs the
-    `judge` (its features) and two images.
+    """A performance report of each task and method, of these methods and `only` these tasks, or of all.
 
-    Several seeds of an image count as one image: their scores are averaged.
+    All lines of a task rest on the same images and seeds (`select`); what is left out is counted in a note. Several
+    seeds of an image count as one image: its scores are averaged. Realism needs two images and the `judge` that scored
+    the sweep.
+
+    Raises `ResultsError` for another judge, and for a task of which the methods share no image.
     """
-    groups = defaultdict(list)
-    for result in read(folder):
-        if keep is not None and not keep(result.record):
+    if judge is not None:
+        check_judge(folder, judge)
+    found, truths, table = selections(folder, methods), {}, []
+    for task, selection in found.items():
+        if only is not None and task not in only:
             continue
-        groups[result.record["task"], result.record["method"]].append(result)
-    if not groups:
-        raise ResultsError(f"{folder}: no finished unit")
-    order = {str(task): i for i, task in enumerate(tasks.SINGLE + tasks.COMPOSED)}
-    keys = sorted(groups, key=lambda key: (order.get(key[0], len(order)), key))
-    return Table(tuple(_report(folder, groups[key], judge, crops, rounds) for key in keys))
+        if not selection.images:
+            done = ", ".join(f"{number} by {method}" for method, number in sorted(selection.left_out.items()))
+            raise ResultsError(f"{task}: no image is done by every method ({done}): compare fewer methods")
+        for method in sorted(selection.results):
+            sets = {}
+            if judge is not None and judge.features is not None and len(selection.images) > 1:
+                if selection.images not in truths:
+                    files = (truth_path(folder, name) for name in selection.images)
+                    truths = {selection.images: _features(files, judge, crops, realism.REFERENCE)}  # of one task
+                sets = _realism(selection, method, truths[selection.images], judge, crops, rounds)
+            table.append(_report(selection, method, sets))
+    return Table(tuple(table))
 
 
-def _report(folder: Path, results: list[Result], judge: Judge | None, crops: int, rounds: int) -> Report:
+def _features(files: Iterable[Path], judge: Judge, crops: int, start: int = 0) -> SetFeatures:
+    return set_features(map(load_image, files), judge.features, crops=crops, start=start)
+
+
+def _realism(
+    selection: Selection, method: str, truth: SetFeatures, judge: Judge, crops: int, rounds: int
+) -> dict[str, Score]:
+    """Realism of a method's restorations, each seed a set."""
+    done = selection.results[method]
+    files = [[done[image, seed].path for image in selection.images] for seed in selection.seeds]
+    return realism_scores([_features(paths, judge, crops) for paths in files], truth, rounds=rounds)
+
+
+def _report(selection: Selection, method: str, sets: dict[str, Score]) -> Report:
     """The report of one task and method."""
-    first = results[0].record
-    images = sorted({result.record["image"] for result in results})
+    done = selection.results[method]
+    records = [result.record for result in done.values()]
     values = {}
     for key in METRICS:
-        if all(key in result.record["scores"] for result in results):
-            of = defaultdict(list)
-            for result in results:
-                of[result.record["image"]].append(result.record["scores"][key])
-            values[key] = torch.tensor([sum(of[name]) / len(of[name]) for name in images], dtype=torch.float64)
-    sets = {}
-    if judge is not None:
-        if judge.suffix != first["judge"]:
-            raise ResultsError(f"judged by {first['judge']!r} nets, the judge given is {judge.suffix!r}")
-        seed = min(result.record["seed"] for result in results)
-        chosen = {r.record["image"]: r.path for r in results if r.record["seed"] == seed}
-        restored = torch.cat([load_image(path) for path in chosen.values()])
-        truth = torch.cat([load_image(truth_path(folder, name)) for name in chosen])
-        sets = set_scores(restored, truth, judge, crops=crops, rounds=rounds)
-    notes = [ORACLE] if any(result.record["oracle"] for result in results) else []
-    return summarize(first["task"], first["method"], first["judge"], values, sets, notes)
+        if all(key in record["scores"] for record in records):
+            scores = [[done[i, s].record["scores"][key] for s in selection.seeds] for i in selection.images]
+            values[key] = torch.tensor(scores, dtype=torch.float64).mean(1)
+    notes = [ORACLE] if any(record["oracle"] for record in records) else []
+    if left_out := selection.left_out[method]:
+        notes.append(f"{left_out} more restorations left out: not every method has finished their images and seeds")
+    first = records[0]
+    return summarize(first["task"], method, first["judge"], values, sets, notes, len(selection.seeds))
+
+
+def check_judge(folder: Path, judge: Judge) -> None:
+    """Raise `ResultsError` unless `judge` is the one that scored the sweep, by its name and by its weights."""
+    known = manifest(folder)["judge"]
+    if judge.suffix != known["suffix"]:
+        raise ResultsError(f"{folder}: judged by {known['suffix']!r} nets, the judge given is {judge.suffix!r}")
+    if judge.perceptual is not None and (found := weights_digest(judge.perceptual)) != known["perceptual"]:
+        told = f"weights {known['perceptual'][:12]}, the judge given has {found[:12]}"
+        raise ResultsError(f"{folder}: judged by a net of {told}; give the file that judged (--judge)")
 
 
 def judge_for(folder: Path, net: str | Path | None = None) -> Judge | None:
-    """The judge whose features give realism: `net` (a `PortraitNet` file) or, on the embedded profile, net B; else
-    clean-fid's Inception if its file is there, else None.
+    """The judge whose features give realism, the one that scored the sweep: `net` (a `PortraitNet` file) or net B on
+    the embedded profile; else clean-fid's Inception if its file is there, else None.
+
+    Raises `ResultsError` for a net that did not score the sweep, or cannot be used.
     """
     suffix = manifest(folder)["judge"]["suffix"]
     if suffix:
-        return portraits_judge(None if net is None else load_portrait_net(net))
+        judge = portraits_judge(None if net is None else load_portrait_net(net))
+        check_judge(folder, judge)
+        return judge
+    if net is not None:
+        raise ResultsError(f"{folder}: judged by LPIPS-VGG and Inception, the portrait net {net} cannot judge it")
     try:
         return Judge(suffix, None, None, realism.inception_features())
     except realism.RealismError:

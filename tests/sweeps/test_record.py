@@ -18,8 +18,8 @@ pytestmark = pytest.mark.slow
 def test_a_recording_compares_methods_on_the_same_images(config, tmp_path):
     assert run(config, plan(2)).ok and run(config, replace(plan(3), methods=("plain",))).ok
     out = tmp_path / "recording"
-    record(config.folder, out)
-    record(config.folder, out)  # replaces what is there
+    record(config.folder, out, judge=config.judge)
+    record(config.folder, out, judge=config.judge)  # replaces what is there
     facts = json.loads((out / "provenance.json").read_text())
     assert facts["image_names"] == ["000", "001"] and facts["units"] == 8  # 002 lacks a method
     assert facts["images"] == "2" and facts["weights"]["judge"]
@@ -28,7 +28,13 @@ def test_a_recording_compares_methods_on_the_same_images(config, tmp_path):
     assert len(rows) == 8 and {row["image"] for row in rows} == {"000", "001"}
     with (out / "scores.csv").open() as file:
         scores = list(csv.DictReader(file))
-    assert {row["images"] for row in scores} == {"2"}
+    assert {row["images"] for row in scores} == {"2"} and {row["seeds"] for row in scores} == {"1"}
+    for row in scores:
+        filled = [name for name in ("low", "high", "spread") if row[name]]
+        # KID of two images has no interval; FID of two has no spread, since one alone has no covariance
+        expected = {"FID": [], "KID": [], "pFID": ["spread"]}
+        assert filled == expected.get(row["metric"].removesuffix("-portraits"), ["low", "high"]), row
+    assert "no interval" in facts["statistics"]["spread"]
     mean = sum(float(r["lpips"]) for r in rows if (r["method"], r["task"]) == ("plain", "denoising M")) / 2
     chosen = {"method": "plain", "task": "denoising M", "question": "accuracy", "metric": "LPIPS-portraits"}
     (score,) = (row for row in scores if chosen.items() <= row.items())
@@ -40,10 +46,10 @@ def test_a_recording_compares_methods_on_the_same_images(config, tmp_path):
 def test_a_recording_keeps_the_tasks_that_rest_on_more_images(config, tmp_path):
     out, second = tmp_path / "recording", replace(config, folder=tmp_path / "second")
     assert run(config, replace(plan(2), tasks=parse_tasks(["denoising:M"]))).ok
-    record(config.folder, out)
+    record(config.folder, out, judge=config.judge)
     before = (out / "results.csv").read_text().splitlines()[1:]
     assert run(second, plan(1)).ok
-    record(second.folder, out, adding=True)
+    record(second.folder, out, judge=second.judge, adding=True)
     with (out / "results.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["task"] for row in rows] == ["denoising M"] * 4 + ["inpainting S"] * 2
@@ -57,17 +63,17 @@ def test_a_recording_keeps_the_tasks_that_rest_on_more_images(config, tmp_path):
         }
     (out / "provenance.json").write_text(json.dumps(facts | {"weights": {}}))
     with pytest.raises(SystemExit, match="weights"):
-        record(second.folder, out, adding=True)
+        record(second.folder, out, judge=second.judge, adding=True)
 
 
 def test_a_recording_is_joined_by_other_methods_of_a_comparable_run(config, tmp_path):
     out, second = tmp_path / "recording", replace(config, folder=tmp_path / "second")
     assert run(config, replace(plan(2), methods=("plain",))).ok
-    record(config.folder, out)
+    record(config.folder, out, judge=config.judge)
     known = {file: (out / file).read_text() for file in ("results.csv", "scores.csv", "provenance.json")}
     before = list(csv.DictReader(known["results.csv"].splitlines()))
     assert run(second, plan(1)).ok
-    record(second.folder, out, adding=True)
+    record(second.folder, out, judge=second.judge, adding=True)
     with (out / "results.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert Counter(row["method"] for row in rows) == {"plain": 4, "drawn": 2}
@@ -88,18 +94,18 @@ def test_a_recording_is_joined_by_other_methods_of_a_comparable_run(config, tmp_
         write_rows(out / "results.csv", changed)
         found = (out / "results.csv").read_text()
         with pytest.raises(SystemExit, match=message):
-            record(second.folder, out, adding=True)
+            record(second.folder, out, judge=second.judge, adding=True)
         assert (out / "results.csv").read_text() == found
 
 
 def test_a_recording_is_joined_by_a_run_on_another_device_and_by_other_tasks(config, tmp_path):
     out, second = tmp_path / "recording", replace(config, folder=tmp_path / "second")
     assert run(config, replace(plan(1), methods=("plain",), tasks=parse_tasks(["denoising:M"]))).ok
-    record(config.folder, out)
+    record(config.folder, out, judge=config.judge)
     facts, lines = json.loads((out / "provenance.json").read_text()), (out / "results.csv").read_text()
     assert run(second, plan(2)).ok
     with pytest.raises(SystemExit, match="001.*which is not recorded"):  # of a task that is there
-        record(second.folder, out, adding=True)
+        record(second.folder, out, judge=second.judge, adding=True)
     third = replace(config, folder=tmp_path / "third")
     assert run(third, plan(1)).ok
     (row,) = csv.DictReader(lines.splitlines())
@@ -107,7 +113,7 @@ def test_a_recording_is_joined_by_a_run_on_another_device_and_by_other_tasks(con
     for factor, joined in ((1.05, False), (1.005, True)):
         write_rows(out / "results.csv", [row | {"device_name": "another", "lpips": factor * float(row["lpips"])}])
         with nullcontext() if joined else pytest.raises(SystemExit, match="nothing is added"):
-            record(third.folder, out, adding=True)
+            record(third.folder, out, judge=third.judge, adding=True)
     with (out / "results.csv").open() as file:
         found = [(row["task"], row["method"], row["image"]) for row in csv.DictReader(file)]
     assert sorted(found) == [(t, m, "000") for t in ("denoising M", "inpainting S") for m in ("drawn", "plain")]

@@ -2,13 +2,17 @@
 
 import csv
 import json
+import math
 
 import numpy as np
 import pytest
+import torch
 
-from rusr_core import zoo
+from rusr_core import metrics, zoo
 from rusr_core.figures import FigureError, charts
 from rusr_core.files import DataError
+from rusr_core.metrics.judges import METRICS as METRICS_OF
+from rusr_core.metrics.judges import label
 from rusr_core.sweeps import recordings
 from rusr_core.sweeps.provenance import weights_digest
 from rusr_core.sweeps.recordings import RecordingError
@@ -17,7 +21,7 @@ UNITS = [
     {"method": "report", "task": "upsampling L", "image": "001", "seed": 0, "lpips": 0.25, "seconds": 3.5},
     {"method": "report", "task": "upsampling L", "image": "002", "seed": 0, "lpips": 0.35, "seconds": 4.5},
 ]
-METRICS = ("LPIPS-portraits", "pFID-portraits")
+METRICS = ("LPIPS-portraits", "FID-portraits")
 SCORES = [
     {"task": task, "method": method, "images": 2, "question": question, "metric": metric}
     | {"value": value, "low": value - 0.1, "high": value + 0.1}
@@ -60,6 +64,33 @@ def test_a_recording_is_read_as_it_was_written(recording):
     assert str(recording).startswith("recorded run: profile tiny, 2 portraits, 2 restorations, cpu, commit 0123456")
 
 
+def test_the_infinite_psnr_of_equal_images_is_a_number():
+    assert recordings._number("psnr", "inf") == math.inf and recordings._number("commit", "1e999") == "1e999"
+
+
+def test_what_was_withdrawn_says_why(recording):
+    recording.provenance["withdrawn"] = {"KID-portraits": "counted the pairs"}
+    with pytest.raises(RecordingError, match="KID-portraits of recording 'tiny' was withdrawn: counted the pairs"):
+        recording.score("upsampling L", "report", "KID-portraits")
+
+
+@pytest.mark.parametrize("name", recordings.names())
+def test_shipped_scores_are_those_of_the_shipped_results(name):
+    """Means and intervals can be computed from results.csv; what cannot be, and was wrong, shows no value."""
+    found = recordings.load(name)
+    columns = {(m.question, label(key, "-portraits")): key for key, m in METRICS_OF.items()}
+    for row in found.scores:
+        key = columns[row["question"], row["metric"]]
+        if row["question"] == "realism":
+            assert key == "fid" or "withdrawn" not in found.provenance
+            assert "low" not in row and "high" not in row
+        else:
+            values = torch.tensor(found.column(key, task=row["task"], method=row["method"]), dtype=torch.float64)
+            expected = metrics.mean_interval(values)
+            assert (row["value"], row["low"], row["high"]) == pytest.approx(expected, rel=1e-3, abs=1e-4)
+            assert len(values) == row["images"]
+
+
 def test_what_is_not_there_is_an_error(recording):
     with pytest.raises(RecordingError, match="no recording 'other'; expected one of tiny"):
         recordings.load("other")
@@ -82,7 +113,7 @@ def test_charts_of_a_recording(recording):
     ends = {round(y, 3) for c in levels.axes[0].collections for path in c.get_segments() for _, y in path}
     assert ends == {0.1, 0.2, 0.3, 0.4}  # the intervals
     assert [t.get_text() for t in levels.axes[0].get_xticklabels()] == ["XS", "S", "M\n(2)", "L\n(2)", "XL"]
-    cloud = charts.scatter(recording, "LPIPS-portraits", "pFID-portraits")
+    cloud = charts.scatter(recording, "LPIPS-portraits", "FID-portraits")
     assert (0.3, 0.3) in points(cloud)
 
 

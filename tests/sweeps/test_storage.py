@@ -124,7 +124,7 @@ def test_changes_refuse_to_mix(change, config, world, monkeypatch):
     image = load_image(world / "images" / "000.png")
     save_image(1 - image, world / "changed" / "000.png", force=True)
     other = load_portrait_net(data_path("portraits/features_a.safetensors"))
-    monkeypatch.setattr("rusr_core.metrics.scores.judge", lambda: other)
+    monkeypatch.setattr("rusr_core.metrics.scores.judge", lambda *_: other)
     config = replace(config, methods=presets_of())
     wanted = plan(1, names=("upsampling:XS",), methods=("report", "cvpr2023"))
     run(config, replace(wanted, methods=("cvpr2023",)))

@@ -1,0 +1,33 @@
+"""Which images the metrics take. Every metric checks its images before it computes anything."""
+
+import torch
+from torch import Tensor
+
+from rusr_core.errors import RusrError
+
+OVERSHOOT = 0.25  # beyond [0, 1]: what images that were not clamped need, and no other range ([-1, 1], [0, 255]) fits
+
+
+class MetricError(RusrError):
+    """Images that cannot be compared, or values that have no interval."""
+
+
+def check_images(metric: str, *batches: Tensor) -> None:
+    """Raise `MetricError`, which begins with the name of the metric, unless all batches [N, C, H, W] are images.
+
+    They are of floating point, have one shape, and lie in [0, 1]. Values may leave that range by `OVERSHOOT`, as those
+    of a restoration do that was not clamped, or of one that a cubic filter resized.
+    """
+    for x in batches:
+        if not isinstance(x, Tensor):
+            raise MetricError(f"{metric}: got {type(x).__name__}, expected a tensor [N, 3, H, W]")
+    shapes = " and ".join(dict.fromkeys(str(tuple(x.shape)) for x in batches))
+    if any(x.ndim != 4 or x.shape != batches[0].shape or not x.numel() for x in batches):
+        expected = "two equal [N, 3, H, W]" if len(batches) > 1 else "[N, 3, H, W]"
+        raise MetricError(f"{metric}: images of shapes {shapes}, expected {expected}")
+    for x in batches:
+        if not x.is_floating_point():
+            raise MetricError(f"{metric}: images of {x.dtype}, expected floating point in [0, 1]")
+        low, high = (edge.item() for edge in torch.aminmax(x.detach()))
+        if not (low >= -OVERSHOOT and high <= 1 + OVERSHOOT):  # NaN is in no range
+            raise MetricError(f"{metric}: images with values in [{low:.4g}, {high:.4g}], expected [0, 1]")
