@@ -9,7 +9,8 @@ import torch
 from rusr_core import __version__
 from rusr_core.degradations.base import Degradation
 from rusr_core.degradations.foreign import Foreign, probe_image
-from rusr_core.degradations.notation import NAMES
+from rusr_core.degradations.inpainting import Mask
+from rusr_core.degradations.notation import NAMES, split
 from rusr_core.degradations.operator import shape_after
 from rusr_core.prior import Prior, prior_shape
 from rusr_core.sweeps.config import BenchmarkError, SweepConfig, load
@@ -89,8 +90,11 @@ def _task_configuration(prior: Prior, plan: SweepPlan, task: Task) -> dict[str, 
 
 
 def _own_parts(task: Task, f: Degradation) -> dict[str, object]:
-    """Digests of the sources and weights of the operators in a task that are none of this library's."""
-    named = [stage.partition(":")[0].strip() for stage in task.name.split("|") if not task.level and ":" in stage]
+    """Digests of what a task's notation does not show: sources and weights of operators that are none of this
+    library's, and the masks that were read from files or handed over.
+    """
+    words = [] if task.level or task.held is not None else split(task.name, "|")
+    named = [word.partition(":")[0].strip() for word in words if ":" in word]
     objects = [stage.f if isinstance(stage, Foreign) else stage for stage in f.stages]
     makers = [one if isinstance(one, FunctionType) else type(one) for one in objects]
     modules = {*named, *(maker.__module__ for maker in makers)}
@@ -98,7 +102,8 @@ def _own_parts(task: Task, f: Degradation) -> dict[str, object]:
     found = {name: source_digest(name) for name in sorted(modules)}
     found |= {maker.__qualname__: _text_of(maker) for maker in makers if maker.__module__ == "__main__"}  # a notebook's
     weights = [weights_digest(one) for one in objects if isinstance(one, torch.nn.Module)]
-    return ({"sources": found} if found else {}) | ({"weights": weights} if weights else {})
+    masks = [digest(one.visible.numpy().tobytes()) for one in objects if isinstance(one, Mask)]
+    return {key: parts for key, parts in (("sources", found), ("weights", weights), ("masks", masks)) if parts}
 
 
 def _text_of(thing: type | FunctionType) -> str | None:

@@ -25,6 +25,7 @@ PACKAGE = Path(rusr_core.__file__).resolve().parent
 # Folders and modules that change no pixel of a restoration and no score of a unit: they may change within one sweep.
 WITHOUT_EFFECT_ON_UNITS = (
     "__main__.py",
+    "citations.py",
     "commands/",
     "figures/",
     "photos/",

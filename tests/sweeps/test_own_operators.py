@@ -9,7 +9,7 @@ from sweep_world import contents, plan, presets_of
 
 from rusr_core import commands, tasks
 from rusr_core.degradations import Compose, Downsample
-from rusr_core.images import load_image
+from rusr_core.images import load_image, save_image
 from rusr_core.sweeps import BenchmarkError, SweepPlan, parse_tasks, results, run
 from rusr_core.sweeps.claims import StorageError
 from rusr_core.sweeps.storage import manifest, read_record
@@ -86,6 +86,16 @@ def test_changed_weights_of_an_operator_do_not_mix(config, monkeypatch):
     assert manifest(config.folder)["tasks"]["sweep_operators:grey"]["weights"]
     monkeypatch.setattr(sweep_operators.grey, "weights", torch.full((1, 3, 1, 1), 1 / 3))
     with pytest.raises(StorageError, match=r"tasks\.sweep_operators:grey\.weights\[0\] was"):
+        run(config, wanted)
+
+
+def test_a_changed_file_of_a_mask_does_not_mix(config, tmp_path):
+    path = tmp_path / "left, or right.png"
+    save_image(torch.ones(1, 3, 32, 32).index_fill(3, torch.arange(16), 0), path)
+    wanted = plan(1, names=(f'mask:"{path}"',), methods=("plain",))
+    assert run(config, wanted).ok
+    save_image(torch.ones(1, 3, 32, 32).index_fill(2, torch.arange(16), 0), path, force=True)
+    with pytest.raises(StorageError, match=r"masks\[0\] was"):
         run(config, wanted)
 
 
