@@ -1,8 +1,6 @@
 """What all units of a sweep share: methods, images, networks, arithmetic. Small, since it travels to every worker."""
 
-import copy
 import dataclasses
-import itertools
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,8 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from rusr_core.arithmetic import MODES, arithmetic
 from rusr_core.errors import RusrError
@@ -111,20 +108,7 @@ def load(config: SweepConfig, device: str | None = None) -> tuple[Prior, Judge]:
 @lru_cache(maxsize=1)
 def _networks(prior: str, perceptual: str | None, identity: str | None, judge: str | None, device: str) -> tuple:
     found = load_prior(prior, device=device, perceptual=perceptual, identity=identity)
-    scorer = judge_of(found, judge)
-    perceptual_net = _on(device, scorer.perceptual)
-    identity_net = perceptual_net if scorer.identity is scorer.perceptual else _on(device, scorer.identity)
-    return found, dataclasses.replace(scorer, perceptual=perceptual_net, identity=identity_net)
-
-
-def _on(device: str, network: object) -> object:
-    """A network on `device`; a copy if it lies elsewhere, since others may use the one that is given."""
-    if not isinstance(network, nn.Module):
-        return network
-    here = next(itertools.chain(network.parameters(), network.buffers()), None)
-    if here is None or here.device == torch.empty(0, device=device).device:
-        return network
-    return copy.deepcopy(network).to(device)
+    return found, judge_of(found, judge)
 
 
 class _SharedArithmetic:

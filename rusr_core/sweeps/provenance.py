@@ -30,6 +30,7 @@ WITHOUT_EFFECT_ON_UNITS = (
     "figures/",
     "photos/",
     "metrics/intervals.py",
+    "metrics/realism.py",
     "metrics/report.py",
     "priors/downloads.py",
     "sweeps/ablations.py",
