@@ -9,8 +9,9 @@ from dataclasses import replace
 import pytest
 from sweep_world import plan
 
+from benchmarks.accuracy import distances
 from benchmarks.record import record, write_rows
-from rusr_core.sweeps import parse_tasks, run
+from rusr_core.sweeps import parse_tasks, results, run
 
 pytestmark = pytest.mark.slow
 
@@ -61,6 +62,10 @@ def test_a_recording_keeps_the_tasks_that_rest_on_more_images(config, tmp_path):
             ("denoising M", "2"),
             ("inpainting S", "1"),
         }
+    withdrawn = {"withdrawn": {"KID-portraits": "counted the pairs"}}
+    (out / "provenance.json").write_text(json.dumps(facts | withdrawn))
+    record(second.folder, out, judge=second.judge, adding=True)  # keeps the rows, which lack what was withdrawn
+    assert withdrawn.items() <= json.loads((out / "provenance.json").read_text()).items()
     (out / "provenance.json").write_text(json.dumps(facts | {"weights": {}}))
     with pytest.raises(SystemExit, match="weights"):
         record(second.folder, out, judge=second.judge, adding=True)
@@ -118,3 +123,15 @@ def test_a_recording_is_joined_by_a_run_on_another_device_and_by_other_tasks(con
         found = [(row["task"], row["method"], row["image"]) for row in csv.DictReader(file)]
     assert sorted(found) == [(t, m, "000") for t in ("denoising M", "inpainting S") for m in ("drawn", "plain")]
     assert json.loads((out / "provenance.json").read_text())["device"].startswith("another; ")
+
+
+def test_inputs_are_judged_by_the_net_that_judged_the_results(config):
+    """Once net B judged the inputs whatever judged the restorations."""
+    assert run(config, plan(2, names=("denoising:M",))).ok
+    assert run(config, replace(plan(3, names=("denoising:M",)), methods=("plain",))).ok
+    found = distances(config.folder, config.judge)
+    assert {key: len(pairs) for key, pairs in found.items()} == {("denoising M", m): 2 for m in ("drawn", "plain")}
+    for before, after in found["denoising M", "plain"]:  # this method gives its input back, in 8 bit as the file
+        assert after == pytest.approx(before, rel=1e-3)
+    with pytest.raises(results.ResultsError, match="give the file that judged"):
+        distances(config.folder)
