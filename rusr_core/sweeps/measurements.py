@@ -14,14 +14,12 @@ from torch import Tensor
 from rusr_core.degradations.base import Degradation
 from rusr_core.degradations.foreign import Foreign
 from rusr_core.errors import RusrError
-from rusr_core.images import READABLE_SUFFIXES, ImageError, load_image
+from rusr_core.images import READABLE_SUFFIXES, load_image
 from rusr_core.sweeps.claims import claim
 from rusr_core.sweeps.plan import PlanError
 from rusr_core.sweeps.stamps import CheckedFiles
 from rusr_core.sweeps.storage import digest, read_record, write_result
 from rusr_core.tasks import Task
-
-SHOWN = 20  # bad files that an error message names; of more it says how many
 
 
 @dataclass(frozen=True)
@@ -86,15 +84,14 @@ class ImageFolder:
             try:
                 load_image(path, size=resolution, fit="crop")
                 return digest(path.read_bytes())
-            except (ImageError, OSError) as error:
-                bad.append(str(error))
+            except (RusrError, OSError, MemoryError) as error:
+                bad.append(str(error) or f"{path}: not enough memory")
                 return None
 
         files = CheckedFiles(self.folder.absolute(), read, store=store)
         found = {name: files.note(self.path(name).name) for name in names}
         if bad:
-            more = f"; and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
-            raise PlanError(f"{len(bad)} of {len(names)} images cannot be used: {'; '.join(bad[:SHOWN])}{more}")
+            raise PlanError(f"{len(bad)} of {len(names)} images cannot be used: {'; '.join(bad)}")
         return found, files
 
 
