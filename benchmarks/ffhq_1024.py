@@ -1,5 +1,4 @@
-"""One restoration step in each phase on the CPU, on a generator of FFHQ's 1024 px configuration with random
-weights.
+"""One restoration step in each phase on the CPU; the generator has FFHQ's 1024 px configuration and random weights.
 
 python benchmarks/ffhq_1024.py [--task upsampling] [--level M] [--preset cvpr2023]
 

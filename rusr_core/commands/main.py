@@ -48,8 +48,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status (0 done, 1 some of it failed, 2 bad input, 130
-    interrupted)."""
+    """Run one command; returns the exit status: 0 done, 1 some of it failed, 2 bad input, 130 interrupted."""
     with readable_output():
         return _main(argv)
 

@@ -68,8 +68,8 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
     """Structural similarity [N] in [-1, 1]; 1 for equal images. Mean over pixels and colour channels.
 
     Wang et al., "Image Quality Assessment: From Error Visibility to Structural Similarity", IEEE TIP 2004, eq. 13:
-    Gaussian window of 11 px, sigma 1.5, K = (0.01, 0.03), range 1, borders of half a window left out. Sides of at
-    least 11 px.
+    Gaussian window of 11 px, sigma 1.5, K = (0.01, 0.03), range 1, borders of half a window left out. Both sides
+    have at least 11 px.
     """
     check_images("ssim", a, b)
     if min(a.shape[2:]) < SSIM_SIDE:

@@ -26,8 +26,10 @@ def in_spaces(preset: Preset, *spaces: str) -> tuple[Phase, ...]:
 
 
 def scaled(preset: Preset, *, lr: float = 1.0, steps: float = 1.0, space: str | None = None) -> tuple[Phase, ...]:
-    """The preset's phases with learning rates and numbers of steps multiplied, those of one space or of all; one step
-    at least."""
+    """The preset's phases with learning rates and numbers of steps multiplied, those of one space or of all.
+
+    A phase keeps at least one step.
+    """
     return tuple(
         dataclasses.replace(phase, lr=phase.lr * lr, steps=max(1, round(phase.steps * steps)))
         if space in (None, phase.space)

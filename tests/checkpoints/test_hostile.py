@@ -1,8 +1,7 @@
 """Hostile and damaged checkpoints: none runs anything, none takes much memory, each ends in one line of ours.
 
-The files are read in a child process (this file, run as a script) with an audit hook that notes every
-execution, import, write, socket and process, and with its address space limited to 200 MB more than it had
-before.
+The files are read in a child process (this file, run as a script) with an audit hook that notes every execution,
+import, write, socket and process, and with its address space limited to 200 MB more than it had before.
 """
 
 import io
