@@ -107,8 +107,8 @@ def portraits_judge(net: PortraitNet | None = None, device: str | torch.device =
 
 def judge_of(prior: Prior, net: str | Path | None = None) -> Judge:
     """Who judges a prior's restorations, on the prior's device: net B where the embedded net A is optimised, `net` (a
-    `PortraitNet` file) if given, else the prior's own networks, and clean-fid's Inception for realism if its file is
-    there.
+    `PortraitNet` file) if given, else the prior's own networks, and for realism clean-fid's Inception, if there is
+    its file.
     """
     device = prior.device
     if net is not None or isinstance(prior.perceptual, PortraitNet):  # never the net that was optimised
@@ -160,8 +160,8 @@ def set_features(
 ) -> SetFeatures:
     """Features of a set of images, given in batches [n, 3, R, R] of any size, so that they need not all be in memory.
 
-    Crops are cut at places drawn from `seed` and `start` (`realism.random_crops`): `start=realism.REFERENCE` for the
-    true images.
+    Crops are cut at places drawn from `seed` and `start` (`realism.random_crops`): the true images take
+    `start=realism.REFERENCE`.
     """
     whole, patches = [], []
     for batch in images:

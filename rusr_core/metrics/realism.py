@@ -189,8 +189,8 @@ def random_crops(x: Tensor, side: int, count: int = CROPS, seed: int = 0, start:
 
 @torch.no_grad()
 def image_features(x: Tensor, net: Features, batch: int = 16) -> Tensor:
-    """Features [N, F] (float64, CPU) of whole images [N, 3, H, W] in [0, 1], at most `batch` of them or `BATCH_PIXELS`
-    at once."""
+    """Features [N, F] (float64, CPU) of whole images [N, 3, H, W] in [0, 1], no more at once than `batch` of them or
+    `BATCH_PIXELS`."""
     check_images("image_features", x)
     batch = max(1, min(batch, BATCH_PIXELS // (x.shape[2] * x.shape[3])))
     return torch.cat([net(part).double().cpu() for part in x.split(batch)])

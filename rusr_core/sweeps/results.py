@@ -103,8 +103,8 @@ class Selection:
 
 def select(results: Iterable[Result]) -> Selection:
     """Of the results of one task those that all its methods have: the images of the seed of which most are done, and
-    of the other seeds those that are done for all these images. A sweep that was cut short has others, which count in
-    `left_out`.
+    of the other seeds those that are done for all these images. A sweep that was cut short has others: they are
+    counted in `left_out`.
     """
     of: dict[str, dict[tuple[str, int], Result]] = defaultdict(dict)
     for result in results:
@@ -154,8 +154,8 @@ def reports(
     """A performance report of each task and method, of these methods and `only` these tasks, or of all.
 
     All lines of a task rest on the same images and seeds (`select`); what is left out is counted in a note. Several
-    seeds of an image count as one image: its scores are averaged. Realism needs two images and the `judge` that scored
-    the sweep.
+    seeds of an image count as one image: its scores are averaged. Realism needs two images and the
+    `judge` that scored the sweep.
 
     Raises `ResultsError` for another judge, and for a task of which the methods share no image.
     """
