@@ -107,8 +107,8 @@ def portraits_judge(net: PortraitNet | None = None, device: str | torch.device =
 
 def judge_of(prior: Prior, net: str | Path | None = None) -> Judge:
     """Who judges a prior's restorations, on the prior's device: net B where the embedded net A is optimised, `net` (a
-    `PortraitNet` file) if given, else the prior's own networks, and for realism clean-fid's Inception, if there is
-    its file.
+    `PortraitNet` file) if given, else the prior's own networks, and for realism clean-fid's Inception,
+    if its file is there.
     """
     device = prior.device
     if net is not None or isinstance(prior.perceptual, PortraitNet):  # never the net that was optimised

@@ -2,8 +2,8 @@
 
 The form is the report's: task, then accuracy, realism and fidelity, with an arrow for lower is better, between
 rules of dashes. Means and KID carry a 95 % interval over the images, "0.12 [0.10, 0.15]". Frechet distances carry their
-spread over the images, "0.05 ± 0.01", which is no interval; every form says which is which. It also says what was not
-measured.
+spread over the images, "0.05 ± 0.01", which is no interval; every form says which is which. It also says
+what was not measured.
 """
 
 import csv
