@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from conftest import small_portrait_net
 from scipy import linalg
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
@@ -16,7 +17,7 @@ from rusr_core.files import data_path
 from rusr_core.images import load_image
 from rusr_core.metrics import judges, realism
 from rusr_core.networks.perceptual import to_device_of
-from rusr_core.networks.portrait_net import PortraitNet, PortraitNetConfig
+from rusr_core.networks.portrait_net import PortraitNet
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -26,10 +27,7 @@ def seeded(seed: int = 0) -> torch.Generator:
 @pytest.fixture(scope="module")
 def net() -> PortraitNet:
     """A small stand-in for the judging net."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        config = PortraitNetConfig(channels=(8, 8, 8, 8), embedding=8, resolution=32, perceptual_levels=2)
-        return PortraitNet(config).eval().requires_grad_(False)
+    return small_portrait_net()
 
 
 @pytest.fixture(scope="module")

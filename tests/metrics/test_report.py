@@ -7,13 +7,14 @@ from html.parser import HTMLParser
 
 import pytest
 import torch
+from conftest import small_portrait_net
 
 from rusr_core import metrics, tasks
 from rusr_core.degradations import Compose, PoissonBernoulliNoise
 from rusr_core.metrics import realism
 from rusr_core.metrics.judges import Judge, Score, portraits_judge, realism_scores, set_features, set_scores
 from rusr_core.metrics.report import INTERVAL, SPREAD, Report, ReportError, Table, report, summarize
-from rusr_core.networks.portrait_net import PortraitNet, PortraitNetConfig
+from rusr_core.networks.portrait_net import PortraitNet
 
 TEXT = """\
 ------------------------------------------------------------------------
@@ -40,10 +41,7 @@ def example() -> Report:
 
 @pytest.fixture(scope="module")
 def net() -> PortraitNet:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        config = PortraitNetConfig(channels=(8, 8, 8, 8), embedding=8, resolution=32, perceptual_levels=2)
-        return PortraitNet(config).eval().requires_grad_(False)
+    return small_portrait_net()
 
 
 def test_the_text_word_for_word(example):
