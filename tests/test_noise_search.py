@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import pytest
 import torch
 
 from rusr_core import presets
@@ -10,6 +11,7 @@ from rusr_core.priors import load_prior, portraits
 from rusr_core.restore import restore
 
 
+@pytest.mark.slow
 def test_strong_noise_does_not_darken_the_picture():
     """With one draw a step the search leaves for a dark picture (rusr_core.losses.energy_score).
 

@@ -37,6 +37,7 @@ def test_three_phases(name, prior, truth):
     assert result.seconds > 0 and result.steps == [36] * 4
 
 
+@pytest.mark.slow
 def test_more_freedom_fits_better(prior, truth):
     f = Compose()
     result = restore(prior, truth, f, preset=short("cvpr2023", 40))

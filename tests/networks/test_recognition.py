@@ -171,6 +171,7 @@ def test_wrong_weights(arcface_state, facenet_state, tmp_path):
         zoo.load_identity("curricularface")
 
 
+@pytest.mark.slow
 def test_importing_touches_no_network():
     """Not this package's modules, nor facenet_pytorch, nor building the network from it."""
     code = """

@@ -26,6 +26,7 @@ def run(monkeypatch, small_set, tmp_path):
     return command
 
 
+@pytest.mark.slow
 def test_a_net_learns_people_and_then_to_judge(run, monkeypatch):
     monkeypatch.setattr(train_features, "CONFIGS", {"a": (train_features.PortraitNetConfig((4, 4, 4, 4, 4)), 1)})
     out = run(train_features, "--net", "a", "--images", "32", "--batch", "16")
@@ -41,6 +42,7 @@ def test_a_net_learns_people_and_then_to_judge(run, monkeypatch):
     assert steps == ["step", "2", "3"]
 
 
+@pytest.mark.slow
 def test_a_generator_is_trained_further_and_resumes(run):
     prior = ("--prior", str(DATA / "generator.safetensors"), "--forget-noise", "--batch", "2", "--images")
     out = run(train_generator, *prior, "2", "0", "0", "2")

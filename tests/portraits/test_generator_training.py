@@ -41,6 +41,7 @@ def run(folder: Path, stop: int | None = None) -> tuple[list[float], Trainer]:
     return losses, trainer
 
 
+@pytest.mark.slow
 def test_training_repeats_itself_and_resumes(small_set, monkeypatch):
     monkeypatch.setattr(PathLength, "EVERY", 1)  # also in the few adversarial steps
     first, trainer = run(small_set)

@@ -22,6 +22,7 @@ def x() -> torch.Tensor:
     return render(normalized(sample_z(11, 6)))
 
 
+@pytest.mark.slow
 def test_feature_training_repeats_itself(small_set):
     images = np.load(small_set / "images.npy")
     plan = train_features.Plan(PortraitNetConfig((4, 8, 8, 8, 8)), seed=1, images=64, batch=16)

@@ -47,6 +47,7 @@ def test_portraits_are_finite_and_in_range_even_far_out(portraits):
         assert x.min() >= 0 and x.max() <= 1
 
 
+@pytest.mark.slow
 def test_every_factor_changes_some_portrait():
     z = sample_z(6, 8)
     for name in ("glasses", "hat", "scarf", "beard"):  # some of what the other factors shape

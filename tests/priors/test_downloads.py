@@ -180,6 +180,7 @@ def test_offline_refuses_the_network_and_uses_the_cache(server, tmp_path, monkey
     assert not downloads.offline()
 
 
+@pytest.mark.slow
 def test_two_processes_end_with_one_good_file(server, tmp_path):
     code = "import sys; from pathlib import Path; from rusr_core.priors.downloads import fetch; "
     code += "print(fetch(sys.argv[1], Path(sys.argv[2]), sys.argv[3]))"
