@@ -21,6 +21,7 @@ from torch import Tensor
 
 from benchmarks.ffhq_1024 import random_vgg
 from rusr_core import presets, tasks
+from rusr_core.arithmetic import flushed_denormals
 from rusr_core.generator import Generator, GeneratorConfig
 from rusr_core.latents import mean_w, sample_w, to_w_plus, to_w_plus_plus
 from rusr_core.losses import L1, MultiscaleLPIPS, RestorationLoss, Term
@@ -33,6 +34,7 @@ from rusr_core.restore import restore
 PARTS = ("generator", "loss", "backward", "step")
 
 
+@flushed_denormals()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--ffhq-256", action="store_true", help="FFHQ's layer shapes at 256 px, one step a phase")
@@ -41,7 +43,6 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    torch.set_flush_denormal(True)
     print(f"{platform.processor() or platform.machine()}, {args.threads} threads, torch {torch.__version__}")
     print(f"load average {os.getloadavg()[0]:.1f} (an idle machine has about 0)")
     ffhq_256(args.repeats) if args.ffhq_256 else embedded(args.repeats, args.images)

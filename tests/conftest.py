@@ -153,12 +153,19 @@ def config(world, tmp_path):
     return config_of(world, tmp_path / "out")
 
 
+def flushes_denormals() -> bool:
+    """Whether this thread takes numbers below 1.2e-38 for zero; torch does not say."""
+    return (torch.tensor([1e-40]) * 1).item() == 0
+
+
 @pytest.fixture(autouse=True)
-def global_rng_is_left_alone():
-    """No function of the library may draw from the global generator."""
-    before = torch.random.get_rng_state()
+def process_is_left_alone():
+    """Nothing may draw from the global generator or leave the arithmetic and the threads of a process changed."""
+    before, flushed, threads = torch.random.get_rng_state(), flushes_denormals(), torch.get_num_threads()
     yield
     assert torch.equal(before, torch.random.get_rng_state()), "the global random state was changed"
+    assert flushes_denormals() == flushed, "denormal numbers are flushed, or no longer"
+    assert torch.get_num_threads() == threads, "the number of threads was changed"
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ SMALL = PortraitNetConfig(channels=(4, 6, 8, 10, 12), embedding=16, resolution=3
 
 
 @pytest.fixture(autouse=True)
-def own_random_numbers(global_rng_is_left_alone):
+def own_random_numbers(process_is_left_alone):
     """The tests below draw freely, and put the global generator back."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

@@ -19,7 +19,6 @@ def run(monkeypatch, small_set, tmp_path):
         monkeypatch.setattr(sys, "argv", ["program", "--data", str(small_set), "--out", str(tmp_path), *words])
         faces = torch.rand(2, 2, 3, 128, 128, generator=torch.Generator().manual_seed(0))  # fewer than the programs'
         monkeypatch.setattr(program, "held_out_faces", lambda people, views: faces, raising=False)
-        monkeypatch.setattr(torch, "set_flush_denormal", lambda on: True)  # this process keeps its arithmetic
         program.main()
         return tmp_path
 

@@ -11,12 +11,14 @@ seed. A rerun continues where the last one stopped.
 
 import argparse
 import multiprocessing
+import os
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from rusr_core.arithmetic import flushed_denormals
 from tools.portraits.renderer import ID_DIM, paint, sample_z, textures
 from tools.portraits.renderer.portrait import CHUNK, GPU_CHUNK
 from tools.portraits.renderer.textures import SEED, Textures
@@ -49,10 +51,9 @@ def draw(step: int, file: str, device: torch.device) -> Textures:
     return t if file == "images.npy" else t.flat()
 
 
+@flushed_denormals()
 def render_part(folder: Path, identities: int, views: int, part: int, parts: int) -> None:
     """Render every `parts`-th block of identities, view by view."""
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
     files = {name: np.load(folder / name, mmap_mode="r+") for name in FILES}
     z, done = factors(identities, views), folder / f"done{part}of{parts}.txt"
     start = int(done.read_text()) if done.exists() else 0
@@ -109,6 +110,7 @@ def main() -> None:
     if args.device != "cpu":
         render_on_gpu(args.folder, *shape[:2], args.device)
         return
+    os.environ["OMP_NUM_THREADS"] = "1"  # of each process
     context = multiprocessing.get_context("spawn")
     workers = [
         context.Process(target=render_part, args=(args.folder, *shape[:2], part, args.processes))

@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rusr_core.arithmetic import flushed_denormals
 from rusr_core.checkpoints import save_portrait_net
 from rusr_core.networks.portrait_net import PortraitNet, PortraitNetConfig
 from tools.portraits.training.distillation import autocast
@@ -131,9 +132,9 @@ def report(trainer: Trainer, faces: Tensor, loss: float, path: Path) -> None:
         writer.writerow((trainer.seen, round(loss, 4), round(accuracy, 4)))
 
 
+@flushed_denormals()
 def train(plan: Plan, images: np.ndarray | Tensor, out: Path, name: str, device: torch.device) -> PortraitNet:
     """Run the plan to its end, from wherever the last run stopped; returns the folded net."""
-    torch.set_flush_denormal(True)
     trainer, faces = Trainer(plan, len(images), device), held_out_faces(40, 4).to(device)
     path = out / f"features_{name}.pt"
     if path.exists():

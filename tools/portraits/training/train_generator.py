@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
+from rusr_core.arithmetic import flushed_denormals
 from rusr_core.checkpoints import load_portrait_net, save_generator
 from tools.portraits import DATA
 from tools.portraits.render import sheet
@@ -72,9 +73,9 @@ def finish(trainer: Trainer, out: Path) -> None:
     save_generator(G, out / "generator.safetensors", header, half=True)
 
 
+@flushed_denormals()
 def train(plan: Plan, args: argparse.Namespace, device: torch.device, world: World) -> None:
     """Run the plan to its end, from wherever the last run stopped."""
-    torch.set_flush_denormal(True)
     out = args.out
     net = load_portrait_net(args.features).to(device)
     trainer = Trainer(plan, device, net.config.channels, args.prior, args.forget_noise)

@@ -22,6 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rusr_core.arithmetic import flushed_denormals
 from rusr_core.checkpoints import load_portrait_net, save_portrait_net
 from rusr_core.networks.perceptual import distance
 from rusr_core.networks.portrait_net import PortraitNet
@@ -176,9 +177,9 @@ def log(path: Path, step: int, order: float, identity: float, verified: float, s
         writer.writerow((step, f"{order:.4f}", f"{identity:.5f}", f"{verified:.4f}", f"{speed:.2f}"))
 
 
+@flushed_denormals()
 def tune(plan: Plan, net: PortraitNet, images: np.ndarray | Tensor, out: Path, name: str, device: torch.device) -> None:
     """Run the plan to its end, from wherever the last run stopped, and write the net."""
-    torch.set_flush_denormal(True)
     trainer, path = Trainer(plan, net, device), out / f"tuned_{name}.pt"
     if path.exists():
         trainer.restore(torch.load(path, weights_only=True, map_location=device))
