@@ -7,10 +7,13 @@ from torch import Tensor
 from rusr_core import tasks
 from rusr_core.degradations import (
     JPEG,
+    Blur,
     Compose,
     Downsample,
+    Fade,
     Mask,
     PoissonBernoulliNoise,
+    ReadNoise,
     Resize,
     Strokes,
 )
@@ -87,6 +90,13 @@ EVERY = {
     "identity": Compose(),
     **{f"jpeg {s}": JPEG(q, s) for s in ("4:4:4", "4:2:2") for q in (12,)},
     "jpeg 90, 4:2:2": JPEG(90, "4:2:2"),
+    **{str(task): task.degradation() for task in tasks.EXTRA},
+    "blur, motion": Blur(length=9.5, direction=30),
+    "blur, both": Blur(0.7, 4, -75),
+    "fade": Fade((0.8, 0.7, 0.6), (0.1, 0.05, -0.02), 1.2),
+    "fade, one gain": Fade(0.7, 0.15),
+    "read noise": ReadNoise(0.05),
+    "film": Compose(Blur(1.5), Fade(0.8, 0.1), PoissonBernoulliNoise(96, 0), ReadNoise(0.02), JPEG(40)),
     "own": Compose(Vignette()),
     "own, composed": Compose(Vignette(), Downsample(2), GrainAndCrop(), Vignette()),
 }

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 RECIPES = dict(re.findall(r"^## (Add a \w+)\n(.*?)(?=^## )", TEXT, re.M | re.S))
-NEW = {"rusr_core/baselines/", "book/mine.ipynb", "rusr_core/degradations/blur.py"}  # what a recipe makes
+NEW = {"rusr_core/baselines/", "book/mine.ipynb", "rusr_core/degradations/box_blur.py"}  # what a recipe makes
 RUSR = ("-c", "import sys; from rusr_core.commands import main; sys.exit(main(sys.argv[1:]))")
 
 
@@ -61,9 +61,9 @@ def test_every_recipe_is_there():
 @pytest.mark.slow
 def test_a_degradation(clone):
     wing = clone / "rusr_core/degradations"
-    (wing / "blur.py").write_text(block("Add a degradation", "python"), encoding="utf-8")
+    (wing / "box_blur.py").write_text(block("Add a degradation", "python"), encoding="utf-8")
     notation = wing / "notation.py"
-    edit(notation, "\n\nNAMES = {", "\nfrom rusr_core.degradations.blur import BoxBlur\n\nNAMES = {")
+    edit(notation, "\n\nNAMES = {", "\nfrom rusr_core.degradations.box_blur import BoxBlur\n\nNAMES = {")
     edit(notation, "(Downsample, PoissonBernoulliNoise,", "(Downsample, BoxBlur, PoissonBernoulliNoise,")
     edit(notation, "KINDS = {\n", 'KINDS = {\n    "pixels": WHOLE,\n')
     degrade, restore = commands("Add a degradation")

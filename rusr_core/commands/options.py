@@ -35,7 +35,7 @@ def picture_options(parser: argparse.ArgumentParser) -> None:
 
 def degradation_options(parser: argparse.ArgumentParser) -> None:
     """What was done to the image, see `operators.Operators`."""
-    parser.add_argument("--task", help=f"one of {', '.join(tasks.TASKS)}; or --degradation")
+    parser.add_argument("--task", help=f"one of {', '.join(tasks.EVERY)}; or --degradation")
     parser.add_argument("--level", help=f"one of {', '.join(tasks.LEVELS)} (default: M)")
     parser.add_argument(
         "--degradation",

@@ -1,4 +1,4 @@
-"""Photon noise and dead pixels."""
+"""Photon noise and dead pixels; read noise."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -9,6 +9,7 @@ from torch import Tensor
 from rusr_core import randomness
 from rusr_core.degradations.base import Degradation
 from rusr_core.degradations.checks import check, check_compat, eight_bit, is_number, size_of, true_input
+from rusr_core.images import quantize
 
 
 class _SoftClamp(torch.autograd.Function):
@@ -74,3 +75,26 @@ class PoissonBernoulliNoise(Degradation):
 
     def _alive(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
         return (randomness.uniform((len(x), 1, *x.shape[2:]), generator, x) > self.p).to(x)
+
+
+@dataclass(frozen=True)
+class ReadNoise(Degradation):
+    """Noise of a sensor's electronics: N(0, `sigma`^2) on every value, `sigma` in units of [0, 1].
+
+    Unlike photon noise it does not vanish in the dark. True: added to the 8-bit picture, clamped and rounded to 8 bit.
+    Surrogate: the same without the rounding, clamped to [0, 1] with the gradient of a sigmoid.
+    """
+
+    sigma: float
+    name: ClassVar[str] = "readnoise"
+    random: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        check(is_number(self.sigma) and 0 <= self.sigma <= 1, "sigma", "a number in [0, 1]", self.sigma)
+
+    def degrade(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        return quantize(self.forward(quantize(true_input(x)), generator))
+
+    def forward(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        size_of(x)
+        return soft_clamp(x + self.sigma * randomness.normal(x.shape, generator, x))

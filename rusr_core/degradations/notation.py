@@ -14,20 +14,25 @@ The grammar, the same wherever a degradation is named:
 
 import importlib
 import re
+from collections.abc import Callable
 from dataclasses import MISSING, fields
 from difflib import get_close_matches
 
 from rusr_core.degradations.base import Degradation
+from rusr_core.degradations.blur import Blur
 from rusr_core.degradations.checks import DegradationError
 from rusr_core.degradations.compose import Compose
+from rusr_core.degradations.fade import Fade
 from rusr_core.degradations.foreign import Foreign
 from rusr_core.degradations.inpainting import Mask, Strokes
 from rusr_core.degradations.jpeg import JPEG
-from rusr_core.degradations.noise import PoissonBernoulliNoise
+from rusr_core.degradations.noise import PoissonBernoulliNoise, ReadNoise
 from rusr_core.degradations.operator import as_operator
 from rusr_core.degradations.resampling import Downsample, Resize
 
-NAMES = {kind.name: kind for kind in (Downsample, PoissonBernoulliNoise, JPEG, Strokes, Resize, Mask)}
+NAMES = {
+    kind.name: kind for kind in (Downsample, PoissonBernoulliNoise, JPEG, Strokes, Resize, Mask, Blur, Fade, ReadNoise)
+}
 
 
 def parse(notation: str, *, seed: int | tuple[int, ...] = 0) -> Degradation:
@@ -121,14 +126,19 @@ def _value(words: str, key: str, value: str) -> object:
         raise DegradationError(f"{words!r}: {key} must be {expected}, got {value!r}") from None
 
 
-def _numbers(value: str) -> int | tuple[int, ...]:
-    """The text "3" as 3, "3+4+5" as (3, 4, 5), "3+" as (3,)."""
-    numbers = tuple(int(number) for number in value.removesuffix("+").split("+"))
-    return numbers if "+" in value else numbers[0]
+def _several(kind: type) -> Callable[[str], int | float | tuple]:
+    """Reads the text "3" as 3, "3+4+5" as (3, 4, 5), "3+" as (3,)."""
+
+    def read(value: str) -> int | float | tuple:
+        numbers = tuple(kind(number) for number in value.removesuffix("+").split("+"))
+        return numbers if "+" in value else numbers[0]
+
+    return read
 
 
 WHOLE, NUMBER = (int, "a whole number"), (float, "a number")
-NUMBERS = (_numbers, "a whole number, or several joined by +")
+WHOLES = (_several(int), "a whole number, or several joined by +")
+NUMBERS = (_several(float), "a number, or several joined by +")
 KINDS = {
     "factor": WHOLE,
     "quality": WHOLE,
@@ -136,6 +146,12 @@ KINDS = {
     "photons": NUMBER,
     "p": NUMBER,
     "width": NUMBER,
-    "seed": NUMBERS,
-    "size": NUMBERS,
+    "seed": WHOLES,
+    "size": WHOLES,
+    "sigma": NUMBER,
+    "length": NUMBER,
+    "direction": NUMBER,
+    "gain": NUMBERS,
+    "offset": NUMBERS,
+    "gamma": NUMBERS,
 }

@@ -107,10 +107,11 @@ def _check_image_name(name: str) -> None:
 
 
 def parse_tasks(words: Sequence[str]) -> tuple[Task, ...]:
-    """Tasks by name: "single", "composed", "all", "upsampling" (all levels), "upsampling:L", "UNA" (level M); or a
-    degradation in notation, "downsample:3 | jpeg:30", and "module:name" of one's own, see `tasks.find`.
+    """Tasks by name: "single", "composed", "all", "extra" (deblurring), "upsampling" (all levels), "upsampling:L",
+    "UNA" (level M); or a degradation in notation, "downsample:3 | jpeg:30", and "module:name", see `tasks.find`.
     """
-    sets = {"single": tasks.SINGLE, "composed": tasks.COMPOSED, "all": tasks.SINGLE + tasks.COMPOSED}
+    single, composed = tasks.SINGLE, tasks.COMPOSED
+    sets = {"single": single, "composed": composed, "all": single + composed, "extra": tasks.EXTRA}
     found: list[Task] = []
     for word in words:
         if word in sets:

@@ -138,7 +138,7 @@ def selections(folder: Path, methods: Collection[str] | None = None) -> dict[str
     for name in methods or ():
         if name not in known:
             raise ResultsError(f"{folder}: no finished unit of {name!r}, expected one of {', '.join(sorted(known))}")
-    order = {str(task): i for i, task in enumerate(tasks.SINGLE + tasks.COMPOSED)}
+    order = {str(task): i for i, task in enumerate(tasks.SINGLE + tasks.COMPOSED + tasks.EXTRA)}
     return {task: select(by_task[task]) for task in sorted(by_task, key=lambda t: (order.get(t, len(order)), t))}
 
 

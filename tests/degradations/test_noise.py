@@ -3,9 +3,10 @@
 import pytest
 import torch
 from degradation_examples import ARRAYS, PUBLISHED, picture
+from scipy import stats
 
 from rusr_core import tasks
-from rusr_core.degradations import PoissonBernoulliNoise
+from rusr_core.degradations import DegradationError, PoissonBernoulliNoise, ReadNoise
 from rusr_core.degradations.noise import soft_clamp
 
 LEVELS = dict(zip(tasks.LEVELS, tasks.TASKS["denoising"], strict=True))
@@ -68,3 +69,21 @@ def test_half_a_photon_is_what_the_published_surrogate_lacks():
     ours = f(x, torch.Generator().manual_seed(3)).mean()
     theirs = published(x, torch.Generator().manual_seed(3)).mean()
     assert abs(ours - true) < 0.005 < 0.015 < abs(theirs - true)
+
+
+@pytest.mark.parametrize("sigma", [0.0, 0.02, 0.2])
+def test_read_noise_has_its_spread_in_the_dark_and_in_the_light(sigma):
+    """Against SciPy's normal distribution, cut off at 0 and 1 as a file does."""
+    for value in (0.0, 128 / 255, 1.0):
+        x = torch.full((1, 3, 200, 200), value)
+        drawn = ReadNoise(sigma).degrade(x, torch.Generator().manual_seed(1))
+        steps = torch.arange(256, dtype=torch.float64) / 255
+        edges = torch.cat([torch.tensor([-9.0]), steps[:-1] + 0.5 / 255, torch.tensor([9.0])]).numpy()
+        shares = torch.tensor(stats.norm.cdf(edges, value, max(sigma, 1e-9))).diff()
+        mean = float((shares * steps).sum())
+        spread = float((shares * (steps - mean) ** 2).sum().sqrt())
+        assert float(drawn.mean()) == pytest.approx(mean, abs=0.01 * sigma + 1e-6)
+        assert float(drawn.std()) == pytest.approx(spread, rel=0.01, abs=1e-6)
+    assert torch.equal(ReadNoise(0)(picture(), torch.Generator()), picture())
+    with pytest.raises(DegradationError, match=r"sigma must be a number in \[0, 1\], got 2"):
+        ReadNoise(2)
