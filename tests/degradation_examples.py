@@ -90,6 +90,8 @@ EVERY = {
     "identity": Compose(),
     **{f"jpeg {s}": JPEG(q, s) for s in ("4:4:4", "4:2:2") for q in (12,)},
     "jpeg 90, 4:2:2": JPEG(90, "4:2:2"),
+    "jpeg, grey": JPEG(12, "grey"),
+    "jpeg, own tables": JPEG([*range(20, 84), *range(30, 158, 2), *range(200, 136, -1)], "4:2:2"),
     **{str(task): task.degradation() for task in tasks.EXTRA},
     "blur, motion": Blur(length=9.5, direction=30),
     "blur, both": Blur(0.7, 4, -75),

@@ -104,7 +104,7 @@ class Operators:
         found = read_jpeg(source)
         if found is None:
             raise CommandError(f"{source}: is no JPEG file, so jpeg:auto finds no tables in it")
-        self.notes.append(f"{source}: {found.notation}, read from the file{_doubt(found)}")
+        self.notes.append(f"{source}: {found.words}, read from the file{_doubt(found)}")
         words = _with_jpeg(self.args.degradation, found.notation)
         if words not in self.made:
             self.made[words] = notation.parse(words, seed=self.args.seed)
@@ -122,10 +122,10 @@ class Operators:
         stated = None if self.auto else _stated_jpeg(f)
         found = None if stated is None else read_jpeg(source)
         if found is not None and (
-            found.quality != stated.quality or found.sampling not in (stated.sampling, None)  # None: of a grey file
+            found.degradation.quality != stated.quality or found.sampling not in (stated.sampling, "grey")
         ):
             complain(
-                f"warning: {source}: the file says {found.notation}, and {stated} is assumed; unless it was saved "
+                f"warning: {source}: the file says {found.words}, and {stated} is assumed; unless it was saved "
                 "twice, --degradation jpeg:auto takes what the file says"
             )
 
@@ -178,6 +178,4 @@ def _ends_with_jpeg(f: Degradation) -> bool:
 
 
 def _doubt(found: JPEGFile) -> str:
-    tables = f"; its tables are none of libjpeg's, this quality is {found.distance:.1f} off" if found.distance else ""
-    chroma = "; chroma of another size than 4:4:4, 4:2:2 or 4:2:0 is taken for 4:2:0" * (found.sampling == "other")
-    return tables + chroma
+    return "" if found.exact else "; this chroma is taken for 4:2:0"

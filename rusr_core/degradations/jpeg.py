@@ -21,64 +21,54 @@ from torch import Tensor
 
 from rusr_core.degradations.base import Degradation
 from rusr_core.degradations.checks import check, check_compat, is_whole, size_of, true_input
+from rusr_core.degradations.jpeg_tables import BLOCK, ENTRIES, Quality, check_quality, tables, three_tables
 from rusr_core.degradations.resampling import _through_files
 
-BLOCK = 8
+__all__ = ["JPEG", "SAMPLINGS", "differentiable_jpeg", "file_round_trip", "published_jpeg", "tables", "three_tables"]
+
 ROUNDING = 0.8  # k in the derivative of rounding: afa53685 of the published code
 
-# by how much chroma is reduced: (rows, columns)
-SAMPLINGS = {"4:2:0": (2, 2), "4:2:2": (1, 2), "4:4:4": (1, 1)}
-
-# ITU-T T.81, annex K.1: the tables of quality 50, rows are vertical frequencies
-LUMA = """
-    16 11 10 16  24  40  51  61   12 12 14 19  26  58  60  55   14 13 16 24  40  57  69  56
-    14 17 22 29  51  87  80  62   18 22 37 56  68 109 103  77   24 35 55 64  81 104 113  92
-    49 64 78 87 103 121 120 101   72 92 95 98 112 100 103  99"""
-CHROMA = """
-    17 18 24 47 99 99 99 99   18 21 26 66 99 99 99 99   24 26 56 99 99 99 99 99   47 66 99 99 99 99 99 99
-    99 99 99 99 99 99 99 99   99 99 99 99 99 99 99 99   99 99 99 99 99 99 99 99   99 99 99 99 99 99 99 99"""
+# by how much chroma is reduced: (rows, columns); a grey file has none
+SAMPLINGS = {"4:2:0": (2, 2), "4:2:2": (1, 2), "4:4:4": (1, 1), "grey": None}
 
 # ITU-T T.871, section 7: Y, Cb - 128, Cr - 128 from R, G, B, all in [0, 255], and back
 TO_YCC = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
 TO_RGB = ((1.0, 0.0, 1.402), (1.0, -0.344136, -0.714136), (1.0, 1.772, 0.0))
 
 
-def file_round_trip(picture: Image.Image, quality: int, sampling: str = "4:2:0") -> Image.Image:
-    """An RGB image after Pillow has written it at `quality` and chroma `sampling`, and read it again."""
-    file = io.BytesIO()
-    picture.save(file, "JPEG", quality=quality, subsampling=sampling)
+def file_round_trip(picture: Image.Image, quality: Quality, sampling: str = "4:2:0") -> Image.Image:
+    """An RGB image after Pillow has written it at `quality` and chroma `sampling`, and read it again as RGB."""
+    file, options = io.BytesIO(), {"quality": quality}
+    if isinstance(quality, tuple):
+        options = {"qtables": [list(quality[i : i + ENTRIES]) for i in range(0, len(quality), ENTRIES)]}
+    if sampling == "grey":
+        picture = picture.convert("L")
+    else:
+        options["subsampling"] = sampling
+    picture.save(file, "JPEG", **options)
     with Image.open(file) as decoded:
         return decoded.convert("RGB")
 
 
-def tables(quality: int) -> tuple[Tensor, Tensor]:
-    """libjpeg's tables of luma and chroma `[8, 8]` (float32, 1 to 255) for a quality of 1 to 100.
-
-    Rows are vertical frequencies.
-    """
-    scale = 5000 // quality if quality < 50 else 200 - 2 * quality
-    luma, chroma = (torch.tensor([int(v) for v in text.split()]).view(BLOCK, BLOCK) for text in (LUMA, CHROMA))
-    return tuple(((table * scale + 50) // 100).clamp(1, 255).float() for table in (luma, chroma))
-
-
-def differentiable_jpeg(x: Tensor, quality: int, sampling: str = "4:2:0") -> Tensor:
+def differentiable_jpeg(x: Tensor, quality: Quality, sampling: str = "4:2:0") -> Tensor:
     """`x` `[N, 3, H, W]` in [0, 1], any size -> what Pillow's JPEG of it decodes to, same shape, in [0, 1].
 
     Values outside [0, 1] are clamped as an 8-bit file would; their gradient passes. How well it agrees with Pillow is
     stated in `JPEG`.
     """
     height, width = x.shape[-2:]
-    rows, columns = SAMPLINGS[sampling]
-    luma, chroma = _steps(quality, False, x.dtype, x.device)
+    rows, columns = SAMPLINGS[sampling] or (1, 1)
+    luma, *chroma = _steps(quality, False, x.dtype, x.device)
     pixels = _passing(255 * x, lambda v: v.round().clamp(0, 255))
     # chroma's exact halves go down in libjpeg
     half = _constant((0.5, 0.4999, 0.4999), x.dtype, x.device)[:, None, None]
     ycc = _passing(_to_ycc(pixels), lambda v: (v + half).floor())
     # libjpeg repeats the last column of the full-size picture, but the last row of the reduced chroma
     ycc = _extend(ycc, rows, columns * BLOCK)
-    y = _code(_extend(ycc[:, :1], BLOCK, 1), luma)
-    c = _code(_extend(_reduce(ycc[:, 1:], rows, columns), BLOCK, 1), chroma)
-    y, c = (_passing(v, lambda v: v.round().clamp(-128, 127)) for v in (y, c))
+    y = _shifted(_code(_extend(ycc[:, :1], BLOCK, 1), luma))
+    if sampling == "grey":
+        return (y[..., :height, :width] + 128).expand(-1, 3, -1, -1) / 255
+    c = _shifted(_code_chroma(_extend(_reduce(ycc[:, 1:], rows, columns), BLOCK, 1), chroma))
     c = _enlarge(c[..., : math.ceil(height / rows), : math.ceil(width / columns)], rows, columns)
     ycc = torch.cat([y[..., :height, :width] + 128, c[..., :height, :width]], 1)
     return _passing(_colour(ycc, TO_RGB), lambda v: v.round().clamp(0, 255)) / 255
@@ -91,7 +81,7 @@ def published_jpeg(x: Tensor, quality: int) -> Tensor:
     """
     height, width = x.shape[-2:]
     ycc = _extend(_to_ycc(255 * x), 2 * BLOCK, 2 * BLOCK)
-    luma, chroma = _steps(quality, True, x.dtype, x.device)
+    luma, chroma, _ = _steps(quality, True, x.dtype, x.device)
     y = _code(ycc[:, :1], luma, as_libjpeg=False) + 128
     c = _code(F.avg_pool2d(ycc[:, 1:], 2), chroma, as_libjpeg=False)
     c = F.interpolate(c, scale_factor=2, mode="nearest")
@@ -137,10 +127,11 @@ def _constant(values: tuple, dtype: torch.dtype, device: torch.device) -> Tensor
 
 
 @lru_cache(maxsize=32)
-def _steps(quality: int, transposed: bool, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
-    """The steps of luma and chroma `[64]`, from `tables`, on a device."""
+def _steps(quality: Quality, transposed: bool, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, ...]:
+    """The steps of Y, Cb and Cr `[64]`, from `three_tables`, on a device."""
     with torch.inference_mode(False):
-        return tuple((t.T if transposed else t).reshape(-1).to(device, dtype) for t in tables(quality))
+        luma, cb, cr = ((t.T if transposed else t).reshape(-1).to(device, dtype) for t in three_tables(quality))
+        return luma, cb, cb if torch.equal(cb, cr) else cr
 
 
 def _colour(x: Tensor, matrix: tuple) -> Tensor:
@@ -203,13 +194,29 @@ def _code(x: Tensor, steps: Tensor, as_libjpeg: bool = True) -> Tensor:
     return blocks.reshape(n, c, h, w)
 
 
+def _shifted(x: Tensor) -> Tensor:
+    """Decoded values, around 0, as the whole numbers that they are stored as."""
+    return _passing(x, lambda v: v.round().clamp(-128, 127))
+
+
+def _code_chroma(c: Tensor, steps: list[Tensor]) -> Tensor:
+    """`_code` of Cb and Cr `[N, 2, H, W]`, at once if they share their steps."""
+    if steps[0] is steps[1]:
+        return _code(c, steps[0])
+    return torch.cat([_code(channel, s) for channel, s in zip(c.split(1, 1), steps, strict=True)], 1)
+
+
 @dataclass(frozen=True)
 class JPEG(Degradation):
     """JPEG compression at Pillow's `quality` (1 to 100) and chroma `sampling`, any image size.
 
-    `sampling` is "4:2:0" (chroma at half size, Pillow's default and the benchmark's), "4:2:2" (at half width) or
-    "4:4:4" (at full size, as many phones and editors write). For a given file it must be the file's own: the surrogate
-    of another is only 32 dB near at quality 12 (4:2:0 for 4:4:4, median over the portraits below).
+    In place of a quality, `quality` may be the tables themselves, which cameras and editors bring: 64, 128 or 192 whole
+    numbers from 1, see `three_tables`; `photos.read_jpeg` finds them in a file.
+
+    `sampling` is "4:2:0" (chroma at half size, Pillow's default and the benchmark's), "4:2:2" (at half width),
+    "4:4:4" (at full size, as many phones and editors write) or "grey" (no colour). For a given file it must be the
+    file's own: the surrogate of another is only 32 dB near at quality 12 (4:2:0 for 4:4:4, median over the portraits
+    below).
 
     True: a file written and read by Pillow. Surrogate: `differentiable_jpeg`.
 
@@ -219,11 +226,13 @@ class JPEG(Degradation):
         4:2:0   66, 54, 57, 58, 56   worst 44        published, 4:2:0   32, 34, 35, 35, 36   worst 30
         4:2:2   65, 54, 58, 57, 56   worst 45
         4:4:4   65, 53, 57, 57, 56   worst 45
+        grey    67, 64, 58, 59, 58   worst 46
+        tables of one's own, one, two or three, in each sampling: 54 to 57, worst 52; four times as coarse: 53, worst 47
     """
 
     CITES: ClassVar[tuple[str, ...]] = ("wallace1992jpeg",)
 
-    quality: int
+    quality: Quality
     sampling: str = "4:2:0"
     compat: str | None = None
     name: ClassVar[str] = "jpeg"
@@ -231,11 +240,15 @@ class JPEG(Degradation):
 
     def __post_init__(self) -> None:
         check_compat(self.compat)
-        whole = is_whole(self.quality) and 1 <= self.quality <= 100
-        check(whole, "quality", "a whole number from 1 to 100", self.quality)
+        if isinstance(self.quality, list):
+            object.__setattr__(self, "quality", tuple(self.quality))
+        check_quality(self.quality)
         known = isinstance(self.sampling, str) and self.sampling in SAMPLINGS
         check(known, "sampling", f"one of {', '.join(SAMPLINGS)}", self.sampling)
         check(not self.compat or self.sampling == "4:2:0", "sampling", "4:2:0 with compat", self.sampling)
+        check(not self.compat or is_whole(self.quality), "quality", "a whole number with compat", self.quality)
+        single = not isinstance(self.quality, tuple) or len(self.quality) == ENTRIES
+        check(self.sampling != "grey" or single, "quality", "one table of 64 numbers for a grey file", self.quality)
 
     def degrade(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         step = partial(file_round_trip, quality=self.quality, sampling=self.sampling)

@@ -141,7 +141,7 @@ WHOLES = (_several(int), "a whole number, or several joined by +")
 NUMBERS = (_several(float), "a number, or several joined by +")
 KINDS = {
     "factor": WHOLE,
-    "quality": WHOLE,
+    "quality": WHOLES,
     "count": WHOLE,
     "photons": NUMBER,
     "p": NUMBER,

@@ -1,56 +1,106 @@
-"""What a JPEG file says of its own compression: the quality, from its tables, and the size of its chroma."""
+"""What a JPEG file says of its own compression: its tables, and the size of its chroma."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from PIL import Image, JpegImagePlugin
+from PIL import Image
 
 from rusr_core.decoding import ImageError
-from rusr_core.degradations.jpeg import BLOCK, tables
+from rusr_core.degradations.base import text
+from rusr_core.degradations.jpeg import JPEG, SAMPLINGS
+from rusr_core.degradations.jpeg_tables import BLOCK, LARGEST, tables
 
-SAMPLINGS = {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}  # Pillow's numbers
+# (columns, rows) of luma for one of chroma: the names of ITU-T T.871 and of common use
+RATIOS = {(1, 1): "4:4:4", (2, 1): "4:2:2", (2, 2): "4:2:0", (1, 2): "4:4:0", (4, 1): "4:1:1", (4, 2): "4:1:0"}
+RGB = (ord("R"), ord("G"), ord("B"))  # numbers of components that are no luma and chroma
 
 
 @dataclass(frozen=True)
 class JPEGFile:
-    """The last compression of a file; earlier ones leave no trace in its tables."""
+    """The last compression of a file; earlier ones leave no trace in its tables, see `earlier.find_earlier`."""
 
     quality: int  # libjpeg's, 1 to 100, whose tables are nearest to the file's
-    sampling: str | None  # of its chroma: "4:4:4", "4:2:2", "4:2:0" or "other"; None: a grey file has none
+    sampling: str  # of its chroma: "4:4:4", "4:2:2", "4:2:0", "grey"; or none of `JPEG`'s: "4:1:1", ..., "other"
     distance: float  # mean difference of the tables to those of `quality`; 0: they are the same
+    tables: tuple[int, ...]  # row by row: 64 numbers if all channels share them, 128 if both chromas do, or 192
+
+    @property
+    def degradation(self) -> JPEG:
+        """What made the file: by its quality if the tables are libjpeg's, else by its tables.
+
+        A sampling that `JPEG` does not know is taken for 4:2:0, see `exact`. Raises `DegradationError` for tables
+        that libjpeg does not know either.
+        """
+        return JPEG(self.tables if self.distance else self.quality, self.sampling if self.exact else "4:2:0")
+
+    @property
+    def exact(self) -> bool:
+        """Whether `degradation` can name the file's sampling."""
+        return self.sampling in SAMPLINGS
 
     @property
     def notation(self) -> str:
         """The degradation in words, as `degradations.notation.parse` reads them: "jpeg:40" or "jpeg:40,4:4:4"."""
-        return f"jpeg:{self.quality}" + ("" if self.sampling in ("4:2:0", "other", None) else f",{self.sampling}")
+        f = self.degradation
+        return f"jpeg:{text(f.quality)}" + ("" if f.sampling == "4:2:0" else f",{f.sampling}")
+
+    @property
+    def words(self) -> str:
+        """The tables and the sampling for people: the notation, but without the numbers of its own tables."""
+        if not self.distance and self.exact:
+            return self.notation
+        own = f"tables of its own (nearest are those of quality {self.quality}, {self.distance:.1f} off)"
+        return f"jpeg with {own if self.distance else f'quality {self.quality}'}, {self.sampling}"
 
 
 def read_jpeg(path: str | Path) -> JPEGFile | None:
     """The compression of a JPEG file; None if the file is none. Raises `ImageError` if it cannot be read.
 
-    Cameras and editors have tables of their own; then `distance` says how far the nearest quality is from them.
+    Baseline and progressive files, of libjpeg's tables or anybody's, colour or grey.
     """
     try:
         with Image.open(path, formats=("JPEG",)) as picture:
             layers, quantization = picture.layer, picture.quantization
-            sampling = JpegImagePlugin.get_sampling(picture)
+            plain = picture.info.get("adobe_transform", 1) == 1
     except Image.UnidentifiedImageError:
         return None
     except Exception as error:  # decoders raise whatever damaged bytes lead them to
         raise ImageError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
     try:
-        found = [torch.tensor(quantization[layer[3]]).view(BLOCK, BLOCK).float() for layer in layers[:3]]
+        found = [tuple(int(v) for v in quantization[layer[3]]) for layer in layers[:3]]
     except KeyError:
         raise ImageError(f"{path}: a JPEG file without its tables") from None
+    if not found or any(len(table) != BLOCK**2 or not 1 <= min(table) <= max(table) <= LARGEST for table in found):
+        raise ImageError(f"{path}: a JPEG file whose tables are broken; expected 64 numbers from 1 to {LARGEST} each")
     distances = {q: _distance(found, q) for q in range(1, 101)}
     quality = min(distances, key=distances.get)
-    kind = SAMPLINGS.get(sampling, "other") if len(found) == 3 else None
-    return JPEGFile(quality, kind, distances[quality])
+    return JPEGFile(quality, _sampling(layers, plain), distances[quality], _joined(found))
 
 
-def _distance(found: list[torch.Tensor], quality: int) -> float:
+def _sampling(layers: list[tuple[int, int, int, int]], plain: bool) -> str:
+    """The name of the sampling of components (number, columns, rows, table); `plain`: they may be Y, Cb and Cr."""
+    if len(layers) == 1:
+        return "grey"
+    if len(layers) != 3 or not plain or tuple(layer[0] for layer in layers) == RGB:
+        return "other"
+    (_, columns, rows, _), *chroma = layers
+    if chroma[0][1:3] != chroma[1][1:3] or columns % chroma[0][1] or rows % chroma[0][2]:
+        return "other"
+    return RATIOS.get((columns // chroma[0][1], rows // chroma[0][2]), "other")
+
+
+def _joined(found: list[tuple[int, ...]]) -> tuple[int, ...]:
+    """Tables as `JPEG.quality` takes them, none of them twice."""
+    if len(found) > 1 and found[-1] == found[-2]:
+        found = found[:-1]
+    if len(found) == 2 and found[0] == found[1]:
+        found = found[:1]
+    return sum(found, ())
+
+
+def _distance(found: list[tuple[int, ...]], quality: int) -> float:
     """The mean absolute difference of a file's tables, luma and perhaps chroma, to those of a quality."""
-    luma, chroma = tables(quality)
-    expected = (luma, chroma, chroma)
-    return float(sum((a - b).abs().mean() for a, b in zip(found, expected, strict=False)) / len(found))
+    luma, chroma = (table.flatten() for table in tables(quality))
+    pairs = zip(found, (luma, chroma, chroma), strict=False)
+    return float(sum((torch.tensor(a) - b).abs().mean() for a, b in pairs) / len(found))

@@ -8,7 +8,8 @@ import torch
 from conftest import golden
 from PIL import Image
 
-from rusr_core.degradations import JPEG, jpeg
+from rusr_core.degradations import JPEG, DegradationError, jpeg, parse
+from rusr_core.images import from_pil, to_pil
 
 ARRAYS = golden("degradations")
 QUALITIES = (6, 9, 12, 15, 18)
@@ -144,3 +145,43 @@ def test_a_file_keeps_chroma_at_half_size():
     out = np.asarray(jpeg.file_round_trip(Image.fromarray(half), 100)).astype(int)
     chroma = out[..., 0] - out[..., 1]
     assert chroma.std() < 60
+
+
+OWN = [
+    [min(255, 2 + down * row + right * column) for row in range(8) for column in range(8)]
+    for down, right in ((3, 4), (6, 5), (4, 8))
+]
+
+
+@pytest.mark.parametrize("sampling", ["4:2:0", "4:2:2", "4:4:4", "grey"])
+@pytest.mark.parametrize("num", [1, 2, 3])
+def test_own_tables_are_pillows_qtables(num, sampling):
+    if sampling == "grey" and num > 1:
+        with pytest.raises(DegradationError, match="quality must be one table of 64 numbers for a grey file"):
+            JPEG(sum(OWN[:num], []), "grey")
+        return
+    x = textured(41, 57)
+    f = JPEG(sum(OWN[:num], []), sampling)
+    assert parse(str(f)) == f and f.quality == tuple(sum(OWN[:num], []))
+    file, grey = io.BytesIO(), sampling == "grey"
+    options = {} if grey else {"subsampling": {"4:4:4": 0, "4:2:2": 1, "4:2:0": 2}[sampling]}
+    to_pil(x).convert("L" if grey else "RGB").save(file, "JPEG", qtables=OWN[:num], **options)
+    assert torch.equal(f.degrade(x), from_pil(Image.open(file)))
+    assert psnr(f(x), f.degrade(x)) > 50
+
+
+def test_qualities_and_their_tables_are_the_same():
+    x = textured(24, 40)
+    for quality in (9, 60):
+        own = tuple(int(v) for table in jpeg.tables(quality) for v in table.flatten())
+        assert torch.equal(JPEG(own)(x), JPEG(quality)(x)) and torch.equal(
+            JPEG(own).degrade(x), JPEG(quality).degrade(x)
+        )
+
+
+@pytest.mark.parametrize("quality", [(), (1,) * 63, (0,) * 64, (1.5,) * 64, (2**15,) * 128, [16] * 65])
+def test_wrong_tables_are_one_line(quality):
+    with pytest.raises(DegradationError, match="quality must be one, two or three tables of 64 whole numbers from 1"):
+        JPEG(quality)
+    with pytest.raises(DegradationError, match="quality must be a whole number with compat"):
+        JPEG((16,) * 64, compat="cvpr2023")

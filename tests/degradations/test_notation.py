@@ -41,7 +41,7 @@ def test_notation(tmp_path):
 
 BAD = {
     "jpg:12": (lambda: notation.parse("jpg:12"), "unknown degradation 'jpg'.*did you mean 'jpeg'"),
-    "jpeg:high": (lambda: notation.parse("jpeg:high"), "quality must be a whole number, got 'high'"),
+    "jpeg:high": (lambda: notation.parse("jpeg:high"), "quality must be a whole number, or several.*got 'high'"),
     "jpeg": (lambda: notation.parse("jpeg"), "'jpeg': quality missing; jpeg takes quality, sampling, compat"),
     "empty": (lambda: notation.parse(""), "unknown degradation ''"),
     "trailing bar": (lambda: notation.parse("jpeg:12 |"), "unknown degradation ''"),

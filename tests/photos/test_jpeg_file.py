@@ -1,6 +1,5 @@
 """What a JPEG file says of itself is what was done to it."""
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -30,10 +29,11 @@ def test_quality_and_sampling(tmp_path, quality, sampling, progressive):
 def test_grey_files(tmp_path):
     Image.open(PORTRAIT).convert("L").save(tmp_path / "a.jpg", quality=33)
     found = read_jpeg(tmp_path / "a.jpg")
-    assert (found.notation, found.sampling) == ("jpeg:33", None)
+    assert (found.notation, found.sampling) == ("jpeg:33,grey", "grey")
+    assert read_jpeg(tmp_path / "a.jpg").degradation.degrade(load_image(PORTRAIT)).equal(load_image(tmp_path / "a.jpg"))
 
 
-@pytest.mark.parametrize("mode, sampling", [("RGB", "4:4:4"), ("RGB", "4:2:2"), ("RGB", "4:2:0"), ("L", "4:2:0")])
+@pytest.mark.parametrize("mode, sampling", [("RGB", "4:4:4"), ("RGB", "4:2:2"), ("RGB", "4:2:0"), ("L", "grey")])
 def test_the_surrogate_that_the_file_names_is_what_made_the_file(tmp_path, mode, sampling):
     """34 dB where 4:4:4 is taken for 4:2:0."""
     clean = Image.open(PORTRAIT).convert(mode)
@@ -43,12 +43,61 @@ def test_the_surrogate_that_the_file_names_is_what_made_the_file(tmp_path, mode,
     assert psnr(f.forward(load_image(tmp_path / "clean.png")), load_image(tmp_path / "a.jpg")) > 50
 
 
-def test_tables_of_ones_own(tmp_path):
-    """A camera's tables: the nearest quality, and how far it is off."""
-    rows = [list(np.linspace(8, 40, 64).astype(int)), list(np.linspace(9, 60, 64).astype(int))]
-    Image.open(PORTRAIT).convert("RGB").save(tmp_path / "a.jpg", qtables=[[int(v) for v in row] for row in rows])
+def table(first: int, down: int, right: int) -> list[int]:
+    """Entries that grow with the frequencies, none of libjpeg's."""
+    return [min(255, first + down * row + right * column) for row in range(8) for column in range(8)]
+
+
+CAMERA = (table(3, 2, 4), table(5, 6, 3), table(4, 3, 7))
+
+
+@pytest.mark.parametrize("num", [1, 2, 3])
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"optimize": True}], ids=str)
+@pytest.mark.parametrize("sampling", ["4:4:4", "4:2:2", "4:2:0", "grey"])
+def test_tables_of_ones_own_are_exact(tmp_path, num, options, sampling):
+    picture = Image.open(PORTRAIT).convert("L" if sampling == "grey" else "RGB")
+    num = 1 if sampling == "grey" else num
+    chroma = {} if sampling == "grey" else {"subsampling": sampling}
+    picture.save(tmp_path / "a.jpg", qtables=CAMERA[:num], **options, **chroma)
     found = read_jpeg(tmp_path / "a.jpg")
-    assert found.distance > 1 and 40 < found.quality < 95
+    assert found.tables == tuple(sum(CAMERA[:num], [])) and found.sampling == sampling
+    assert found.distance > 1 and 40 < found.quality < 95 and "tables of its own" in found.words
+    f = parse(found.notation)
+    assert f == found.degradation and f.degrade(load_image(PORTRAIT)).equal(load_image(tmp_path / "a.jpg"))
+
+
+@pytest.mark.parametrize(
+    ("factors", "name"),
+    [(0x11, "4:4:4"), (0x12, "4:4:0"), (0x41, "4:1:1"), (0x42, "4:1:0"), (0x31, "other")],
+)
+def test_samplings_that_no_jpeg_of_ours_has_are_named(tmp_path, factors, name):
+    """The sampling factors of luma stand in the header: they are written there, the picture is not decoded."""
+    Image.open(PORTRAIT).convert("RGB").save(tmp_path / "a.jpg", quality=30)
+    data = bytearray((tmp_path / "a.jpg").read_bytes())
+    start = data.index(b"\xff\xc0") + 10  # SOF0: length, precision, height, width, number; then the first component
+    assert data[start : start + 2] == b"\x01\x22"
+    data[start + 1] = factors
+    (tmp_path / "b.jpg").write_bytes(data)
+    found = read_jpeg(tmp_path / "b.jpg")
+    assert (found.sampling, found.quality, found.exact) == (name, 30, name == "4:4:4")
+    assert found.degradation.sampling == ("4:4:4" if found.exact else "4:2:0") and name in found.words
+
+
+def test_colours_that_are_no_luma_and_chroma(tmp_path):
+    Image.open(PORTRAIT).convert("CMYK").save(tmp_path / "a.jpg", quality=30)
+    assert read_jpeg(tmp_path / "a.jpg").sampling == "other"
+    Image.open(PORTRAIT).convert("RGB").save(tmp_path / "b.jpg", quality=30, keep_rgb=True)
+    assert read_jpeg(tmp_path / "b.jpg").sampling == "other"
+
+
+def test_tables_beyond_8_bit(tmp_path, capfd):
+    coarse = tuple(300 + i for i in range(64))
+    x = load_image(PORTRAIT)
+    Image.open(PORTRAIT).convert("RGB").save(tmp_path / "a.jpg", qtables=[list(coarse)])
+    found = read_jpeg(tmp_path / "a.jpg")
+    assert found.tables == coarse and found.degradation.degrade(x).equal(load_image(tmp_path / "a.jpg"))
+    assert psnr(found.degradation.forward(x), found.degradation.degrade(x)) > 40
+    assert "too coarse for baseline" in capfd.readouterr().err  # libjpeg says so itself
 
 
 def test_other_files(tmp_path):
