@@ -215,8 +215,8 @@ class JPEG(Degradation):
 
     `sampling` is "4:2:0" (chroma at half size, Pillow's default and the benchmark's), "4:2:2" (at half width),
     "4:4:4" (at full size, as many phones and editors write) or "grey" (no colour). For a given file it must be the
-    file's own: the surrogate of another is only 32 dB near at quality 12 (4:2:0 for 4:4:4, median over the portraits
-    below).
+    file's own: the surrogate of another is only 32 dB near at quality 12 (4:2:0 for 4:4:4, median over the test
+    portraits of the table below).
 
     True: a file written and read by Pillow. Surrogate: `differentiable_jpeg`.
 
