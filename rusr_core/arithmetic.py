@@ -81,3 +81,14 @@ def flushed_denormals() -> Iterator[None]:
 def _flushes() -> bool:
     """Whether this thread takes denormal numbers for zero; torch does not say."""
     return (torch.tensor(TINY) * 1).item() == 0
+
+
+@contextmanager
+def plain_tensors() -> Iterator[None]:
+    """Inside, new tensors belong to nobody: not to an inference mode and not to a `torch.func` transform around them.
+
+    What is kept for later calls is made inside. A tensor that is made under `torch.func.vjp` is otherwise one of that
+    transform, which ends before the tensor does, and has no memory that numpy could read.
+    """
+    with torch.inference_mode(False), torch._C._DisableFuncTorch():
+        yield

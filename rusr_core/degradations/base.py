@@ -8,6 +8,8 @@ from typing import ClassVar, Protocol
 import torch
 from torch import Tensor
 
+from rusr_core.degradations.checks import DegradationError
+
 
 class Operator(Protocol):
     """The forward operator f of a restoration, y = f(x).
@@ -21,6 +23,7 @@ class Operator(Protocol):
                                      averaged to f's output size
         random                       whether `forward` draws random numbers; without it, that is tried out
         for_image(i)                 the operator of image i of a batch, if it differs from image to image
+        expected(x)                  the surrogate of a random f with its noise at its mean, for methods that ask for it
     """
 
     random: bool
@@ -50,6 +53,12 @@ class Degradation:
     def forward(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """The differentiable surrogate; `x` `[N, 3, H, W]` about [0, 1]."""
         raise NotImplementedError(f"{type(self).__name__} does not define forward(x, generator)")
+
+    def expected(self, x: Tensor) -> Tensor:
+        """The surrogate with its noise at its mean: `forward` itself, where nothing is drawn."""
+        if self.random:
+            raise DegradationError(f"{self} draws random numbers and says no mean: expected a method expected(x)")
+        return self.forward(x)
 
     def __call__(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         return self.forward(x, generator)

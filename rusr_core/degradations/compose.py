@@ -44,6 +44,12 @@ class Compose(Degradation):
             x = stage.forward(x, generator)
         return x
 
+    def expected(self, x: Tensor) -> Tensor:
+        size_of(x)
+        for stage in self.stages:
+            x = stage.expected(x)
+        return x
+
     def mask(self, shape: Sequence[int]) -> Tensor | None:
         return mask_of(self, torch.empty(tuple(shape)))
 

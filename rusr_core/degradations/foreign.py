@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 from rusr_core import randomness
+from rusr_core.arithmetic import plain_tensors
 from rusr_core.degradations.base import Degradation
 from rusr_core.degradations.checks import DegradationError, true_input
+from rusr_core.degradations.deepinv_physics import is_deepinv, surrogate
 from rusr_core.errors import RusrError
 from rusr_core.images import OVERSHOOT, quantize
 
@@ -47,13 +49,21 @@ class Foreign(Degradation):
     def degrade(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         with torch.no_grad():
             x = true_input(x)
-            if self._true is None or _is_deepinv(self.f):  # whose measurements are no 8-bit files yet
+            if self._true is None or is_deepinv(self.f):  # whose measurements are no 8-bit files yet
                 return quantize((self._true or self._surrogate)(x, generator).clamp(0, 1))
             return self._true(x, generator)
 
+    def expected(self, x: Tensor) -> Tensor:
+        method = self.f.A if is_deepinv(self.f) else getattr(self.f, "expected", None)
+        if callable(method):
+            return method(x)
+        with plain_tensors():
+            self.probe(x)  # what it is tried on is no part of the computation
+        return super().expected(x)
+
     def mask(self, shape: Sequence[int]) -> object:
         """What `f.mask` says, a tensor or a method of the shape; whether it is a mask, `operator.mask_of` decides."""
-        if _is_deepinv(self.f) and not _is_deepinv(self.f, "Inpainting"):
+        if is_deepinv(self.f) and not is_deepinv(self.f, "Inpainting"):
             return None  # other Physics have a `mask` that hides nothing
         mask = getattr(self.f, "mask", None)
         return mask(tuple(shape)) if callable(mask) and not isinstance(mask, Tensor) else mask
@@ -198,21 +208,16 @@ def _methods(f: object) -> tuple[Callable, Callable | None]:
         raise DegradationError(f"{f.__name__} is a class; expected a degradation, as {f.__name__}(...)")
     if isinstance(f, str):
         raise DegradationError(f"expected a degradation, got the text {f!r}; degradations.parse makes one of it")
-    if _is_deepinv(f):
-        return f.A, f
+    if is_deepinv(f):
+        return surrogate(f), f
     defined = {name: getattr(f, name, None) for name in ("forward", "degrade")}
     for name in defined:
         if getattr(type(f), name, None) is getattr(Degradation, name):  # a subclass that leaves it out
             defined[name] = None
-    surrogate = f if isinstance(f, torch.nn.Module) or defined["forward"] is None else defined["forward"]
-    if not callable(surrogate) or (isinstance(f, Degradation) and defined["forward"] is None):
+    forward = f if isinstance(f, torch.nn.Module) or defined["forward"] is None else defined["forward"]
+    if not callable(forward) or (isinstance(f, Degradation) and defined["forward"] is None):
         raise DegradationError(f"a degradation is a function of x or has a method forward(x); {f!r} has none")
-    return surrogate, defined["degrade"] if callable(defined["degrade"]) else None
-
-
-def _is_deepinv(f: object, kind: str = "Physics") -> bool:
-    """Whether it is a Physics of the package deepinv, which need not be installed, or of that `kind`."""
-    return any(base.__name__ == kind and base.__module__.startswith("deepinv.") for base in type(f).__mro__)
+    return forward, defined["degrade"] if callable(defined["degrade"]) else None
 
 
 def _place_of_generator(function: Callable) -> str | None:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rusr_core.arithmetic import plain_tensors
 from rusr_core.degradations.base import Degradation
 from rusr_core.degradations.checks import (
     DegradationError,
@@ -45,7 +46,7 @@ class _Masked(Degradation):
 @lru_cache(maxsize=32)
 def _placed(f: _Masked, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
     """The mask of `f` on a device, where it stays: a search asks for it at every step."""
-    with torch.inference_mode(False):
+    with plain_tensors():
         return f.mask(shape).to(device, dtype)
 
 
@@ -142,10 +143,10 @@ def stroke_mask(count: int, seed: int, size: tuple[int, int], brush: float) -> T
     the same arguments give the same mask.
     """
     height, width = (CANVAS * side for side in size)
-    u = torch.rand(count, 4, 2, generator=torch.Generator().manual_seed(seed)).numpy()
-    side, place = u[..., 0] < 0.5, u[..., 1] / 3
-    ends = np.where(side, place, 1 - place) * [width, height, width, height] - 0.5  # pixel centres are whole
-    with torch.inference_mode(False):
+    with plain_tensors():
+        u = torch.rand(count, 4, 2, generator=torch.Generator().manual_seed(seed)).numpy()
+        side, place = u[..., 0] < 0.5, u[..., 1] / 3
+        ends = np.where(side, place, 1 - place) * [width, height, width, height] - 0.5  # pixel centres are whole
         return torch.from_numpy(draw(ends, size, CANVAS * brush))[None, None]
 
 

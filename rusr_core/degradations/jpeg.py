@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from rusr_core.arithmetic import plain_tensors
 from rusr_core.degradations.base import Degradation
 from rusr_core.degradations.checks import check, check_compat, is_whole, size_of, true_input
 from rusr_core.degradations.jpeg_tables import BLOCK, ENTRIES, Quality, check_quality, tables, three_tables
@@ -105,13 +106,23 @@ def _softly(t: Tensor, whole: Tensor, k: float) -> Tensor:
 
 
 class _Passing(torch.autograd.Function):
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx, x: Tensor, step: Callable) -> Tensor:
+    def forward(x: Tensor, step: Callable) -> Tensor:
         return step(x)
+
+    @staticmethod
+    def setup_context(ctx, inputs: tuple, output: Tensor) -> None:
+        pass
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
         return gradient, None
+
+    @staticmethod
+    def jvp(ctx, tangent: Tensor, _: None) -> Tensor:
+        return tangent.view_as(tangent)  # torch refuses an input as the result
 
 
 def _passing(x: Tensor, step: Callable) -> Tensor:
@@ -122,14 +133,14 @@ def _passing(x: Tensor, step: Callable) -> Tensor:
 @lru_cache(maxsize=64)
 def _constant(values: tuple, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Numbers on a device, where they stay: a search asks for them at every step. Not to be changed."""
-    with torch.inference_mode(False):
+    with plain_tensors():
         return torch.tensor(values, device=device).to(dtype)
 
 
 @lru_cache(maxsize=32)
 def _steps(quality: Quality, transposed: bool, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, ...]:
     """The steps of Y, Cb and Cr `[64]`, from `three_tables`, on a device."""
-    with torch.inference_mode(False):
+    with plain_tensors():
         luma, cb, cr = ((t.T if transposed else t).reshape(-1).to(device, dtype) for t in three_tables(quality))
         return luma, cb, cb if torch.equal(cb, cr) else cr
 
@@ -175,7 +186,7 @@ def _dct(dtype: torch.dtype, device: torch.device) -> Tensor:
     n = np.arange(BLOCK)
     basis = np.sqrt(2 / BLOCK) * np.cos((2 * n[None] + 1) * n[:, None] * np.pi / (2 * BLOCK))
     basis[0] /= np.sqrt(2)
-    with torch.inference_mode(False):
+    with plain_tensors():
         return torch.from_numpy(np.kron(basis, basis)).to(device, dtype)
 
 

@@ -13,15 +13,25 @@ from rusr_core.images import quantize
 
 
 class _SoftClamp(torch.autograd.Function):
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx, x: Tensor) -> Tensor:
-        ctx.save_for_backward(x)
+    def forward(x: Tensor) -> Tensor:
         return x.clamp(0, 1)
+
+    @staticmethod
+    def setup_context(ctx, inputs: tuple[Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+        ctx.save_for_forward(*inputs)
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> Tensor:
         s = torch.sigmoid(2 * (ctx.saved_tensors[0] - 0.5))
         return gradient * 2 * s * (1 - s)
+
+    @staticmethod
+    def jvp(ctx, tangent: Tensor) -> Tensor:
+        return _SoftClamp.backward(ctx, tangent)  # the derivative is diagonal
 
 
 def soft_clamp(x: Tensor) -> Tensor:
@@ -59,6 +69,10 @@ class PoissonBernoulliNoise(Degradation):
         size_of(x)
         noise = randomness.normal(x.shape, generator, x)
         return self.approximate(x, noise, self._alive(x, generator))
+
+    def expected(self, x: Tensor) -> Tensor:
+        size_of(x)
+        return (1 - self.p) * self.approximate(x, torch.zeros_like(x), torch.ones_like(x[:, :1]))
 
     def draw(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """The true noisy image before it is stored in 8 bit, same shape, in [0, 1]."""
@@ -98,3 +112,7 @@ class ReadNoise(Degradation):
     def forward(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         size_of(x)
         return soft_clamp(x + self.sigma * randomness.normal(x.shape, generator, x))
+
+    def expected(self, x: Tensor) -> Tensor:
+        size_of(x)
+        return soft_clamp(x)

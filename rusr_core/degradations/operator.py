@@ -38,8 +38,8 @@ def as_operator(f: AnyOperator, like: Tensor | None = None) -> Degradation:
 def from_deepinv(physics: object) -> Degradation:
     """A `deepinv.physics.Physics` as a degradation. `restore` and `Compose` also take the physics itself.
 
-    The surrogate is its noiseless operator `A`, the true operation the whole `physics(x)`, noise included, rounded to
-    8 bit. The mask of an `Inpainting` is taken over, if it is the same in all channels.
+    The surrogate is its operator `A` with its noise, see `deepinv_physics.surrogate`; the true operation is the whole
+    `physics(x)`, rounded to 8 bit. The mask of an `Inpainting` is taken over, if it is the same in all channels.
     """
     return Foreign(physics)
 

@@ -1,11 +1,23 @@
 """One property test over all degradations: shape, range, gradient, determinism, batches, masks."""
 
+import numpy as np
 import pytest
 import torch
 from degradation_examples import EVERY, half_mask, images, seeded
 
 from rusr_core import tasks
-from rusr_core.degradations import Compose, Downsample, Mask, Resize, Strokes, for_image, is_random, mask_of
+from rusr_core.degradations import (
+    JPEG,
+    Compose,
+    Downsample,
+    Mask,
+    PoissonBernoulliNoise,
+    Resize,
+    Strokes,
+    for_image,
+    is_random,
+    mask_of,
+)
 from rusr_core.images import quantize
 from rusr_core.randomness import RandomnessError
 
@@ -53,6 +65,39 @@ def test_every_degradation(name):
         hidden = (mask < 1e-6).expand(y.shape)
         if "jpeg" not in name and "resize" not in name:  # those spread light into the holes
             assert (y[hidden] < 0.05).all()
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_degradation_under_torch_func(name):
+    f, x = EVERY[name], images()
+    out, pull = torch.func.vjp(lambda x: f.forward(x, seeded(1)), x)
+    weights = torch.rand(out.shape, generator=seeded(2))
+    (found,) = pull(weights)
+    leaf = x.clone().requires_grad_()
+    expected = f.forward(leaf, seeded(1))
+    assert torch.equal(out, expected)
+    assert torch.equal(found, *torch.autograd.grad(expected, leaf, weights))
+    # a kept mask or table is a tensor of nobody: it serves a second transform, and numpy
+    with torch.inference_mode():
+        assert torch.equal(f.forward(x, seeded(1)), expected)
+    assert torch.equal(torch.func.vjp(lambda x: f.forward(x, seeded(1)), x)[1](weights)[0], found)
+
+
+def test_what_is_first_made_under_a_transform_is_kept_for_all():
+    f, x = Compose(Strokes(4, seed=12345), JPEG(37)), images(1, 40, 48)  # a seed, a size and a table of this test alone
+    torch.func.vjp(f, x)
+    assert isinstance(mask_of(f, x).numpy(), np.ndarray)
+    leaf = x.clone().requires_grad_()
+    torch.autograd.grad(f(leaf).sum(), leaf)
+
+
+@pytest.mark.parametrize("f", [PoissonBernoulliNoise(24, 0.16), JPEG(12), Strokes(5)], ids=str)
+def test_forward_derivatives_are_the_transposed_ones(f):
+    x = images(1)
+    out, pull = torch.func.vjp(lambda x: f.forward(x, seeded(1)), x)
+    u, v = torch.rand(x.shape, generator=seeded(3)), torch.rand(out.shape, generator=seeded(4))
+    _, pushed = torch.func.jvp(lambda x: f.forward(x, seeded(1)), (x,), (u,))
+    torch.testing.assert_close((pushed * v).sum(), (pull(v)[0] * u).sum(), rtol=1e-4, atol=0)
 
 
 EXACT = {

@@ -235,7 +235,10 @@ def test_deepinvs_physics(kind):
     expected = f.A(x)
     noisy = kind in ("inpainting of colours", "denoising", "poisson")
     for operator in (f, from_deepinv(f)):
-        assert torch.equal(as_operator(operator, x)(x), expected) and not is_random(operator, x)
+        assert is_random(operator, x) is noisy  # of the size of their noise, see tests/test_interop.py
+        surrogate = as_operator(operator, x)(x, seeded(1))
+        assert torch.equal(surrogate, expected) is not noisy and (surrogate - expected).abs().mean() < 0.25
+        assert torch.equal(as_operator(operator).expected(x), expected)
         y = degrade(operator, x, seeded(1))
         assert torch.equal(y, quantize(y)) and torch.equal(y, degrade(operator, x, seeded(1)))
         assert torch.equal(y, quantize(expected.clamp(0, 1))) is not noisy
