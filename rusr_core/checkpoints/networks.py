@@ -1,4 +1,4 @@
-"""State dicts and feature nets from files, and feature nets into files. Nothing in a file is imported or executed."""
+"""State dicts, feature nets and denoisers from files and into files. Nothing in a file is imported or executed."""
 
 from pathlib import Path
 
@@ -8,9 +8,11 @@ from rusr_core.checkpoints.safetensors import is_safetensors, read_tensors, writ
 from rusr_core.checkpoints.source import CheckpointError, map_file, reading
 from rusr_core.checkpoints.tensors import COUNTER, load_tensors, require_floats
 from rusr_core.checkpoints.torch_files import LazyTensor, read_torch
+from rusr_core.networks.denoiser import Denoiser, DenoiserConfig
 from rusr_core.networks.portrait_net import PortraitNet, PortraitNetConfig
 
 FORMAT = "rusr-portrait-net"
+DENOISER_FORMAT = "rusr-denoiser"
 
 
 def load_state(path: str | Path) -> dict[str, Tensor]:
@@ -42,8 +44,28 @@ def save_portrait_net(net: PortraitNet, path: str | Path) -> None:
 
 def load_portrait_net(path: str | Path) -> PortraitNet:
     """A feature net written by `save_portrait_net`: frozen, in eval mode, float32, on the CPU. Else CheckpointError."""
+    state, config = _read(path, FORMAT)
+    with reading(path):
+        return PortraitNet.from_state(PortraitNetConfig.from_json(config), state)
+
+
+def save_denoiser(denoiser: Denoiser, path: str | Path, extra: dict[str, str] | None = None) -> None:
+    """Write a denoiser as float16 safetensors, its configuration in the header; `extra` is more text for the header."""
+    state = {name: t.detach().half().contiguous() for name, t in denoiser.state_dict().items()}
+    write_tensors(state, path, {**(extra or {}), "format": DENOISER_FORMAT, "config": denoiser.config.to_json()})
+
+
+def load_denoiser(path: str | Path) -> Denoiser:
+    """A denoiser written by `save_denoiser`: frozen, in eval mode, float32, on the CPU. Else CheckpointError."""
+    state, config = _read(path, DENOISER_FORMAT)
+    with reading(path):
+        return Denoiser.from_state(DenoiserConfig.from_json(config), state)
+
+
+def _read(path: str | Path, expected: str) -> tuple[dict[str, Tensor], str]:
+    """The tensors of a file of the expected format, and the text of its configuration."""
     state, metadata = read_tensors(path)
     with reading(path):
-        if metadata.get("format") != FORMAT:
-            raise CheckpointError(f"safetensors of format {metadata.get('format')!r}, expected {FORMAT!r}")
-        return PortraitNet.from_state(PortraitNetConfig.from_json(metadata.get("config", "")), state)
+        if metadata.get("format") != expected:
+            raise CheckpointError(f"safetensors of format {metadata.get('format')!r}, expected {expected!r}")
+    return state, metadata.get("config", "")
