@@ -25,12 +25,13 @@ from rusr_core.losses.terms import RestorationLoss
 from rusr_core.optimizers import make_optimizer
 from rusr_core.presets import Phase, Preset, get
 from rusr_core.prior import Prior, prior_shape
-from rusr_core.results import PhaseResult, Restoration, Search
+from rusr_core.results import PhaseResult, Restoration, Samples, Search
 from rusr_core.search.objective import Objective
 from rusr_core.search.preparation import check_values, facts, first_latents, images, loss_for, mask_for
+from rusr_core.search.sampling import check_samples, prior_spread, several_starts
 from rusr_core.search.stopping import Progress, RestorationError
 
-__all__ = ["PhaseResult", "Restoration", "RestorationError", "Search", "Step", "restore"]
+__all__ = ["PhaseResult", "Restoration", "RestorationError", "Samples", "Search", "Step", "restore"]
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ def restore(
     clean: Tensor | None = None,
     start: Tensor | None = None,
     loss: RestorationLoss | Callable[..., Tensor] | None = None,
+    samples: int = 1,
 ) -> Search:
     """Restore degraded images by latent search.
 
@@ -71,6 +73,9 @@ def restore(
         clean: the true images; only for presets with identity_reference="clean", which are oracles.
         start: where the search begins, latents of N images in W, or in W+ or W++ if the first phase searches that or
             more; default the mean latent (section 3.2).
+        samples: k answers to each y instead of one, as `Samples`: images and latents of N k searches, those of one y
+            in turn. The first is what one answer would be; the others start on the way to a random w and draw other
+            numbers. A `start` is then one of each of the N k.
         loss: a sum of terms instead of the preset's, `preset.loss(prior) + Term(...)`, or a function of a `Guess`.
 
     Ctrl-C returns what there is. An image that diverges stays at its last finite latent, with a warning. What was asked
@@ -81,6 +86,7 @@ def restore(
     preset, device = get(preset), prior.device
     if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
         raise RestorationError(f"seed is {seed!r}: expected a whole number from 0")
+    check_samples(samples, prior)
     notes: list[str] = []
     y = images(y, "y").to(device)
     like = y.new_empty(prior_shape(prior, len(y)))
@@ -89,13 +95,16 @@ def restore(
     y = visible(y, mask)  # the hole is what the mask says, whatever stands there
     check_values(y, notes)
     chosen, clean = loss_for(prior, preset, y, mask is not None, clean, loss, notes)
-    latents = first_latents(prior, preset, len(y), start)
+    latents = first_latents(prior, preset, len(y) * samples, start)
+    if samples > 1 and start is None:
+        latents = several_starts(prior, latents, samples, seed)
     for note in notes:
         warnings.warn(note, RusrWarning, stacklevel=2)
     with flushed_denormals():
-        objective = Objective(prior, f, chosen, y, mask, clean, preset.draws)
+        objective = Objective(prior, f, chosen, y, mask, clean, preset.draws, samples)
         phases, diverged, interrupted = _search(objective, preset, seed, latents, callback)
-    return Search(
+    kind = partial(Samples, samples=samples, prior_spread=prior_spread(prior)) if samples > 1 else Search
+    return kind(
         image=phases[-1].image,
         seconds=time.perf_counter() - begun,
         steps=[sum(counts) for counts in zip(*(phase.steps for phase in phases), strict=True)],

@@ -101,7 +101,7 @@ class Restoration:
             tensors = load_tensors((folder / TENSORS).read_bytes())
         except (OSError, ValueError, SafetensorError) as error:
             raise ResultError(f"{folder}: no result of a restoration ({error})") from error
-        kinds = {"Restoration": Restoration, "Search": Search}
+        kinds = {kind.__name__: kind for kind in (Restoration, Search, Samples)}
         if not isinstance(record, dict) or record.get("format") != FORMAT or record.get("kind") not in kinds:
             raise ResultError(f"{folder / RECORD}: expected the record of a result, of format {FORMAT}")
         kind = kinds[record["kind"]]
@@ -178,6 +178,52 @@ class Search(Restoration):
                 "preset": Preset.of_values(record["preset"]),
             }
         )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Samples(Search):
+    """k answers to each of N images y. Rows of images and latents, N k, are the answers to the first y, then those to
+    the second. Chapter: book/answers.ipynb."""
+
+    samples: int = field(kw_only=True)  # k
+    prior_spread: Tensor = field(kw_only=True)  # [1, 1, R, R], the spread of the prior's own images at each pixel
+
+    @property
+    def answers(self) -> Tensor:
+        """The images of each y, [N, k, 3, R, R] in [0, 1]."""
+        return self.image.unflatten(0, (-1, self.samples))
+
+    @property
+    def mean(self) -> Tensor:
+        """The mean of the answers, [N, 3, R, R] in [0, 1]: nearest to all of them, and less sharp than any."""
+        return self.answers.mean(1)
+
+    @property
+    def spread(self) -> Tensor:
+        """The standard deviation of the answers at each pixel, [N, 1, R, R]: the root mean square of the channels'."""
+        return self.answers.var(1).mean(1, keepdim=True).sqrt()
+
+    @property
+    def invented(self) -> Tensor:
+        """Decided by the input, 0, or invented, 1: the share of the prior's variance that the answers keep at each
+        pixel, [N, 1, R, R]. A share above 1 counts as 1."""
+        return (self.spread / self.prior_spread.clamp_min(1e-6)).square().clamp(max=1)
+
+    @property
+    def misfit(self) -> Tensor:
+        """How far each answer is from explaining y, [N, k] on the CPU: the smallest loss of its last phase."""
+        total = self.phases[-1].history["total"].nan_to_num(nan=float("inf"))
+        return total.amin(0).unflatten(0, (-1, self.samples))
+
+    def _record(self) -> dict[str, object]:
+        return super()._record() | {"samples": self.samples}
+
+    def _tensors(self) -> dict[str, Tensor]:
+        return super()._tensors() | {"prior_spread": self.prior_spread}
+
+    @classmethod
+    def _read(cls, record: dict, tensors: dict[str, Tensor]) -> dict[str, object]:
+        return super()._read(record, tensors) | {k: d[k] for k, d in (("samples", record), ("prior_spread", tensors))}
 
 
 def _size(image: Tensor) -> str:

@@ -18,13 +18,13 @@ from rusr_core.commands.memory import out_of_memory
 from rusr_core.commands.operators import Operators, batched
 from rusr_core.commands.options import INTERRUPTED, CommandError, device_of, device_option, picture_options, positive
 from rusr_core.commands.output import complain
-from rusr_core.commands.saving import Outcome, save, save_as
+from rusr_core.commands.saving import Outcome, beside, save, save_as
 from rusr_core.errors import RusrError
-from rusr_core.images import fit_image, load_image
+from rusr_core.images import check_writable, fit_image, load_image
 from rusr_core.presets import Preset
 from rusr_core.prior import Prior, prior_shape
 from rusr_core.restore import Step, restore
-from rusr_core.results import Search
+from rusr_core.results import Samples, Search
 
 
 def restore_options(parser: argparse.ArgumentParser) -> None:
@@ -38,6 +38,14 @@ def restore_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--identity", help="face network by name or file, see `rusr zoo list` (default: the prior's)")
     parser.add_argument("--preset", default="report", choices=tuple(presets.PRESETS), help="default: %(default)s")
     parser.add_argument("--steps", type=positive, help="steps of each phase (default: the preset's)")
+    parser.add_argument(
+        "--samples",
+        type=positive,
+        default=1,
+        metavar="K",
+        help="K answers to each image: OUT, OUT.answer2.png, ..., their mean OUT.mean.png, and OUT.invented.png, black "
+        "where the input decides and white where the answers vary as the prior itself does",
+    )
     device_option(parser)
     parser.add_argument("--batch", type=positive, default=4, help="images at once (default: %(default)s)")
 
@@ -52,6 +60,9 @@ def run_restore(args: argparse.Namespace) -> int:
     jobs = find_jobs(args)
     if not jobs:
         return 0
+    if not args.skip_existing:  # what it leaves out it has looked at already
+        check_writable(*(path for job in jobs for path in _others(job.target, args.samples)), force=args.force,
+                       new_folders=True)  # fmt: skip
     prior = priors.load_prior(args.prior, device=device, perceptual=args.perceptual, identity=args.identity)
     size = operators.input_size(prior_shape(prior, 1)[-1])
     inputs = Inputs(lambda job: _load_degraded(job.source, size, args.fit, operators))
@@ -60,7 +71,7 @@ def run_restore(args: argparse.Namespace) -> int:
     preset = presets.get(args.preset)
     preset = preset if args.steps is None else preset.shortened(args.steps)
     steps = sum(phase.steps for phase in preset.phases)
-    waiting = list(batches(good, args.batch, lambda job: operators.kind(job.source)))
+    waiting = list(batches(good, max(1, args.batch // args.samples), lambda job: operators.kind(job.source)))
     everything, planned = len(good) == len(jobs), len(waiting)
     with tqdm(total=steps * planned, unit="step", disable=None) as bar:
         run = _Run(args, prior, preset, operators, inputs, bar)
@@ -134,12 +145,13 @@ class _Run:
     def _search(self, batch: list[Job]) -> Search:
         y = torch.cat([self.inputs.take(job) for job in batch])
         f = batched([self.operators.known(job.source) for job in batch])
-        return restore(self.prior, y, f, preset=self.preset, seed=self.args.seed, callback=_progress(self.bar))
+        options = {"preset": self.preset, "seed": self.args.seed, "samples": self.args.samples}
+        return restore(self.prior, y, f, callback=_progress(self.bar), **options)
 
     def _save(self, result: Search, batch: list[Job]) -> bool:
         self.interrupted = result.interrupted
         good = True
-        for i, job in enumerate(batch):
+        for i, job in zip(range(0, len(result.image), self.args.samples), batch, strict=True):
             image, words = result.image[i : i + 1], f"{result.steps[i]} steps, {result.seconds / len(batch):.1f} s"
             if result.interrupted:
                 save_as(image, job.target, "interrupted", f"{words}, interrupted")
@@ -149,11 +161,41 @@ class _Run:
                 save_as(image, job.target, "diverged", f"{words}, not finished")
                 good = False
                 continue
-            outcome = save(image, job.target, self.args, words)
+            good &= self._save_others(result, i // self.args.samples, job)
+            outcome = save(image, job.target, self.args, words)  # last: --skip-existing looks for it
             good &= outcome is not Outcome.ELSEWHERE
             self.others = self.others or outcome is Outcome.KEPT
             self.saved += 1
         return good
+
+    def _save_others(self, result: Search, i: int, job: Job) -> bool:
+        """Of several answers to image `i`: all but the first, their mean, and what was invented."""
+        good = True
+        if not isinstance(result, Samples):
+            return good
+        pictures = [
+            *result.answers[i, 1:, None],
+            result.mean[i : i + 1],
+            result.invented[i : i + 1].expand(-1, 3, -1, -1),
+        ]
+        share = f"{100 * result.invented[i].mean():.0f} % of the picture's variance in the prior is left open"
+        words = [*(f"misfit {v:.3f}" for v in result.misfit[i, 1:].tolist()), "the mean of the answers", share]
+        lost = result.diverged[i * result.samples : (i + 1) * result.samples]
+        for number, reason in enumerate(lost, 1):
+            if reason is not None:
+                complain(f"error: {job.source}, answer {number}: {reason}")
+                good = False
+        for path, picture, text in zip(_others(job.target, result.samples), pictures, words, strict=True):
+            good &= save(picture, path, self.args, text) is not Outcome.ELSEWHERE
+        return good
+
+
+def _others(target: Path, samples: int) -> list[Path]:
+    """Beside `target`, where the other answers, their mean and the map of what was invented go."""
+    if samples == 1:
+        return []
+    words = [*(f"answer{number}" for number in range(2, samples + 1)), "mean", "invented"]
+    return [beside(target, word) for word in words]
 
 
 def _reason(error: Exception, source: Path) -> str:

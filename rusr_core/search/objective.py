@@ -15,6 +15,9 @@ from rusr_core.degradations.operator import is_random
 from rusr_core.losses.guess import Guess
 from rusr_core.losses.terms import RestorationLoss, Target
 from rusr_core.prior import Prior, prior_shape
+from rusr_core.search.sampling import Repeated
+
+PHASES = 1000  # more than a search has
 
 
 def groups_of(num: int, device: torch.device) -> list[list[int]]:
@@ -51,9 +54,16 @@ class Objective:
         mask: Tensor | None = None,
         clean: Tensor | None = None,
         draws: int = 1,
+        samples: int = 1,
     ):
-        """y [N, 3, h, w], mask [N or 1, 1, h, w], clean [N, 3, R, R] for an oracle; `draws` a step of a random f."""
-        self.prior, self.f, self.loss, self.num = prior, f, loss, len(y)
+        """y [N, 3, h, w], mask [N or 1, 1, h, w], clean [N, 3, R, R] for an oracle; `draws` a step of a random f.
+
+        With several `samples` the images are N samples: each of y so many times in turn, with other random numbers.
+        """
+        if samples > 1:
+            f = Repeated(f, len(y), samples)
+            y, mask, clean = (_repeated(value, len(y), samples) for value in (y, mask, clean))
+        self.prior, self.f, self.loss, self.num, self.samples = prior, f, loss, len(y), samples
         self.random = is_random(f, y.new_empty(prior_shape(prior, len(y))))
         self.twice = draws > 1 and self.random
         self.operators = [f.for_image(i) for i in range(self.num)]
@@ -68,10 +78,11 @@ class Objective:
     def reseed(self, seed: int, phase: int) -> None:
         """Each phase has its own random numbers, the same for every image: what an image gets does not depend on when
         the others of its batch stop."""
-        word = randomness.seeds(seed, 1, phase)[0]
-        self.generators = [torch.Generator().manual_seed(word) for _ in range(self.num)]  # of f, one an image
+        words = [randomness.seeds(seed, 1, phase + PHASES * sample)[0] for sample in range(self.samples)]
+        words *= self.num // self.samples
+        self.generators = [torch.Generator().manual_seed(word) for word in words]  # of f, one an image
         for group in self.groups:
-            group.generator.manual_seed(word + 1)
+            group.generator.manual_seed(words[group.rows[0]] + 1)
 
     def __call__(self, latents: list[Tensor], active: list[int]) -> dict[str, Tensor]:
         """Loss terms and "total", [n] each, of the images `active`, from the latents [1, ...] of each image."""
@@ -125,6 +136,11 @@ class Objective:
         if self._index is None or self._index[0] != active:
             self._index = list(active), torch.tensor(active, device=self.prior.device)
         return self._index[1]
+
+
+def _repeated(values: Tensor | None, num: int, samples: int) -> Tensor | None:
+    """What holds something of each of `num` images, for a batch of each of them `samples` times in turn."""
+    return values if values is None or len(values) < num else values.repeat_interleave(samples, 0)
 
 
 def _rows(values: Tensor | None, rows: list[int]) -> Tensor | None:

@@ -51,6 +51,23 @@ def test_degrade_then_restore_a_file(tmp_path, degraded, capsys):
     assert out.read_bytes() == first
 
 
+def test_several_answers_lie_beside_the_first(tmp_path, degraded, capsys):
+    out, one = tmp_path / "x.png", tmp_path / "one.png"
+    words = ("restore", degraded, out, "--task", "upsampling", "--steps", 1)
+    assert run(*words, "--samples", 2) == 0
+    names = ["x.answer2.png", "x.invented.png", "x.mean.png", "x.png"]
+    assert sorted(path.name for path in tmp_path.glob("x*.png")) == names
+    printed = capsys.readouterr().out
+    assert "x.answer2.png: misfit" in printed and "% of the picture's variance in the prior is left open" in printed
+    assert run("restore", degraded, one, "--task", "upsampling", "--steps", 1) == 0
+    first, second, mean = (load_image(tmp_path / name) for name in ("x.png", "x.answer2.png", "x.mean.png"))
+    assert torch.equal(first, load_image(one)) and not torch.equal(first, second)
+    torch.testing.assert_close(mean, (first + second) / 2, atol=1.01 / 255, rtol=0)
+    out.unlink()
+    capsys.readouterr()
+    assert "x.answer2.png" in failure(capsys, *words, "--samples", 2)  # nothing is overwritten
+
+
 def test_a_folder_keeps_names_and_equals_single_files(tmp_path):
     clean, given, found = (tmp_path / name for name in ("clean", "given", "found"))
     clean.mkdir()

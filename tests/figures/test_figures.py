@@ -71,6 +71,21 @@ def test_panel_refuses_what_does_not_fit(images, options, words):
         figures.panel(*images, **options)
 
 
+def test_several_answers_stand_in_a_row_with_their_maps():
+    answers = noise(6, 3, 8, 8).unflatten(0, (2, 3))
+    spread, invented = noise(2, 1, 8, 8), torch.linspace(0, 1, 128).view(2, 1, 8, 8)
+    result = SimpleNamespace(answers=answers, mean=answers.mean(1), spread=spread, invented=invented)
+    figure = figures.answers(noise(2, 3, 4, 4), result)
+    titles = [ax.get_title() for ax in figure.axes[:7]]
+    assert titles == ["input", "answer 1", "answer 2", "answer 3", "mean", f"spread, to {spread.max():.2f}", "invented"]
+    drawn = figure.axes[7 + 2].images[0].get_array()
+    assert np.array_equal(drawn, (answers[1, 1] * 255).round().byte().permute(1, 2, 0).numpy())
+    brightness = [axes.images[0].get_array().mean() for axes in (figure.axes[6], figure.axes[13])]
+    assert brightness[0] < brightness[1]  # the first picture's answers are the decided ones
+    with pytest.raises(FigureError, match="1 inputs for answers to 2"):
+        figures.answers(noise(1, 3, 4, 4), result)
+
+
 def test_a_white_edge_gets_a_frame():
     """A mask would vanish into the page; a picture with edges of its own needs no frame."""
     white, grey = figures.panel(torch.ones(1, 3, 8, 8), torch.full((1, 3, 8, 8), 0.5)).axes

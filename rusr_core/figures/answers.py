@@ -1,0 +1,34 @@
+"""Several answers to one input, side by side, with the map of what the input decides."""
+
+import torch
+from matplotlib import colormaps
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from rusr_core.figures.panels import FigureError, panel
+from rusr_core.images import resize
+from rusr_core.results import Samples
+
+COLOURS = "cividis"  # dark: decided; told apart by everybody, also in grey
+
+
+def answers(y: Tensor, result: Samples, *, size: float = 1.5) -> Figure:
+    """A row for each input `y` `[N, 3, h, w]`: the input, its k answers, their mean, their spread, what was invented.
+
+    The spread is drawn from 0 (dark) to its largest value in the figure, which its title names; what was invented from
+    0 (dark, decided by the input) to 1 (bright). Raises `FigureError` if the result is not one of `y`.
+    """
+    found = result.answers.detach().cpu()
+    if len(y) != len(found):
+        raise FigureError(f"{len(y)} inputs for answers to {len(found)}")
+    top = float(result.spread.max())
+    maps = [heat(result.spread.cpu(), top), heat(result.invented.cpu(), 1.0)]
+    shown = resize(y.detach().cpu().clamp(0, 1), found.shape[-1], "nearest")
+    words = ["input", *(f"answer {i + 1}" for i in range(found.shape[1])), "mean", f"spread, to {top:.2f}", "invented"]
+    return panel(shown, *found.unbind(1), result.mean.cpu(), *maps, titles=words, size=size)
+
+
+def heat(values: Tensor, top: float) -> Tensor:
+    """Numbers `[N, 1, H, W]` from 0 to `top` as colours `[N, 3, H, W]` in [0, 1], dark to bright."""
+    share = (values[:, 0] / max(top, 1e-12)).clamp(0, 1)
+    return torch.from_numpy(colormaps[COLOURS](share.numpy())[..., :3]).permute(0, 3, 1, 2).float()
