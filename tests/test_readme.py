@@ -43,12 +43,12 @@ def test_commands(tmp_path, monkeypatch, capsys):
     shutil.copy(ROOT / "data/portraits/test/000.png", "portrait.png")
     (tmp_path / "inputs").mkdir()
     rusr = [shlex.split(line)[1:] for line in re.findall(r"^    (rusr .*)$", README, re.M)]
-    assert [words[0] for words in rusr] == ["degrade", "restore", "restore"]
+    assert [words[0] for words in rusr] == ["degrade", "restore", "restore", "restore"]
     for words in rusr:
         if "inputs/" in words:
             f = words[words.index("--degradation") + 1]
             assert commands.main(["degrade", "portrait.png", "inputs/a.png", "--degradation", f]) == 0
         few = ["--steps", "1"] if words[0] == "restore" else []
         assert commands.main([*words, *few]) == 0, capsys.readouterr().err
-    sizes = {name: load_image(name).shape[-1] for name in ("small.png", "restored.png", "outputs/a.png")}
-    assert sizes == {"small.png": 16, "restored.png": 128, "outputs/a.png": 128}
+    sizes = {name: load_image(name).shape[-1] for name in ("small.png", "restored.png", "outputs/a.png", "several.answer4.png")}
+    assert sizes == {"small.png": 16, "restored.png": 128, "outputs/a.png": 128, "several.answer4.png": 128}

@@ -179,7 +179,7 @@ class _Run:
             result.invented[i : i + 1].expand(-1, 3, -1, -1),
         ]
         share = f"{100 * result.invented[i].mean():.0f} % of the picture's variance in the prior is left open"
-        words = [*(f"misfit {v:.3f}" for v in result.misfit[i, 1:].tolist()), "the mean of the answers", share]
+        words = [*(f"misfit {v:.2g}" for v in result.misfit[i, 1:].tolist()), "the mean of the answers", share]
         lost = result.diverged[i * result.samples : (i + 1) * result.samples]
         for number, reason in enumerate(lost, 1):
             if reason is not None:
