@@ -50,5 +50,8 @@ def test_commands(tmp_path, monkeypatch, capsys):
             assert commands.main(["degrade", "portrait.png", "inputs/a.png", "--degradation", f]) == 0
         few = ["--steps", "1"] if words[0] == "restore" else []
         assert commands.main([*words, *few]) == 0, capsys.readouterr().err
-    sizes = {name: load_image(name).shape[-1] for name in ("small.png", "restored.png", "outputs/a.png", "several.answer4.png")}
+    sizes = {
+        name: load_image(name).shape[-1]
+        for name in ("small.png", "restored.png", "outputs/a.png", "several.answer4.png")
+    }
     assert sizes == {"small.png": 16, "restored.png": 128, "outputs/a.png": 128, "several.answer4.png": 128}
