@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from rusr_core.errors import RusrError
 
 STYLES = ("bibtex", "text")
+ACCENTS = {r"{\c{c}}": "ç", r"{\"a}": "ä", r"{\"o}": "ö"}  # BibTeX's
 
 
 class CitationError(RusrError):
@@ -35,7 +36,9 @@ class Paper:
     def text(self) -> str:
         """One line for people."""
         title = self.title.replace("{", "").replace("}", "")
-        author = self.author.replace(r"{\c{c}}", "ç").replace(" and ", "; ")
+        author = self.author.replace(" and ", "; ")
+        for accented, letter in ACCENTS.items():
+            author = author.replace(accented, letter)
         return f"{author}. {title}. {self.venue}, {self.year}."
 
 
@@ -54,6 +57,21 @@ PAPERS = {
         "Analyzing and Improving the Image Quality of {StyleGAN}",
         CVPR,
         2020,
+    ),
+    "karras2021alias": Paper(
+        "inproceedings",
+        r"Karras, Tero and Aittala, Miika and Laine, Samuli and H{\"a}rk{\"o}nen, Erik and Hellsten, Janne and "
+        "Lehtinen, Jaakko and Aila, Timo",
+        "Alias-Free Generative Adversarial Networks",
+        "Advances in Neural Information Processing Systems (NeurIPS)",
+        2021,
+    ),
+    "sauer2022styleganxl": Paper(
+        "inproceedings",
+        "Sauer, Axel and Schwarz, Katja and Geiger, Andreas",
+        "{StyleGAN-XL}: Scaling {StyleGAN} to Large Diverse Datasets",
+        "ACM SIGGRAPH Conference Proceedings",
+        2022,
     ),
     "zhang2018unreasonable": Paper(
         "inproceedings",

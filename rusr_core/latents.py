@@ -1,4 +1,4 @@
-"""The three latent spaces W, W+ and W++ of a StyleGAN2 generator, and the steps between them.
+"""The three latent spaces W, W+ and W++ of a StyleGAN generator, and the steps between them.
 
 A latent IS a tensor, its space the tensor's rank: W `[N, D]`, W+ `[N, L, D]`, W++ `[N, 1, R, D]`, as in `generator`.
 Each step repeats what is there, so the image stays the same and only the freedom grows:
@@ -10,7 +10,7 @@ Chapter: book/generator.ipynb.
 import torch
 from torch import Tensor
 
-from rusr_core.generator import SPACES, Generator, LatentError
+from rusr_core.generator import SPACES, LatentError, StyleGenerator
 
 
 def space(ws: Tensor) -> str:
@@ -20,26 +20,27 @@ def space(ws: Tensor) -> str:
     return SPACES[ws.ndim - 2]
 
 
-def mean_w(G: Generator, num: int = 1) -> Tensor:
-    """The mean latent w_avg, repeated: [num, D]. The start of every restoration."""
-    return G.mapping.w_avg.detach().expand(num, -1).clone()
+def mean_w(G: StyleGenerator, num: int = 1) -> Tensor:
+    """The mean latent, repeated: [num, D]. The start of every restoration."""
+    return G.w_mean.detach().expand(num, -1).clone()
 
 
 @torch.no_grad()
-def sample_w(G: Generator, num: int, psi: float = 1.0, *, generator: torch.Generator | None = None) -> Tensor:
-    """Map `num` normal z to w, [num, D]; `psi` < 1 pulls them towards the mean. Conditional: a random class each.
+def sample_w(G: StyleGenerator, num: int, psi: float = 1.0, *, generator: torch.Generator | None = None) -> Tensor:
+    """Map `num` normal z to w, [num, D]; `psi` < 1 pulls them towards the mean. Conditional: a random class each,
+    or the one that was chosen.
 
     Raises `RandomnessError` without a `generator`.
     """
-    w = G.mapping.sample(num, generator)
-    return w if psi == 1 else G.mapping.w_avg.lerp(w, psi)
+    w = G.mapping.sample(num, generator, G.label)
+    return w if psi == 1 else G.w_mean.lerp(w, psi)
 
 
-def to_w_plus(ws: Tensor, G: Generator) -> Tensor:
+def to_w_plus(ws: Tensor, G: StyleGenerator) -> Tensor:
     """W [N, D] -> W+ [N, L, D]: one copy for each layer. W+ is returned as it is."""
     return G.widen(ws, "W+")
 
 
-def to_w_plus_plus(ws: Tensor, G: Generator) -> Tensor:
+def to_w_plus_plus(ws: Tensor, G: StyleGenerator) -> Tensor:
     """W or W+ -> W++ [N, 1, R, D]: each layer's vector once for each of its filters. W++ is returned as it is."""
     return G.widen(ws, "W++")

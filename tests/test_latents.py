@@ -3,7 +3,9 @@
 import pytest
 import torch
 from conftest import random_generator
+from stylegan3_examples import random_stylegan3
 
+from rusr_core.errors import RusrError
 from rusr_core.generator import LatentError
 from rusr_core.latents import mean_w, sample_w, space, to_w_plus, to_w_plus_plus
 from rusr_core.randomness import RandomnessError
@@ -56,6 +58,37 @@ def test_sampling_is_seeded_and_truncated(small_generator):
 def test_conditional_sampling():
     G = random_generator(c_dim=4)
     assert sample_w(G, 5, generator=seeded()).shape == (5, 20)
+
+
+@pytest.mark.parametrize("kind", ["stylegan2", "t", "xl"])
+def test_one_class_of_a_conditional_generator(kind):
+    """The mean and the size of its W, and its samples; None goes back to all of them."""
+    G = random_generator(c_dim=4) if kind == "stylegan2" else random_stylegan3(kind=kind, c_dim=4)
+    mean, std = G.w_mean.clone(), G.w_std
+    assert mean.shape == (20,)
+    z, c = torch.randn(2000, 16, generator=seeded(3)), torch.eye(4)[[2]].expand(2000, -1)
+    w = G.mapping.to_w(z, c)
+    if kind == "xl":  # whose files keep a mean for each class
+        assert torch.equal(mean, G.mapping.w_avg.mean(0))
+        G.mapping.w_avg[2] = w.mean(0)
+    G.choose(2)
+    torch.testing.assert_close(G.w_mean, w.mean(0), atol=0.1, rtol=0)
+    spread = (w - w.mean(0)).square().sum(1).mean().sqrt().item()
+    assert G.w_std == pytest.approx(spread, rel=0.05) and G.w_std != std
+    assert torch.equal(mean_w(G), G.w_mean[None])
+    expected = G.mapping.to_w(torch.randn(3, 16, generator=seeded()), c[:3])
+    torch.testing.assert_close(sample_w(G, 3, generator=seeded()), expected)
+    G.choose(None)
+    assert G.w_std == pytest.approx(std, rel=0.2) and G.label is None
+    assert kind == "xl" or torch.equal(G.w_mean, mean)
+
+
+def test_classes_that_are_not_there(small_generator):
+    with pytest.raises(RusrError, match="class 1: this generator has no classes, expected none"):
+        small_generator.choose(1)
+    for label in (4, -1, True, "cat"):
+        with pytest.raises(RusrError, match=f"class {label!r}: expected a whole number from 0 to 3"):
+            random_generator(c_dim=4).choose(label)
 
 
 def test_radius_is_the_rms_distance(small_generator):

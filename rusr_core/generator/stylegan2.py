@@ -4,91 +4,12 @@ import math
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rusr_core import randomness
-from rusr_core.errors import RusrError
+from rusr_core.generator.base import StyleGenerator, split_latents
 from rusr_core.generator.config import GeneratorConfig
-from rusr_core.generator.layers import (
-    FullyConnected,
-    ModulatedConv,
-    Skip,
-    SynthesisLayer,
-    ToRGB,
-    fir_kernel,
-    normalize_second_moment,
-    upsample_image,
-)
-
-SPACES = ("W", "W+", "W++")  # by freedom; the rank of a latent tensor tells them apart
-
-
-class LatentError(RusrError):
-    """A latent tensor that fits none of W, W+ and W++ of the generator it was given to."""
-
-
-class Mapping(nn.Module):
-    """z (and a class label c) to w, repeated for each layer, optionally truncated towards the mean w."""
-
-    def __init__(self, config: GeneratorConfig, num_ws: int):
-        super().__init__()
-        self.num_ws, self.num_layers = num_ws, config.mapping_layers
-        self.z_dim, self.c_dim = config.z_dim, config.c_dim
-        embedded = (config.embed_features or config.w_dim) if config.c_dim else 0
-        hidden = config.layer_features or config.w_dim
-        widths = [config.z_dim + embedded] + [hidden] * (self.num_layers - 1) + [config.w_dim]
-        if config.c_dim:
-            self.embed = FullyConnected(config.c_dim, embedded)
-        for i, (inputs, outputs) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
-            self.add_module(f"fc{i}", FullyConnected(inputs, outputs, activation=True, lr=config.mapping_lr))
-        self.register_buffer("w_avg", torch.zeros(config.w_dim))
-
-    def _check_class(self, num: int, c: Tensor | None) -> None:
-        classes, found = self.c_dim, None if c is None else tuple(c.shape)
-        if classes and found != (num, classes):
-            raise RusrError(f"a generator of {classes} classes needs c [{num}, {classes}], one-hot, got {found}")
-        if not classes and c is not None and c.numel():
-            raise RusrError(f"this generator has no classes, expected c=None, got {found}")
-
-    def to_w(self, z: Tensor, c: Tensor | None = None) -> Tensor:
-        """z [N, z_dim] (standard normal), c [N, c_dim] (one-hot) -> w [N, w_dim], not truncated.
-
-        A conditional generator needs c, and only such a one takes it: RusrError otherwise.
-        """
-        self._check_class(len(z), c)
-        x = normalize_second_moment(z)
-        if hasattr(self, "embed"):
-            x = torch.cat([x, normalize_second_moment(self.embed(c))], dim=1)
-        for i in range(self.num_layers):
-            x = getattr(self, f"fc{i}")(x)
-        return x
-
-    def sample(self, num: int, generator: torch.Generator | None) -> Tensor:
-        """w [num, w_dim] of standard normal z, not truncated. A conditional network maps a random class with each."""
-        z = randomness.normal((num, self.z_dim), generator, self.w_avg)
-        c = None
-        if self.c_dim:
-            label = torch.randint(self.c_dim, (num,), generator=generator)
-            c = F.one_hot(label, self.c_dim).to(self.w_avg)
-        return self.to_w(z, c)
-
-    @torch.no_grad()
-    def measure_std(self, num: int = 10_000, seed: int = 0) -> float:
-        """Root mean square of |w - w_avg| over `num` samples, as NVIDIA's projector measures the size of W."""
-        generator = torch.Generator().manual_seed(seed)
-        total = 0.0
-        for start in range(0, num, 1000):
-            w = self.sample(min(1000, num - start), generator)
-            total += (w - self.w_avg).double().square().sum().item()
-        return (total / num) ** 0.5
-
-    def forward(self, z: Tensor, c: Tensor | None = None, psi: float = 1.0, cutoff: int | None = None) -> Tensor:
-        """-> [N, L, w_dim]; `psi` < 1 pulls the first `cutoff` layers (None: all) towards the mean (truncation)."""
-        ws = self.to_w(z, c).unsqueeze(1).repeat(1, self.num_ws, 1)
-        if psi != 1:
-            ws[:, :cutoff] = self.w_avg.lerp(ws[:, :cutoff], psi)
-        return ws
+from rusr_core.generator.layers import ModulatedConv, Skip, SynthesisLayer, ToRGB, fir_kernel, upsample_image
+from rusr_core.generator.mapping import Mapping
 
 
 class SynthesisBlock(nn.Module):
@@ -153,17 +74,7 @@ class Synthesis(nn.Module):
 
     def split(self, ws: Tensor) -> list[Tensor]:
         """Latents of each of the L vectors: [N, D] each for W and W+, [N, rows, D] each for W++."""
-        depth = self.config.w_dim
-        if ws.ndim == 2 and ws.shape[1] == depth:
-            return [ws] * self.num_ws
-        if ws.ndim == 3 and ws.shape[1:] == (self.num_ws, depth):
-            return list(ws.unbind(1))
-        if ws.ndim == 4 and ws.shape[1:] == (1, sum(self.rows), depth):
-            return list(ws.squeeze(1).split(self.rows, dim=1))
-        raise LatentError(
-            f"latents of shape {tuple(ws.shape)}: expected W [N, {depth}], W+ [N, {self.num_ws}, {depth}] "
-            f"or W++ [N, 1, {sum(self.rows)}, {depth}]"
-        )
+        return split_latents(ws, self.rows, self.config.w_dim)
 
     def forward(
         self,
@@ -184,8 +95,8 @@ class Synthesis(nn.Module):
         return img
 
 
-class Generator(nn.Module):
-    """z -> w -> image; `mapping` and `synthesis` are used on their own by everything that searches the latent space."""
+class Generator(StyleGenerator):
+    """StyleGAN2: z -> w -> image."""
 
     CITES: ClassVar[tuple[str, ...]] = ("karras2020analyzing",)
 
@@ -194,67 +105,3 @@ class Generator(nn.Module):
         self.config = config
         self.synthesis = Synthesis(config)
         self.mapping = Mapping(config, self.synthesis.num_ws)
-        self._w_std: float | None = None
-
-    @property
-    def resolution(self) -> int:
-        """R, the side of the images in pixels."""
-        return self.config.resolution
-
-    @property
-    def w_mean(self) -> Tensor:
-        """The mean of W, [D]."""
-        return self.mapping.w_avg
-
-    @property
-    def w_std(self) -> float:
-        """Root mean square of |w - w_mean|: the size of W. It is measured on 10,000 samples when it is first asked for,
-        unless it was set, as by a loader that finds it beside the weights."""
-        if self._w_std is None:
-            self._w_std = self.mapping.measure_std()
-        return self._w_std
-
-    @w_std.setter
-    def w_std(self, value: float) -> None:
-        self._w_std = float(value)
-
-    @property
-    def num_ws(self) -> int:
-        """L, the number of latent vectors that the synthesis network takes."""
-        return self.synthesis.num_ws
-
-    @property
-    def rows(self) -> tuple[int, ...]:
-        """For each of the L vectors, the number of convolution output filters that it serves."""
-        return self.synthesis.rows
-
-    def widen(self, ws: Tensor, space: str) -> Tensor:
-        """Latents in another space that has their freedom or more: "W", "W+" or "W++" (CVPR 2023, section 3.2).
-
-        W+ repeats w for each layer, W++ repeats each layer's vector for each of its filters: the image stays the same.
-        """
-        vectors, found = self.synthesis.split(ws), SPACES[ws.ndim - 2]
-        wider = SPACES[ws.ndim - 2 :]
-        if space not in wider:
-            expected = " or ".join(wider)
-            raise LatentError(f"{found} {tuple(ws.shape)} cannot be turned into {space}: expected {expected}")
-        if space == found:
-            return ws
-        ws = torch.stack(vectors, dim=1)
-        if space == "W+":
-            return ws
-        return ws.repeat_interleave(torch.tensor(self.rows, device=ws.device), dim=1).unsqueeze(1)
-
-    def image(self, ws: Tensor, **kwargs) -> Tensor:
-        """Latents of any of the three spaces -> image [N, 3, R, R], nominally in [0, 1], not clamped.
-
-        A generator of grey images gives three equal channels.
-        """
-        x = self.synthesis(ws, **kwargs) * 0.5 + 0.5
-        return x if x.shape[1] == 3 else x.repeat(1, 3, 1, 1)
-
-    def forward(
-        self, z: Tensor, c: Tensor | None = None, psi: float = 1.0, cutoff: int | None = None, **kwargs
-    ) -> Tensor:
-        """z [N, z_dim], for a conditional generator c [N, c_dim] -> [N, img_channels, R, R], about [-1, 1]."""
-        return self.synthesis(self.mapping(z, c, psi, cutoff), **kwargs)
