@@ -81,14 +81,14 @@ class Frames:
 def timeline(frames: Sequence[Tensor], labels: Sequence[str], *, alt: str, width: int = 384) -> Html:
     """A scrubber over `frames`, each `[1, 3, H, W]` in [0, 1] of one size, with a label each.
 
-    It opens at the last frame. All frames travel as one tall JPEG, moved behind a window by the range input.
+    It opens at the first frame. All frames travel as one tall JPEG, moved behind a window by the range input.
     """
     if not frames or len(frames) != len(labels):
         raise FigureError(f"{len(frames)} frames and {len(labels)} labels: expected as many, at least one")
     strip = torch.cat([_batch(frame)[:1] for frame in frames], 2)
     num, last = len(frames), len(frames) - 1
     height, columns = frames[0].shape[-2:]
-    names, shown = escape("|".join(label.replace("|", "/") for label in labels)), escape(labels[-1])
+    names, shown = escape("|".join(label.replace("|", "/") for label in labels)), escape(labels[0])
     box = f"position:relative;aspect-ratio:{columns}/{height};overflow:hidden"
     strip_style = (
         f"position:absolute;left:0;top:0;margin:0;width:100%;max-width:none;height:{num}00%;"
@@ -101,9 +101,9 @@ def timeline(frames: Sequence[Tensor], labels: Sequence[str], *, alt: str, width
     )
     return Html(
         f'<div class="rusr-timeline" role="group" aria-label="{escape(alt)}" data-labels="{names}" '
-        f'style="--frame:{last};max-width:{width}px"><div style="{box}">'
+        f'style="--frame:0;max-width:{width}px"><div style="{box}">'
         f'<img class="dark-light" alt="{escape(alt)}" src="{_jpeg(strip)}" style="{strip_style}"></div>'
-        f'<input type="range" min="0" max="{last}" value="{last}" style="{RANGE}" aria-label="Frame" '
+        f'<input type="range" min="0" max="{last}" value="0" style="{RANGE}" aria-label="Frame" '
         f'aria-valuetext="{shown}" oninput="{moved}"><div style="text-align:center">{shown}</div></div>'
     )
 

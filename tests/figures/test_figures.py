@@ -140,8 +140,18 @@ def test_timeline_holds_every_frame_in_order():
     strip = np.asarray(decode(elements["img"][0]["src"]).convert("L"))
     assert [strip[8].mean().round(), strip[24].mean().round(), strip[40].mean().round()] == [0, 128, 255]
     (slider,) = elements["input"]
-    assert (slider["min"], slider["max"], slider["value"], slider["aria-valuetext"]) == ("0", "2", "2", "end")
+    assert (slider["min"], slider["max"], slider["value"], slider["aria-valuetext"]) == ("0", "2", "0", "start")
     assert elements["div"][0]["data-labels"] == "start|middle|end"
+
+
+def test_a_table_holds_every_cell_and_escapes_text():
+    html = figures.table({"a<b": (1.25, "x & y"), "second": (7, figures.Html("<em>z</em>"))}, ("name", "n", "text"))
+    assert html.count("<tr>") == 3 and html.count("<td") == 4 and html.count('<th scope="col">') == 3
+    assert '<th scope="row">a&lt;b</th><td class="number">1.25</td><td>x &amp; y</td>' in html
+    assert '<td class="number">7</td><td><em>z</em></td>' in html
+    assert figures.table([("a", 0.5)], ("x", "y"), digits=3).count("0.500") == 1
+    with pytest.raises(figures.FigureError, match="has 1 cells, expected 2: x, y"):
+        figures.table([("a",)], ("x", "y"))
 
 
 def test_frames_keep_some_pictures_of_one_image():

@@ -1,0 +1,38 @@
+"""Tables of text and numbers as markup, which wraps and fits its page where printed columns are cut off."""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+
+from rusr_core.figures.interactive import Html
+from rusr_core.figures.panels import FigureError
+
+
+def table(
+    rows: Mapping[str, Sequence[object]] | Sequence[Sequence[object]],
+    columns: Sequence[str],
+    *,
+    digits: int = 2,
+    caption: str = "",
+) -> Html:
+    """An HTML table. `rows` are sequences of cells, or {name of the row: the cells after it}.
+
+    `columns` names all columns, that of the row names included. Floats are written with `digits` decimals and stand
+    right like all numbers; everything else is text. Cells are escaped, except `Html`, which is taken as it is.
+    Raises `FigureError` if a row has another number of cells than there are columns.
+    """
+    cells = [(name, *row) for name, row in rows.items()] if isinstance(rows, Mapping) else [tuple(row) for row in rows]
+    for row in cells:
+        if len(row) != len(columns):
+            raise FigureError(f"row {row[:1]} has {len(row)} cells, expected {len(columns)}: {', '.join(columns)}")
+    head = "".join(f'<th scope="col">{escape(str(name))}</th>' for name in columns)
+    body = "".join(f"<tr>{''.join(_cell(value, i == 0, digits) for i, value in enumerate(row))}</tr>" for row in cells)
+    title = f"<caption>{escape(caption)}</caption>" if caption else ""
+    return Html(f'<table class="rusr-table">{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>')
+
+
+def _cell(value: object, first: bool, digits: int) -> str:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    text = f"{value:.{digits}f}" if isinstance(value, float) else str(value)
+    text = text if isinstance(value, Html) else escape(text).replace("\n", "<br>")
+    kind = ' class="number"' if number else ""
+    return f'<th scope="row"{kind}>{text}</th>' if first else f"<td{kind}>{text}</td>"
