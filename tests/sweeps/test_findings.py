@@ -131,3 +131,23 @@ def test_a_comparison_that_is_not_recorded_is_refused():
     alone = dataclasses.replace(main, units=tuple(u for u in main.units if u["image"] == "000"))
     with pytest.raises(FindingError, match="1 portraits"):
         findings.factor(alone, "report", "cvpr2023")
+
+
+def test_the_conclusions_in_words_hold():
+    """What the ends of the chapters Benchmark and Ablations say without a number."""
+    main, ablation = recordings.load(MAIN), recordings.load(ABLATION)
+    ratio = {t: findings.factor(main, "report", "cvpr2023", [t])[0] for t in tasks_of(MAIN)}
+    assert min(ratio, key=ratio.get) == "denoising XL"
+    for task in tasks_of(MAIN):  # shrunk, then noise or JPEG: far from the truth
+        if task.startswith("upsampling+denoising") or task.startswith("upsampling+deartifacting"):
+            assert main.score(task, "report", "LPIPS-portraits")[1] > 1
+    assert findings.factor(ablation, "report-sgd", "report")[1] > 2
+    assert (
+        findings.factor(ablation, "report-ngd", "report")[1] < 1 < findings.factor(ablation, "report-ngd", "report")[2]
+    )
+    for task in ("denoising M", "inpainting M", "deartifacting M"):
+        assert findings.factor(ablation, "report-oracle", "report", [task])[2] < 1
+    for task in ("upsampling M", "upsampling+denoising+deartifacting+inpainting M"):
+        assert findings.factor(ablation, "report-oracle", "report", [task])[1] > 1
+    assert findings.factor(ablation, "report-nostop", "report", ["denoising M"])[1] > 1
+    assert findings.factor(main, "report", "cvpr2023", ["upsampling XS"])[2] < 1
