@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from rusr_core.errors import RusrError
 
 STYLES = ("bibtex", "text")
-ACCENTS = {r"{\c{c}}": "ç", r"{\"a}": "ä", r"{\"o}": "ö"}  # BibTeX's
+ACCENTS = {r"{\'e}": "é", r"{\c{c}}": "ç", r"{\"a}": "ä", r"{\"o}": "ö"}  # BibTeX's
 
 
 class CitationError(RusrError):
@@ -20,7 +20,7 @@ class CitationError(RusrError):
 class Paper:
     """A publication. `author` and `title` are BibTeX: names joined by "and", braces around capitals."""
 
-    kind: str  # "inproceedings" or "article"
+    kind: str  # "inproceedings", "article" or "misc"
     author: str
     title: str
     venue: str
@@ -28,7 +28,7 @@ class Paper:
 
     def bibtex(self, name: str) -> str:
         """The entry of a .bib file."""
-        venue = {"inproceedings": "booktitle", "article": "journal"}[self.kind]
+        venue = {"inproceedings": "booktitle", "article": "journal", "misc": "howpublished"}[self.kind]
         fields = {"author": self.author, "title": self.title, venue: self.venue, "year": self.year}
         body = ",\n".join(f"  {key} = {{{value}}}" for key, value in fields.items())
         return f"@{self.kind}{{{name},\n{body}\n}}"
@@ -121,6 +121,56 @@ PAPERS = {
         "The {JPEG} Still Picture Compression Standard",
         "IEEE Transactions on Consumer Electronics",
         1992,
+    ),
+    "vanderwalt2014scikit": Paper(
+        "article",
+        r"van der Walt, St{\'e}fan and Sch{\"o}nberger, Johannes L. and Nunez-Iglesias, Juan and "
+        r"Boulogne, Fran{\c{c}}ois and Warner, Joshua D. and Yager, Neil and Gouillart, Emmanuelle and Yu, Tony",
+        "scikit-image: image processing in {Python}",
+        "PeerJ",
+        2014,
+    ),
+    "menon2020pulse": Paper(
+        "inproceedings",
+        "Menon, Sachit and Damian, Alexandru and Hu, Shijia and Ravi, Nikhil and Rudin, Cynthia",
+        "{PULSE}: Self-Supervised Photo Upsampling via Latent Space Exploration of Generative Models",
+        CVPR,
+        2020,
+    ),
+    "marinescu2020bayesian": Paper(
+        "misc",
+        "Marinescu, Razvan V. and Moyer, Daniel and Golland, Polina",
+        "Bayesian Image Reconstruction using Deep Generative Models",
+        "arXiv:2012.04567",
+        2020,
+    ),
+    "conmy2022stylegan": Paper(
+        "inproceedings",
+        r"Conmy, Arthur and Mukherjee, Subhadip and Sch{\"o}nlieb, Carola-Bibiane",
+        "{StyleGAN}-induced data-driven regularization for inverse problems",
+        "IEEE International Conference on Acoustics, Speech and Signal Processing (ICASSP)",
+        2022,
+    ),
+    "gu2020image": Paper(
+        "inproceedings",
+        "Gu, Jinjin and Shen, Yujun and Zhou, Bolei",
+        "Image Processing Using Multi-Code {GAN} Prior",
+        CVPR,
+        2020,
+    ),
+    "roich2022pivotal": Paper(
+        "article",
+        "Roich, Daniel and Mokady, Ron and Bermano, Amit H. and Cohen-Or, Daniel",
+        "Pivotal Tuning for Latent-based Editing of Real Images",
+        "ACM Transactions on Graphics",
+        2022,
+    ),
+    "xia2026noise": Paper(
+        "inproceedings",
+        "Xia, Yingzhi and Tanomkiattikun, Setthakorn and Zhen, Liangli and Gu, Zaiwang",
+        "Noise-Adaptive Diffusion Sampling for Inverse Problems Without Task-Specific Tuning",
+        "International Conference on Learning Representations (ICLR)",
+        2026,
     ),
 }
 

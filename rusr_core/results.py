@@ -56,6 +56,7 @@ class Restoration:
     info: dict = field(default_factory=dict)  # whatever else is worth keeping, as plain JSON values
     interrupted: bool = False  # by Ctrl-C: the result holds what there was
     oracle: bool = False  # the clean image was used
+    drawn: Tensor | None = None  # [N, S, 3, R, R] in [0, 1], of a method that draws several from the posterior
 
     def __repr__(self) -> str:
         """One line: the numbers stay in the tensors."""
@@ -118,13 +119,13 @@ class Restoration:
         return {name: getattr(self, name) for name in names}
 
     def _tensors(self) -> dict[str, Tensor]:
-        return {"image": self.image}
+        return {"image": self.image} | ({} if self.drawn is None else {"drawn": self.drawn})
 
     @classmethod
     def _read(cls, record: dict, tensors: dict[str, Tensor]) -> dict[str, object]:
         """The arguments that make the result again."""
         names = ("seconds", "steps", "seed", "method", "info", "interrupted", "oracle")
-        return {name: record[name] for name in names} | {"image": tensors["image"]}
+        return {name: record[name] for name in names} | {"image": tensors["image"], "drawn": tensors.get("drawn")}
 
 
 @dataclass(frozen=True, eq=False, repr=False)

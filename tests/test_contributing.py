@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 RECIPES = dict(re.findall(r"^## (Add a \w+)\n(.*?)(?=^## )", TEXT, re.M | re.S))
-NEW = {"rusr_core/baselines/", "book/mine.ipynb", "rusr_core/degradations/box_blur.py"}  # what a recipe makes
+NEW = {"rusr_core/baselines/mine.py", "book/mine.ipynb", "rusr_core/degradations/box_blur.py"}  # what a recipe makes
 RUSR = ("-c", "import sys; from rusr_core.commands import main; sys.exit(main(sys.argv[1:]))")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from rusr_core import presets, priors
+from rusr_core import baselines, presets, priors
 from rusr_core.arithmetic import MODES
 from rusr_core.commands.options import device_of, device_option, find_own_modules, positive, seed
 from rusr_core.files import data_path
@@ -16,6 +16,7 @@ from rusr_core.sweeps.config import BenchmarkError, Method, SweepConfig
 from rusr_core.sweeps.measurements import ImageFolder
 from rusr_core.sweeps.plan import SweepPlan, parse_tasks
 from rusr_core.sweeps.workers import run
+from rusr_core.tasks import Task
 
 RANDOM_START = "report-random=rusr_core.sweeps.ablations:random_start"  # the variant that no preset can say
 
@@ -33,8 +34,8 @@ def _what_options(parser: argparse.ArgumentParser) -> None:
         "--methods",
         nargs="+",
         default=list(presets.PRESETS),
-        help="presets, variants of them (variants: all), or NAME=MODULE:FUNCTION of your own method "
-        "(default: all presets)",
+        help=f"{', '.join(baselines.names())}; variants of the presets (variants: all), or "
+        "NAME=MODULE:FUNCTION of your own method; separated by blanks or commas (default: all presets)",
     )
     parser.add_argument(
         "--tasks",
@@ -88,10 +89,13 @@ def _worker_options(parser: argparse.ArgumentParser) -> None:
 def run_bench(args: argparse.Namespace) -> int:
     """Run what is left; 0 if every unit is done, 1 if some failed."""
     find_own_modules()
-    methods = tuple(method for word in args.methods for method in _methods(word, args.steps))
+    words = [word for words in args.methods for word in words.split(",") if word]
+    methods = tuple(method for word in words for method in _methods(word, args.steps))
     images = ImageFolder((args.images or data_path("portraits/test")).absolute())
     names = _image_names(images, args.num_images)
-    plan = SweepPlan(tuple(m.name for m in methods), parse_tasks(args.tasks), names, tuple(args.seeds), args.batch)
+    tasks = parse_tasks(args.tasks)
+    seeds, left_out = tuple(args.seeds), _left_out(methods, tasks)
+    plan = SweepPlan(tuple(m.name for m in methods), tasks, names, seeds, args.batch, left_out)
     files = [_absolute(word) for word in (args.prior, args.identity, args.judge)]  # workers may live elsewhere
     cluster = args.scheduler not in (None, "local")  # its machines have devices of their own
     device = args.device.replace("auto", "cpu") if cluster else device_of(args.device)
@@ -118,6 +122,18 @@ def run_bench(args: argparse.Namespace) -> int:
     return 0 if summary.ok else 1
 
 
+def _left_out(methods: tuple[Method, ...], tasks: tuple[Task, ...]) -> frozenset[tuple[str, str]]:
+    """Methods on tasks that they cannot do; each is said with its reason."""
+    found = set()
+    for method in methods:
+        for task in tasks:
+            reason = method.reason(task.degradation())
+            if reason is not None:
+                print(f"n/a: {method.name} on {task}: {reason}")
+                found.add((method.name, str(task)))
+    return frozenset(found)
+
+
 def _image_names(images: ImageFolder, number: int | None) -> tuple[str, ...]:
     """The first `number` images of a folder, or all; says what else lies in the folder."""
     names = tuple(images.paths)
@@ -132,7 +148,7 @@ def _image_names(images: ImageFolder, number: int | None) -> tuple[str, ...]:
 
 
 def _methods(word: str, steps: int | None) -> list[Method]:
-    """A preset's or a variant's name, "variants" for all of them, or NAME=MODULE:FUNCTION."""
+    """A method's or a variant's name, "variants" for all of them, or NAME=MODULE:FUNCTION."""
     name, equals, function = word.partition("=")
     if equals:
         return [Method(name, function)]
@@ -142,10 +158,13 @@ def _methods(word: str, steps: int | None) -> list[Method]:
         if steps is not None:
             raise BenchmarkError(f"--steps {steps}: report-random has the steps of the preset report and no others")
         return _methods(RANDOM_START, None)
-    preset = ablations.VARIANTS.get(name) or presets.get(name)
-    if steps is not None:
-        preset = preset.shortened(steps)
-    return [Method(preset.name, preset)]
+    variant = ablations.VARIANTS.get(name)
+    if variant is not None:
+        variant = variant if steps is None else variant.shortened(steps)
+        return [Method(variant.name, variant)]
+    takes_steps = name not in baselines.METHODS or "steps" in baselines.METHODS[name].settings
+    found = baselines.find(name, steps if takes_steps else None)
+    return [Method(found.name, found)]
 
 
 def _absolute(word: str | None) -> str | None:

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from rusr_core import presets, priors
+from rusr_core import baselines, priors
+from rusr_core.baselines import Configured
 from rusr_core.commands.jobs import Inputs, Job, batches, find_jobs
 from rusr_core.commands.memory import out_of_memory
 from rusr_core.commands.operators import Operators, batched
@@ -24,7 +25,7 @@ from rusr_core.images import check_writable, fit_image, load_image
 from rusr_core.presets import Preset
 from rusr_core.prior import Prior, prior_shape
 from rusr_core.restore import Step, restore
-from rusr_core.results import Samples, Search
+from rusr_core.results import Restoration, Samples
 
 
 def restore_options(parser: argparse.ArgumentParser) -> None:
@@ -36,15 +37,17 @@ def restore_options(parser: argparse.ArgumentParser) -> None:
         help="default: portraits (embedded) for the embedded prior, else lpips (VGG)",
     )
     parser.add_argument("--identity", help="face network by name or file, see `rusr zoo list` (default: the prior's)")
-    parser.add_argument("--preset", default="report", choices=tuple(presets.PRESETS), help="default: %(default)s")
-    parser.add_argument("--steps", type=positive, help="steps of each phase (default: the preset's)")
+    parser.add_argument(
+        "--method", default="report", help=f"one of {', '.join(baselines.names())} (default: %(default)s)"
+    )
+    parser.add_argument("--steps", type=positive, help="of each phase of a preset, or of a method (default: its own)")
     parser.add_argument(
         "--samples",
         type=positive,
         default=1,
         metavar="K",
-        help="K answers to each image: OUT, OUT.answer2.png, ..., their mean OUT.mean.png, and OUT.invented.png, black "
-        "where the input decides and white where the answers vary as the prior itself does",
+        help="K answers of a preset to each image: OUT, OUT.answer2.png, ..., their mean OUT.mean.png, and "
+        "OUT.invented.png, black where the input decides and white where the answers vary as the prior itself does",
     )
     device_option(parser)
     parser.add_argument("--batch", type=positive, default=4, help="images at once (default: %(default)s)")
@@ -55,6 +58,9 @@ def run_restore(args: argparse.Namespace) -> int:
 
     Returns 0; 1 if an image was left out, diverged, or could not be saved where it was wanted; 130 after Ctrl-C.
     """
+    method = baselines.find(args.method, args.steps)
+    if args.samples > 1 and not isinstance(method, Preset):
+        raise CommandError(f"--samples {args.samples}: {method.name} gives one answer; expected a preset")
     device = device_of(args.device)
     operators = Operators(args)
     jobs = find_jobs(args)
@@ -68,13 +74,11 @@ def run_restore(args: argparse.Namespace) -> int:
     inputs = Inputs(lambda job: _load_degraded(job.source, size, args.fit, operators))
     good = inputs.check(jobs, args.skip_bad)
     operators.tell()
-    preset = presets.get(args.preset)
-    preset = preset if args.steps is None else preset.shortened(args.steps)
-    steps = sum(phase.steps for phase in preset.phases)
+    steps = _planned(method)
     waiting = list(batches(good, max(1, args.batch // args.samples), lambda job: operators.kind(job.source)))
     everything, planned = len(good) == len(jobs), len(waiting)
     with tqdm(total=steps * planned, unit="step", disable=None) as bar:
-        run = _Run(args, prior, preset, operators, inputs, bar)
+        run = _Run(args, prior, method, operators, inputs, bar)
         while waiting:
             everything &= run.restore(waiting.pop(0))
             if run.interrupted:
@@ -83,6 +87,13 @@ def run_restore(args: argparse.Namespace) -> int:
                 run.order.shuffle(waiting)
             bar.update(steps * (planned - len(waiting)) - bar.n)  # early stopping leaves steps undone
     return 0 if everything else 1
+
+
+def _planned(method: Preset | Configured) -> int:
+    """How many steps the method takes at most, for the bar."""
+    if isinstance(method, Preset):
+        return sum(phase.steps for phase in method.phases)
+    return int(method.settings.get("steps", 0))
 
 
 def _load_degraded(path: Path, size: tuple[int, int], fit: str | None, operators: Operators) -> Tensor:
@@ -104,7 +115,7 @@ class _Run:
 
     args: argparse.Namespace
     prior: Prior
-    preset: Preset
+    method: Preset | Configured
     operators: Operators
     inputs: Inputs
     bar: tqdm
@@ -142,22 +153,24 @@ class _Run:
         complain(f"error: {failure}")
         return False
 
-    def _search(self, batch: list[Job]) -> Search:
+    def _search(self, batch: list[Job]) -> Restoration:
         y = torch.cat([self.inputs.take(job) for job in batch])
         f = batched([self.operators.known(job.source) for job in batch])
-        options = {"preset": self.preset, "seed": self.args.seed, "samples": self.args.samples}
-        return restore(self.prior, y, f, callback=_progress(self.bar), **options)
+        options = {"seed": self.args.seed, "callback": _progress(self.bar)}
+        if isinstance(self.method, Preset):
+            return restore(self.prior, y, f, preset=self.method, samples=self.args.samples, **options)
+        return self.method.restore(self.prior, y, f, **options)
 
-    def _save(self, result: Search, batch: list[Job]) -> bool:
+    def _save(self, result: Restoration, batch: list[Job]) -> bool:
         self.interrupted = result.interrupted
-        good = True
+        good, diverged = True, getattr(result, "diverged", [None] * len(batch))  # only a search says so
         for i, job in zip(range(0, len(result.image), self.args.samples), batch, strict=True):
             image, words = result.image[i : i + 1], f"{result.steps[i]} steps, {result.seconds / len(batch):.1f} s"
             if result.interrupted:
                 save_as(image, job.target, "interrupted", f"{words}, interrupted")
                 continue
-            if result.diverged[i] is not None:
-                complain(f"error: {job.source}: {result.diverged[i]}")
+            if diverged[i] is not None:
+                complain(f"error: {job.source}: {diverged[i]}")
                 save_as(image, job.target, "diverged", f"{words}, not finished")
                 good = False
                 continue
@@ -168,7 +181,7 @@ class _Run:
             self.saved += 1
         return good
 
-    def _save_others(self, result: Search, i: int, job: Job) -> bool:
+    def _save_others(self, result: Restoration, i: int, job: Job) -> bool:
         """Of several answers to image `i`: all but the first, their mean, and what was invented."""
         good = True
         if not isinstance(result, Samples):

@@ -12,6 +12,7 @@ from typing import Protocol
 from torch import Tensor
 
 from rusr_core.arithmetic import MODES, arithmetic
+from rusr_core.baselines import Configured
 from rusr_core.errors import RusrError
 from rusr_core.files import data_path
 from rusr_core.metrics.judges import Judge, judge_of
@@ -43,17 +44,24 @@ class Restorer(Protocol):
 
 @dataclass(frozen=True)
 class Method:
-    """A method by the name that tables show: our search with a preset, or "module:function" of a `Restorer`."""
+    """A method by the name that tables show: our search with a preset, a compared method with its settings, or
+    "module:function" of a `Restorer`."""
 
     name: str
-    how: Preset | str
+    how: Preset | Configured | str
 
     def restore(self, prior: Prior, y: Tensor, f: object, truth: Tensor, seed: int) -> Restoration:
         """Restore y; the truth is for presets that are oracles, which their results say."""
         if isinstance(self.how, Preset):
             clean = truth if self.how.identity_reference == "clean" else None
             return restore(prior, y, f, preset=self.how, seed=seed, clean=clean)
+        if isinstance(self.how, Configured):
+            return self.how.restore(prior, y, f, seed=seed)
         return self.function()(prior, y, f, seed=seed)
+
+    def reason(self, f: object) -> str | None:
+        """Why the method cannot invert f, "n/a" in tables; None if it can."""
+        return self.how.reason(f) if isinstance(self.how, Configured) else None
 
     def function(self) -> Restorer:
         """The function that "module:function" names. Raises BenchmarkError."""
@@ -66,6 +74,8 @@ class Method:
         """What must not change while results are collected."""
         if isinstance(self.how, Preset):
             return self.how.values()
+        if isinstance(self.how, Configured):
+            return {"baseline": self.how.baseline.name, "settings": self.how.settings}
         self.function()
         return {"function": self.how, "source": source_digest(self.how.partition(":")[0])}
 

@@ -63,6 +63,7 @@ class SweepPlan:
     images: tuple[str, ...]
     seeds: tuple[int, ...] = (0,)
     batch_size: int = 1
+    left_out: frozenset[tuple[str, str]] = frozenset()  # (method, task) that a method cannot do, "n/a" in tables
 
     def __post_init__(self) -> None:
         for kind in ("methods", "tasks", "images", "seeds"):
@@ -83,7 +84,8 @@ class SweepPlan:
             raise PlanError(f"seeds {self.seeds}: expected whole numbers from 0, below 2^63")
 
     def __len__(self) -> int:
-        return len(self.methods) * len(self.tasks) * len(self.images) * len(self.seeds)
+        pairs = len(self.methods) * len(self.tasks) - len(self.left_out)
+        return pairs * len(self.images) * len(self.seeds)
 
     def batches(self) -> Iterator[WorkBatch]:
         """Batches of units, image by image, so that a sweep that is cut short has all methods on the same images."""
@@ -91,6 +93,8 @@ class SweepPlan:
             for start in range(0, len(self.images), self.batch_size):
                 for task in self.tasks:
                     for method in self.methods:
+                        if (method, str(task)) in self.left_out:
+                            continue
                         yield WorkBatch(method, task, seed, self.images[start : start + self.batch_size])
 
 

@@ -31,6 +31,19 @@ def test_a_sweep_is_resumed_and_failures_are_named(words, config, capsys):
     assert commands.main([*presets[:-1], "2"]) == 0, "report@2 is another method than report@1"
 
 
+def test_presets_and_compared_methods_are_one_list(words, config, capsys):
+    chosen = [*words, "--methods", "nothing,report", "classical", "--tasks", "upsampling:XS", "downsample:2 | fade:0.5"]
+    assert commands.main([*chosen, "--steps", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "n/a: classical on downsample:2 | fade:0.5: none of its tools undoes fade" in out
+    assert "5 units: 0 were done, 0 failed" in out
+    found = [(row["method"], row["task"]) for row in results.rows(config.folder)]
+    assert len(found) == 5 and ("classical", "downsample:2 | fade:0.5") not in found
+    assert {method for method, _ in found} == {"nothing", "report@1", "classical"}
+    assert commands.main([*chosen, "--methods", "pulsar"]) == 2
+    assert "method 'pulsar': expected one of report, cvpr2023, nothing, classical" in capsys.readouterr().err
+
+
 @pytest.fixture
 def quick(words) -> list[str]:
     return [*words, "--methods", "plain=sweep_world:enlarged", "--tasks", "denoising:M"]

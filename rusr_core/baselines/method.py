@@ -1,0 +1,150 @@
+"""What a compared method is: a function, the paper it comes from, its settings, and what it cannot do."""
+
+import dataclasses
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from torch import Tensor
+
+from rusr_core.citations import PAPERS
+from rusr_core.degradations.base import Degradation
+from rusr_core.degradations.operator import AnyOperator, as_operator
+from rusr_core.errors import RusrError
+from rusr_core.results import Restoration
+
+PRIORS = ("none", "generator", "diffusion")  # what a method restores with
+
+
+class BaselineError(RusrError):
+    """A method that does not exist, a setting that it does not have, or a degradation that it cannot invert."""
+
+
+@dataclass(frozen=True)
+class Real:
+    """A real number in [low, high]; `log`: its logarithm is searched, and low must be positive."""
+
+    low: float
+    high: float
+    log: bool = False
+
+    def holds(self, value: object) -> bool:
+        """Whether a value lies inside."""
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        return number and math.isfinite(value) and self.low <= value <= self.high
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A whole number in [low, high]; `log`: its logarithm is searched, and low must be positive."""
+
+    low: int
+    high: int
+    log: bool = False
+
+    def holds(self, value: object) -> bool:
+        """Whether a value lies inside."""
+        return isinstance(value, int) and not isinstance(value, bool) and self.low <= value <= self.high
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of these values: words, numbers or None."""
+
+    values: tuple[str | int | float | bool | None, ...]
+
+    def holds(self, value: object) -> bool:
+        """Whether a value is one of them."""
+        return value in self.values
+
+
+Range = Real | Whole | Choice
+
+
+def anything(f: Degradation) -> None:
+    """The `can` of a method that takes every degradation."""
+    return None
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A compared method. BaselineError for one that contradicts itself."""
+
+    name: str
+    function: Callable[..., Restoration]  # (prior, y, f, *, seed, callback, **settings)
+    paper: str | None = None  # a key of `citations.PAPERS`
+    space: Mapping[str, Range] = field(default_factory=dict)  # what `rusr tune` searches; the published value is inside
+    can: Callable[[Degradation], str | None] = anything  # None, or the reason for "n/a"
+    samples: bool = False  # whether it draws from a posterior: another seed gives another answer
+    prior: str = "generator"  # one of PRIORS
+
+    def __post_init__(self) -> None:
+        if self.paper is not None and self.paper not in PAPERS:
+            raise BaselineError(f"method {self.name!r} cites {self.paper!r}: expected a key of citations.PAPERS")
+        if self.prior not in PRIORS:
+            raise BaselineError(f"method {self.name!r} needs the prior {self.prior!r}: expected {', '.join(PRIORS)}")
+        for name, values in self.space.items():
+            if name not in self.settings or not values.holds(self.settings[name]):
+                found = self.settings.get(name, "no setting")
+                raise BaselineError(f"method {self.name!r}: the published {name}, {found}, is not in {values}")
+
+    @cached_property
+    def settings(self) -> dict[str, object]:
+        """The published value of each setting: the defaults of the function's own arguments."""
+        parameters = list(inspect.signature(self.function).parameters.values())[3:]
+        return {p.name: p.default for p in parameters if p.name not in ("seed", "callback")}
+
+    def configured(self, name: str | None = None, **values: object) -> "Configured":
+        """The method with some settings of one's own. BaselineError for a setting that it does not have."""
+        unknown = [word for word in values if word not in self.settings]
+        if unknown:
+            known = ", ".join(self.settings) or "none"
+            raise BaselineError(f"method {self.name!r} has no setting {unknown[0]!r}: expected one of {known}")
+        return Configured(self, values, name or self.name)
+
+    def shortened(self, steps: int) -> "Configured":
+        """The method NAME@STEPS for quick looks; BaselineError if it takes no steps."""
+        if "steps" not in self.settings:
+            raise BaselineError(f"method {self.name!r} takes no steps that could be shortened to {steps}")
+        return self.configured(f"{self.name}@{steps}", steps=steps)
+
+
+@dataclass(frozen=True)
+class Configured:
+    """A method with values for some of its settings, as it is run."""
+
+    baseline: Baseline
+    values: Mapping[str, object]
+    name: str  # as tables show it
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """The value of every setting."""
+        return {**self.baseline.settings, **self.values}
+
+    def reason(self, f: AnyOperator) -> str | None:
+        """Why the method cannot invert f, or None if it can."""
+        return self.baseline.can(as_operator(f))
+
+    def restore(
+        self,
+        prior: object,
+        y: Tensor,
+        f: AnyOperator,
+        *,
+        seed: int = 0,
+        callback: Callable | None = None,
+    ) -> Restoration:
+        """Restore degraded images y [N, 3, h, w]; the result names the method, its settings and its papers.
+
+        Raises BaselineError for a degradation that the method cannot invert, and what the method raises.
+        """
+        reason = self.reason(f)
+        if reason is not None:
+            raise BaselineError(f"{self.name} is n/a for {as_operator(f)}: {reason}")
+        result = self.baseline.function(prior, y, f, seed=seed, callback=callback, **self.settings)
+        papers = [*([self.baseline.paper] if self.baseline.paper else []), *result.info.get("references", [])]
+        info = result.info | {"settings": self.settings, "references": list(dict.fromkeys(papers))}
+        return dataclasses.replace(result, method=self.name, info=info)

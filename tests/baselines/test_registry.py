@@ -1,0 +1,72 @@
+"""The list of methods: what an entry promises, and how a method is found, configured and refused."""
+
+import pytest
+import torch
+
+from rusr_core import baselines, citation
+from rusr_core.baselines import METHODS, Baseline, BaselineError, Choice, Configured, Real, Whole
+from rusr_core.citations import PAPERS
+from rusr_core.degradations import parse
+from rusr_core.presets import Preset
+from rusr_core.results import Restoration
+from rusr_core.search.stopping import RestorationError
+
+
+def restored(prior, y, f, *, seed=0, callback=None, steps=7, lr=0.1) -> Restoration:
+    return Restoration(torch.zeros(len(y), 3, 32, 32), 0.0, [steps] * len(y), seed, "x", {"references": []})
+
+
+def test_every_entry_is_sound():
+    for name, method in METHODS.items():
+        assert name == method.name and name not in ("report", "cvpr2023")
+        assert method.paper is None or method.paper in PAPERS
+        assert all(method.space[key].holds(method.settings[key]) for key in method.space)
+
+
+def test_presets_and_methods_are_one_list():
+    assert baselines.names()[:2] == ("report", "cvpr2023") and "nothing" in baselines.names()
+    assert isinstance(baselines.find("report@30"), Preset)
+    assert isinstance(baselines.find("nothing"), Configured)
+    with pytest.raises(BaselineError, match="method 'pulsar': expected one of report, cvpr2023, nothing"):
+        baselines.find("pulsar")
+    with pytest.raises(BaselineError, match="method 'nothing' takes no steps"):
+        baselines.find("nothing@5")
+
+
+def test_settings_are_the_defaults_of_the_function():
+    method = Baseline("x", restored, space={"lr": Real(0.01, 1, log=True), "steps": Whole(1, 10)})
+    assert method.settings == {"steps": 7, "lr": 0.1}
+    assert method.shortened(3).settings == {"steps": 3, "lr": 0.1} and method.shortened(3).name == "x@3"
+    result = method.configured(lr=0.5).restore(None, torch.zeros(1, 3, 4, 4), parse("identity"))
+    assert result.method == "x" and result.info["settings"] == {"steps": 7, "lr": 0.5} and result.steps == [7]
+    with pytest.raises(BaselineError, match="no setting 'rate': expected one of steps, lr"):
+        method.configured(rate=1)
+    with pytest.raises(BaselineError, match="the published lr, 0.1, is not in Real"):
+        Baseline("x", restored, space={"lr": Real(0.2, 1)})
+    with pytest.raises(BaselineError, match="needs the prior 'oracle'"):
+        Baseline("x", restored, prior="oracle")
+
+
+def test_ranges():
+    assert Real(0, 1).holds(0.5) and not Real(0, 1).holds(float("nan")) and not Real(0, 1).holds(True)
+    assert Whole(1, 3).holds(3) and not Whole(1, 3).holds(2.5)
+    assert Choice((None, 4)).holds(None) and not Choice((None, 4)).holds(5)
+
+
+def test_what_a_method_cannot_do_is_said_before_it_begins():
+    method = Baseline("x", restored, can=lambda f: "it knows no blur" if "blur" in str(f) else None)
+    with pytest.raises(BaselineError, match=r"x is n/a for blur:width=2: it knows no blur"):
+        method.configured().restore(None, torch.zeros(1, 3, 4, 4), parse("blur:2.0"))
+
+
+def test_the_papers_of_a_result(prior, truth):
+    f = parse("downsample:4,bilinear")
+    result = baselines.find("classical").restore(prior, f.degrade(truth), f)
+    assert "scikit-image" in citation(result, "text") and result.seconds > 0
+
+
+def test_what_does_not_fit_is_refused(prior, truth):
+    with pytest.raises(RestorationError, match="f did not make y"):
+        baselines.find("nothing").restore(prior, truth, parse("downsample:2,bilinear"))
+    with pytest.raises(RestorationError, match="seed is -1"):
+        baselines.find("nothing").restore(prior, truth, parse("identity"), seed=-1)
