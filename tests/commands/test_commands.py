@@ -135,7 +135,7 @@ BAD_OPTIONS = {
     "XXL": ("--task", "denoising", "--level", "XXL"),
     "either --task": (),
     "not both": ("--task", "denoising", "--degradation", "jpeg:12"),
-    "blur": ("--degradation", "blur:3"),
+    "haze": ("--degradation", "haze:3"),
     "quality": ("--degradation", "jpeg:900"),
     "method 'fast': expected one of report, cvpr2023, nothing": ("--task", "denoising", "--method", "fast"),
     "'0' is not a whole number": ("--task", "denoising", "--steps", "0"),
