@@ -60,6 +60,7 @@ def nvidia_modules():
     persistence._reconstruct_persistent_obj, util.EasyDict = _reconstruct_persistent_obj, EasyDict
     _reconstruct_persistent_obj.__module__, EasyDict.__module__ = persistence.__name__, util.__name__
     modules = {"torch_utils": types.ModuleType("torch_utils"), "dnnlib": types.ModuleType("dnnlib")}
+    modules["torch_utils"].persistence, modules["dnnlib"].util = persistence, util  # where dill looks
     modules |= {"torch_utils.persistence": persistence, "dnnlib.util": util}
     sys.modules.update(modules)
     try:

@@ -10,6 +10,8 @@ import zipfile
 from collections import OrderedDict
 from pathlib import Path
 
+import dill
+
 from rusr_core.checkpoints.records import MAX_INSTRUCTIONS
 
 
@@ -210,6 +212,34 @@ def written_by_hand(folder: Path) -> dict[str, bytes]:
     }
 
 
+def tricks_of_dill(folder: Path) -> dict[str, bytes]:
+    """Functions by value, with their code, and detours to functions by name."""
+    target = folder / "executed"
+    closure = dill.dumps(lambda: target.write_text("x"), protocol=4, recurse=True)
+    called = closure[:-1] + b")R."
+    imported = name("dill._dill._import_module")
+    system = name("dill._dill._get_attr") + imported + text("os") + b"\x85R" + text("system") + b"\x86R"
+    numpy = imported + text("numpy.core._multiarray_umath") + b"\x85R"
+    scalar = name("dill._dill._get_attr") + numpy + text("scalar") + b"\x86R"
+    objects = name("numpy.dtype") + text("O8") + b"\x85R" + text(canary(folder))
+    return {
+        "dill, a closure": closure,
+        "dill, a closure that is called": called,
+        "dill, os.system by attribute": raw_pickle(system + text(canary(folder)) + b"\x85R", protocol=4),
+        "dill, a name by attribute": raw_pickle(
+            name("dill._dill._get_attr") + numpy + text("eval") + b"\x86R" + text("1") + b"\x85R"
+        ),
+        "dill, numpy's scalar of objects": raw_pickle(scalar + objects + b"\x86R", protocol=4),
+        "dill, a scalar without end": raw_pickle(
+            scalar + name("numpy.dtype") + text("f8") + b"\x85R" + text("") + b"\x86R"
+        ),
+        "dill, a module": raw_pickle(imported + text("this") + b"\x85R"),
+        "dill, a type": raw_pickle(name("dill._dill._create_type") + name("builtins.type") + text("x") + b"\x86R)R"),
+        "dill, a state that is called": raw_pickle(system + b"}" + text("x") + b"K\x01sb)R", protocol=4),
+        "dill, keywords of a call": raw_pickle(system + b")}\x92", protocol=4),
+    }
+
+
 def nested_and_zipped(folder: Path) -> dict[str, bytes]:
     """Tensor streams within pickles, archives, declared sizes."""
     system = name("os.system") + text(canary(folder)) + b"\x85R"
@@ -249,25 +279,4 @@ def safetensors_of(count: int) -> bytes:
 
 
 def hostile(folder: Path) -> dict[str, bytes]:
-    return calls_in_python(folder) | written_by_hand(folder) | nested_and_zipped(folder)
-
-
-def beside_a_generator(folder: Path) -> dict[str, bytes]:
-    """The calls beside a good generator, which is read although they are there: they stay what they are, data."""
-    from checkpoint_writers import rosinality_state, torch_bytes
-    from conftest import random_generator
-
-    command, G = canary(folder), random_generator(resolution=4, channels=(3,), z_dim=4, w_dim=4, mapping_layers=1)
-    calls = {
-        "system": Call(os.system, command),
-        "popen": Call(subprocess.Popen, ["sh", "-c", command]),
-        "eval": Call(eval, f"__import__('os').system({command!r})"),
-        "state": Call(OrderedDict, state={"__setstate__": Call(os.system, command)}),
-        "deep": [1, {"deep": (Call(os.system, command),)}],
-    }
-    state = {"g_ema": rosinality_state(G), "latent_avg": G.mapping.w_avg}
-    return {
-        f"{key}, {'zip' if zipped else 'stream'}": torch_bytes(state | {"args": call}, zipped)
-        for key, call in calls.items()
-        for zipped in (True, False)
-    }
+    return calls_in_python(folder) | written_by_hand(folder) | tricks_of_dill(folder) | nested_and_zipped(folder)

@@ -3,64 +3,55 @@
 | content | written by | what is read |
 |---|---|---|
 | safetensors | `save_generator` | configuration and SHA-256 in the header, tensors |
-| pickle | NVIDIA stylegan2-ada-pytorch, stylegan3 (StyleGAN2 networks) | `G_ema` or `G`, as data |
+| pickle, also dill's | NVIDIA stylegan2-ada-pytorch and stylegan3, StyleGAN-XL | `G_ema` or `G`, as data |
 | torch.save, zip or stream | rosinality, StyleGAN-NADA, pSp, e4e, PTI, state dicts, whole modules | its generator |
 
 In the last two the generator is found by the names of its tensors, in whatever containers and behind whatever prefix
 they lie (`tensors.survey`); what else lies there is not looked at.
 """
 
-import json
 import re
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
-from rusr_core.checkpoints import nvidia, rosinality
+from rusr_core.checkpoints import nvidia, rosinality, stylegan3
+from rusr_core.checkpoints.families import build, config_of, header
 from rusr_core.checkpoints.safetensors import is_safetensors, read_tensors, write_tensors
 from rusr_core.checkpoints.source import CheckpointError, map_file, reading
 from rusr_core.checkpoints.tensors import Survey, prefixes, require_floats, survey, under
 from rusr_core.checkpoints.torch_files import read_torch
-from rusr_core.generator import Generator, GeneratorConfig
-from rusr_core.latents import sample_w
+from rusr_core.generator import StyleGenerator
 
 FORMAT = "rusr-generator"
-LIMITS = {
-    "resolution": 4096,
-    "z_dim": 65536,
-    "c_dim": 65536,
-    "w_dim": 65536,
-    "mapping_layers": 64,
-    "img_channels": 64,
-}
+KINDS = (nvidia, stylegan3, rosinality)  # each with the MARKS and ROOTS of its tensors' names
 TENSORFLOW = (
     "a TensorFlow pickle of StyleGAN1 or StyleGAN2: convert StyleGAN2 with legacy.py of "
     "NVlabs/stylegan2-ada-pytorch, then load the result; StyleGAN1 is not supported"
 )
-STYLEGAN3 = "a StyleGAN3 network: it has no noise inputs and other layers; use a StyleGAN2 checkpoint"
-STYLEGAN_XL = "a StyleGAN-XL network, a StyleGAN3 descendant: use a StyleGAN2 checkpoint"
 STYLEGAN1 = "a StyleGAN1 network: it modulates by AdaIN, not by convolution weights; use a StyleGAN2 checkpoint"
 AVERAGED = re.compile(r"(^|[^a-z])ema|ema([^a-z]|$)|g_running", re.IGNORECASE)  # of moving averages, by their authors
 
 
-def save_generator(G: Generator, path: str | Path, extra: dict[str, str] | None = None, *, half: bool = False) -> None:
+def save_generator(
+    G: StyleGenerator, path: str | Path, extra: dict[str, str] | None = None, *, half: bool = False
+) -> None:
     """Write a generator as safetensors, its configuration in the header; `half`: float16, half the size, rounded.
 
     `extra` is text for the header, such as {"w_std": "12.0"}. An existing file is replaced at the end, whole.
     """
     state = {name: t.half() if half else t.float() for name, t in G.state_dict().items()}
-    write_tensors(state, path, {**(extra or {}), "format": FORMAT, "config": G.config.to_json()})
+    write_tensors(state, path, {**(extra or {}), "format": FORMAT, **header(G)})
 
 
-def load_generator(path: str | Path, network: str = "G_ema") -> Generator:
+def load_generator(path: str | Path, network: str = "G_ema") -> StyleGenerator:
     """Read a generator: float32, on the CPU, frozen, in eval mode. CheckpointError says what is wrong with the file.
 
     `network`: "G_ema" takes the moving average of the weights where the file holds several generators, "G" the
     instantaneous weights; a file with one generator that is not called an average gives that one in both cases. A
     file without mean latent (StyleGAN-NADA, rosinality's training) gets the mean of 10,000 mapped samples, seed 0.
     A conditional generator is read with all its classes: its mean latent is the mean over them, `sample_w` draws a
-    class for each sample, and `G.mapping.to_w(z, c)` takes the class as a one-hot `c`.
+    class for each sample, `G.choose` takes one, and `G.mapping.to_w(z, c)` takes the class as a one-hot `c`.
     """
     if network not in ("G_ema", "G"):
         raise CheckpointError(f"network {network!r}: expected 'G_ema' or 'G'")
@@ -73,7 +64,7 @@ def load_generator(path: str | Path, network: str = "G_ema") -> Generator:
         return _from_torch(data, network)
 
 
-def _from_torch(data: memoryview, network: str) -> Generator:
+def _from_torch(data: memoryview, network: str) -> StyleGenerator:
     start = bytes(data[:512])
     if start[:4] == b"PK\x03\x04" or (start[:1] == b"\x80" and start[1:2] in b"\x02\x03\x04\x05"):
         return _pick(survey(read_torch(data)), network, len(data))
@@ -91,23 +82,21 @@ def _relative(data: memoryview) -> str:
     mapped = data.obj
     if mapped.find(b"dnnlib.tflib") >= 0:
         return TENSORFLOW if mapped.find(b"G_style") < 0 else f"{STYLEGAN1} (TensorFlow pickle)"
-    if mapped.find(b"SuperresGenerator") >= 0:
-        return STYLEGAN_XL
-    return STYLEGAN3 if mapped.find(b"SynthesisInput") >= 0 else ""
+    return ""
 
 
-def _pick(found: Survey, network: str, size: int) -> Generator:
+def _pick(found: Survey, network: str, size: int) -> StyleGenerator:
     """The generator that was asked for, of those that a file of `size` bytes holds."""
-    kinds = {prefix: kind for kind in (nvidia, rosinality) for prefix in prefixes(found, kind.MARKS)}
+    kinds = {prefix: kind for kind in KINDS for prefix in prefixes(found, kind.MARKS)}
     if not kinds:
         _refuse_relatives(found)
         raise CheckpointError(_nothing_found(found))
     prefix = _choose(list(kinds), network)
     kind = kinds[prefix]
     state = under(found, prefix, kind.MARKS, kind.ROOTS)
-    if kind is nvidia:
+    if kind is not rosinality:
         inside = {n.removeprefix(prefix): a for n, a in found.attributes.items() if n.startswith(prefix)}
-        return build(*nvidia.nvidia(state, inside, size))
+        return build(*kind.configured(state, inside, size))
     state.pop("latent_avg", None)
     places = [prefix[: i + 1] for i in range(len(prefix) - 1, -1, -1) if prefix[i] == "."]  # from the inside outwards
     means = (found.tensors.get(f"{place}latent_avg") for place in (*places, ""))
@@ -135,10 +124,6 @@ def _refuse_relatives(found: Survey) -> None:
     def any_name(pattern: str) -> bool:
         return any(re.search(rf"(^|\.)({pattern})", name) for name in names)
 
-    if any(name.endswith("SuperresGenerator") for name in found.classes) or any_name(r"mapping\.embed_proj\.weight"):
-        raise CheckpointError(STYLEGAN_XL)
-    if any_name(r"synthesis\.input\."):
-        raise CheckpointError(STYLEGAN3)
     if any_name(r"progression\.|(g_)?synthesis\.blocks\.4x4\."):
         raise CheckpointError(STYLEGAN1)
 
@@ -149,60 +134,19 @@ def _nothing_found(found: Survey) -> str:
     keys += ", ..." if len(found.keys) > 6 else ""
     tensors = ", ".join(repr(name[:40]) for name in list(found.tensors)[:2])
     held = f"its entries are {keys}" if keys else "it is no container, or an empty one"
+    held += f", its tensors {tensors}, ..." if tensors else ""
     return (
-        f"no StyleGAN2 generator: {held}{f', its tensors {tensors}, ...' if tensors else ''}; at any depth, looked for "
-        f"{' and '.join(nvidia.MARKS)} (NVIDIA) or {' and '.join(rosinality.MARKS[:2])} (rosinality)"
+        f"no StyleGAN generator: {held}; at any depth, looked for {nvidia.MARKS[1]} (StyleGAN2), {stylegan3.MARKS[1]} "
+        f"(StyleGAN3, -XL) or {' and '.join(rosinality.MARKS[:2])} (rosinality)"
     )
 
 
-def _from_safetensors(state: dict[str, Tensor], metadata: dict[str, str]) -> Generator:
+def _from_safetensors(state: dict[str, Tensor], metadata: dict[str, str]) -> StyleGenerator:
     if metadata.get("format") != FORMAT:
         raise CheckpointError(f"safetensors of format {metadata.get('format')!r}, expected {FORMAT!r}")
-    config = _config(metadata.get("config", ""))
+    config = config_of(metadata)
     if "mapping.w_avg" not in state:
         raise CheckpointError("the tensor 'mapping.w_avg' is missing")
     for name, t in state.items():
         require_floats(name, t.dtype)
     return build(config, state)
-
-
-def _config(text: str) -> GeneratorConfig:
-    """The configuration in a header, its numbers bounded before anything is built from them."""
-    try:
-        fields = json.loads(text)
-        sizes = [
-            *fields["channels"],
-            *(fields.get(k) or 1 for k in (*LIMITS, "embed_features", "layer_features")),
-        ]
-        if not all(type(v) is int and 0 < v <= 65536 for v in sizes) or len(sizes) > 32:
-            raise ValueError("sizes out of range")
-        for name, limit in LIMITS.items():
-            if fields.get(name, 1) > limit:
-                raise ValueError(f"{name} {fields[name]} exceeds {limit}")
-        return GeneratorConfig.from_json(text)
-    except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError) as error:
-        raise CheckpointError(f"not a generator's configuration: {str(error)[:120]}") from error
-
-
-def build(config: GeneratorConfig, state: dict[str, Tensor]) -> Generator:
-    """A frozen generator of `config` that takes exactly the tensors of `state`, as float32."""
-    with torch.device("meta"):  # shapes only: no memory is taken and no random number drawn
-        G = Generator(config)
-    estimate = "mapping.w_avg" not in state
-    if estimate:
-        state = state | {"mapping.w_avg": torch.zeros(config.w_dim)}
-    wanted = {name: tuple(t.shape) for name, t in G.state_dict().items()}
-    found = {name: tuple(t.shape) for name, t in state.items()}
-    for name in [*wanted, *found]:
-        if wanted.get(name) != found.get(name):
-            expected = wanted.get(name, "no such tensor")
-            raise CheckpointError(f"{name[:80]!r} is {found.get(name, 'missing')}, expected {expected}")
-    state = {name: t.float() for name, t in state.items()}
-    for name, t in state.items():
-        if not torch.isfinite(t).all():
-            raise CheckpointError(f"{name} holds numbers that are not finite: damaged")
-    G.load_state_dict(state, strict=True, assign=True)
-    G.eval().requires_grad_(False)
-    if estimate:
-        G.mapping.w_avg.copy_(sample_w(G, 10_000, generator=torch.Generator().manual_seed(0)).mean(0))
-    return G

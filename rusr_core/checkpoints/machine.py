@@ -145,9 +145,10 @@ class Machine:
     def new_with_keywords(self) -> None:
         """NEWOBJ_EX: callable, arguments, keyword arguments."""
         keywords, args, target = self.pop(), self.pop(), self.pop()
-        if type(args) is not tuple or type(target) is not Name:
+        if type(args) is not tuple or type(target) not in (Name, Record):
             raise CheckpointError("a pickle that calls something other than a name: damaged")
-        self.push(Record(target.name, args, state=keywords))
+        called = target.name if type(target) is Name else "a call"
+        self.push(Record(called, args, state=keywords))
 
     def new_of_mark(self) -> None:
         """OBJ, as Python 2 writes it: callable and arguments above a mark."""

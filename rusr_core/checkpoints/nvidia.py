@@ -16,7 +16,7 @@ MARKS = ("mapping.fc0.weight", "synthesis.b4.conv1.weight")  # a network with th
 ROOTS = ("mapping", "synthesis")
 
 
-def nvidia(state: State, attributes: dict[str, dict], file_size: int) -> tuple[GeneratorConfig, dict[str, Tensor]]:
+def configured(state: State, attributes: dict[str, dict], file_size: int) -> tuple[GeneratorConfig, dict[str, Tensor]]:
     """Configuration and tensors of an NVIDIA generator.
 
     `attributes` are the plain attributes of its modules by dotted name, "mapping.fc0."; without them (a state dict)
@@ -29,7 +29,7 @@ def nvidia(state: State, attributes: dict[str, dict], file_size: int) -> tuple[G
     layer, first = attributes.get("synthesis.b4.conv1.", {}), attributes.get("mapping.fc0.", {})
     for name, module in (("synthesis.b4.conv1", layer), ("mapping.fc0", first)):
         if module.get("activation", "lrelu") not in ("lrelu", True):  # True: in a pickled Generator of ours
-            raise CheckpointError(f"{name} has the activation {_shown(module['activation'])}, expected 'lrelu'")
+            raise CheckpointError(f"{name} has the activation {shown(module['activation'])}, expected 'lrelu'")
     last = f"synthesis.b{max(sides)}"
     depth = sum(1 for name in state if re.fullmatch(r"mapping\.fc\d+\.weight", name))
     embed = shape.get("mapping.embed.weight", (0, 0))
@@ -46,9 +46,9 @@ def nvidia(state: State, attributes: dict[str, dict], file_size: int) -> tuple[G
         mapping_layers=depth,
         embed_features=embed[0] or None,
         layer_features=shape["mapping.fc0.weight"][0] if depth > 1 else None,
-        mapping_lr=_number(first.get("bias_gain"), 0.01),
+        mapping_lr=number(first.get("bias_gain"), 0.01),
         architecture=architecture,
-        conv_clamp=_number(layer.get("conv_clamp", layer.get("clamp")), None),
+        conv_clamp=number(layer.get("conv_clamp", layer.get("clamp")), None),
         resample_filter=filter_taps(tensors.get("synthesis.b4.resample_filter")),
         use_noise="synthesis.b4.conv1.noise_const" in state,
         img_channels=shape[f"{last}.torgb.weight"][0],
@@ -60,14 +60,15 @@ def _shape(tensor: LazyTensor) -> tuple[int, ...]:
     return (*tensor.shape, 0, 0) if len(tensor.shape) < 2 else tensor.shape
 
 
-def _number(value: object, default: float | None) -> float | None:
+def number(value: object, default: float | None) -> float | None:
+    """An option of a module, `default` where the file does not state it; CheckpointError for what is no number."""
     if value is None:
         return default
     if type(value) not in (int, float):
-        raise CheckpointError(f"an option of the generator is {_shown(value)}, expected a number")
+        raise CheckpointError(f"an option of the generator is {shown(value)}, expected a number")
     return float(value)
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
     """A value of a file for a message: short texts and numbers as they are, anything else by its type."""
     return repr(value)[:80] if type(value) in (str, int, float, bool, type(None)) else f"a {type(value).__name__}"

@@ -138,6 +138,14 @@ def _scalar(dtype: object, raw: object = b"", *_: object) -> int | float | Recor
     return struct.unpack((">" if order == ">" else "<") + NUMBERS[kind], raw)[0]
 
 
+def _dill_attribute(module: object, name: object = "", *_: object) -> Name | Record:
+    """dill 0.3.4's detour to a function, `_get_attr(_import_module(...), name)`: finds numpy's scalars, no other."""
+    imported = type(module) is Record and module.name == "dill._dill._import_module" and module.args[:1]
+    if name == "scalar" and imported in (("numpy.core._multiarray_umath",), ("numpy._core._multiarray_umath",)):
+        return Name("numpy.core.multiarray.scalar", _scalar)
+    return Record("dill._dill._get_attr", (module, name))
+
+
 def _dictionary(pairs: object = (), *_: object) -> dict:
     """OrderedDict and its like, empty or from pairs, as Python 2 wrote it; what fills them otherwise follows."""
     if type(pairs) is dict:
@@ -162,6 +170,7 @@ class Reader:
             "torch_utils.persistence._reconstruct_persistent_obj": _network,
             "numpy.core.multiarray.scalar": _scalar,
             "numpy._core.multiarray.scalar": _scalar,
+            "dill._dill._get_attr": _dill_attribute,
             "_codecs.encode": self._encode,
         }
         for name in ("collections.OrderedDict", "collections.defaultdict", "collections.Counter"):

@@ -43,8 +43,13 @@ class StyleGAN3Config:
         for before, layer in zip(layers[:-1], layers[1:], strict=True):
             if (before.out_channels, before.out_size) != (layer.in_channels, layer.in_size):
                 raise RusrError(f"layer {layer.name} does not take what {before.name} gives: expected a chain")
+        rate = layers[0].in_size - 2 * MARGIN
         for layer in layers:
             _ = layer.crop  # its check
+            rate = rate * layer.up / layer.down
+            if layer.out_size not in (rate + 2 * MARGIN, rate):
+                expected = f"{rate + 2 * MARGIN:g} or {rate:g} px behind its filters"
+                raise RusrError(f"layer {layer.name} of {layer.out_size} px: expected {expected}")
 
     @property
     def resolution(self) -> int:

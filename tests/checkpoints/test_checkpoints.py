@@ -7,8 +7,6 @@ import torch
 from checkpoint_writers import (
     CONFIGS,
     SMALL,
-    EasyDict,
-    PersistentModule,
     assert_same,
     nvidia_modules,
     nvidia_record,
@@ -179,28 +177,16 @@ def tensorflow_pickle(build: str) -> bytes:
             del sys.modules[name]
 
 
-def stylegan3_pickle(class_name: str = "SynthesisInput") -> bytes:
-    def record(name, **modules):
-        return PersistentModule(name, {"_parameters": {}, "_buffers": {}, "_modules": modules})
-
-    inner = PersistentModule(class_name, {"_parameters": {"weight": torch.zeros(2, 2)}, "_modules": {}})
-    network = record("Generator", synthesis=record("SynthesisNetwork", input=inner), mapping=record("MappingNetwork"))
-    with nvidia_modules():
-        return pickle.dumps({"G_ema": network, "training_set_kwargs": EasyDict()}, protocol=3)
-
-
 RELATIVES = {
     "stylegan2 tf": (tensorflow_pickle("training.networks_stylegan2.G_main"), "legacy.py"),
     "stylegan1 tf": (tensorflow_pickle("training.networks_stylegan.G_style"), "StyleGAN1"),
-    "stylegan3": (stylegan3_pickle(), "StyleGAN3"),
-    "stylegan-xl": (stylegan3_pickle("SuperresGenerator"), "StyleGAN-XL"),
     "stylegan1 rosinality": (torch_bytes({"progression.0.conv1.conv.weight": torch.ones(1)}), "StyleGAN1"),
     "stylegan1 pulse": (torch_bytes({"synthesis.blocks.4x4.const": torch.ones(1)}), "StyleGAN1"),
     "web page": (b"<!DOCTYPE html><html>Google Drive - Virus scan warning</html>", "web page"),
     "lfs pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
     "no generator": (torch_bytes({"d": {}, "args": 3}), "its entries are 'd', 'args'"),
-    "another network": (torch_bytes({"features.0.weight": torch.ones(2)}), "no StyleGAN2 generator"),
-    "a tensor": (torch_bytes(torch.ones(2)), "no StyleGAN2 generator: it is no container"),
+    "another network": (torch_bytes({"features.0.weight": torch.ones(2)}), "no StyleGAN generator"),
+    "a tensor": (torch_bytes(torch.ones(2)), "no StyleGAN generator: it is no container"),
     "picture": (b"\x89PNG\r\n\x1a\n" + bytes(100), "expected an NVIDIA pickle"),
     "empty": (b"", "empty"),
 }
