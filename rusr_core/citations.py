@@ -172,6 +172,41 @@ PAPERS = {
         "International Conference on Learning Representations (ICLR)",
         2026,
     ),
+    "karras2022elucidating": Paper(
+        "inproceedings",
+        "Karras, Tero and Aittala, Miika and Aila, Timo and Laine, Samuli",
+        "Elucidating the Design Space of Diffusion-Based Generative Models",
+        "Advances in Neural Information Processing Systems (NeurIPS)",
+        2022,
+    ),
+    "kawar2022denoising": Paper(
+        "inproceedings",
+        "Kawar, Bahjat and Elad, Michael and Ermon, Stefano and Song, Jiaming",
+        "Denoising Diffusion Restoration Models",
+        "Advances in Neural Information Processing Systems (NeurIPS)",
+        2022,
+    ),
+    "kawar2022jpeg": Paper(
+        "misc",
+        "Kawar, Bahjat and Song, Jiaming and Ermon, Stefano and Elad, Michael",
+        "{JPEG} Artifact Correction using Denoising Diffusion Restoration Models",
+        "arXiv:2209.11888",
+        2022,
+    ),
+    "chung2023diffusion": Paper(
+        "inproceedings",
+        "Chung, Hyungjin and Kim, Jeongsol and McCann, Michael T. and Klasky, Marc L. and Ye, Jong Chul",
+        "Diffusion Posterior Sampling for General Noisy Inverse Problems",
+        "International Conference on Learning Representations (ICLR)",
+        2023,
+    ),
+    "zhang2025improving": Paper(
+        "inproceedings",
+        "Zhang, Bingliang and Chu, Wenda and Berner, Julius and Meng, Chenlin and Anandkumar, Anima and Song, Yang",
+        "Improving Diffusion Inverse Problem Solving with Decoupled Noise Annealing",
+        CVPR,
+        2025,
+    ),
 }
 
 

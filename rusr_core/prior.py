@@ -82,10 +82,38 @@ class Prior:
         """Where the generator lives."""
         return self.generator.w_mean.device
 
+    @property
+    def resolution(self) -> int:
+        """R, the side of its images in pixels."""
+        return self.generator.resolution
 
-def prior_shape(prior: Prior, num: int) -> tuple[int, int, int, int]:
+
+class ImageDenoiser(Protocol):
+    """All that diffusion methods ask of a denoiser; `networks.Denoiser` is one. Frozen, differentiable in x."""
+
+    resolution: int  # R, the side of its images in pixels
+
+    def __call__(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+        """x = x_0 + sigma n [N, 3, R, R], x_0 in [-1, 1] and n normal -> the mean of x_0, of the same shape."""
+
+
+@dataclass(frozen=True)
+class DiffusionPrior:
+    """A prior of another kind, for the rivals that need one: a denoiser in place of a generator."""
+
+    name: str
+    denoiser: ImageDenoiser
+    device: torch.device  # where the denoiser lives
+
+    @property
+    def resolution(self) -> int:
+        """R, the side of its images in pixels."""
+        return self.denoiser.resolution
+
+
+def prior_shape(prior: Prior | DiffusionPrior, num: int) -> tuple[int, int, int, int]:
     """Shape of `num` images that the prior makes: [num, 3, R, R]."""
-    return (num, 3, prior.generator.resolution, prior.generator.resolution)
+    return (num, 3, prior.resolution, prior.resolution)
 
 
 def _kind(thing: object) -> str:

@@ -15,6 +15,7 @@ import json
 import math
 from dataclasses import asdict, dataclass
 from statistics import NormalDist
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -195,6 +196,8 @@ class Denoiser(nn.Module):
 
     L, the linear denoiser's images enlarged, is not in EDM: F begins with what a Gaussian knows and learns the rest.
     """
+
+    CITES: ClassVar[tuple[str, ...]] = ("karras2022elucidating",)
 
     def __init__(self, config: DenoiserConfig | None = None):
         super().__init__()

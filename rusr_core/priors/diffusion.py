@@ -1,0 +1,38 @@
+"""Diffusion priors by name or by path: the denoiser of the embedded portraits, or one of our training's files."""
+
+from pathlib import Path
+
+import torch
+
+from rusr_core.checkpoints.networks import load_denoiser
+from rusr_core.files import DataError, data_path
+from rusr_core.prior import DiffusionPrior
+from rusr_core.priors.zoo import EMBEDDED, ZooError
+
+DENOISER = "portraits/denoiser.safetensors"  # of the embedded prior, in data/
+
+
+def load_diffusion_prior(name_or_path: str | Path = EMBEDDED, *, device: str | torch.device = "cpu") -> DiffusionPrior:
+    """The prior that the diffusion rivals restore with: frozen, float32, on `device`.
+
+    `name_or_path` is "portraits-128", or a file that `checkpoints.save_denoiser` wrote. ZooError for another name, and
+    where the denoiser's weights are not installed; CheckpointError for a file that cannot be read.
+    """
+    path = Path(name_or_path)
+    if str(name_or_path) == EMBEDDED:
+        path = _embedded()
+    elif not path.is_file() and not path.suffix:
+        raise ZooError(f"diffusion prior {str(name_or_path)!r}: expected {EMBEDDED!r} or the file of a denoiser")
+    device = torch.device(device)
+    name = EMBEDDED if str(name_or_path) == EMBEDDED else path.stem
+    return DiffusionPrior(name, load_denoiser(path).to(device), device)
+
+
+def _embedded() -> Path:
+    try:
+        return data_path(DENOISER)
+    except DataError:
+        raise ZooError(
+            f"the denoiser of {EMBEDDED} is not installed: expected data/{DENOISER}, or the path of a denoiser that "
+            "tools/portraits/training/train_denoiser.py trained"
+        ) from None
