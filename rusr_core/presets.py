@@ -144,6 +144,16 @@ class Preset:
 # Of factors 1 to 4, by LPIPS on one portrait: 30 steps a phase for four tasks at level M, 12 for three of them.
 MAX_STRETCH = {"W": 4, "W+": 4, "W++": 2}
 
+# How far a free number of f may go in a first phase, as u in `degradations.free`: from the middle of its bounds to two
+# percent before an end. Later phases go slower, as the latents do.
+PATH_OF_UNKNOWN = 4.0
+
+
+def rate_of_unknown(phase: Phase, first: Phase) -> float:
+    """The learning rate of free numbers of f, the same for all of them and for all degradations."""
+    return PATH_OF_UNKNOWN / phase.steps * phase.lr / first.lr
+
+
 PRESETS = {
     # The report ("Algorithm"): Adam, LPIPS + 0.1 L1 + lambda_ID ID, patience 15 in every phase. It gives neither rates
     # nor lambda_ID. The rates are ours, of nine sets tried on rendered portraits outside Portraits-X: larger ones fit

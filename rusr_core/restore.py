@@ -23,11 +23,19 @@ from rusr_core.errors import RusrWarning
 from rusr_core.losses.guess import visible
 from rusr_core.losses.terms import RestorationLoss
 from rusr_core.optimizers import make_optimizer
-from rusr_core.presets import Phase, Preset, get
+from rusr_core.presets import Phase, Preset, get, rate_of_unknown
 from rusr_core.prior import Prior, prior_shape
 from rusr_core.results import PhaseResult, Restoration, Samples, Search
 from rusr_core.search.objective import Objective
-from rusr_core.search.preparation import check_values, facts, first_latents, images, loss_for, mask_for
+from rusr_core.search.preparation import (
+    check_values,
+    facts,
+    facts_of_unknown,
+    first_latents,
+    images,
+    loss_for,
+    mask_for,
+)
 from rusr_core.search.sampling import check_samples, prior_spread, several_starts
 from rusr_core.search.stopping import Progress, RestorationError
 
@@ -66,7 +74,8 @@ def restore(
             single values may lie outside, as noise puts them. What stands where f's mask is 0 does not matter. A batch
             is searched at once; each image gets what it would get alone (on a GPU up to rounding, as
             `search.objective` explains).
-        f: the known degradation, or whatever `as_operator` takes for one; only its `forward` and its mask are used.
+        f: the degradation, or whatever `as_operator` takes for one; only its `forward` and its mask are used. Numbers
+            of it that are free, see `degradations.free`, are found together with the latents: `info["free"]`.
         preset: name, NAME@STEPS or `presets.Preset`; nothing in it depends on task or level.
         seed: of the random numbers of f and of the loss.
         callback: called after each step with a `Step`.
@@ -110,7 +119,7 @@ def restore(
         steps=[sum(counts) for counts in zip(*(phase.steps for phase in phases), strict=True)],
         seed=seed,
         method=preset.name,
-        info=facts(prior, f, preset, chosen, objective.twice, notes),
+        info=facts(prior, f, preset, chosen, objective.twice, notes) | facts_of_unknown(f, objective, samples),
         interrupted=interrupted,
         oracle=clean is not None,
         phases=phases,
@@ -149,6 +158,8 @@ def _search_phase(
     """Search one latent space from `latents`: a tensor [1, ...] an image, changed in place, so that each image has its
     own state of the optimiser."""
     optimizer = make_optimizer(preset.optimizer, latents, phase.lr * objective.prior.lr_scale)
+    if objective.unknown:
+        optimizer.add_param_group({"params": objective.unknown, "lr": rate_of_unknown(phase, preset.phases[0])})
     progress, interrupted = Progress(phase.space, latents, preset.patience, diverged), False
     try:
         for step in range(phase.steps):

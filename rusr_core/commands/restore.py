@@ -166,6 +166,8 @@ class _Run:
         good, diverged = True, getattr(result, "diverged", [None] * len(batch))  # only a search says so
         for i, job in zip(range(0, len(result.image), self.args.samples), batch, strict=True):
             image, words = result.image[i : i + 1], f"{result.steps[i]} steps, {result.seconds / len(batch):.1f} s"
+            free = result.info.get("free", {}).items()
+            words += "".join(f", {name} from {facts['start']:.3g} to {facts['found'][i]:.3g}" for name, facts in free)
             if result.interrupted:
                 save_as(image, job.target, "interrupted", f"{words}, interrupted")
                 continue

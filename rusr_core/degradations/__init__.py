@@ -14,6 +14,7 @@ from rusr_core.degradations.blur import Blur
 from rusr_core.degradations.checks import COMPAT, DegradationError
 from rusr_core.degradations.compose import Compose
 from rusr_core.degradations.fade import Fade
+from rusr_core.degradations.free import Free, free
 from rusr_core.degradations.inpainting import Mask, Strokes
 from rusr_core.degradations.jpeg import JPEG
 from rusr_core.degradations.noise import PoissonBernoulliNoise, ReadNoise
@@ -31,7 +32,7 @@ from rusr_core.degradations.operator import (
 from rusr_core.degradations.resampling import Downsample, Resize
 
 __all__ = [
-    "COMPAT", "JPEG", "Blur", "Compose", "Degradation", "DegradationError", "Downsample", "Fade", "Mask", "Operator",
-    "PoissonBernoulliNoise", "ReadNoise", "Resize", "Strokes", "as_operator", "degrade", "for_image", "from_deepinv",
-    "is_random", "mask_of", "parse", "shape_after", "transform_mask",
+    "COMPAT", "JPEG", "Blur", "Compose", "Degradation", "DegradationError", "Downsample", "Fade", "Free", "Mask",
+    "Operator", "PoissonBernoulliNoise", "ReadNoise", "Resize", "Strokes", "as_operator", "degrade", "for_image",
+    "free", "from_deepinv", "is_random", "mask_of", "parse", "shape_after", "transform_mask",
 ]  # fmt: skip

@@ -45,6 +45,7 @@ class Degradation:
 
     name: ClassVar[str]
     random: ClassVar[bool]
+    free_numbers: ClassVar[tuple[str, ...]] = ()  # fields for which `forward` has a gradient, see `free.free`
 
     def degrade(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """The true operation on `x` `[N, 3, H, W]` in [0, 1]: 8-bit values, no gradient."""

@@ -37,6 +37,7 @@ class Blur(Degradation):
     spread: Tensor | None = field(init=False, repr=False, default=None)  # the own kernel [h, w], of sum 1
     name: ClassVar[str] = "blur"
     random: ClassVar[bool] = False
+    free_numbers: ClassVar[tuple[str, ...]] = ("width", "length", "direction")
 
     def __post_init__(self) -> None:
         for key in ("width", "length"):

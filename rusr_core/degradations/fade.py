@@ -31,6 +31,7 @@ class Fade(Degradation):
     gamma: Numbers = 1.0
     name: ClassVar[str] = "fade"
     random: ClassVar[bool] = False
+    free_numbers: ClassVar[tuple[str, ...]] = ("gain", "offset", "gamma")
 
     def __post_init__(self) -> None:
         for key, low, high in (("gain", 0.01, 100), ("offset", -1, 1), ("gamma", 0.05, 20)):
@@ -46,7 +47,7 @@ class Fade(Degradation):
 
     def forward(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         size_of(x)
-        return faded(x, *(torch.tensor(v).to(x) for v in (self.gain, self.offset, self.gamma)))
+        return faded(x, *(torch.as_tensor(v).to(x) for v in (self.gain, self.offset, self.gamma)))
 
 
 def faded(x: Tensor, gain: Tensor, offset: Tensor, gamma: Tensor) -> Tensor:

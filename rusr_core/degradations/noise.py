@@ -56,6 +56,7 @@ class PoissonBernoulliNoise(Degradation):
     compat: str | None = None
     name: ClassVar[str] = "noise"
     random: ClassVar[bool] = True
+    free_numbers: ClassVar[tuple[str, ...]] = ("photons",)
 
     def __post_init__(self) -> None:
         check_compat(self.compat)
@@ -102,6 +103,7 @@ class ReadNoise(Degradation):
     sigma: float
     name: ClassVar[str] = "readnoise"
     random: ClassVar[bool] = True
+    free_numbers: ClassVar[tuple[str, ...]] = ("sigma",)
 
     def __post_init__(self) -> None:
         check(is_number(self.sigma) and 0 <= self.sigma <= 1, "sigma", "a number in [0, 1]", self.sigma)

@@ -9,7 +9,8 @@ The grammar, the same wherever a degradation is named:
                                                   arguments; see `operator.as_operator`
     argument      a number or a word; several numbers joined by +: "resize:64+48" (height, width), "seed=3+4+5" (one
                   for each image); in double quotes, with \\" and \\\\ for " and \\, where it holds , | = or quotes:
-                  mask:"my,mask.png"
+                  mask:"my,mask.png"; LOW..HIGH or LOW..HIGH@START for a number that is not known, see `free`:
+                  "blur:0.5..4@1.5"
 """
 
 import importlib
@@ -24,6 +25,7 @@ from rusr_core.degradations.checks import DegradationError
 from rusr_core.degradations.compose import Compose
 from rusr_core.degradations.fade import Fade
 from rusr_core.degradations.foreign import Foreign
+from rusr_core.degradations.free import Range, free
 from rusr_core.degradations.inpainting import Mask, Strokes
 from rusr_core.degradations.jpeg import JPEG
 from rusr_core.degradations.noise import PoissonBernoulliNoise, ReadNoise
@@ -69,7 +71,9 @@ def _parse_stage(words: str, seed: int | tuple[int, ...]) -> Degradation:
     missing = [item.name for item in fields(kind) if item.default is MISSING and item.name not in arguments]
     if missing:
         raise DegradationError(f"{words!r}: {', '.join(missing)} missing; {kind.name} takes {', '.join(known)}")
-    return kind(**arguments)
+    ranges = {key: value.checked(key) for key, value in arguments.items() if isinstance(value, Range)}
+    f = kind(**(arguments | {key: found.start for key, found in ranges.items()}))
+    return free(f, **{key: (found.low, found.high) for key, found in ranges.items()}) if ranges else f
 
 
 def _unknown(name: str) -> DegradationError:
@@ -121,6 +125,10 @@ def _value(words: str, key: str, value: str) -> object:
         value = re.sub(r"\\(.)", r"\1", value[1:-1])
     kind, expected = KINDS.get(key, (str, ""))
     try:
+        if kind in (float, NUMBERS[0]) and ".." in value:
+            bounds, _, start = value.partition("@")
+            low, _, high = bounds.partition("..")
+            return Range(float(low), float(high), float(start) if start else None)
         return kind(value)
     except ValueError:
         raise DegradationError(f"{words!r}: {key} must be {expected}, got {value!r}") from None

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from rusr_core import randomness
 from rusr_core.degradations.base import Degradation
+from rusr_core.degradations.free import bound, starts
 from rusr_core.degradations.operator import is_random
 from rusr_core.losses.guess import Guess
 from rusr_core.losses.terms import RestorationLoss, Target
@@ -67,6 +68,7 @@ class Objective:
         self.random = is_random(f, y.new_empty(prior_shape(prior, len(y))))
         self.twice = draws > 1 and self.random
         self.operators = [f.for_image(i) for i in range(self.num)]
+        self.unknown = [u.requires_grad_() for u in starts(self.operators)]  # free numbers of f: u [P] of each image
         self.images: Tensor | None = None  # [N, 3, R, R], the latest of each image, about [0, 1], not clamped
         self.groups = [
             Group(rows, loss.target(*(_rows(value, rows) for value in (y, mask, clean))))
@@ -118,13 +120,17 @@ class Objective:
     def _degraded(self, x: Tensor, active: list[int]) -> Tensor:
         """f(x) of the images `active`, [n, 3, h, w]. Anybody's f gets the common memory layout."""
         x = x.contiguous()
-        if self.random:  # image by image, each with its own random numbers
+        if self.random or self.unknown:  # image by image, each with its own random and free numbers
             pairs = zip(active, x.split(1), strict=True)
-            return torch.cat([self.operators[i].forward(image, self.generators[i]) for i, image in pairs])
+            return torch.cat([self._operator(i).forward(image, self.generators[i]) for i, image in pairs])
         index = self._indices(active)
         if len(active) < self.num:  # f sees all images, the stopped ones as constants: it may tell them apart
             x = self.images.index_copy(0, index, x)
         return self.f.forward(x)[index]
+
+    def _operator(self, i: int) -> Degradation:
+        """f as the search believes it to be for image i."""
+        return bound(self.operators[i], self.unknown[i]) if self.unknown else self.operators[i]
 
     def _remember(self, x: Tensor, active: list[int]) -> Tensor:
         everything = len(active) == self.num

@@ -8,6 +8,7 @@ from torch import Tensor
 from rusr_core import arithmetic, optimizers
 from rusr_core.citations import cited
 from rusr_core.degradations.base import Degradation
+from rusr_core.degradations.free import found_numbers
 from rusr_core.degradations.operator import mask_of, shape_after
 from rusr_core.generator import SPACES
 from rusr_core.latents import space
@@ -15,6 +16,7 @@ from rusr_core.losses.terms import RestorationLoss, Term
 from rusr_core.optimizers import name_of
 from rusr_core.presets import Preset
 from rusr_core.prior import Prior, prior_shape
+from rusr_core.search.objective import Objective
 from rusr_core.search.stopping import RestorationError
 
 SCALED = -0.25  # a y of which a tenth lies below it is more likely scaled to [-1, 1] than noisy
@@ -44,9 +46,9 @@ def check_values(y: Tensor, notes: list[str]) -> None:
 def mask_for(f: Degradation, y: Tensor, like: Tensor, notes: list[str]) -> Tensor | None:
     """The mask of f, if it has one, [N or 1, 1, h, w]. RestorationError if f, applied to images `like` [N, 3, R, R],
     cannot have made y, or gives the search no gradient to follow."""
-    found = shape_after(f, like)
-    if found != tuple(y.shape):
-        raise RestorationError(f"f(G(w)) is {found} but y is {tuple(y.shape)}: f did not make y")
+    made = shape_after(f, like)
+    if made != tuple(y.shape):
+        raise RestorationError(f"f(G(w)) is {made} but y is {tuple(y.shape)}: f did not make y")
     mask = mask_of(f, like)
     if mask is not None and not (mask > 0).any():
         notes.append(f"the mask of {f} hides the whole image: nothing but the prior decides what is found")
@@ -141,6 +143,11 @@ def first_latents(prior: Prior, preset: Preset, num: int, start: Tensor | None) 
     if not start.isfinite().all():
         raise RestorationError("start holds NaN or infinity: expected finite latents")
     return start.detach().clone().to(mean)
+
+
+def facts_of_unknown(f: Degradation, objective: Objective, samples: int) -> dict[str, object]:
+    """What a result records of the free numbers of f, if it has any."""
+    return {"free": found_numbers(f, objective.unknown, samples)} if objective.unknown else {}
 
 
 def facts(

@@ -51,6 +51,14 @@ def test_degrade_then_restore_a_file(tmp_path, degraded, capsys):
     assert out.read_bytes() == first
 
 
+def test_a_number_that_is_not_known_is_found_and_told(tmp_path, capsys):
+    words = (tmp_path / "x.png", "--degradation", "blur:0.5..4@1", "--steps", 1)
+    assert run("restore", PORTRAIT, *words) == 0
+    assert re.search(r"x\.png: 3 steps, .* s, blur\.width from 1 to [\d.]+\n", capsys.readouterr().out)
+    assert run("degrade", PORTRAIT, tmp_path / "y.png", "--degradation", "blur:0.5..4@1") == 1
+    assert "has free numbers: expected a degradation that is known" in capsys.readouterr().err
+
+
 def test_several_answers_lie_beside_the_first(tmp_path, degraded, capsys):
     out, one = tmp_path / "x.png", tmp_path / "one.png"
     words = ("restore", degraded, out, "--task", "upsampling", "--steps", 1)

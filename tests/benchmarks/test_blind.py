@@ -1,0 +1,38 @@
+"""The comparison of known, blind and wrong degradations: its cases, and that it resumes."""
+
+import json
+import sys
+
+import pytest
+import torch
+
+from benchmarks import blind
+from rusr_core.degradations.free import bound, starts
+
+
+@pytest.mark.parametrize("case", blind.CASES)
+def test_the_blind_search_starts_at_the_wrong_degradation(case):
+    true, wrong, bounds = blind.CASES[case]
+    x = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    unknown = blind.operator(case, "blind")
+    (u,) = starts([unknown])
+    assert u.abs().max() < 0.4  # near the middle of its bounds, so that it can go either way as far
+    made = [f.forward(x, torch.Generator().manual_seed(1)) for f in (bound(unknown, u), wrong)]
+    torch.testing.assert_close(*made, atol=1e-5, rtol=0)
+    for name, (low, high) in bounds.items():
+        assert low < getattr(true, name) < high and getattr(true, name) != getattr(wrong, name)
+
+
+def test_the_command_resumes(tmp_path, monkeypatch, capsys):
+    words = ["blind", str(tmp_path / "out"), "--cases", "blur", "--preset", "report@1", "--num-images", "1"]
+    monkeypatch.setattr(sys, "argv", words)
+    blind.main()
+    results = json.loads((tmp_path / "out/blind.json").read_text())["results"]["blur"]
+    assert set(results) == {"known", "blind", "wrong"} and results["blind"]["portraits"] == 1
+    assert results["blind"]["blur.width"][0] != pytest.approx(1.2, abs=1e-3)
+    assert capsys.readouterr().out.count("LPIPS") == 3
+    blind.main()
+    assert capsys.readouterr().out == ""
+    monkeypatch.setattr(sys, "argv", [*words[:-3], "report@2", *words[-2:]])
+    with pytest.raises(SystemExit, match="made with"):
+        blind.main()
