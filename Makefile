@@ -50,6 +50,7 @@ book: $(READY)
 	@mkdir -p _build
 	$(BIN)/python book/configure.py > _build/_config.yml
 	RUSR_STATIC=1 OMP_NUM_THREADS=$(JOBS) $(BIN)/jupyter-book build . --config _build/_config.yml -n -W --keep-going
+	$(BIN)/python book/fit.py _build/html
 	@echo "== Open _build/html/index.html"
 
 slides: $(READY)

@@ -268,6 +268,29 @@ def test_repository_address_comes_from_the_environment():
     assert forked["launch_buttons"]["colab_url"] and forked["execute"] == plain["execute"]
 
 
+def test_the_first_page_shows_every_task_and_maps_every_chapter():
+    landing = script("landing")
+    shown = landing.slider()
+    assert shown.count('type="radio"') == 4 == shown.count('class="rusr-compare"') and shown.count(" checked") == 1
+    assert not re.search(r"https?:|<script", shown)
+    assert set(landing.CHAPTERS) == {path.stem for path in CHAPTERS}
+    places = [file.removeprefix("book/") for file in _toc_files()]
+    for name, about in landing.CHAPTERS.items():  # a chapter stands after those that it builds on
+        assert all(places.index(each) < places.index(name) for each in about.needs), name
+        assert landing.chapter_map().count(f'href="{name}.html"') == 1
+    assert landing.numbers().count("<strong>") == 3 and "95 % interval" in landing.numbers()
+
+
+def test_lines_that_do_not_fit_a_page_are_found():
+    fit = script("fit")
+    sentence, columns = "word " * 40, "name" + "     1.0" * 12
+    page = '<div class="output stream highlight"><div class="highlight"><pre><span></span>{}</pre></div></div>'
+    assert fit.too_wide(page.format(sentence)) == [] and fit.too_wide(page.format(columns[:84])) == []
+    assert fit.too_wide(page.format(columns)) == [columns]
+    code = '<div class="cell_input docutils"><div class="highlight"><pre><span></span>x = "{}"</pre></div></div>'
+    assert fit.too_wide(code.format("a" * 80)) == [] and len(fit.too_wide(code.format("a" * 90))) == 1
+
+
 def test_version_is_the_same_everywhere():
     import rusr_core
 

@@ -25,14 +25,20 @@ def table(
         if len(row) != len(columns):
             raise FigureError(f"row {row[:1]} has {len(row)} cells, expected {len(columns)}: {', '.join(columns)}")
     head = "".join(f'<th scope="col">{escape(str(name))}</th>' for name in columns)
-    body = "".join(f"<tr>{''.join(_cell(value, i == 0, digits) for i, value in enumerate(row))}</tr>" for row in cells)
+    names = ["", *(str(name) for name in columns[1:])]  # where rows are stacked, each cell says its column
+    body = "".join(f"<tr>{_row(row, names, digits)}</tr>" for row in cells)
     title = f"<caption>{escape(caption)}</caption>" if caption else ""
     return Html(f'<table class="rusr-table">{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>')
 
 
-def _cell(value: object, first: bool, digits: int) -> str:
+def _row(row: tuple[object, ...], names: Sequence[str], digits: int) -> str:
+    return "".join(_cell(value, i == 0, digits, name) for i, (value, name) in enumerate(zip(row, names, strict=True)))
+
+
+def _cell(value: object, first: bool, digits: int, column: str) -> str:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     text = f"{value:.{digits}f}" if isinstance(value, float) else str(value)
     text = text if isinstance(value, Html) else escape(text).replace("\n", "<br>")
     kind = ' class="number"' if number else ""
-    return f'<th scope="row"{kind}>{text}</th>' if first else f"<td{kind}>{text}</td>"
+    column = f' data-column="{escape(column)}"' if column and text else ""
+    return f'<th scope="row"{kind}>{text}</th>' if first else f"<td{kind}{column}>{text}</td>"

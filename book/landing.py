@@ -1,0 +1,134 @@
+"""What the first page shows: a slider over recorded restorations, three numbers, and the map of the chapters.
+
+The pictures are cut out of the recorded sheets, and the numbers are computed from the recordings, so that they are made
+anew with them. book/index.md calls these functions when the book is built.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import yaml
+from torch import Tensor
+
+from rusr_core import load_image
+from rusr_core.figures import Html, compare
+from rusr_core.sweeps import findings, recordings
+from rusr_core.tasks import LEVELS, SINGLE
+
+ROOT = Path(__file__).resolve().parent.parent
+NAMES = tuple(dict.fromkeys(task.name for task in SINGLE if task.name != "deblurring"))
+PRIOR = "portraits-128"
+WHITE = 0.97  # what lies between the pictures of a sheet
+SMALLEST = 40  # pixels: a run of columns that is narrower holds letters
+
+
+@dataclass(frozen=True)
+class About:
+    """What the map says of a chapter: minutes to read it with its exercises left out, and what it builds on."""
+
+    title: str
+    minutes: int
+    needs: tuple[str, ...] = ()
+
+
+CHAPTERS = {
+    "start": About("Start here", 20),
+    "problem": About("The problem", 35, ("start",)),
+    "generator": About("The generator", 40, ("start",)),
+    "degradations": About("Degradations", 40, ("problem",)),
+    "losses": About("Losses", 45, ("degradations",)),
+    "phases": About("Three phases", 45, ("generator", "losses")),
+    "upsampling": About("Up-sampling", 35, ("phases",)),
+    "denoising": About("Denoising", 45, ("phases",)),
+    "inpainting": About("Inpainting", 30, ("phases",)),
+    "deartifacting": About("Deartifacting", 35, ("phases",)),
+    "composed": About("Composed degradations", 35, ("denoising", "deartifacting")),
+    "metrics": About("Metrics", 45, ("start",)),
+    "benchmark": About("Benchmark", 30, ("metrics",)),
+    "ablations": About("Ablations", 35, ("phases", "metrics")),
+    "findings": About("What we found", 15, ("start",)),
+    "own_image": About("Your own picture", 30, ("start",)),
+    "responsible": About("Responsible use", 30, ("start",)),
+}
+
+
+def tiles(sheet: Tensor) -> list[list[Tensor]]:
+    """The pictures of a recorded sheet `[1, 3, H, W]`, row by row; they are what lies between white lines."""
+    dark = sheet[0].amin(0) < WHITE  # [H, W]
+    columns = [run for run in _runs(dark.float().mean(0) > 0.5) if run[1] - run[0] >= SMALLEST]
+    inside = dark[:, columns[0][0] : columns[-1][1]]
+    rows = [run for run in _runs(inside.float().mean(1) > 0.5) if run[1] - run[0] >= SMALLEST]
+    return [[sheet[..., top:bottom, left:right] for left, right in columns] for top, bottom in rows]
+
+
+def _runs(values: Tensor) -> list[tuple[int, int]]:
+    """(begin, end) of each run of True in a vector."""
+    edges = torch.diff(torch.nn.functional.pad(values.int(), (1, 1)))
+    begins, ends = ((edges == sign).nonzero().flatten().tolist() for sign in (1, -1))
+    return list(zip(begins, ends, strict=True))
+
+
+def slider(level: str = "L") -> Html:
+    """Before and after for each of the four tasks, chosen by a radio button; no kernel and no script is needed."""
+    buttons, views, rules = "", "", ""
+    for i, name in enumerate(NAMES):
+        grid = tiles(load_image(recordings.picture(PRIOR, name)))
+        recorded = [each for each in LEVELS if recordings.load(PRIOR).has(f"{name} {each}", "report")]
+        methods = recordings.load(PRIOR).methods
+        if len(grid) != len(recorded) or {len(row) for row in grid} != {len(methods) + 2}:
+            raise ValueError(f"sheet of {name}: {len(grid)} rows of {[len(row) for row in grid]} pictures, expected "
+                             f"{len(recorded)} rows of {len(methods) + 2}")  # fmt: skip
+        row = grid[recorded.index(level)]
+        picture = compare(
+            row[0], _sized(row[1 + methods.index("report")], row[0]), labels=("given", "restored"),
+            alt=f"A drawn portrait before and after {name} at level {level}, recorded", width=360,
+        )  # fmt: skip
+        checked = " checked" if i == 0 else ""
+        buttons += f'<input type="radio" name="rusr-task" id="rusr-task-{i}"{checked}>'
+        buttons += f'<label for="rusr-task-{i}">{name}</label>'
+        views += f'<div class="rusr-view rusr-view-{i}">{picture}</div>'
+        rules += f"#rusr-task-{i}:checked ~ .rusr-view-{i}{{display:block}}"
+    style = f"<style>.rusr-switch .rusr-view{{display:none}}{rules}</style>"
+    return Html(f'{style}<div class="rusr-switch" role="group" aria-label="task">{buttons}{views}</div>')
+
+
+def _sized(picture: Tensor, like: Tensor) -> Tensor:
+    """Pictures of a sheet may differ by a pixel."""
+    return torch.nn.functional.interpolate(picture, like.shape[-2:], mode="bilinear", align_corners=False)
+
+
+def numbers() -> Html:
+    """Three numbers and where they come from; they are recomputed whenever the page is built."""
+    main, ablation = recordings.load(PRIOR), recordings.load(f"{PRIOR}-ablations")
+    found = {each.key: each for each in findings.findings(main, ablation)}
+    count = len({unit["task"] for unit in main.units if unit["method"] == "report"})
+    published = found["published"]
+    shown = (
+        ("1 setting", f"for {count} recorded tasks; nothing is tuned to the damage"),
+        (
+            findings.per_cent(published.value, published.low, published.high).replace("-", "\u2212"),
+            "distance to the truth, against the published setting, over all of them (95 % interval)",
+        ),
+        ("0 photographs", "were restored: all of this is about drawn portraits and a small generator"),
+    )
+    cards = "".join(f"<div><strong>{number}</strong><span>{words}</span></div>" for number, words in shown)
+    return Html(f'<div class="rusr-numbers">{cards}</div>')
+
+
+def chapter_map() -> Html:
+    """Chapters in the order of the table of contents, each with its minutes and what it builds on."""
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    parts = ""
+    for part in toc["parts"]:
+        names = [chapter["file"].removeprefix("book/") for chapter in part["chapters"]]
+        cards = "".join(_card(name) for name in names if name in CHAPTERS)
+        parts += f'<div class="rusr-part"><h4>{part["caption"]}</h4>{cards}</div>' if cards else ""
+    return Html(f'<div class="rusr-map">{parts}</div>')
+
+
+def _card(name: str) -> str:
+    about = CHAPTERS[name]
+    needs = ", ".join(CHAPTERS[each].title for each in about.needs)
+    after = f" \u00b7 after {needs}" if needs else ""
+    return f'<a href="{name}.html"><b>{about.title}</b><span>{about.minutes} min{after}</span></a>'
