@@ -35,7 +35,6 @@ class Textures:
     plaster: Tensor
     cloud: Tensor
 
-
     def flat(self) -> "Textures":
         """Every map replaced by its mean: what a portrait looks like without any fine detail."""
         means = {f.name: getattr(self, f.name).mean((1, 2), keepdim=True) for f in fields(self)}

@@ -142,9 +142,7 @@ class Adversary(nn.Module):
         self.norms[name] = self.norms[name].lerp(norm, 0.05) if name in self.norms else norm
         return gradient.float() * (share * self.SHARES[name] / (self.norms[name] + 1e-12))
 
-    def gradient(
-        self, picture: Tensor, real: Tensor, maps: list[Tensor], wanted: list[Tensor], mixed: int
-    ) -> Tensor:
+    def gradient(self, picture: Tensor, real: Tensor, maps: list[Tensor], wanted: list[Tensor], mixed: int) -> Tensor:
         """Gradient of all the generator's losses at its pictures `[N, 3, 128, 128]`.
 
         The first `mixed` pictures have styles of two people and no render of their own: only the discriminators' losses

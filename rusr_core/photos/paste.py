@@ -1,0 +1,95 @@
+"""A face goes back where it was cut out of a photograph; all pixels outside its square stay as they are, to the bit."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torchvision.transforms.v2.functional import gaussian_blur
+
+from rusr_core.images import resize, to_uint8
+from rusr_core.photos.align import align, corners, homography, map_points, pixel_centres, sample, side_of
+
+FEATHER = 0.08  # width of the seam, in sides of the square
+MATCH = 0.25  # how far into the square the colour of the seam is led, in sides
+SMOOTH = 0.08  # standard deviation of the Gaussian that smooths it, in sides
+FINEST = 16  # samples a pixel, in both directions, at most
+MOST = 0.2  # of a colour's change: what differs by more is a hole or an edge, no cast
+
+
+def paste(picture: Tensor, image: Tensor, quad: Tensor) -> Tensor:
+    """A picture `[3, H, W]`, uint8, with the upright `image` `[1, 3, R, R]` in [0, 1] in the square `quad` `[4, 2]`.
+
+    The inverse of `photos.align.align`, at the resolution of the picture: bicubic, antialiased where the picture is
+    the coarser one. The edge of the square is feathered, and there the colours follow the picture's. Returns a new
+    picture; pixels whose centres lie outside the square are those of `picture`, bit by bit.
+    """
+    image = match_colours(image.cpu(), align(picture, quad, tuple(image.shape[-2:])))
+    low = quad.amin(0).floor().long().clamp(min=0).tolist()
+    high = quad.amax(0).ceil().long().tolist()
+    there = (slice(low[1], max(high[1], 0)), slice(low[0], max(high[0], 0)))
+    result = picture.clone()
+    old = result[:, *there]
+    if not old.numel():
+        return result
+    to_unit = homography(quad.double() - quad.new_tensor(low), corners(1))
+    weight = feather(map_points(to_unit, pixel_centres(*old.shape[1:])))
+    new = _unaligned(image, to_unit, side_of(quad), tuple(old.shape[1:]))
+    mixed = to_uint8(old.float() / 255 * (1 - weight) + new * weight)
+    result[:, *there] = torch.where(weight > 0, mixed, old)
+    return result
+
+
+def _unaligned(image: Tensor, to_unit: Tensor, side: float, size: tuple[int, int]) -> Tensor:
+    """`image` `[1, 3, R, R]` as the picture's pixels see it, `[3, h, w]`; `to_unit`: from them into the unit square."""
+    finer = min(max(1, math.ceil(2 * image.shape[-1] / side)), FINEST)
+    image = resize(image, (2 * image.shape[-2], 2 * image.shape[-1]), "lanczos")  # far below the limit of sampling
+    places = map_points(to_unit, pixel_centres(finer * size[0], finer * size[1]) / finer)
+    fine = sample(image.clamp(0, 1), places * places.new_tensor([image.shape[-1], image.shape[-2]]))
+    return (resize(fine, size, "lanczos").clamp(0, 1) if finer > 1 else fine)[0]
+
+
+def feather(places: Tensor) -> Tensor:
+    """The weight of a pasted square at places `[h, w, 2]` of the unit square: `[h, w]`, 0 outside, 1 well inside."""
+    return _smoothstep(_depth(places) / FEATHER).float()
+
+
+def match_colours(image: Tensor, before: Tensor) -> Tensor:
+    """`image` `[1, 3, R, R]` with the smooth colour of `before`, the same square of the picture, at its edge.
+
+    The difference of both is averaged along the edge and fades out towards the middle, where the restored colours
+    count.
+    """
+    places = pixel_centres(*image.shape[-2:]) / image.shape[-1]
+    depth = _depth(places)
+    band = (_smoothstep(depth / FEATHER) * (1 - _smoothstep(depth / (2 * FEATHER))) + 1e-4).to(image)[None, None]
+    sigma = SMOOTH * image.shape[-1]
+    kernel = [2 * max(1, int(3 * sigma)) + 1] * 2
+    spread = gaussian_blur(torch.cat(((before - image) * band, band), 1), kernel, [sigma] * 2)
+    cast = (spread[:, :3] / spread[:, 3:]).clamp(-MOST, MOST)
+    return (image + cast * (1 - _smoothstep(depth / MATCH)).to(image)).clamp(0, 1)
+
+
+def enlarged(picture: Tensor, times: int) -> Tensor:
+    """A picture `[3, H, W]`, uint8, with its sides so many times as long, bicubic; in strips, which takes less memory."""
+    if times == 1:
+        return picture
+    height, width = picture.shape[1:]
+    result = picture.new_empty(3, height * times, width * times)
+    for top in range(0, height, 256):
+        above, below = min(top, 4), min(height - min(top + 256, height), 4)
+        strip = picture[None, :, top - above : min(top + 256, height) + below].float() / 255
+        strip = F.interpolate(strip, scale_factor=times, mode="bicubic", align_corners=False)
+        strip = strip[..., above * times : strip.shape[-2] - below * times, :]
+        result[:, top * times : top * times + strip.shape[-2]] = to_uint8(strip[0])
+    return result
+
+
+def _depth(places: Tensor) -> Tensor:
+    """How far inside the unit square places `[..., 2]` lie: 0 on its edge, 0.5 in the middle, negative outside."""
+    return torch.minimum(places, 1 - places).amin(-1)
+
+
+def _smoothstep(t: Tensor) -> Tensor:
+    t = t.clamp(0, 1)
+    return t * t * (3 - 2 * t)
