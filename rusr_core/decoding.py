@@ -44,10 +44,10 @@ class DecodingWarning(RusrWarning):
     """Something that a picture file says and that is not used."""
 
 
-def decode(path: str | Path) -> Image.Image:
+def decode(path: str | Path, *, most: int = MAX_PIXELS) -> Image.Image:
     """The picture in `path`, upright and in sRGB, of any Pillow mode but CMYK, YCbCr and LAB; `format` is kept.
 
-    Raises `ImageError` naming `path`: missing, truncated, empty or over 2^26 pixels, no image. Warns
+    Raises `ImageError` naming `path`: missing, truncated, empty or over `most` pixels, no image. Warns
     (`DecodingWarning`) of a profile that is broken, and of frames after the first.
     """
     path = Path(path)
@@ -56,11 +56,11 @@ def decode(path: str | Path) -> Image.Image:
             kinds = {"is a folder": path.is_dir(), "is no ordinary file": path.exists()}
             raise ImageError(f"{path}: {next((words for words, true in kinds.items() if true), 'no such file')}")
         try:
-            picture = _load(path, path)
+            picture = _load(path, path, most)
         except ValueError as error:
             if isinstance(error, ImageError) or "text" not in str(error).lower():
                 raise
-            picture = _load(path, io.BytesIO(_without_texts(path.read_bytes())))
+            picture = _load(path, io.BytesIO(_without_texts(path.read_bytes())), most)
         kind = picture.format
         picture = to_srgb(_upright(picture, path), path)
         picture.format = kind
@@ -69,8 +69,8 @@ def decode(path: str | Path) -> Image.Image:
         raise
     except Image.UnidentifiedImageError:
         raise ImageError(f"{path}: {_unidentified(path)}") from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise ImageError(f"{path}: too large; expected at most {MAX_PIXELS} pixels") from None
+    except Image.DecompressionBombError:
+        raise ImageError(f"{path}: too large; expected at most {most} pixels") from None
     except MemoryError:
         raise ImageError(f"{path}: cannot be decoded (not enough memory for an image of this size)") from None
     except Exception as error:  # decoders raise whatever damaged bytes lead them to
@@ -79,11 +79,14 @@ def decode(path: str | Path) -> Image.Image:
         raise ImageError(f"{path}: cannot be decoded ({reason})") from None
 
 
-def _load(path: Path, source: Path | io.BytesIO) -> Image.Image:
-    with Image.open(source, formats=READABLE) as picture:
+def _load(path: Path, source: Path | io.BytesIO, most: int) -> Image.Image:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit is our own
+        opened = Image.open(source, formats=READABLE)
+    with opened as picture:
         width, height = picture.size
-        if min(width, height) < 1 or width * height > MAX_PIXELS:
-            raise ImageError(f"{path}: {width}x{height} px; expected 1 to {MAX_PIXELS} pixels")
+        if min(width, height) < 1 or width * height > most:
+            raise ImageError(f"{path}: {width}x{height} px; expected 1 to {most} pixels")
         frames = getattr(picture, "n_frames", 1)
         if frames > 1:
             _warn(path, f"holds {frames} pictures; the first is used")

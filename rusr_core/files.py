@@ -13,6 +13,8 @@ from rusr_core.errors import RusrError
 
 NO_FOLDER_SYNC = (errno.EINVAL, errno.EBADF, errno.ENOTSUP)  # file systems on which only files can be synchronised
 
+LONGEST = 255  # bytes of a name, on nearly all file systems
+
 
 class DataError(RusrError):
     """A file of the project's own data that is not installed."""
@@ -93,6 +95,22 @@ def check_writable(*paths: str | Path, force: bool = False, new_folders: bool = 
             raise
         except (OSError, ValueError) as error:
             raise FileError(f"{path}: cannot be written ({_reason(error)})") from error
+
+
+def with_ending(path: Path, ending: str) -> Path:
+    """NAME and `ending` for NAME.png, NAME cut off where that would be too long."""
+    stem = os.fsencode(path.stem)[: LONGEST - len(os.fsencode(ending))]
+    while stem and not _is_whole(stem):  # not in the middle of a letter
+        stem = stem[:-1]
+    return path.with_name(os.fsdecode(stem) + ending)
+
+
+def _is_whole(stem: bytes) -> bool:
+    try:
+        stem.decode()
+        return True
+    except UnicodeDecodeError as error:
+        return error.end < len(stem)  # bytes that are no text anywhere else were there before
 
 
 def _check_name(path: Path, force: bool, new_folders: bool) -> Path:

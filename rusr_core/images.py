@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
+from PIL import ExifTags, Image, PngImagePlugin
 from torch import Tensor
 
 from rusr_core import files
-from rusr_core.decoding import MAX_PIXELS, READABLE_SUFFIXES, ImageError, decode
+from rusr_core.decoding import MAX_PIXELS, READABLE, READABLE_SUFFIXES, ImageError, decode
 
 WRITABLE = {
     ".png": "PNG",
@@ -25,6 +25,7 @@ WRITABLE = {
     ".tiff": "TIFF",
     ".bmp": "BMP",
 }
+TEXT_CHUNK, XMP_CHUNK, XMP_TAG = "rusr", "XML:com.adobe.xmp", 700  # of PNG, PNG and TIFF
 RESIZE_MODES = ("area", "bilinear", "bicubic", "lanczos", "nearest")
 LANCZOS_LOBES = 3
 OVERSHOOT = 0.5  # beyond [0, 1]: more than interpolation and generators do, less than images in [-1, 1]
@@ -133,24 +134,67 @@ def list_images(folder: Path, *, recursive: bool = False) -> Listing:
     return Listing(tuple(sorted(images)), tuple(sorted(left_out)), hidden)
 
 
-def save_image(image: Tensor, path: str | Path, *, force: bool = False) -> Path:
-    """Write one image `[1, 3, H, W]` or `[3, H, W]` in [0, 1] as 8 bit; the suffix chooses the format.
+@dataclass(frozen=True)
+class Metadata:
+    """What a picture file says of itself."""
 
-    The file appears complete or not at all. An existing file is only replaced with `force=True`.
+    xmp: bytes  # an XMP packet
+    text: str  # ASCII; in PNG the chunk `TEXT_CHUNK`, elsewhere EXIF's ImageDescription
+
+
+def save_image(
+    image: Tensor | Image.Image, path: str | Path, *, force: bool = False, metadata: Metadata | None = None
+) -> Path:
+    """Write one image `[1, 3, H, W]` or `[3, H, W]` in [0, 1], or a Pillow image in RGB, as 8 bit.
+
+    The suffix chooses the format. The file appears complete or not at all. An existing file is only replaced with
+    `force=True`. `metadata` goes into all formats but BMP, which has no place for it.
     Returns the path. Raises `ImageError` (no image, an unknown suffix) and `files.FileError` (no such folder, no
     permission, a full disk, a file that exists).
     """
     path = Path(path)
     check_writable(path, force=force)
-    picture = to_pil(image)
+    picture = image if isinstance(image, Image.Image) else to_pil(image)
     kind = WRITABLE[path.suffix.lower()]
     options = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}.get(kind, {})
+    options |= {} if metadata is None else _metadata_options(kind, metadata)
     data = io.BytesIO()
     try:
         picture.save(data, kind, **options)
     except (OSError, ValueError) as error:  # sides beyond what the format can say
         raise ImageError(f"{path}: cannot be written as {kind} ({error})") from None
     return files.write_atomic(path, data.getvalue(), overwrite=force)
+
+
+def _metadata_options(kind: str, metadata: Metadata) -> dict[str, object]:
+    """What Pillow's `save` is told, so that a file of this kind holds the metadata."""
+    if kind == "PNG":
+        chunks = PngImagePlugin.PngInfo()
+        chunks.add_itxt(XMP_CHUNK, metadata.xmp.decode())
+        chunks.add_text(TEXT_CHUNK, metadata.text)
+        return {"pnginfo": chunks}
+    if kind == "BMP":
+        return {}
+    exif = Image.Exif()
+    exif[ExifTags.Base.ImageDescription] = metadata.text
+    if kind == "TIFF":
+        exif[XMP_TAG] = metadata.xmp
+        return {"exif": exif}
+    return {"exif": exif, "xmp": metadata.xmp}
+
+
+def read_metadata(path: str | Path) -> Metadata | None:
+    """What `save_image` wrote as metadata; None if the file says nothing. Raises `ImageError` if it is no image."""
+    try:
+        with Image.open(path, formats=READABLE) as picture:
+            exif, info = picture.getexif(), picture.info
+            text = info.get(TEXT_CHUNK) if picture.format == "PNG" else exif.get(ExifTags.Base.ImageDescription)
+            xmp = info.get(XMP_CHUNK) or info.get("xmp") or exif.get(XMP_TAG)
+    except Exception as error:  # decoders raise whatever damaged bytes lead them to
+        raise ImageError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
+    if not isinstance(text, str) or not xmp:
+        return None
+    return Metadata(xmp if isinstance(xmp, bytes) else xmp.encode(), text)
 
 
 def check_writable(*paths: str | Path, force: bool = False, new_folders: bool = False) -> None:

@@ -229,7 +229,7 @@ def searches(embedded, monkeypatch) -> list[SimpleNamespace]:
         return SimpleNamespace(image=image, steps=[3] * num, seconds=0.1, interrupted=False, diverged=(None,) * num)
 
     monkeypatch.setattr("rusr_core.commands.restore.priors.load_prior", lambda *_args, **_options: embedded)
-    monkeypatch.setattr("rusr_core.commands.restore.restore", search)
+    monkeypatch.setattr("rusr_core.commands.searching.restore", search)
     return calls
 
 

@@ -10,7 +10,7 @@ from rusr_core.commands.memory import out_of_memory
 from rusr_core.commands.operators import Operators, output_size
 from rusr_core.commands.options import picture_options, positive
 from rusr_core.commands.output import complain
-from rusr_core.commands.saving import Outcome, save
+from rusr_core.commands.saving import Finished, Outcome, save
 from rusr_core.degradations.base import Degradation
 from rusr_core.errors import RusrError
 from rusr_core.images import fit_image, load_image
@@ -43,7 +43,7 @@ def run_degrade(args: argparse.Namespace) -> int:
     for job in good:
         y = _degraded(operators.known(job.source), inputs, job, args.seed)
         words = "" if y is None else f"{y.shape[-1]}x{y.shape[-2]} px"
-        everything &= y is not None and save(y, job.target, args, words) is not Outcome.ELSEWHERE
+        everything &= y is not None and save(Finished(y), job.target, args, words) is not Outcome.ELSEWHERE
     return 0 if everything else 1
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from rusr_core import files
 from rusr_core.commands.memory import out_of_memory
 from rusr_core.commands.options import CommandError
 from rusr_core.commands.output import complain, say
@@ -14,6 +15,7 @@ from rusr_core.decoding import READABLE_SUFFIXES
 from rusr_core.errors import RusrError
 from rusr_core.files import FileError
 from rusr_core.images import check_writable, list_images
+from rusr_core.photos.records import record_path
 
 HELD = 2**30  # bytes of decoded inputs that are kept; what is beyond is decoded a second time when its turn comes
 NAMED = 10  # files that are left out and named
@@ -27,8 +29,11 @@ class Job:
     target: Path
 
 
-def find_jobs(args: argparse.Namespace) -> list[Job]:
-    """The jobs that IN and OUT mean, checked: inputs exist, outputs can be written. Says what is left out."""
+def find_jobs(args: argparse.Namespace, *, recorded: bool = False) -> list[Job]:
+    """The jobs that IN and OUT mean, checked: inputs exist, outputs can be written, and with `recorded` OUT.json, too.
+
+    Says what is left out.
+    """
     if not args.input.exists():
         raise CommandError(f"{args.input}: no such file or folder")
     if args.input.is_dir():
@@ -42,6 +47,8 @@ def find_jobs(args: argparse.Namespace) -> list[Job]:
     if args.input.is_dir() and not args.output.absolute().parent.is_dir():
         raise FileError(f"{args.output}: the folder {args.output.parent} does not exist")
     check_writable(*(job.target for job in jobs), force=args.force, new_folders=args.input.is_dir())
+    records = [record_path(job.target) for job in jobs] if recorded else []
+    files.check_writable(*records, force=args.force, new_folders=args.input.is_dir())
     return jobs
 
 

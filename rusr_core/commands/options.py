@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from rusr_core import tasks
+from rusr_core import baselines, priors, tasks
 from rusr_core.errors import RusrError
 
 INTERRUPTED = 130  # exit status, the shell's convention: 128 + SIGINT
@@ -18,11 +18,16 @@ class CommandError(RusrError):
 
 
 def picture_options(parser: argparse.ArgumentParser) -> None:
-    """Options of all commands that read images, apply a degradation and write images."""
-    parser.add_argument("input", type=Path, metavar="IN", help="an image or a folder of images")
-    parser.add_argument("output", type=Path, metavar="OUT", help="the file to write; a folder if IN is one")
+    """Options of the commands that read images, apply a degradation and write images."""
+    file_options(parser)
     degradation_options(parser)
     parser.add_argument("--fit", choices=("crop", "pad"), help="make other shapes those of the size needed")
+
+
+def file_options(parser: argparse.ArgumentParser) -> None:
+    """Which images are read and which are written, see `jobs.find_jobs`."""
+    parser.add_argument("input", type=Path, metavar="IN", help="an image or a folder of images")
+    parser.add_argument("output", type=Path, metavar="OUT", help="the file to write; a folder if IN is one")
     parser.add_argument("--recursive", action="store_true", help="the folders in IN, too; OUT gets the same folders")
     parser.add_argument("--force", action="store_true", help="overwrite existing files")
     parser.add_argument(
@@ -50,6 +55,27 @@ def degradation_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--invert-mask", action="store_true", help="the mask is black (or transparent) where known")
     parser.add_argument("--seed", type=seed, default=0, help="strokes and noise (default: %(default)s)")
+
+
+def search_options(parser: argparse.ArgumentParser) -> None:
+    """The prior and the settings of a search, and whether its results are marked."""
+    parser.add_argument("--prior", default=priors.EMBEDDED, help="name or file of the generator (default: %(default)s)")
+    parser.add_argument(
+        "--perceptual",
+        choices=("lpips", "portraits"),
+        help="default: portraits (embedded) for the embedded prior, else lpips (VGG)",
+    )
+    parser.add_argument("--identity", help="face network by name or file, see `rusr zoo list` (default: the prior's)")
+    names = ", ".join(baselines.names())
+    parser.add_argument("--method", default="report", help=f"one of {names} (default: %(default)s)")
+    parser.add_argument("--steps", type=positive, help="of each phase of a preset, or of a method (default: its own)")
+    device_option(parser)
+    parser.add_argument("--batch", type=positive, default=4, help="images at once (default: %(default)s)")
+    parser.add_argument(
+        "--no-mark",
+        action="store_true",
+        help="leave out the mark in the picture (IPTC digital source type) and the record in it; OUT.json says so",
+    )
 
 
 def device_option(parser: argparse.ArgumentParser, more: str = "") -> None:

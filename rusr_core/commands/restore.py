@@ -4,7 +4,6 @@ import argparse
 import os
 import random
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,30 +16,21 @@ from rusr_core.baselines import Configured
 from rusr_core.commands.jobs import Inputs, Job, batches, find_jobs
 from rusr_core.commands.memory import out_of_memory
 from rusr_core.commands.operators import Operators, batched
-from rusr_core.commands.options import INTERRUPTED, CommandError, device_of, device_option, picture_options, positive
+from rusr_core.commands.options import INTERRUPTED, CommandError, device_of, picture_options, positive, search_options
 from rusr_core.commands.output import complain
-from rusr_core.commands.saving import Outcome, beside, save, save_as
+from rusr_core.commands.saving import Finished, Outcome, beside, save, save_as
+from rusr_core.commands.searching import apply, diverged, planned_steps
 from rusr_core.errors import RusrError
 from rusr_core.images import check_writable, fit_image, load_image
+from rusr_core.photos.records import Misfit, misfits, record_of
 from rusr_core.presets import Preset
 from rusr_core.prior import Prior, prior_shape
-from rusr_core.restore import Step, restore
 from rusr_core.results import Restoration, Samples
 
 
 def restore_options(parser: argparse.ArgumentParser) -> None:
     picture_options(parser)
-    parser.add_argument("--prior", default=priors.EMBEDDED, help="name or file of the generator (default: %(default)s)")
-    parser.add_argument(
-        "--perceptual",
-        choices=("lpips", "portraits"),
-        help="default: portraits (embedded) for the embedded prior, else lpips (VGG)",
-    )
-    parser.add_argument("--identity", help="face network by name or file, see `rusr zoo list` (default: the prior's)")
-    parser.add_argument(
-        "--method", default="report", help=f"one of {', '.join(baselines.names())} (default: %(default)s)"
-    )
-    parser.add_argument("--steps", type=positive, help="of each phase of a preset, or of a method (default: its own)")
+    search_options(parser)
     parser.add_argument(
         "--samples",
         type=positive,
@@ -49,8 +39,6 @@ def restore_options(parser: argparse.ArgumentParser) -> None:
         help="K answers of a preset to each image: OUT, OUT.answer2.png, ..., their mean OUT.mean.png, and "
         "OUT.invented.png, black where the input decides and white where the answers vary as the prior itself does",
     )
-    device_option(parser)
-    parser.add_argument("--batch", type=positive, default=4, help="images at once (default: %(default)s)")
 
 
 def run_restore(args: argparse.Namespace) -> int:
@@ -63,7 +51,7 @@ def run_restore(args: argparse.Namespace) -> int:
         raise CommandError(f"--samples {args.samples}: {method.name} gives one answer; expected a preset")
     device = device_of(args.device)
     operators = Operators(args)
-    jobs = find_jobs(args)
+    jobs = find_jobs(args, recorded=True)
     if not jobs:
         return 0
     if not args.skip_existing:  # what it leaves out it has looked at already
@@ -74,7 +62,7 @@ def run_restore(args: argparse.Namespace) -> int:
     inputs = Inputs(lambda job: _load_degraded(job.source, size, args.fit, operators))
     good = inputs.check(jobs, args.skip_bad)
     operators.tell()
-    steps = _planned(method)
+    steps = planned_steps(method)
     waiting = list(batches(good, max(1, args.batch // args.samples), lambda job: operators.kind(job.source)))
     everything, planned = len(good) == len(jobs), len(waiting)
     with tqdm(total=steps * planned, unit="step", disable=None) as bar:
@@ -87,13 +75,6 @@ def run_restore(args: argparse.Namespace) -> int:
                 run.order.shuffle(waiting)
             bar.update(steps * (planned - len(waiting)) - bar.n)  # early stopping leaves steps undone
     return 0 if everything else 1
-
-
-def _planned(method: Preset | Configured) -> int:
-    """How many steps the method takes at most, for the bar."""
-    if isinstance(method, Preset):
-        return sum(phase.steps for phase in method.phases)
-    return int(method.settings.get("steps", 0))
 
 
 def _load_degraded(path: Path, size: tuple[int, int], fit: str | None, operators: Operators) -> Tensor:
@@ -138,13 +119,17 @@ class _Run:
         self.bar.set_description(batch[0].source.name)
         failure = None
         try:
-            result = self._search(batch)
+            y = torch.cat([self.inputs.take(job) for job in batch])
+            f = batched([self.operators.known(job.source) for job in batch])
+            options = {"seed": self.args.seed, "samples": self.args.samples, "bar": self.bar}
+            result = apply(self.method, self.prior, y, f, **options)
         except (RusrError, RuntimeError, MemoryError) as error:
             if not isinstance(error, RusrError) and not out_of_memory(error):
                 raise
             failure = _reason(error, batch[0].source)
         if failure is None:
-            return self._save(result, batch)
+            first = result.image[:: self.args.samples].cpu()
+            return self._save(result, batch, misfits(self.prior, first, y, f, self.args.seed))
         if len(batch) > 1:
             complain(f"{len(batch)} images at once: {failure}; going on with one at a time, as --batch 1 does")
             return all([self.interrupted or self.restore([job]) for job in batch])
@@ -153,37 +138,40 @@ class _Run:
         complain(f"error: {failure}")
         return False
 
-    def _search(self, batch: list[Job]) -> Restoration:
-        y = torch.cat([self.inputs.take(job) for job in batch])
-        f = batched([self.operators.known(job.source) for job in batch])
-        options = {"seed": self.args.seed, "callback": _progress(self.bar)}
-        if isinstance(self.method, Preset):
-            return restore(self.prior, y, f, preset=self.method, samples=self.args.samples, **options)
-        return self.method.restore(self.prior, y, f, **options)
-
-    def _save(self, result: Restoration, batch: list[Job]) -> bool:
+    def _save(self, result: Restoration, batch: list[Job], found: list[Misfit]) -> bool:
         self.interrupted = result.interrupted
-        good, diverged = True, getattr(result, "diverged", [None] * len(batch))  # only a search says so
-        for i, job in zip(range(0, len(result.image), self.args.samples), batch, strict=True):
-            image, words = result.image[i : i + 1], f"{result.steps[i]} steps, {result.seconds / len(batch):.1f} s"
+        good, rows = True, range(0, len(result.image), self.args.samples)
+        for i, job, misfit in zip(rows, batch, found, strict=True):
+            words, reason = f"{result.steps[i]} steps, {result.seconds / len(batch):.1f} s", diverged(result)[i]
             free = result.info.get("free", {}).items()
             words += "".join(f", {name} from {facts['start']:.3g} to {facts['found'][i]:.3g}" for name, facts in free)
+            finished = self._finished(result, i, job, misfit)
             if result.interrupted:
-                save_as(image, job.target, "interrupted", f"{words}, interrupted")
+                save_as(finished, job.target, "interrupted", f"{words}, interrupted")
                 continue
-            if diverged[i] is not None:
-                complain(f"error: {job.source}: {diverged[i]}")
-                save_as(image, job.target, "diverged", f"{words}, not finished")
+            if reason is not None:
+                complain(f"error: {job.source}: {reason}")
+                save_as(finished, job.target, "diverged", f"{words}, not finished")
                 good = False
                 continue
-            good &= self._save_others(result, i // self.args.samples, job)
-            outcome = save(image, job.target, self.args, words)  # last: --skip-existing looks for it
+            if misfit.warning:
+                complain(f"warning: {job.source}: {misfit.warning}")
+            good &= self._save_others(result, i // self.args.samples, job, finished)
+            outcome = save(finished, job.target, self.args, words)  # last: --skip-existing looks for it
             good &= outcome is not Outcome.ELSEWHERE
             self.others = self.others or outcome is Outcome.KEPT
             self.saved += 1
         return good
 
-    def _save_others(self, result: Restoration, i: int, job: Job) -> bool:
+    def _finished(self, result: Restoration, i: int, job: Job, misfit: Misfit) -> Finished:
+        """The image of row `i` with its record."""
+        marked, f = not self.args.no_mark, self.operators.known(job.source)
+        options = {"method": self.method.name, "seed": self.args.seed, "found": [misfit], "marked": marked}
+        options |= {"steps": [result.steps[i]], "seconds": result.seconds / len(result.steps)}
+        record = record_of(job.source, f, self.prior, **options)
+        return Finished(result.image[i : i + 1], record | ({"interrupted": True} if result.interrupted else {}), marked)
+
+    def _save_others(self, result: Restoration, i: int, job: Job, first: Finished) -> bool:
         """Of several answers to image `i`: all but the first, their mean, and what was invented."""
         good = True
         if not isinstance(result, Samples):
@@ -201,7 +189,9 @@ class _Run:
                 complain(f"error: {job.source}, answer {number}: {reason}")
                 good = False
         for path, picture, text in zip(_others(job.target, result.samples), pictures, words, strict=True):
-            good &= save(picture, path, self.args, text) is not Outcome.ELSEWHERE
+            record = first.record | {"picture": path.name}
+            finished = Finished(picture, record, first.marked, beside=False)  # the record of all is OUT.json
+            good &= save(finished, path, self.args, text) is not Outcome.ELSEWHERE
         return good
 
 
@@ -217,11 +207,3 @@ def _reason(error: Exception, source: Path) -> str:
     if not out_of_memory(error):
         return str(error) if str(source) in str(error) else f"{source}: {error}"
     return f"{source}: not enough memory to restore images of this size; --batch 1 takes the least"
-
-
-def _progress(bar: tqdm) -> Callable[[Step], None]:
-    def callback(step: Step) -> None:
-        bar.set_postfix_str(f"{step.phase}, loss {step.losses['total'].nanmean():.3f}", refresh=False)
-        bar.update()
-
-    return callback

@@ -1,20 +1,22 @@
 """Results are saved so that no finished work is lost: not to a name that is taken, a full disk, or another process."""
 
 import argparse
-import os
+import json
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from PIL import Image
 from torch import Tensor
 
 from rusr_core.commands.output import complain, say
 from rusr_core.errors import RusrError
-from rusr_core.files import FileExistsAlreadyError
+from rusr_core.files import FileExistsAlreadyError, with_ending, write_atomic
 from rusr_core.images import save_image
-
-LONGEST = 255  # bytes of a name, on nearly all file systems
+from rusr_core.photos.marks import mark_of
+from rusr_core.photos.records import record_path
 
 
 class Outcome(Enum):
@@ -25,15 +27,33 @@ class Outcome(Enum):
     ELSEWHERE = 3  # it could not be saved where it was wanted
 
 
-def save(image: Tensor, target: Path, args: argparse.Namespace, words: str) -> Outcome:
-    """Write one finished image `[1, 3, H, W]` and say so.
+@dataclass(frozen=True)
+class Finished:
+    """A picture that is to be written, and what goes with it."""
 
-    What another process has written meanwhile is kept: with --skip-existing it is as good. Where an image cannot be
+    image: Tensor | Image.Image  # [1, 3, H, W] in [0, 1], or RGB
+    record: dict[str, object] | None = None  # see photos.records; None: of `rusr degrade`
+    marked: bool = False  # whether the picture itself carries the mark and the record
+    beside: bool = True  # whether the record is also written beside it
+
+    def write(self, path: Path, force: bool) -> None:
+        """The picture, then its record. Raises what `save_image` and `write_atomic` raise."""
+        metadata = mark_of(self.record) if self.marked else None
+        save_image(self.image, path, force=force, metadata=metadata)
+        if self.record is not None and self.beside:
+            words = json.dumps(self.record, indent=1, ensure_ascii=False) + "\n"
+            write_atomic(record_path(path), words.encode(), overwrite=True)
+
+
+def save(finished: Finished, target: Path, args: argparse.Namespace, words: str) -> Outcome:
+    """Write one finished picture and say so.
+
+    What another process has written meanwhile is kept: with --skip-existing it is as good. Where a picture cannot be
     saved, it is saved beside, or in the folder of temporary files, and said.
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        save_image(image, target, force=args.force)
+        finished.write(target, args.force)
         reason, outcome = None, Outcome.SAVED
     except FileExistsAlreadyError:
         reason = f"{target}: appeared meanwhile and is kept"
@@ -46,7 +66,7 @@ def save(image: Tensor, target: Path, args: argparse.Namespace, words: str) -> O
         return outcome
     for place in _other_places(target):
         try:
-            save_image(image, place)
+            finished.write(place, False)
         except (RusrError, OSError):
             continue
         complain(f"error: {reason}; this result is {place}")
@@ -55,12 +75,12 @@ def save(image: Tensor, target: Path, args: argparse.Namespace, words: str) -> O
     return Outcome.ELSEWHERE
 
 
-def save_as(image: Tensor, target: Path, word: str, words: str) -> None:
-    """Write an image that is not finished, as NAME.`word`.png beside the name of a finished one, and say so."""
+def save_as(finished: Finished, target: Path, word: str, words: str) -> None:
+    """Write a picture that is not finished, as NAME.`word`.png beside the name of a finished one, and say so."""
     target.parent.mkdir(parents=True, exist_ok=True)
     place = beside(target, word)
     try:
-        save_image(image, place, force=True)
+        finished.write(place, True)
     except (RusrError, OSError) as error:
         complain(f"error: {error}")
     else:
@@ -69,19 +89,7 @@ def save_as(image: Tensor, target: Path, word: str, words: str) -> None:
 
 def beside(target: Path, word: str) -> Path:
     """NAME.word.png for NAME.png, NAME cut off where that would be too long."""
-    ending = f".{word}{target.suffix}"
-    stem = os.fsencode(target.stem)[: LONGEST - len(os.fsencode(ending))]
-    while stem and not _same(stem):  # not in the middle of a letter
-        stem = stem[:-1]
-    return target.with_name(os.fsdecode(stem) + ending)
-
-
-def _same(stem: bytes) -> bool:
-    try:
-        stem.decode()
-        return True
-    except UnicodeDecodeError as error:
-        return error.end < len(stem)  # bytes that are no text anywhere else were there before
+    return with_ending(target, f".{word}{target.suffix}")
 
 
 def _other_places(target: Path) -> Iterator[Path]:

@@ -57,8 +57,7 @@ def feather(places: Tensor) -> Tensor:
 def match_colours(image: Tensor, before: Tensor) -> Tensor:
     """`image` `[1, 3, R, R]` with the smooth colour of `before`, the same square of the picture, at its edge.
 
-    The difference of both is averaged along the edge and fades out towards the middle, where the restored colours
-    count.
+    The difference of both is averaged along the edge and fades out towards the middle: there the restored colours stay.
     """
     places = pixel_centres(*image.shape[-2:]) / image.shape[-1]
     depth = _depth(places)
@@ -71,7 +70,7 @@ def match_colours(image: Tensor, before: Tensor) -> Tensor:
 
 
 def enlarged(picture: Tensor, times: int) -> Tensor:
-    """A picture `[3, H, W]`, uint8, with its sides so many times as long, bicubic; in strips, which takes less memory."""
+    """A picture `[3, H, W]`, uint8, with its sides so many times as long, bicubic, in strips to save memory."""
     if times == 1:
         return picture
     height, width = picture.shape[1:]

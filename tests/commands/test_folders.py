@@ -28,7 +28,8 @@ def fill(folder: Path, small: bytes, *names: str) -> Path:
 
 
 def written(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return sorted(str(path.relative_to(folder)) for path in files if path.suffix != ".json")
 
 
 def raising(error: Exception):
@@ -143,7 +144,7 @@ def test_the_longest_name(tmp_path, small, searches, monkeypatch, interrupted):
             result.interrupted = True
             return result
 
-        monkeypatch.setattr("rusr_core.commands.restore.restore", stop)
+        monkeypatch.setattr("rusr_core.commands.searching.restore", stop)
     assert run("restore", given, tmp_path / "out", *UP) == (130 if interrupted else 0)
     (found,) = written(tmp_path / "out")
     assert found == ("\u00e9" * 119 + ".interrupted.png" if interrupted else name)

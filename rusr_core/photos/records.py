@@ -1,0 +1,161 @@
+"""The record beside a restored picture: what it was made of, how, and how well it explains its input."""
+
+import hashlib
+import json
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import PIL
+import torch
+from torch import Tensor
+
+import rusr_core
+from rusr_core import tasks
+from rusr_core.degradations.base import Degradation
+from rusr_core.degradations.inpainting import Strokes
+from rusr_core.degradations.operator import as_operator
+from rusr_core.errors import RusrError
+from rusr_core.files import with_ending
+from rusr_core.images import read_metadata
+from rusr_core.losses.guess import visible
+from rusr_core.metrics.scores import fidelity
+from rusr_core.photos.marks import SOURCE_TYPE
+from rusr_core.prior import Prior
+from rusr_core.search.preparation import mask_for
+from rusr_core.sweeps import recordings
+
+FORMAT = 1
+SHARE = 99  # percentile of the recorded misfits beyond which a picture is warned of
+UNMARKED = "left out, as --no-mark asks"
+
+
+class RecordError(RusrError):
+    """A picture without a record."""
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """How far a restoration, degraded again, is from its input: LPIPS by the judging net, smaller is better."""
+
+    value: float
+    usual: float | None = None  # median of the recorded portraits, same prior and task; None: nothing is recorded
+    limit: float | None = None  # their 99th percentile
+    portraits: int = 0
+
+    @property
+    def warning(self) -> str | None:
+        """One sentence if the misfit lies above the limit."""
+        if self.limit is None or self.value <= self.limit:
+            return None
+        return (
+            f"the result explains its input badly: misfit {self.value:.3f}, of {self.portraits} portraits {SHARE} % "
+            f"stayed below {self.limit:.3f}; the degradation may be another one, or the picture none of this prior's"
+        )
+
+
+def misfits(prior: Prior, image: Tensor, y: Tensor, f: Degradation, seed: int) -> list[Misfit]:
+    """The misfit of each restoration `[N, 3, R, R]` of y `[N, 3, h, w]`, both in [0, 1], on the CPU.
+
+    Noise of `f` is drawn with `seed`. The usual misfit is known where the prior, and the task with its level, are in
+    the recorded sweeps (`data/results`).
+    """
+    mask = mask_for(as_operator(f), y, torch.empty(image.shape), [])
+    values = fidelity(image.clamp(0, 1), visible(y, mask).clamp(0, 1), f, torch.Generator().manual_seed(seed)).tolist()
+    known = _known(prior.name, f)
+    if not known:
+        return [Misfit(value) for value in values]
+    usual, limit = float(np.median(known)), float(np.percentile(known, SHARE))
+    return [Misfit(value, usual, limit, len(known)) for value in values]
+
+
+def _known(prior: str, f: Degradation) -> list[float]:
+    """The recorded misfits of a prior and a degradation, whatever its seed; [] if there are none."""
+    recording = recordings.find(prior)
+    for task in dict.fromkeys(unit["task"] for unit in recording.units) if recording else ():
+        name, _, level = task.rpartition(" ")
+        if _stages(tasks.get(name, level)) == _stages(f):
+            return recording.column("fidelity", task=task, method="report")
+    return []
+
+
+def _stages(f: Degradation) -> list[str]:
+    """The stages of a degradation in words, all strokes with the same seed."""
+    return [str(replace(stage, seed=0) if isinstance(stage, Strokes) else stage) for stage in f.stages]
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def record_of(
+    source: Path,
+    f: Degradation,
+    prior: Prior,
+    *,
+    method: str,
+    seed: int,
+    steps: Sequence[int],
+    seconds: float,
+    found: Sequence[Misfit],
+    marked: bool,
+    more: dict[str, object] | None = None,
+) -> dict[str, object]:
+    """The record of one picture, as plain JSON values: one entry of `steps` and `found` for each face in it."""
+    return {
+        "format": FORMAT,
+        "program": f"rusr {rusr_core.__version__}",
+        "input": {"file": source.name, "sha256": digest(source)},
+        "degradation": str(f),
+        "prior": prior.name,
+        "method": method,
+        "seed": seed,
+        "steps": list(steps),
+        "seconds": round(seconds, 2),
+        "misfit": [_values(misfit) for misfit in found],
+        "warnings": [misfit.warning for misfit in found if misfit.warning],
+        **(more or {}),
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "pillow": PIL.__version__,
+        },
+        "mark": SOURCE_TYPE if marked else UNMARKED,
+    }
+
+
+def _values(misfit: Misfit) -> dict[str, object]:
+    measured = {"lpips": round(misfit.value, 5)}
+    if misfit.limit is None:
+        return measured | {"usual": None}  # not measured for this prior and degradation
+    return measured | {
+        "usual": round(misfit.usual, 5),
+        f"percentile_{SHARE}": round(misfit.limit, 5),
+        "portraits": misfit.portraits,
+    }
+
+
+def record_path(picture: Path) -> Path:
+    """The record's file beside a picture: OUT.json for OUT.png."""
+    return with_ending(picture, ".json")
+
+
+def read_record(picture: Path) -> dict[str, object]:
+    """The record that a picture carries or, if it carries none, that lies beside it. Raises RecordError, ImageError."""
+    found = read_metadata(picture)
+    beside = record_path(picture)
+    try:
+        text = beside.read_text(encoding="utf-8") if found is None else found.text
+        record = json.loads(text)
+    except FileNotFoundError:
+        raise RecordError(f"{picture}: carries no record, and there is no {beside.name} beside it") from None
+    except (OSError, ValueError) as error:
+        raise RecordError(f"{picture}: its record cannot be read ({error})") from None
+    if not isinstance(record, dict) or record.get("format") != FORMAT:
+        raise RecordError(f"{picture}: expected a record of format {FORMAT}, found {text[:40]!r}")
+    return record
