@@ -18,13 +18,16 @@ import torch
 
 import rusr_core
 from rusr_core.commands import papermill, zoo
+from rusr_core.commands.align import align_options, run_align
 from rusr_core.commands.bench import bench_options, run_bench
 from rusr_core.commands.degrade import degrade_options, run_degrade
 from rusr_core.commands.memory import out_of_memory
 from rusr_core.commands.options import INTERRUPTED
 from rusr_core.commands.output import complain, one_line, readable_output
+from rusr_core.commands.photo import photo_options, run_photo
 from rusr_core.commands.report import report_options, run_report
 from rusr_core.commands.restore import restore_options, run_restore
+from rusr_core.commands.show import run_sheet, run_show, sheet_options, show_options
 from rusr_core.errors import RusrError
 
 BROKEN_PIPE = 141  # 128 + SIGPIPE
@@ -90,6 +93,10 @@ def _version() -> str:
 
 COMMANDS = (
     Command("restore", "Restore a degraded image, or a folder of them.", restore_options, run_restore),
+    Command("photo", "Restore the faces of a photograph and put them back.", photo_options, run_photo),
+    Command("align", "Cut faces out of a photograph, upright.", align_options, run_align),
+    Command("show", "Print the record of a restored picture.", show_options, run_show),
+    Command("sheet", "A contact sheet of a folder, before and after.", sheet_options, run_sheet),
     Command("degrade", "Degrade a clean image, or a folder of them.", degrade_options, run_degrade),
     Command("bench", "Run or resume a benchmark.", bench_options, run_bench),
     Command("report", "Performance reports.", report_options, run_report),

@@ -38,8 +38,8 @@ def file_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def degradation_options(parser: argparse.ArgumentParser) -> None:
-    """What was done to the image, see `operators.Operators`."""
+def degradation_options(parser: argparse.ArgumentParser, *, masks: bool = True) -> None:
+    """What was done to the image, see `operators.Operators`; without `masks` a mask can only be a stage of it."""
     parser.add_argument("--task", help=f"one of {', '.join(tasks.EVERY)}; or --degradation")
     parser.add_argument("--level", help=f"one of {', '.join(tasks.LEVELS)} (default: M)")
     parser.add_argument(
@@ -47,13 +47,16 @@ def degradation_options(parser: argparse.ArgumentParser) -> None:
         help='your own, left to right: "downsample:8 | jpeg:12", or MODULE:NAME of your own code; '
         "jpeg:auto reads quality and chroma from each file",
     )
-    parser.add_argument(
-        "--mask",
-        type=Path,
-        help="inpainting: a picture, white where the input is known, or transparent where it is not; of the size of "
-        "the input; or a folder of them, with the names of the inputs",
-    )
-    parser.add_argument("--invert-mask", action="store_true", help="the mask is black (or transparent) where known")
+    if masks:
+        parser.add_argument(
+            "--mask",
+            type=Path,
+            help="inpainting: a picture, white where the input is known, or transparent where it is not; of the size "
+            "of the input; or a folder of them, with the names of the inputs",
+        )
+        parser.add_argument("--invert-mask", action="store_true", help="the mask is black (or transparent) where known")
+    else:
+        parser.set_defaults(mask=None, invert_mask=False)
     parser.add_argument("--seed", type=seed, default=0, help="strokes and noise (default: %(default)s)")
 
 

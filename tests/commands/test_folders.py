@@ -135,7 +135,7 @@ def test_the_longest_name(tmp_path, small, searches, monkeypatch, interrupted):
     name = "\u00e9" * 125 + "x.png"  # 255 bytes
     given = fill(tmp_path / "in", small, name)
     if interrupted:
-        from rusr_core.commands import restore as module
+        from rusr_core.commands import searching as module
 
         search = module.restore
 
@@ -206,7 +206,8 @@ def test_two_jobs_on_one_folder(tmp_path, small, searches, monkeypatch, capsys):
     """Both end well, and share the work: who comes second to an image takes the others in an order of its own."""
     names = [f"{i:02d}.png" for i in range(12)]
     given = fill(tmp_path / "in", small, *names)
-    from rusr_core.commands import restore as module
+    from rusr_core.commands import restore as command
+    from rusr_core.commands import searching as module
 
     search, together, begun = module.restore, threading.Barrier(2, timeout=20), threading.local()
 
@@ -218,12 +219,12 @@ def test_two_jobs_on_one_folder(tmp_path, small, searches, monkeypatch, capsys):
 
     monkeypatch.setattr(module, "restore", slow)
     parser = argparse.ArgumentParser()
-    module.restore_options(parser)
+    command.restore_options(parser)
     words = [str(word) for word in (given, tmp_path / "out", *UP, "--batch", 1, "--skip-existing")]
     status = []
 
     def job() -> None:
-        status.append(module.run_restore(parser.parse_args(words)))
+        status.append(command.run_restore(parser.parse_args(words)))
 
     threads = [threading.Thread(target=job) for _ in range(2)]
     for thread in threads:
@@ -256,7 +257,7 @@ def test_names_with_line_breaks_are_one_line(tmp_path, small, searches, capsys):
 
 def test_what_appears_meanwhile_is_neither_lost_nor_overwritten(tmp_path, small, searches, monkeypatch, capsys):
     (tmp_path / "y.png").write_bytes(small)
-    from rusr_core.commands import restore as module
+    from rusr_core.commands import searching as module
 
     search = module.restore
 
@@ -305,7 +306,7 @@ def test_degrade_writes_as_it_goes(tmp_path, small, monkeypatch):
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("CUDA out of memory. Tried to allocate 20 GiB")])
 def test_out_of_memory_goes_on_one_by_one(tmp_path, small, searches, monkeypatch, capsys, error):
     given = fill(tmp_path / "in", small, "a.png", "b.png", "c.png")
-    from rusr_core.commands import restore as module
+    from rusr_core.commands import searching as module
 
     search = module.restore
 
@@ -349,7 +350,7 @@ def test_an_image_too_large_for_the_memory_costs_no_other(tmp_path, small, monke
 def test_one_image_that_fails_costs_no_other(tmp_path, small, searches, monkeypatch, capsys):
     given = fill(tmp_path / "in", small, "a.png", "b.png", "c.png")
     save_image(torch.zeros(3, 16, 16), given / "b.png", force=True)
-    from rusr_core.commands import restore as module
+    from rusr_core.commands import searching as module
     from rusr_core.restore import RestorationError
 
     search = module.restore
@@ -369,7 +370,7 @@ def test_one_image_that_fails_costs_no_other(tmp_path, small, searches, monkeypa
 def test_an_image_that_diverges_has_no_finished_name(tmp_path, small, searches, monkeypatch, capsys):
     """Its last finite state is kept beside; the others of its batch are finished; the resumed folder tries it again."""
     given = fill(tmp_path / "in", small, "a.png", "b.png", "c.png")
-    from rusr_core.commands import restore as module
+    from rusr_core.commands import searching as module
 
     search = module.restore
 

@@ -9,7 +9,7 @@ from conftest import PORTRAIT
 from PIL import Image
 
 from rusr_core import tasks
-from rusr_core.degradations import Downsample, Mask
+from rusr_core.degradations import JPEG, Downsample, Mask
 from rusr_core.images import ImageError, load_image, read_metadata, save_image
 from rusr_core.photos import records
 from rusr_core.photos.marks import SOURCE_TYPE, mark_of
@@ -72,7 +72,7 @@ def test_a_misfit_is_judged_by_what_is_recorded(embedded):
     known[..., 40:90, 40:90] = 0
     (hidden,) = misfits(embedded, x[:1], x[:1], Mask(known), 0)  # what stands in the hole does not count
     assert hidden.value < 1e-3
-    (unknown,) = misfits(embedded, x[:1], Downsample(3).degrade(x[:1]), Downsample(3), 0)
+    (unknown,) = misfits(embedded, x[:1], JPEG(33).degrade(x[:1]), JPEG(33), 0)
     assert unknown.limit is None and unknown.warning is None and unknown.portraits == 0
 
 

@@ -1,0 +1,44 @@
+"""`rusr show OUT.png` prints the record of a restored picture; `rusr sheet` puts a folder on one contact sheet."""
+
+import argparse
+import json
+from pathlib import Path
+
+from rusr_core.commands.options import CommandError
+from rusr_core.commands.output import say
+from rusr_core.images import check_writable, list_images, save_image
+from rusr_core.photos.records import read_record
+from rusr_core.photos.sheet import contact_sheet
+
+
+def show_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("pictures", type=Path, nargs="+", metavar="OUT", help="pictures that rusr has written")
+
+
+def run_show(args: argparse.Namespace) -> int:
+    """Print the record that each picture carries or that lies beside it."""
+    records = [read_record(path) for path in args.pictures]
+    for path, record in zip(args.pictures, records, strict=True):
+        say(f"{path}:")
+        for key, value in record.items():
+            say(f"  {key:12} {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}")
+    return 0
+
+
+def sheet_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("before", type=Path, metavar="IN", help="folder of the inputs")
+    parser.add_argument("after", type=Path, metavar="OUT", help="folder of the results")
+    parser.add_argument("sheet", type=Path, metavar="SHEET.png", help="the contact sheet to write")
+    parser.add_argument("--force", action="store_true", help="overwrite an existing file")
+
+
+def run_sheet(args: argparse.Namespace) -> int:
+    """A row for each result: the input of its name, then the result."""
+    check_writable(args.sheet, force=args.force)
+    inputs = {path.stem: path for path in list_images(args.before).images}
+    results = [path for path in list_images(args.after).images if path.stem in inputs]
+    if not results:
+        raise CommandError(f"{args.after}: no picture has the name of one in {args.before}")
+    save_image(contact_sheet([(inputs[path.stem], path) for path in results]), args.sheet, force=args.force)
+    say(f"{args.sheet}: {len(results)} of {len(inputs)} pictures, before and after")
+    return 0

@@ -1,0 +1,121 @@
+"""Photographs from file to file: faces found, restored, pasted back; bad input is a line each, and costs no other."""
+
+import io
+import json
+
+import pytest
+import torch
+from conftest import PORTRAIT, run
+from PIL import Image
+
+from rusr_core.commands.saving import beside
+from rusr_core.images import load_image, read_metadata, resize, save_image, to_uint8
+from rusr_core.photos.align import PORTRAITS, quad_of
+from rusr_core.photos.faces import find_faces
+from rusr_core.photos.pictures import MAX_PIXELS, load_picture
+
+UP = ("--task", "upsampling", "--level", "S")
+
+
+def group(tmp_path, *places: tuple[int, int], size=(300, 460), side=128, name="group.png"):
+    """A picture with the same portrait at several places."""
+    x = torch.full((1, 3, *size), 0.4)
+    portrait = resize(load_image(PORTRAIT), side, "bicubic").clamp(0, 1)
+    for top, left in places:
+        x[..., top : top + side, left : left + side] = portrait
+    return save_image(x, tmp_path / name)
+
+
+def test_both_faces_are_restored_and_the_rest_stays(tmp_path, searches, capsys):
+    source, out = group(tmp_path, (30, 20), (140, 290)), tmp_path / "out.png"
+    assert run("photo", source, out, *UP) == 0
+    printed = capsys.readouterr().out
+    assert "face 1 of 2" in printed and "face 2 of 2" in printed and "2 faces" in printed
+    assert len(searches) == 1 and searches[0].y.shape == (2, 3, 32, 32)
+    before, after = load_picture(source), load_picture(out)
+    changed = (before != after).any(0)
+    record = json.loads(out.with_suffix(".json").read_text())
+    assert [face["number"] for face in record["faces"]] == [1, 2] and record["enlarged"] == 1
+    allowed = torch.zeros_like(changed)
+    for face in record["faces"]:
+        low, high = torch.tensor(face["square"]).aminmax(dim=0)
+        left, upper, right, lower = *low.floor().int().clamp(0).tolist(), *high.ceil().int().tolist()
+        assert changed[upper:lower, left:right].float().mean() > 0.3
+        allowed[upper:lower, left:right] = True
+    assert not (changed & ~allowed).any()
+    assert "compositeWithTrainedAlgorithmicMedia" in read_metadata(out).xmp.decode()
+
+
+def test_one_face_by_its_number_and_resuming(tmp_path, searches, capsys):
+    source, out = group(tmp_path, (30, 20), (140, 290)), tmp_path / "out.png"
+    assert run("photo", source, out, *UP, "--face", 2, "--no-mark") == 0
+    assert searches[0].y.shape[0] == 1 and read_metadata(out) is None
+    assert [face["number"] for face in json.loads(out.with_suffix(".json").read_text())["faces"]] == [2]
+    assert run("photo", source, out, *UP) == 2 and "exists already" in capsys.readouterr().err
+    assert run("photo", source, out, *UP, "--skip-existing") == 0 and len(searches) == 1
+    assert run("photo", source, tmp_path / "none.png", *UP, "--face", 3) == 2
+    assert "no face 3; found 2" in capsys.readouterr().err and not (tmp_path / "none.png").exists()
+
+
+@pytest.mark.parametrize(("words", "times"), [((), 2), (("--keep-size",), 1)])
+def test_a_small_face_is_shown_in_full_unless_the_size_is_kept(tmp_path, searches, words, times):
+    source, out = group(tmp_path, (20, 30), side=64, size=(100, 140)), tmp_path / "out.png"
+    assert run("photo", source, out, *UP, *words) == 0
+    assert load_picture(out).shape == (3, 100 * times, 140 * times)
+
+
+def test_bad_pictures_are_named_and_cost_no_other(tmp_path, searches, capsys):
+    """No face, a face cut by the border, one pixel, a truncated file and a header of 200 megapixels."""
+    given = tmp_path / "in"
+    given.mkdir()
+    group(given, (30, 20), name="a.png")
+    save_image(torch.full((1, 3, 90, 90), 0.5), given / "b.png")
+    whole = io.BytesIO()
+    Image.open(PORTRAIT).resize((300, 300)).save(whole, "PNG")
+    (given / "c.png").write_bytes(whole.getvalue()[:9000])
+    Image.new("RGB", (1, 1)).save(given / "d.png")
+    save_image(load_image(PORTRAIT)[..., :66], given / "e.png")
+    Image.new("1", (16384, 12288)).save(given / "f.png")
+    group(given, (30, 20), name="g.png")
+    assert run("photo", given, tmp_path / "out", *UP) == 2 and not (tmp_path / "out").exists()
+    assert "5 of 7 images cannot be used; --skip-bad" in capsys.readouterr().err and not searches
+    assert run("photo", given, tmp_path / "out", *UP, "--skip-bad") == 1
+    err = capsys.readouterr().err
+    for name, reason in {"b": "no face found", "c": "cannot be decoded", "d": "no face", "f": str(MAX_PIXELS)}.items():
+        assert [line for line in err.splitlines() if f"{name}.png" in line and reason in line], name
+    assert "left out" in err and "e.png" in err
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.json", "a.png", "g.json", "g.png"]
+
+
+def test_align_writes_every_face(tmp_path, capsys):
+    source, out = group(tmp_path, (30, 20), (140, 290)), tmp_path / "face.png"
+    assert run("align", source, out, "--size", 64) == 0
+    assert load_image(out).shape == load_image(beside(out, "face2")).shape == (1, 3, 64, 64)
+    quad = quad_of(find_faces(to_uint8(load_image(source)[0]))[0].landmarks, PORTRAITS)
+    assert (quad.mean(0) - torch.tensor([84.0, 94]).double()).norm() < 4 or (
+        quad.mean(0) - torch.tensor([354.0, 204]).double()
+    ).norm() < 4
+    assert run("align", source, tmp_path / "x.png", "--face", 9) == 2
+
+
+def test_an_aligned_picture_needs_no_face(tmp_path, searches):
+    source = save_image(torch.full((1, 3, 140, 200), 0.5), tmp_path / "x.png")
+    assert run("photo", source, tmp_path / "out.png", *UP, "--aligned") == 0
+    assert searches[0].y.shape == (1, 3, 32, 32)
+
+
+def test_show_and_sheet(tmp_path, searches, capsys):
+    given = tmp_path / "in"
+    given.mkdir()
+    group(given, (30, 20), name="a.png")
+    assert run("photo", given, tmp_path / "out", *UP) == 0
+    capsys.readouterr()
+    assert run("show", tmp_path / "out/a.png") == 0
+    out = capsys.readouterr().out
+    assert "downsample:4" in out and "compositeWithTrainedAlgorithmicMedia" in out and "sha256" in out
+    assert run("show", given / "a.png") == 2 and "carries no record" in capsys.readouterr().err
+    sheet = tmp_path / "sheet.png"
+    assert run("sheet", given, tmp_path / "out", sheet) == 0
+    assert load_image(sheet).shape == (1, 3, 288, 536)
+    assert run("sheet", given, tmp_path / "out", sheet) == 2 and "exists" in capsys.readouterr().err
+    assert run("sheet", tmp_path, tmp_path / "out", tmp_path / "no.png") == 2
