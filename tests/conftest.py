@@ -226,7 +226,9 @@ def searches(embedded, monkeypatch) -> list[SimpleNamespace]:
         calls.append(SimpleNamespace(y=y, f=f))
         num = len(y)
         image = resize(y, 128, "nearest")
-        return SimpleNamespace(image=image, steps=[3] * num, seconds=0.1, interrupted=False, diverged=(None,) * num)
+        return SimpleNamespace(
+            image=image, steps=[3] * num, seconds=0.1, interrupted=False, diverged=(None,) * num, info={}
+        )
 
     monkeypatch.setattr("rusr_core.commands.restore.priors.load_prior", lambda *_args, **_options: embedded)
     monkeypatch.setattr("rusr_core.commands.searching.restore", search)

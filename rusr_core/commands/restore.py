@@ -169,7 +169,9 @@ class _Run:
         options = {"method": self.method.name, "seed": self.args.seed, "found": [misfit], "marked": marked}
         options |= {"steps": [result.steps[i]], "seconds": result.seconds / len(result.steps)}
         record = record_of(job.source, f, self.prior, **options)
-        return Finished(result.image[i : i + 1], record | ({"interrupted": True} if result.interrupted else {}), marked)
+        free = {name: facts["found"][i] for name, facts in result.info.get("free", {}).items()}
+        record |= ({"found": free} if free else {}) | ({"interrupted": True} if result.interrupted else {})
+        return Finished(result.image[i : i + 1], record, marked)
 
     def _save_others(self, result: Restoration, i: int, job: Job, first: Finished) -> bool:
         """Of several answers to image `i`: all but the first, their mean, and what was invented."""

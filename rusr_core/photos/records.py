@@ -15,6 +15,7 @@ from torch import Tensor
 import rusr_core
 from rusr_core import tasks
 from rusr_core.degradations.base import Degradation
+from rusr_core.degradations.free import free_stages
 from rusr_core.degradations.inpainting import Strokes
 from rusr_core.degradations.operator import as_operator
 from rusr_core.errors import RusrError
@@ -40,7 +41,7 @@ class RecordError(RusrError):
 class Misfit:
     """How far a restoration, degraded again, is from its input: LPIPS by the judging net, smaller is better."""
 
-    value: float
+    value: float | None  # None: not measured, since f has numbers that the search was to find
     usual: float | None = None  # median of the recorded portraits, same prior and task; None: nothing is recorded
     limit: float | None = None  # their 99th percentile
     portraits: int = 0
@@ -48,7 +49,7 @@ class Misfit:
     @property
     def warning(self) -> str | None:
         """One sentence if the misfit lies above the limit."""
-        if self.limit is None or self.value <= self.limit:
+        if self.limit is None or self.value is None or self.value <= self.limit:
             return None
         return (
             f"the result explains its input badly: misfit {self.value:.3f}, of {self.portraits} portraits {SHARE} % "
@@ -62,6 +63,8 @@ def misfits(prior: Prior, image: Tensor, y: Tensor, f: Degradation, seed: int) -
     Noise of `f` is drawn with `seed`. The usual misfit is known where the prior, and the task with its level, are in
     the recorded sweeps (`data/results`).
     """
+    if free_stages(f):
+        return [Misfit(None)] * len(image)
     mask = mask_for(as_operator(f), y, torch.empty(image.shape), [])
     values = fidelity(image.clamp(0, 1), visible(y, mask).clamp(0, 1), f, torch.Generator().manual_seed(seed)).tolist()
     known = _known(prior.name, f)
@@ -130,7 +133,7 @@ def record_of(
 
 
 def _values(misfit: Misfit) -> dict[str, object]:
-    measured = {"lpips": round(misfit.value, 5)}
+    measured = {"lpips": None if misfit.value is None else round(misfit.value, 5)}
     if misfit.limit is None:
         return measured | {"usual": None}  # not measured for this prior and degradation
     return measured | {
