@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from benchmarks import device_check
@@ -159,7 +160,29 @@ def speed(run: Run) -> None:
     run.parts("speed", device_check.speeds(bench, (1,) if run.tiny else (1, 20)), 1 if run.tiny else 60)
 
 
-ITEMS: dict[str, Callable[[Run], None]] = {item.__name__: item for item in (check, prior, recordings, ablation, speed)}
+def denoiser(run: Run) -> None:
+    """(f) The denoiser of the portraits, the diffusion rivals' prior, on a training set of its own; measured at the
+    end. The results stay in OUT/denoiser until somebody installs them. Tiny: two steps on pictures of noise.
+    """
+    work, device = run.out / "denoiser", ("--device", run.device)
+    data, weights = work / "data", work / "denoiser.safetensors"
+    size = ("--batch", 256, "--images", 4_000_000, "--flat-images", 500_000, "--log-every", 200_000)
+    out = ("--out", work / "measured.json", "--sheet", work / "samples.png", "--samples", 5_000)
+    if run.tiny:
+        data.mkdir(parents=True, exist_ok=True)
+        noise = np.random.default_rng(0).integers(256, size=(50, 1, 3, 128, 128), dtype=np.uint8)
+        np.save(data / "images.npy", noise)
+        size, out = ("--batch", 2, "--images", 4), ("--out", work / "measured.json", "--samples", 0)
+    else:
+        rendering = "tools.portraits.training.render_training_set"
+        run.program("denoiser", rendering, data, "--identities", 40_000, "--views", 4, *device)
+    run.program("denoiser", "tools.portraits.training.train_denoiser", "--data", data, "--out", work, *device, *size)
+    run.program("denoiser", "tools.portraits.evaluate_denoiser", weights, "--data", data, *device, *out)
+
+
+ITEMS: dict[str, Callable[[Run], None]] = {
+    item.__name__: item for item in (check, prior, recordings, ablation, speed, denoiser)
+}
 
 
 def go_on(run: Run, names: list[str]) -> int:

@@ -61,7 +61,7 @@ def test_a_program_is_stopped_in_time_and_a_failure_says_why(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("item", ["check", "prior", "recordings", "ablation"])
+@pytest.mark.parametrize("item", ["check", "prior", "recordings", "ablation", "denoiser"])
 def test_every_item_works_with_tiny_sizes(item, tmp_path):
     words = [str(tmp_path), "--device", "cpu", "--tiny", "--only", item]
     assert gpu.main(words) == 0, state(tmp_path)
