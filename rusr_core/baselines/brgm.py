@@ -1,7 +1,7 @@
 """BRGM: Bayesian Image Reconstruction using Deep Generative Models.
 
-Marinescu, Moyer and Golland, 2020, https://arxiv.org/abs/2012.04567. The maximum of the posterior over W+, with a normal
-prior on w and a von Mises prior on the angles between the vectors of the layers:
+Marinescu, Moyer and Golland, 2020, https://arxiv.org/abs/2012.04567. The maximum of the posterior over W+, with a
+normal prior on w and a von Mises prior on the angles between the vectors of the layers:
 
     65 MSE(f(x), y) + 1.25 LPIPS(f(x), y) + 100 mean((w - mean)^2) / s^2 + 0.1 sum_lm |1 - cos(w_l, w_m)|
 

@@ -4,7 +4,7 @@ import torch
 
 
 def compare(name: str, ours: torch.Tensor, arrays: dict, tolerance: float, *, relative: bool = True) -> None:
-    """Assert that ours agrees with the array `name`, within `tolerance` times its scale (at least 1 if not relative)."""
+    """Assert that ours agrees with the array `name`, within `tolerance`, times its scale if `relative`."""
     wanted = arrays[name].double()
     ours = torch.as_tensor(ours).detach().double().reshape(wanted.shape)
     scale = wanted.abs().max().item() if relative else 1.0
