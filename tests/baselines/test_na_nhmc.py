@@ -69,9 +69,9 @@ def test_the_step_length_follows_rejections():
 def test_samples_of_a_posterior(words, prior, truth):
     f, seen = parse(words), []
     y = f.degrade(truth[:2], torch.Generator().manual_seed(0))
-    method = baselines.METHODS["na_nhmc"].configured(steps=8, leaps=3, samples=2)
+    method = baselines.METHODS["na_nhmc"].configured(steps=16, leaps=4, samples=3)
     result = method.restore(prior, y, f, seed=1, callback=lambda s: seen.append(s))
-    assert result.drawn.shape == (2, 2, 3, 32, 32) and len(seen) == 8
+    assert result.drawn.shape == (2, 3, 3, 32, 32) and len(seen) == 16
     torch.testing.assert_close(result.drawn.mean(1), result.image)
     assert torch.equal(seen[-1].image(), result.drawn[:, -1])
     assert seen[-1].losses["total"].mean() < seen[0].losses["total"].mean()
