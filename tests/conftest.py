@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from download_server import Server
+from live_browser import built, engine  # noqa: F401  (fixtures)
 
 from rusr_core import commands, priors
 from rusr_core.files import data_path

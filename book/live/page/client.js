@@ -1,0 +1,72 @@
+/** The engine in its worker, loaded when it is first asked for, one for all live figures of a page. */
+Page.client = (() => {
+  const FILES = ["weights.js", "wasm.js", "engine.js"];
+  let worker = null,
+    starting = null,
+    last = 0;
+  const waiting = new Map();
+
+  /** A classic script: the one thing that a page opened from a file may load. */
+  const script = (name) =>
+    new Promise((done, fail) => {
+      const element = document.createElement("script");
+      element.src = RUSR_LIVE.base + name;
+      element.onload = done;
+      element.onerror = () => fail(new Error(`${name} cannot be loaded: build the book with "make book"`));
+      document.head.append(element);
+    });
+
+  function receive({ data }) {
+    const { id, type } = data,
+      entry = waiting.get(id);
+    if (!entry) return;
+    if (type === "answer" || type === "error") waiting.delete(id);
+    if (type === "answer") entry.done(data);
+    else if (type === "error") entry.fail(new Error(data.message));
+    else entry.report(data);
+  }
+
+  function fail(message) {
+    for (const entry of waiting.values()) entry.fail(new Error(message));
+    waiting.clear();
+    worker = starting = null;
+  }
+
+  /** Send a message; the answer, or an Error. `report` gets what comes before it. */
+  function post(type, message = {}, report = () => {}) {
+    const id = ++last;
+    return new Promise((done, failed) => {
+      waiting.set(id, { done, fail: failed, report });
+      worker.postMessage({ id, type, ...message });
+    });
+  }
+
+  async function boot(say) {
+    for (const [k, name] of FILES.entries()) {
+      say(`Loading the networks, part ${k + 1} of ${FILES.length} …`);
+      if (!globalThis[{ "weights.js": "RUSR_WEIGHTS", "wasm.js": "RUSR_WASM", "engine.js": "RUSR_ENGINE" }[name]])
+        await script(name);
+    }
+    say("Starting the engine …");
+    const source = new Blob([`(${RUSR_ENGINE}).call(self)`], { type: "text/javascript" }),
+      url = URL.createObjectURL(source);
+    worker = new Worker(url);
+    worker.onmessage = receive;
+    worker.onerror = (event) => fail(`the engine has stopped: ${event.message}`);
+    const first = await post("start", { wasm: RUSR_WASM, packed: RUSR_WEIGHTS });
+    URL.revokeObjectURL(url);
+    globalThis.RUSR_WASM = globalThis.RUSR_WEIGHTS = undefined; // the worker has its own
+    return first;
+  }
+
+  /** The first picture, the mean face, once the engine runs. */
+  function start(say) {
+    starting ||= boot(say).catch((error) => {
+      worker = starting = null;
+      throw error;
+    });
+    return starting;
+  }
+
+  return { start, post, running: () => worker !== null };
+})();

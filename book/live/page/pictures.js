@@ -1,0 +1,82 @@
+/** Elements, pictures on canvases, and a reader's own file. A picture is { width, height, rgba }. */
+Page.pictures = (() => {
+  /** An element: attributes, `on...` listeners, properties after a dot (".value"), children. */
+  function el(tag, attributes = {}, ...children) {
+    const element = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) {
+      if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+      else if (name.startsWith(".")) element[name.slice(1)] = value;
+      else if (value !== false && value !== null && value !== undefined)
+        element.setAttribute(name, value === true ? "" : value);
+    }
+    element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+    return element;
+  }
+
+  function draw(canvas, { width, height, rgba }) {
+    if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+    canvas.getContext("2d").putImageData(new ImageData(rgba, width, height), 0, 0);
+  }
+
+  /** The largest square in the middle of anything that can be drawn, over white, `side` px. */
+  function square(source, side, width = source.width, height = source.height) {
+    const canvas = el("canvas"),
+      edge = Math.min(width, height);
+    canvas.width = canvas.height = side;
+    const context = canvas.getContext("2d", { willReadFrequently: true });
+    context.fillStyle = "#fff";
+    context.fillRect(0, 0, side, side);
+    context.imageSmoothingQuality = "high";
+    context.drawImage(source, (width - edge) / 2, (height - edge) / 2, edge, edge, 0, 0, side, side);
+    return { width: side, height: side, rgba: context.getImageData(0, 0, side, side).data };
+  }
+
+  async function ofUrl(url, side) {
+    const image = new Image();
+    image.src = url;
+    await image.decode();
+    return square(image, side);
+  }
+
+  const LARGEST = 64; // MB of a file, and million pixels of a picture
+
+  /** Whether a PNG, JPEG or WebP ends too early; browsers draw what there is of it, and leave the rest empty. */
+  function isTruncated(bytes) {
+    const text = new TextDecoder("latin1").decode(bytes);
+    if (text.startsWith("PNG", 1)) return !text.includes("IEND");
+    if (text.startsWith("\xff\xd8")) return text.lastIndexOf("\xff\xd9") <= text.lastIndexOf("\xff\xda"); // end, last scan
+    if (!text.startsWith("RIFF")) return false;
+    return new DataView(bytes.buffer).getUint32(4, true) + 8 > bytes.length;
+  }
+
+  /** A reader's file -> { picture, note }. An Error with one line that says what is wrong for anything else. */
+  async function ofFile(file, side) {
+    if (file.size > LARGEST * 1e6) {
+      throw new Error(
+        `${file.name} has ${Math.round(file.size / 1e6)} MB: expected a picture of at most ${LARGEST} MB`,
+      );
+    }
+    if (isTruncated(new Uint8Array(await file.arrayBuffer()))) {
+      throw new Error(`${file.name} ends too early: expected a whole picture`);
+    }
+    const url = URL.createObjectURL(file),
+      image = new Image(); // draws the first frame, upright, in sRGB
+    try {
+      image.src = url;
+      await image.decode();
+      const { naturalWidth: width, naturalHeight: height } = image;
+      if (!width || width * height > LARGEST * 1e6) {
+        throw new Error(`${file.name} has ${width} x ${height} px: expected 1 to ${LARGEST} million`);
+      }
+      const note = width === height ? "" : ` The middle of its ${width} x ${height} px is used.`;
+      return { picture: square(image, side, width, height), note };
+    } catch (error) {
+      if (error.message.startsWith(file.name)) throw error;
+      throw new Error(`${file.name} is no picture that this browser can read: expected PNG, JPEG, WebP or GIF`);
+    } finally {
+      URL.revokeObjectURL(url);
+    }
+  }
+
+  return { el, draw, square, ofUrl, ofFile };
+})();

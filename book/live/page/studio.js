@@ -1,0 +1,232 @@
+/** A live restoration: choose, damage, start, pause, continue, stop, scrub back, compare, save. */
+Page.studio = (() => {
+  const { el } = Page.pictures,
+    client = Page.client;
+  const yet = (text) => `${text} Choose a portrait and a damage, then press Start.`;
+
+  class Studio {
+    /** `options` as in `settings`, and `portrait`, `compact`, `predict`, `experiments`. */
+    constructor(options) {
+      this.options = options;
+      this.method = RUSR_PORTRAITS.method;
+      this.side = this.method.resolution;
+      this.chosen = null;
+      this.phase = "idle"; // "loading", "running", "paused"
+      this.result = null;
+      this.stage = Page.stage.create();
+      this.brush = Page.brush.create(this.stage.portrait, this.side, () => this.changed());
+      this.source = Page.source.create(
+        this.side,
+        (chosen) => this.choose(chosen),
+        (...words) => this.say(...words),
+        () => this.sample(),
+      );
+      this.settings = Page.settings.create(options, this.method, this.brush.mask, () => this.changed());
+      this.prediction = options.predict ? Page.prediction.create() : null;
+      this.build();
+      this.settings.refresh();
+      this.source.pick(options.portrait || Object.keys(RUSR_PORTRAITS.portraits)[0]);
+    }
+
+    build() {
+      this.main = el("button", { type: "button", class: "rl-main", onclick: () => this.press() }, "Start");
+      this.halt = el("button", { type: "button", disabled: true, onclick: () => this.stop() }, "Stop");
+      this.clear = el("button", { type: "button", onclick: () => this.brush.clear() }, "Clear the holes");
+      this.keep = el(
+        "button",
+        { type: "button", disabled: true, onclick: () => this.save() },
+        "Save PNG with record",
+      );
+      this.status = el("p", { class: "rl-status", role: "status" });
+      this.numbers = el("p", { class: "rl-numbers" });
+      const buttons = el("div", { class: "rl-buttons rl-bar" }, this.main, this.halt, this.clear, this.keep);
+      const setup = el("div", { class: "rl-setup" }, this.source.box, this.settings.boxes);
+      const setting = this.options.compact
+        ? el("details", { class: "rl-more" }, el("summary", {}, "Portrait, damage and search"), setup)
+        : setup;
+      this.box = el(
+        "section",
+        { class: "rl-studio", "aria-label": "Live restoration" },
+        setting,
+        this.prediction && this.prediction.box,
+        buttons,
+        this.status,
+        this.numbers,
+        this.stage.box,
+      );
+      this.say(yet("Nothing is loaded yet: Start loads about 11 MB of networks once, from this book."));
+    }
+
+    say(text, wrong = false) {
+      this.status.textContent = text;
+      this.status.classList.toggle("rl-wrong", wrong);
+    }
+
+    choose(chosen) {
+      this.chosen = chosen;
+      this.brush.picture(chosen.picture);
+      this.changed();
+    }
+
+    /** Called with each choice: what is to be seen of it before the search. */
+    changed() {
+      if (!this.settings || !this.main) return;
+      const painting = this.settings.state.task === "paint" && this.phase === "idle";
+      if (painting !== this.painting || !painting) this.brush.on(painting);
+      this.painting = painting;
+      this.clear.hidden = this.settings.state.task !== "paint";
+      this.preview();
+    }
+
+    /** What the damage makes of the portrait, if the engine is there already. */
+    async preview() {
+      if (!client.running() || this.phase !== "idle" || !this.chosen) return;
+      const turn = (this.turn = (this.turn || 0) + 1),
+        { picture } = this.chosen;
+      const { picture: seen } = await client.post("degrade", {
+        picture,
+        stages: this.settings.stages(),
+        seed: this.settings.state.seed,
+      });
+      if (turn === this.turn && this.phase === "idle") this.stage.observed(seen);
+    }
+
+    /** The engine, loaded by now; false with a line on the page if that failed. */
+    async ready() {
+      try {
+        const { picture } = await client.start((text) => this.say(text));
+        this.stage.mean(picture);
+        return true;
+      } catch (error) {
+        this.say(error.message, true);
+        return false;
+      }
+    }
+
+    async sample() {
+      if (this.phase !== "idle" || !(await this.ready())) return;
+      const seed = Math.floor(Math.random() * 100000),
+        { picture } = await client.post("sample", { seed, psi: 0.7 });
+      this.source.release();
+      this.choose({ picture, name: `sample-${seed}`, own: false });
+      this.say(`A portrait that the generator samples: seed ${seed}, truncation 0.7.`);
+    }
+
+    press() {
+      if (this.phase === "idle") return this.run();
+      const pause = this.phase === "running";
+      client.post(pause ? "pause" : "resume");
+      this.enter(pause ? "paused" : "running");
+      return this.say(pause ? "Paused: scrub back through the steps, then continue or stop." : "Searching …");
+    }
+
+    stop() {
+      client.post("stop");
+      this.say("Stopping …");
+    }
+
+    enter(phase) {
+      this.phase = phase;
+      const busy = phase !== "idle";
+      this.main.textContent = { idle: "Start", loading: "Loading …", running: "Pause", paused: "Continue" }[phase];
+      this.main.disabled = phase === "loading";
+      this.halt.disabled = phase !== "running" && phase !== "paused";
+      this.keep.disabled = busy || !this.result;
+      this.clear.disabled = busy;
+      this.source.lock(busy);
+      this.settings.lock(busy);
+      this.box.classList.toggle("rl-busy", phase === "running" || phase === "loading");
+      if (this.settings.state.task === "paint") this.brush.on((this.painting = !busy));
+    }
+
+    async run() {
+      const { state } = this.settings;
+      if (!this.chosen) return this.say("Choose a portrait first.", true);
+      if (state.task === "paint" && !this.brush.used())
+        return this.say("Paint a hole on the portrait first, or choose another damage.", true);
+      if (!state.spaces.length) return this.say("Choose one phase or more: W, W+ or W++.", true);
+      this.result = null;
+      this.enter("loading");
+      if (!(await this.ready())) return this.enter("idle");
+      this.stage.start();
+      if (this.prediction) this.prediction.clear();
+      this.enter("running");
+      this.say("Searching …");
+      const asked = {
+        preset: "report",
+        steps: state.steps,
+        spaces: state.spaces,
+        weights: state.weights,
+        stages: this.settings.stages(),
+        seed: state.seed,
+      };
+      this.points = [];
+      try {
+        const found = await client.post("search", { picture: this.chosen.picture, ...asked }, (report) =>
+          this.report(report),
+        );
+        this.finish(asked, found);
+      } catch (error) {
+        this.say(error.message, true);
+      }
+      return this.enter("idle");
+    }
+
+    report({ type, picture, ...step }) {
+      if (type === "observed") return this.stage.observed(picture);
+      this.points.push({ space: step.space, loss: step.loss });
+      this.seconds = step.seconds;
+      this.stage.add({ picture, ...step });
+      if (!picture) return undefined;
+      const terms = Object.entries(step.terms)
+        .map(([name, value]) => `${name} ${value.toPrecision(3)}`)
+        .join(", ");
+      const loss = `loss ${step.loss.toPrecision(4)} (${terms})`;
+      this.numbers.textContent = `${step.space}, step ${step.step + 1} · ${loss} · ${step.seconds.toFixed(1)} s`;
+      return undefined;
+    }
+
+    finish(asked, { picture, phases, preset, psnr }) {
+      const why = {
+        steps: "all steps",
+        patience: "no new best loss",
+        stopped: "stopped by you",
+        diverged: "diverged",
+      };
+      const ends = phases.map(({ space, steps, reason }) => `${space} ${steps} (${why[reason]})`).join(", ");
+      this.say(`Done in ${this.seconds.toFixed(1)} s: ${psnr.toFixed(1)} dB. Steps: ${ends}.`);
+      Page.pictures.draw(this.stage.guess, picture);
+      this.stage.compare.show(this.chosen.picture, picture, "portrait");
+      if (this.prediction) this.prediction.judge(psnr, this.points);
+      const stages = asked.stages.map((stage) =>
+        stage.painted ? { ...stage, painted: [...stage.painted].map((v) => +v.toFixed(3)) } : stage,
+      );
+      this.result = {
+        source: this.chosen.name,
+        stages,
+        seed: asked.seed,
+        weights: asked.weights,
+        preset,
+        phases,
+        psnr,
+        seconds: this.seconds,
+      };
+      this.result.losses = this.points;
+    }
+
+    async save() {
+      const record = {
+        made: "in the browser, on the page of the RUSR book",
+        date: new Date().toISOString(),
+        ...this.result,
+      };
+      Page.record.save(
+        await Page.record.png(this.stage.compare.restored, record),
+        `restored-${this.result.source}.png`,
+      );
+      this.say('Saved; the record stands in the file\'s text "rusr-record".');
+    }
+  }
+
+  return { create: (options) => new Studio(options) };
+})();

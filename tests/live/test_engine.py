@@ -1,0 +1,144 @@
+"""The engine of the live pages against the library, in a real browser: random numbers, images, damages, gradients."""
+
+import numpy as np
+import pytest
+import torch
+from live_browser import evaluate
+
+from rusr_core import randomness
+from rusr_core.degradations import JPEG, Compose, Downsample, PoissonBernoulliNoise, Strokes
+from rusr_core.degradations.inpainting import stroke_mask
+from rusr_core.files import data_path
+from rusr_core.images import load_image, to_uint8
+from rusr_core.latents import sample_w, to_w_plus, to_w_plus_plus
+from rusr_core.losses.guess import Guess
+from rusr_core.presets import PRESETS
+
+pytestmark = pytest.mark.slow
+
+STAGES = {
+    "U": ({"kind": "downsample", "factor": 4}, Downsample(4)),
+    "N": ({"kind": "noise", "photons": 24, "p": 0.16}, PoissonBernoulliNoise(24, 0.16)),
+    "A": ({"kind": "jpeg", "quality": 12}, JPEG(12)),
+    "P": ({"kind": "strokes", "count": 5, "seed": 3}, Strokes(5, seed=3)),
+}
+MAKE = "const f = Live.degradations.create(a[0], live.method), x = image(a[1], 128, 128);"
+
+
+def seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def rows(x: torch.Tensor) -> list[float]:
+    """[1, C, H, W] as the engine orders it, [H, W, C]."""
+    return x[0].permute(1, 2, 0).flatten().tolist()
+
+
+@pytest.fixture(scope="module")
+def portrait() -> torch.Tensor:
+    return load_image(data_path("portraits/test/000.png"))
+
+
+def test_random_numbers_are_those_of_torch_and_numpy(engine):
+    draw, rates = seeded(7), [0.0, 1.0, 5.0, 9.5, 10.0, 24.0, 100.0] * 30
+    expected = torch.cat([
+        torch.rand(5, generator=draw),
+        torch.randn(50, generator=draw),
+        torch.poisson(torch.tensor(rates), generator=draw),
+    ])  # fmt: skip
+    found = evaluate(engine, "const r = new Live.random.Random(7);"
+                     "return [...r.uniform(5), ...r.normal(50), ...r.poisson(a[0])];", rates)  # fmt: skip
+    assert np.abs(np.array(found) - expected.numpy()).max() < 2e-6
+    for seed, index in ((0, 0), (0, 2), (2**31, 1), (123456, 7)):
+        word = evaluate(engine, "return Live.random.seedWord(a[0], a[1]);", seed, index)
+        assert word == randomness.seeds(seed, 1, index)[0]
+
+
+def test_a_sample_of_w_is_the_librarys(engine, embedded):
+    G = embedded.generator
+    expected = G.image(sample_w(G, 1, psi=0.7, generator=seeded(3)))
+    found = evaluate(engine, """
+        const z = tf.tensor(new Live.random.Random(3).normal(a[0]), [1, a[0]]), G = live.generator;
+        const w = tf.add(G.mean, tf.mul(tf.sub(G.toW(z), G.mean), 0.7));
+        return [...G.image(w).dataSync()];""", G.config.z_dim)  # fmt: skip
+    assert np.abs(np.array(found) - rows(expected)).max() < 1e-5
+
+
+@pytest.mark.parametrize("filter", ["bilinear", "bicubic", "lanczos"])
+@pytest.mark.parametrize("factor", [2, 8, 32])
+def test_downsampling_is_pillows_to_the_last_bit(engine, portrait, filter, factor):
+    expected = to_uint8(Downsample(factor, filter).degrade(portrait))
+    stages = [{"kind": "downsample", "factor": factor, "filter": filter}]
+    body = MAKE + "return [...tf.round(tf.mul(f.degrade(x), 255)).dataSync()];"
+    found = evaluate(engine, body, stages, rows(portrait))
+    assert found == rows(expected)
+
+
+@pytest.mark.parametrize("letter", STAGES)
+def test_a_degraded_picture_is_the_librarys(engine, portrait, letter):
+    """To the last bit; of noise but for single counts, whose rates differ by rounding, and of JPEG, whose true
+    operation in the page is the surrogate's value, as near to Pillow's file as `JPEG` says."""
+    stage, f = STAGES[letter]
+    body = MAKE + "return [...tf.round(tf.mul(f.degrade(x, new Live.random.Random(5)), 255)).dataSync()];"
+    found = np.array(evaluate(engine, body, [stage], rows(portrait)))
+    expected = np.array(rows(to_uint8(f.degrade(portrait, seeded(5)))))
+    if letter == "A":
+        assert 10 * np.log10(255**2 / ((found - expected) ** 2).mean()) > 44
+        expected = np.array(rows(to_uint8(f.forward(portrait))))
+    assert (found != expected).mean() < 1e-3
+
+
+@pytest.mark.parametrize("count, seed, side", [(1, 0, 128), (9, 4, 128), (9, 1, 16)])
+def test_strokes_are_the_librarys(engine, count, seed, side):
+    found = evaluate(engine, "return [...Live.strokes.mask(a[0], a[1], [a[2], a[2]], 0.08)];", count, seed, side)
+    expected = stroke_mask(count, seed, (side, side), 0.08 * side)
+    assert np.abs(np.array(found) - expected.flatten().numpy()).max() < 1e-6
+
+
+def latents(prior, space: str) -> torch.Tensor:
+    """A latent away from the mean, with a disturbance where the space has room for it."""
+    G, draw = prior.generator, seeded(11)
+    w = sample_w(G, 1, generator=draw)
+    if space == "W":
+        return w
+    plus = to_w_plus(w, G)
+    plus = plus + 0.3 * torch.randn(plus.shape, generator=draw)
+    if space == "W+":
+        return plus
+    wide = to_w_plus_plus(plus, G)
+    return wide + 0.1 * torch.randn(wide.shape, generator=draw)
+
+
+CASES = [("W", ""), ("W+", ""), ("W++", ""), ("W+", "U"), ("W", "N"), ("W+", "A"), ("W+", "P"), ("W", "UNAP")]
+
+
+@pytest.mark.parametrize("space, letters", CASES)
+def test_image_loss_and_gradient_are_the_librarys(engine, embedded, portrait, space, letters):
+    stages = [STAGES[letter][0] for letter in letters]
+    f = Compose(*(STAGES[letter][1] for letter in letters))
+    y = f.degrade(portrait, seeded(5))
+    ws, preset = latents(embedded, space).requires_grad_(True), PRESETS["report"]
+    loss = preset.loss(embedded).fit(tuple(y.shape[2:]), f.mask(portrait.shape) is not None)
+    loss = type(loss)(tuple(t for t in loss.terms if t.name not in loss.blind(tuple(y.shape[2:]))))
+    word, x = randomness.seeds(4, 1, 0)[0], embedded.generator.image(ws)
+    draw = seeded(word)
+    guess = Guess(f.forward(x, draw), x, ws, f.forward(x, draw) if f.random else None, generator=seeded(word + 1))
+    values = loss(guess, loss.target(y, f.mask(portrait.shape)))
+    values["total"].sum().backward()
+    found = evaluate(engine, MAKE.replace("x = ", "clean = ") + """
+        const D = live.method.generator.w_dim, ws = tf.tensor(a[2], [a[2].length / D, D]);
+        const preset = live.method.presets.report;
+        const weights = { lpips: 1, l1: preset.l1_weight, identity: preset.identity_weight };
+        const y = image(a[3], f.side, f.side), goal = Live.search.objective(live, { y, f, preset, weights, seed: 4 });
+        goal.reseed(0);
+        const { value, grad, terms } = goal.at(ws);
+        const all = { image: [...live.generator.image(ws).dataSync()], grad: [...grad.dataSync()], terms };
+        return { ...all, total: value.dataSync()[0] };""",
+        stages, rows(portrait), ws.detach().flatten().tolist(), rows(y))  # fmt: skip
+    assert np.abs(np.array(found["image"]) - rows(x.detach())).max() < 1e-5
+    assert set(found["terms"]) == set(values) - {"total"}
+    for name, value in found["terms"].items():
+        assert value == pytest.approx(values[name].item(), rel=1e-4, abs=1e-6), name
+    gradient = ws.grad.flatten().numpy()
+    error = np.linalg.norm(np.array(found["grad"]) - gradient) / np.linalg.norm(gradient)
+    assert error < (1e-5 if "A" not in letters else 1e-2), error

@@ -1,0 +1,68 @@
+"""What is packed for the live pages, without a browser: the vendored files, the weights, the method's settings."""
+
+import base64
+import dataclasses
+import hashlib
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from live_browser import ROOT, missing, packer
+from safetensors import safe_open
+
+from rusr_core.files import data_path
+from rusr_core.presets import PRESETS
+
+VENDOR = ROOT / "book/live/vendor"
+
+
+def test_vendored_files_are_those_that_were_checked():
+    lines = (VENDOR / "SHA256SUMS").read_text(encoding="utf-8").split("\n")
+    named = dict(reversed(line.split("  ")) for line in lines if line)
+    assert set(named) == {"tf.js", "tfjs-backend-wasm-simd.wasm"}
+    for name, digest in named.items():
+        assert hashlib.sha256((VENDOR / name).read_bytes()).hexdigest() == digest
+    assert "Apache License" in (VENDOR / "LICENSE").read_text(encoding="utf-8")
+
+
+def test_packed_weights_are_the_files_to_the_bit():
+    packed = packer().packed(data_path("portraits"))
+    numbers = np.frombuffer(base64.b64decode(packed["fp16"]), np.float16)
+    for name, key in (("generator", "synthesis.b8.conv0.weight"), ("features_a", "project.weight")):
+        with safe_open(str(data_path(f"portraits/{name}.safetensors")), "np") as file:
+            expected = file.get_tensor(key)
+        at, shape = packed["index"][f"{name[0] if name != 'features_a' else 'a'}.{key}"]
+        assert np.array_equal(numbers[at : at + expected.size].reshape(shape), expected)
+    assert sum(int(np.prod(shape)) for _, shape in packed["index"].values()) == numbers.size
+
+
+def test_the_method_is_the_librarys_as_plain_json(embedded):
+    method = json.loads(json.dumps(packer().method(embedded)))
+    assert method["presets"]["report"] == json.loads(json.dumps(PRESETS["report"].values()))
+    assert method["lr_scale"] == embedded.lr_scale and method["tasks"]["upsampling"] == [2, 4, 8, 16, 32]
+    assert method["jpeg"]["luma"][:3] == [16, 11, 10] and len(method["jpeg"]["chroma"]) == 64
+
+
+@pytest.mark.parametrize("change", [{"architecture": "resnet"}, {"conv_clamp": 256.0}, {"resample_filter": (1, 2, 1)}])
+def test_an_architecture_that_the_engine_does_not_compute_is_an_error(embedded, change):
+    config = dataclasses.replace(embedded.generator.config, **change)
+    other = SimpleNamespace(generator=SimpleNamespace(config=config), perceptual=embedded.perceptual)
+    pack = packer()
+    with pytest.raises(pack.PackError, match=f"{next(iter(change))} .* expects"):
+        pack.method(other)
+
+
+def test_scripts_name_nothing_outside_the_book():
+    """The page's own source has no address; the vendored library has three, in its messages and comments."""
+    source = "".join(
+        file.read_text(encoding="utf-8") for file in (ROOT / "book/live").glob("*/*.js") if file.parent.name != "vendor"
+    )
+    assert "://" not in source.replace("http://www.w3.org/2000/svg", "")
+
+
+def test_a_missing_browser_is_named(monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    assert "chromium" in missing()
+    monkeypatch.setattr("shutil.which", lambda name: None if name == "chromedriver" else name)
+    assert "chromedriver" in missing()
