@@ -48,6 +48,7 @@ test: $(READY) lint
 book: $(READY)
 	@echo "== Executing every chapter and building the book; warnings are errors"
 	@mkdir -p _build
+	$(BIN)/python book/live/pack.py _build/live/live
 	$(BIN)/python book/configure.py > _build/_config.yml
 	RUSR_STATIC=1 OMP_NUM_THREADS=$(JOBS) $(BIN)/jupyter-book build . --config _build/_config.yml -n -W --keep-going
 	$(BIN)/python book/fit.py _build/html

@@ -3,6 +3,8 @@
 `RUSR_REPOSITORY` (https://host/owner/name) and `RUSR_BRANCH` (default main) come from the environment of whoever
 builds, see .github/workflows/book.yml; without them, or on a host whose addresses the theme does not know, the book
 has no repository buttons. Colab opens notebooks from GitHub only.
+
+It also adds what `book/live/pack.py` has packed for the live figures into `_build/live`, which is not committed.
 """
 
 import os
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import yaml
 
+LIVE = "_build/live"
 HOSTS = ("github", "gitlab", "bitbucket")
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -18,6 +21,10 @@ ROOT = Path(__file__).resolve().parent.parent
 def configuration(environment: dict[str, str]) -> dict:
     """The parsed `_config.yml` with the repository's address and launch buttons where there is one."""
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+    sphinx = config["sphinx"]["config"]
+    sphinx["html_static_path"].append(LIVE)  # a folder "live" lies in it, and so in _static
+    sphinx["html_css_files"].append("live/live.css")
+    sphinx["html_js_files"].append("live/loader.js")
     address = environment.get("RUSR_REPOSITORY", "").rstrip("/")
     if any(host in address for host in HOSTS):
         branch = environment.get("RUSR_BRANCH", "main")

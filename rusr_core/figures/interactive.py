@@ -1,11 +1,13 @@
-"""Two interactive figures that need no server, and a widget for a live kernel.
+"""Interactive figures that need no server, and a widget for a live kernel.
 
 `compare` and `timeline` are plain HTML: data-URI JPEGs, CSS and one `<input type="range">` each, so that they
-work in the static book, offline, by mouse, touch and keyboard. `explorer` is for a live kernel only.
+work in the static book, offline, by mouse, touch and keyboard. `live` puts the method itself into the built book, where
+such a figure stands until the reader asks. `explorer` is for a live kernel only.
 """
 
 import base64
 import io
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -18,6 +20,10 @@ from rusr_core.figures.panels import FigureError, _batch, panel
 from rusr_core.images import resize, to_pil
 
 JPEG_QUALITY = 92
+LIVE_OPTIONS = {
+    "restore": ("task", "level", "seed", "steps", "spaces", "weights", "portrait"),
+    "walk": ("seed", "mix"),
+}
 RANGE = "width:100%;margin:.4em 0 0;accent-color:#0072B2"
 
 
@@ -106,6 +112,24 @@ def timeline(frames: Sequence[Tensor], labels: Sequence[str], *, alt: str, width
         f'<input type="range" min="0" max="{last}" value="0" style="{RANGE}" aria-label="Frame" '
         f'aria-valuetext="{shown}" oninput="{moved}"><div style="text-align:center">{shown}</div></div>'
     )
+
+
+def live(recorded: Html, *, kind: str = "restore", **options: object) -> Html:
+    """A figure that runs in the reader's browser, in the built book; until the reader asks, `recorded` stands there.
+
+    `kind` is "restore", the latent search, or "walk", samples of W and mixtures of two. `options` of a restoration, all
+    optional: `task` ("paint", or letters as "UN"), `level`, `seed`, `steps` a phase, `spaces` (a list of W, W+, W++),
+    `weights` of the loss by name, `portrait` (a number of Portraits-X as "007"); of a walk: `seed`, `mix` ("none",
+    "share" or "layers"). Outside the book, and without JavaScript, the figure is `recorded` alone. FigureError for
+    another kind or option. The engine is in book/live.
+    """
+    if kind not in LIVE_OPTIONS:
+        raise FigureError(f"live figure {kind!r}: expected {' or '.join(map(repr, LIVE_OPTIONS))}")
+    unknown = sorted(set(options) - set(LIVE_OPTIONS[kind]))
+    if unknown:
+        raise FigureError(f"option {unknown[0]!r} of a live {kind}: expected {', '.join(LIVE_OPTIONS[kind])}")
+    wanted = escape(json.dumps({"kind": kind, **options}, sort_keys=True))
+    return Html(f'<div class="rusr-live" data-live="{wanted}">{recorded}</div>')
 
 
 def explorer(prior: object, x: Tensor, *, steps: int = 40, seed: int = 0) -> object:

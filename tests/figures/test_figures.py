@@ -2,7 +2,9 @@
 
 import base64
 import io
+import json
 import re
+from html import unescape
 from html.parser import HTMLParser
 from types import SimpleNamespace
 
@@ -178,3 +180,15 @@ def test_interactives_refuse_what_does_not_fit():
 def test_explorer_is_a_sentence_on_static_pages(monkeypatch):
     monkeypatch.setenv("RUSR_STATIC", "1")
     assert "Jupyter" in figures.explorer(None, noise(1, 3, 8, 8))
+
+
+def test_a_live_figure_shows_what_was_recorded_and_says_what_to_run():
+    recorded = figures.compare(noise(1, 3, 8, 8), noise(1, 3, 8, 8), alt="a portrait & its damage")
+    html = figures.live(recorded, task="paint", spaces=["W", "W+"])
+    assert recorded in html and isinstance(html, figures.Html)
+    options = json.loads(unescape(re.search(r'data-live="([^"]*)"', html)[1]))
+    assert options == {"kind": "restore", "task": "paint", "spaces": ["W", "W+"]}
+    with pytest.raises(FigureError, match="'dance': expected 'restore' or 'walk'"):
+        figures.live(recorded, kind="dance")
+    with pytest.raises(FigureError, match="'task' of a live walk: expected seed, mix"):
+        figures.live(recorded, kind="walk", task="paint")
