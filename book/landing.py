@@ -48,6 +48,8 @@ CHAPTERS = {
     "benchmark": About("Benchmark", 30, ("metrics",)),
     "ablations": About("Ablations", 35, ("phases", "metrics")),
     "findings": About("What we found", 15, ("start",)),
+    "unknown": About("When f is not known", 35, ("degradations", "phases")),
+    "answers": About("Several answers", 30, ("phases", "metrics")),
     "own_image": About("Your own picture", 30, ("start",)),
     "responsible": About("Responsible use", 30, ("start",)),
 }
