@@ -63,6 +63,8 @@ def degradation_options(parser: argparse.ArgumentParser, *, masks: bool = True) 
 def search_options(parser: argparse.ArgumentParser) -> None:
     """The prior and the settings of a search, and whether its results are marked."""
     parser.add_argument("--prior", default=priors.EMBEDDED, help="name or file of the generator (default: %(default)s)")
+    words = "of a conditional generator, from 0 (default: the mean of all)"
+    parser.add_argument("--class", type=seed, dest="label", help=words)
     parser.add_argument(
         "--perceptual",
         choices=("lpips", "portraits"),

@@ -64,7 +64,8 @@ def run_photo(args: argparse.Namespace) -> int:
         complain(
             f"warning: {lossy[0]} is a JPEG file, which changes all pixels a little; PNG keeps those outside faces"
         )
-    prior = priors.load_prior(args.prior, device=device, perceptual=args.perceptual, identity=args.identity)
+    networks = dict(perceptual=args.perceptual, identity=args.identity)
+    prior = priors.load_prior(args.prior, device=device, label=args.label, **networks)
     run = _Photos(args, prior, method, operators)
     good = run.inputs.check(jobs, args.skip_bad)
     operators.tell()

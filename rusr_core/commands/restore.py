@@ -57,7 +57,8 @@ def run_restore(args: argparse.Namespace) -> int:
     if not args.skip_existing:  # what it leaves out it has looked at already
         check_writable(*(path for job in jobs for path in _others(job.target, args.samples)), force=args.force,
                        new_folders=True)  # fmt: skip
-    prior = priors.load_prior(args.prior, device=device, perceptual=args.perceptual, identity=args.identity)
+    networks = dict(perceptual=args.perceptual, identity=args.identity)
+    prior = priors.load_prior(args.prior, device=device, label=args.label, **networks)
     size = operators.input_size(prior_shape(prior, 1)[-1])
     inputs = Inputs(lambda job: _load_degraded(job.source, size, args.fit, operators))
     good = inputs.check(jobs, args.skip_bad)

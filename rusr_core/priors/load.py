@@ -5,6 +5,7 @@ The names are in data/zoo.toml, with the address that an official README publish
 
 import dataclasses
 import importlib.util
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,9 @@ from torch import Tensor
 from rusr_core.checkpoints.generators import load_generator
 from rusr_core.checkpoints.networks import load_portrait_net, load_state
 from rusr_core.checkpoints.safetensors import read_metadata
+from rusr_core.errors import RusrWarning
 from rusr_core.files import data_path
-from rusr_core.generator import Generator
+from rusr_core.generator import StyleGenerator
 from rusr_core.images import load_image
 from rusr_core.networks.perceptual import LPIPSFeatures, Perceptual
 from rusr_core.networks.portrait_net import PortraitNet
@@ -46,6 +48,7 @@ def load_prior(
     device: str | torch.device = "cpu",
     perceptual: str | Perceptual | None = None,
     identity: str | Path | Embedder | bool | None = None,
+    label: int | None = None,
 ) -> Prior:
     """A prior, frozen, on `device`: the embedded one, one of the zoo, or a checkpoint.
 
@@ -58,9 +61,11 @@ def load_prior(
             for the embedded prior and for priors of our training scripts, whose header says so; else LPIPS.
         identity: what `load_identity` takes, or a network; False for none. By default the embedded net where it is also
             the perceptual default, else none.
+        label: the class of a conditional generator, from 0: mean and size of W are those of the class. By default they
+            are those of all classes together, which a RusrWarning says.
 
-    A conditional generator is searched from the mean over all its classes. Raises ZooError for a name or network that
-    is not known, CheckpointError for a file that cannot be read, DownloadError.
+    Raises ZooError for a name or network that is not known, CheckpointError for a file that cannot be read,
+    DownloadError, RusrError for a class that the generator does not have.
     """
     source = locate(name_or_path)
     perceptual = perceptual or (PORTRAITS if source.portraits else "lpips")
@@ -68,6 +73,10 @@ def load_prior(
         identity = PORTRAITS if source.portraits else False
     _check_networks(source, perceptual, identity)
     generator = load_generator(source.path)
+    generator.choose(label)
+    if label is None and generator.config.c_dim:
+        words = f"{source.name} has {generator.config.c_dim} classes: a search begins at the mean of all of them"
+        warnings.warn(f"{words}; label= or --class takes one", RusrWarning, stacklevel=2)
     generator.w_std = prior_w_std(generator, source.path)
     look = _perceptual(perceptual) if isinstance(perceptual, str) else perceptual
     if identity == PORTRAITS and perceptual == PORTRAITS:
@@ -77,8 +86,13 @@ def load_prior(
     generator = generator.to(device)
     if source.portraits:  # few channels: channels-last is faster on a CPU; FFHQ's 512 are not
         generator = generator.to(memory_format=torch.channels_last)
-    prior = Prior.of(generator, _to(look, device), _to(identity or None, device), name=source.name)
+    prior = Prior.of(generator, _to(look, device), _to(identity or None, device), name=_named(source, label))
     return dataclasses.replace(prior, lr_scale=1.0) if has_published_rates(source, generator) else prior
+
+
+def _named(source: Source, label: int | None) -> str:
+    """The prior's name in results, with the class that was chosen."""
+    return source.name if label is None else f"{source.name}, class {label}"
 
 
 def locate(name_or_path: str | Path) -> Source:
@@ -99,7 +113,7 @@ def locate(name_or_path: str | Path) -> Source:
     return Source(path, header.get("name", path.stem), None, header.get("networks") == PORTRAITS, published)
 
 
-def has_published_rates(source: Source, G: Generator) -> bool:
+def has_published_rates(source: Source, G: StyleGenerator) -> bool:
     """Whether the published learning rates were chosen for this network: by the zoo's name for it, by its header, or by
     the digest of its mapping network. All other priors have their rates scaled by the size of their W.
     """
