@@ -199,7 +199,7 @@ def test_threads_load_one_prior(tmp_path, cache):
 def test_the_radius_is_computed_once_and_belongs_to_its_weights(tmp_path, cache, monkeypatch):
     calls = []
     measure = Mapping.measure_std
-    monkeypatch.setattr(Mapping, "measure_std", lambda mapping: calls.append(1) or measure(mapping, 100))
+    monkeypatch.setattr(Mapping, "measure_std", lambda mapping, label: calls.append(label) or measure(mapping, 100))
     path = tmp_path / "n.pkl"
     write_nvidia(random_generator(0, resolution=8, channels=(4, 4)), path)
     first = prior_w_std(load_generator(path), path)
