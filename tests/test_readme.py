@@ -42,13 +42,16 @@ def test_commands(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     shutil.copy(ROOT / "data/portraits/test/000.png", "portrait.png")
     (tmp_path / "inputs").mkdir()
+    (tmp_path / "photos").mkdir()
+    for name in ("group.png", "photos/one.png"):
+        shutil.copy("portrait.png", name)
     rusr = [shlex.split(line)[1:] for line in re.findall(r"^    (rusr .*)$", README, re.M)]
-    assert [words[0] for words in rusr] == ["degrade", "restore", "restore", "restore"]
+    assert [words[0] for words in rusr] == ["degrade", *["restore"] * 3, *["photo"] * 2, "show", "sheet"]
     for words in rusr:
         if "inputs/" in words:
             f = words[words.index("--degradation") + 1]
             assert commands.main(["degrade", "portrait.png", "inputs/a.png", "--degradation", f]) == 0
-        few = ["--steps", "1"] if words[0] == "restore" else []
+        few = ["--steps", "1"] if words[0] in ("restore", "photo") else []
         assert commands.main([*words, *few]) == 0, capsys.readouterr().err
     sizes = {
         name: load_image(name).shape[-1]

@@ -21,7 +21,8 @@ def load_picture(path: str | Path) -> Tensor:
     """
     picture = decode(path, most=MAX_PIXELS)
     if picture.mode in PLAIN and not picture.has_transparency_data:
-        return torch.from_numpy(np.array(picture.convert("RGB"))).permute(2, 0, 1)
+        plain = picture if picture.mode == "RGB" else picture.convert("RGB")  # `convert` copies in any case
+        return torch.from_numpy(np.array(plain)).permute(2, 0, 1)
     return to_uint8(from_pil(picture)[0])
 
 
