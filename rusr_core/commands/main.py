@@ -21,6 +21,7 @@ from rusr_core.commands import papermill, zoo
 from rusr_core.commands.align import align_options, run_align
 from rusr_core.commands.bench import bench_options, run_bench
 from rusr_core.commands.degrade import degrade_options, run_degrade
+from rusr_core.commands.inspect import inspect_options, run_inspect
 from rusr_core.commands.memory import out_of_memory
 from rusr_core.commands.options import INTERRUPTED
 from rusr_core.commands.output import complain, one_line, readable_output
@@ -97,6 +98,7 @@ COMMANDS = (
     Command("align", "Cut faces out of a photograph, upright.", align_options, run_align),
     Command("show", "Print the record of a restored picture.", show_options, run_show),
     Command("sheet", "A contact sheet of a folder, before and after.", sheet_options, run_sheet),
+    Command("inspect", "Say what happened to an image, and how sure that is.", inspect_options, run_inspect),
     Command("degrade", "Degrade a clean image, or a folder of them.", degrade_options, run_degrade),
     Command("bench", "Run or resume a benchmark.", bench_options, run_bench),
     Command("report", "Performance reports.", report_options, run_report),

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from rusr_core import baselines, priors
 from rusr_core.baselines import Configured
+from rusr_core.commands.estimates import Estimates, nothing_said
 from rusr_core.commands.jobs import Inputs, Job, batches, find_jobs
 from rusr_core.commands.memory import out_of_memory
 from rusr_core.commands.operators import Operators, batched
@@ -42,7 +43,7 @@ def restore_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run_restore(args: argparse.Namespace) -> int:
-    """Restore a file or every image of a folder.
+    """Restore a file or every image of a folder; by what the files say if the options say nothing.
 
     Returns 0; 1 if an image was left out, diverged, or could not be saved where it was wanted; 130 after Ctrl-C.
     """
@@ -50,7 +51,7 @@ def run_restore(args: argparse.Namespace) -> int:
     if args.samples > 1 and not isinstance(method, Preset):
         raise CommandError(f"--samples {args.samples}: {method.name} gives one answer; expected a preset")
     device = device_of(args.device)
-    operators = Operators(args)
+    operators = Estimates() if nothing_said(args) else Operators(args)
     jobs = find_jobs(args, recorded=True)
     if not jobs:
         return 0
@@ -78,10 +79,16 @@ def run_restore(args: argparse.Namespace) -> int:
     return 0 if everything else 1
 
 
-def _load_degraded(path: Path, size: tuple[int, int], fit: str | None, operators: Operators) -> Tensor:
-    """The degraded image `[1, 3, h, w]` of exactly `size`; others are brought to it only if `fit` asks for that."""
+def _load_degraded(
+    path: Path, size: tuple[int, int] | None, fit: str | None, operators: Operators | Estimates
+) -> Tensor:
+    """The degraded image `[1, 3, h, w]` of exactly `size`; others are brought to it only if `fit` asks for that.
+
+    Without a `size` it stays as it is.
+    """
     y = load_image(path)
     found = (y.shape[-2], y.shape[-1])
+    size = found if size is None else size
     if found != size and fit is None:
         words = (f"{width}x{height} px" for height, width in (found, size))
         raise CommandError("{}: {}, but this degradation and prior give {}".format(path, *words))

@@ -1,0 +1,45 @@
+"""`rusr inspect IN` says what happened to a file, and how sure that is."""
+
+import argparse
+import json
+from pathlib import Path
+
+from rusr_core.commands.options import CommandError
+from rusr_core.commands.output import complain, say
+from rusr_core.errors import RusrError
+from rusr_core.images import list_images
+from rusr_core.photos.estimate import estimate
+
+
+def inspect_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("input", type=Path, metavar="IN", help="an image or a folder of images")
+    parser.add_argument("--json", action="store_true", help="the estimates as a JSON list, for other programs")
+    parser.add_argument("--mask", type=Path, help="a picture, white where the input is known, or transparent where not")
+    parser.add_argument("--recursive", action="store_true", help="the folders in IN, too")
+
+
+def run_inspect(args: argparse.Namespace) -> int:
+    """Print the estimate of a file or of every image in a folder. Returns 0, or 1 if one could not be read."""
+    paths, records, everything = [args.input], [], True
+    if args.input.is_dir():
+        paths = list_images(args.input, recursive=args.recursive).images
+        if not paths:
+            raise CommandError(f"{args.input}: no images in this folder")
+    for path in paths:
+        try:
+            found = estimate(path, mask=args.mask)
+        except RusrError as error:
+            if len(paths) == 1:
+                raise
+            complain(f"left out: {error}")
+            everything = False
+            continue
+        if args.json:
+            records.append(found.record())
+            continue
+        say(f"{path}: {found.width}x{found.height} px, {found.notation}")
+        for line in found.lines():
+            say(f"  {line}")
+    if args.json:
+        print(json.dumps(records, indent=1))
+    return 0 if everything else 1

@@ -1,0 +1,74 @@
+"""Earlier compressions of a picture: its cosine coefficients lie on multiples of the tables that once divided them.
+
+Bianchi and Piva, "Image Forgery Localization via Block-Grained Analysis of JPEG Artifacts" (2012), and Farid, "Exposing
+Digital Forgeries From JPEG Ghosts" (2009), use the same trace. Only libjpeg's tables and the grid at the upper left
+corner are looked for.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rusr_core.degradations.jpeg_tables import BLOCK, tables
+
+LUMA = np.array([0.299, 0.587, 0.114])  # ITU-T T.871
+FINEST = 92  # quality; the tables of finer ones have steps that rounding to whole pixels hides
+NEEDED = 60  # coefficients beyond their step, below which nothing is said
+DEEP = 0.2  # of the distance of chance: a picture that was compressed last with a table lies this near to its multiples
+SHALLOW, DIP = 0.5, 0.5  # of chance and of neighbouring qualities: an earlier compression under a later one
+SMALLEST = 5  # quality
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A compression before what the file itself says."""
+
+    quality: int
+    sharpness: float  # 0: exactly on the multiples; 1: as far from them as by chance
+
+
+def find_earlier(pixels: np.ndarray, last: int | None = None) -> Trace | None:
+    """The quality at which `pixels` `[H, W, 3]` of 0 to 255 were once saved, or None if there is no trace.
+
+    `last`: the quality of the file itself, if it is a JPEG file. Then only coarser ones can be seen: a later saving at
+    a lower quality wipes the trace out.
+    """
+    coefficients = _coefficients(pixels)
+    if len(coefficients) < 8:
+        return None
+    most = FINEST if last is None else min(FINEST, last - 6)
+    distances = {q: _distance(coefficients, q) for q in range(SMALLEST, (FINEST if last is None else most + 6) + 1)}
+    known = {q: d for q, d in distances.items() if np.isfinite(d) and q <= most}
+    if not known:
+        return None
+    best = min(known, key=known.get)
+    around = [distances[q] for q in distances if 3 <= abs(q - best) <= 8 and np.isfinite(distances[q])]
+    if len(around) < 3:
+        return None
+    dip = distances[best] / np.median(around)
+    limit = (DEEP, 0.5) if last is None else (SHALLOW, DIP)
+    return Trace(best, float(distances[best])) if distances[best] < limit[0] and dip < limit[1] else None
+
+
+def _coefficients(pixels: np.ndarray) -> np.ndarray:
+    """The cosine coefficients `[n, 64]` of luma's blocks, without those that were cut off at black or white."""
+    height, width = (side // BLOCK * BLOCK for side in pixels.shape[:2])
+    shape = (height // BLOCK, BLOCK, width // BLOCK, BLOCK)
+    pixels = pixels[:height, :width].astype(np.float64)
+    cut = ((pixels <= 0) | (pixels >= 255)).any(2).reshape(shape).any((1, 3)).ravel()
+    blocks = (pixels @ LUMA - 128).reshape(shape).transpose(0, 2, 1, 3).reshape(-1, BLOCK, BLOCK)[~cut]
+    n = np.arange(BLOCK)
+    basis = np.sqrt(2 / BLOCK) * np.cos((2 * n[None] + 1) * n[:, None] * np.pi / (2 * BLOCK))
+    basis[0] /= np.sqrt(2)
+    return (basis @ blocks @ basis.T).reshape(-1, BLOCK * BLOCK)
+
+
+def _distance(coefficients: np.ndarray, quality: int) -> float:
+    """How far coefficients are from the multiples of a quality's table: 1 by chance, 0 on them; NaN: too few."""
+    steps = tables(quality)[0].numpy().astype(np.float64).ravel()
+    far = (np.abs(coefficients) > 0.75 * steps) & (steps > 2)
+    far[:, 0] = False  # brightness is always far from 0, and there is one of it only
+    if far.sum() < NEEDED:
+        return float("nan")
+    error = (coefficients - steps * np.round(coefficients / steps)) ** 2 / (steps**2 / 12)
+    return float(error[far].mean())

@@ -1,0 +1,170 @@
+"""What happened to a file? An estimate of its degradation; of every number, where it comes from and how sure it is.
+
+What stands in the file (tables, transparency) is read, what left a trace is measured, each by a module of its own, and
+of the rest it is said that it is unknown. One damage hides the trace of another: what may be hidden is not stated.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from rusr_core.decoding import ImageError, decode
+from rusr_core.degradations.base import Degradation
+from rusr_core.degradations.compose import Compose
+from rusr_core.degradations.inpainting import Mask
+from rusr_core.degradations.mask_files import load_mask
+from rusr_core.degradations.resampling import Downsample, Resize
+from rusr_core.images import from_pil
+from rusr_core.photos.findings import (
+    Finding,
+    blur_findings,
+    cast_findings,
+    earlier_findings,
+    jpeg_findings,
+    noise_findings,
+    size_finding,
+)
+from rusr_core.photos.holes import GROWN, find_hole, rings
+from rusr_core.photos.jpeg_file import JPEGFile, read_jpeg
+from rusr_core.photos.true_size import find_enlarged
+
+SMALL = 48  # px, the shorter side below which strokes and flat colours are too small to be told from the picture
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The degradation of a file, as far as it can be known."""
+
+    path: Path
+    height: int  # px, upright
+    width: int
+    findings: tuple[Finding, ...]
+    stages: tuple[Degradation, ...] = field(repr=False)  # what is known of f, in order, at the file's own size
+    before: tuple[int, int] = field(repr=False)  # height and width before it was enlarged, else its own
+    mode: str | None = field(default=None, repr=False)  # of `images.resize`, if it was enlarged
+
+    @property
+    def notation(self) -> str:
+        """What is known of f at the file's own size, in words: "noise:24,0.16", "identity"."""
+        return str(Compose(*self._enlarging(), *self.stages))
+
+    def degradation(self, side: int) -> Degradation:
+        """The f that makes this file of a picture of `side` x `side` px. Raises `ImageError` if it is no square."""
+        if self.height != self.width or self.before[0] != self.before[1]:
+            raise ImageError(f"{self.path}: {self.width}x{self.height} px is not square; expected a picture cropped so")
+        first, size = (), self.before[0]
+        if size != side:
+            first = (Downsample(side // size) if side % size == 0 else Resize(size, "bicubic"),)
+        return Compose(*first, *self._enlarging(), *self.stages)
+
+    def _enlarging(self) -> tuple[Degradation, ...]:
+        return () if self.mode is None else (Resize((self.height, self.width), self.mode),)
+
+    def lines(self) -> list[str]:
+        """A table: what, its value or "unknown", how sure it is, and where it comes from."""
+        sure = ["" if f.value is None else f"{100 * f.confidence:.0f} %" for f in self.findings]
+        rows = [(f.name, f.words, s, f.source) for f, s in zip(self.findings, sure, strict=True)]
+        widths = [max(len(row[i]) for row in rows) for i in range(3)]
+        return ["  ".join(word.ljust(w) for word, w in zip(row, (*widths, 0), strict=True)).rstrip() for row in rows]
+
+    def record(self) -> dict:
+        """Plain values, as a JSON file holds them."""
+        found = {
+            f.name: {"value": f.value, "words": f.words, "confidence": round(f.confidence, 3), "source": f.source}
+            for f in self.findings
+        }
+        return {
+            "file": str(self.path),
+            "height": self.height,
+            "width": self.width,
+            "degradation": self.notation,
+            "findings": found,
+        }
+
+
+def estimate(path: str | Path, *, mask: str | Path | Tensor | None = None) -> Estimate:
+    """What happened to the picture in `path`.
+
+    `mask`: where it is hidden, a picture file as `load_mask` reads it or `[1, 1, H, W]`, 1 where the picture is known.
+    Raises `ImageError` for what is no usable picture, and for a mask of another size.
+    """
+    path = Path(path)
+    picture = decode(path)
+    jpeg = read_jpeg(path)
+    x = from_pil(picture)
+    pixels = (255 * x[0].permute(1, 2, 0)).round().numpy()
+    lossy = jpeg is not None or picture.format == "WEBP"
+    findings, coded = jpeg_findings(jpeg, picture.format or "a picture", pixels)
+    more, earlier = earlier_findings(pixels, jpeg)
+    findings += more
+    blocks = lossy or bool(earlier)
+    known, found = _hole(path, picture, x, mask, lossy, bool(earlier))
+    hidden = None if known is None else (known < 1)[0, 0].numpy()
+    enlarged = find_enlarged(pixels, blocks)
+    more, noise, noisy = noise_findings(pixels, hidden, _noise_hidden(jpeg, lossy, bool(earlier), enlarged is not None))
+    findings += more
+    more, blur = blur_findings(pixels, hidden, _blur_hidden(noisy, blocks, enlarged is not None, jpeg, earlier))
+    sharp = not blocks and not noisy and any(f.name == "blur" and f.value == 0 for f in more)
+    findings += [*more, size_finding((pixels.shape[0], pixels.shape[1]), enlarged, sharp)]
+    more, fade = cast_findings(pixels.astype(np.int64), _cast_hidden(lossy, noisy))
+    findings += [*more, found]
+    stages = (*blur, *fade, *noise, *earlier, *coded, *(() if known is None else (Mask(known),)))
+    own = (pixels.shape[0], pixels.shape[1])
+    before, mode = (own, None) if enlarged is None else ((enlarged.height, enlarged.width), enlarged.mode)
+    return Estimate(path, *own, tuple(findings), stages, before, mode)
+
+
+def _noise_hidden(jpeg: JPEGFile | None, lossy: bool, earlier: bool, enlarged: bool) -> str:
+    """Why noise cannot be measured; "" if it can."""
+    if earlier or jpeg is not None or lossy:
+        return "the compression changed it"
+    return "enlarging changed it" if enlarged else ""
+
+
+def _blur_hidden(noisy: bool, blocks: bool, enlarged: bool, jpeg: JPEGFile | None, earlier: tuple) -> str:
+    """Why a blur cannot be measured; "" if it can."""
+    if noisy:
+        return "noise hides it"
+    coarse = min([jpeg.quality if jpeg else 100, *(stage.quality for stage in earlier)])
+    if blocks and coarse < 60:
+        return "the blocks of the compression hide it"
+    return "the enlarging is a blur" if enlarged else ""
+
+
+def _cast_hidden(lossy: bool, noisy: bool) -> str:
+    """Why gain and offset cannot be measured; "" if they can. Whole photons are a rhythm of their own."""
+    if noisy:
+        return "noise has a rhythm of its own"
+    return "the compression filled the histogram" if lossy else ""
+
+
+def _hole(
+    path: Path, picture: object, x: Tensor, mask: str | Path | Tensor | None, lossy: bool, earlier: bool
+) -> tuple[Tensor | None, Finding]:
+    """What is known `[1, 1, H, W]`, or None for all of it; and the finding."""
+    if mask is not None:
+        known = mask if isinstance(mask, Tensor) else load_mask(mask).known
+        if known.shape[-2:] != x.shape[-2:]:
+            have, want = ("x".join(str(n) for n in reversed(t.shape[-2:])) for t in (known, x))
+            raise ImageError(f"{path}: the mask is {have} px, the picture {want} px")
+        return known, Finding.share("hole", 1 - float(known.mean()), 1.0, "the mask that was given")
+    if picture.mode[0] not in "IF" and picture.has_transparency_data:
+        alpha = torch.from_numpy(np.array(picture.convert("RGBA").getchannel("A")))[None, None].float() / 255
+        if alpha.min() < 1:
+            grown = F.max_pool2d((alpha < 1).float(), 2 * GROWN + 1, 1, GROWN)
+            return 1 - grown, Finding.share("hole", float(grown.mean()), 1.0, f"transparency, grown by {GROWN} px")
+    if lossy:
+        return None, Finding.unknown("hole", "a lossy file has no exact colour; --mask says where one is")
+    hole = find_hole(x)
+    if hole is not None and earlier and rings(x, hole):
+        return None, Finding.unknown("hole", "one was painted before a compression; --mask says where it ends")
+    if hole is None and min(x.shape[-2:]) < SMALL:
+        return None, Finding.unknown("hole", f"the picture has less than {SMALL} px")
+    if hole is None:
+        return None, Finding("hole", 0.0, "none", 0.8, "no region of one flat colour")
+    words = "+".join(map(str, hole.colour))
+    return hole.known, Finding.share("hole", hole.share, 0.95, f"flat colour {words}, grown by {GROWN} px")

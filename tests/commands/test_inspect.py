@@ -1,0 +1,93 @@
+"""`rusr inspect`, and `rusr restore` without a degradation, which uses the same estimate."""
+
+import json
+import shutil
+
+import pytest
+from PIL import Image
+
+from rusr_core.commands import main
+from rusr_core.files import data_path
+
+PORTRAIT = data_path("portraits/test/003.png")
+
+
+def run(*words: object) -> int:
+    return main([str(word) for word in words])
+
+
+@pytest.fixture
+def jpeg(tmp_path):
+    Image.open(PORTRAIT).convert("RGB").save(tmp_path / "a.jpg", quality=30, subsampling="4:4:4")
+    return tmp_path / "a.jpg"
+
+
+def test_a_table_and_json(jpeg, capsys):
+    assert run("inspect", jpeg) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith("a.jpg: 128x128 px, jpeg:30,sampling=4:4:4")
+    assert lines[1].split() == [
+        "jpeg",
+        "jpeg:30,4:4:4",
+        "100",
+        "%",
+        "the",
+        "tables",
+        "and",
+        "factors",
+        "in",
+        "the",
+        "file",
+    ]
+    assert any(line.split()[:2] == ["photons", "unknown"] for line in lines)
+    assert run("inspect", jpeg, "--json") == 0
+    (record,) = json.loads(capsys.readouterr().out)
+    assert record["degradation"] == "jpeg:30,sampling=4:4:4" and record["findings"]["jpeg"]["confidence"] == 1
+
+
+def test_a_folder_with_a_broken_file(jpeg, capsys):
+    shutil.copy(PORTRAIT, jpeg.parent / "b.png")
+    (jpeg.parent / "c.png").write_text("a letter")
+    assert run("inspect", jpeg.parent, "--json") == 1
+    out, err = capsys.readouterr()
+    assert [record["degradation"] for record in json.loads(out)] == ["jpeg:30,sampling=4:4:4", "identity"]
+    assert "left out:" in err and "c.png" in err
+
+
+def test_bad_input_is_one_line(tmp_path, capsys):
+    assert run("inspect", tmp_path / "nowhere.png") == 2 and run("inspect", tmp_path) == 2
+    err = capsys.readouterr().err.splitlines()
+    assert len(err) == 2 and "no such file" in err[0] and "no images in this folder" in err[1]
+
+
+def test_restore_says_what_it_assumes(jpeg, tmp_path, capsys):
+    assert run("restore", jpeg, tmp_path / "out.png", "--steps", "1") == 0
+    out = capsys.readouterr().out
+    assert "a.jpg: assumed jpeg:30,sampling=4:4:4 (" in out and "unknown: " in out and "blur" in out
+    assert Image.open(tmp_path / "out.png").size == (128, 128)
+
+
+def test_files_of_other_sizes_are_restored_at_the_generators(tmp_path, capsys):
+    for size, words in ((32, "downsample:4"), (64, "downsample:2"), (192, "resize:192")):
+        Image.open(PORTRAIT).convert("RGB").resize((size, size)).save(tmp_path / "in.png")
+        assert run("restore", tmp_path / "in.png", tmp_path / "out.png", "--steps", "1", "--force") == 0
+        assert f"assumed {words}" in capsys.readouterr().out and Image.open(tmp_path / "out.png").size == (128, 128)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--fit", "crop"), "--fit needs --task, --degradation or --mask; resizing and cropping hide"),
+        (("--level", "M"), "--level needs --task"),
+        (("--invert-mask",), "--invert-mask needs --task, --degradation or --mask"),
+    ],
+)
+def test_options_that_mean_nothing_without_a_degradation(words, message, jpeg, tmp_path, capsys):
+    assert run("restore", jpeg, tmp_path / "out.png", *words) == 2
+    assert message in capsys.readouterr().err and not (tmp_path / "out.png").exists()
+
+
+def test_what_is_not_square_is_refused(tmp_path, capsys):
+    Image.open(PORTRAIT).crop((0, 0, 128, 100)).save(tmp_path / "in.png")
+    assert run("restore", tmp_path / "in.png", tmp_path / "out.png") == 2
+    assert "128x100 px is not square; expected a picture cropped so" in capsys.readouterr().err
