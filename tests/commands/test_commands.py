@@ -151,7 +151,6 @@ def test_sizes_that_do_not_fit_name_both(tmp_path, degraded, capsys):
 BAD_OPTIONS = {
     "sharpening": ("--task", "sharpening"),
     "XXL": ("--task", "denoising", "--level", "XXL"),
-    "either --task": (),
     "not both": ("--task", "denoising", "--degradation", "jpeg:12"),
     "haze": ("--degradation", "haze:3"),
     "quality": ("--degradation", "jpeg:900"),
@@ -167,6 +166,12 @@ BAD_OPTIONS = {
 @pytest.mark.parametrize("words", BAD_OPTIONS)
 def test_bad_options(words, tmp_path, capsys):
     assert re.search(words, failure(capsys, "restore", PORTRAIT, tmp_path / "x.png", *BAD_OPTIONS[words]))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_degrade_needs_a_degradation(tmp_path, capsys):
+    """`restore` estimates it where nothing is said."""
+    assert "expected either --task" in failure(capsys, "degrade", PORTRAIT, tmp_path / "x.png")
     assert list(tmp_path.iterdir()) == []
 
 
