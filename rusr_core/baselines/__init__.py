@@ -7,13 +7,12 @@ A method is a function `(prior, y, f, *, seed, callback, **settings) -> Restorat
 `BASELINE`: paper, settings, what `rusr tune` searches, and what it cannot do. `find` knows our presets, too.
 """
 
-from rusr_core.baselines import classical, daps, ddrm, dps, nothing
+from rusr_core.baselines import brgm, classical, daps, ddrm, dps, lbrgm, na_nhmc, nothing, pulse
 from rusr_core.baselines.method import Baseline, BaselineError, Choice, Configured, Range, Real, Whole
 from rusr_core.presets import PRESETS, Preset, get
 
-METHODS: dict[str, Baseline] = {
-    module.BASELINE.name: module.BASELINE for module in (nothing, classical, ddrm, dps, daps)
-}
+_FILES = (nothing, classical, pulse, brgm, lbrgm, na_nhmc, ddrm, dps, daps)
+METHODS: dict[str, Baseline] = {module.BASELINE.name: module.BASELINE for module in _FILES}
 
 
 def names() -> tuple[str, ...]:

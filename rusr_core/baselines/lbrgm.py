@@ -1,0 +1,132 @@
+"""L-BRGM: StyleGAN-induced data-driven regularization for inverse problems.
+
+Conmy, Mukherjee and Schoenlieb, ICASSP 2022, https://arxiv.org/abs/2110.03814. BRGM with two variables, a z in front of
+the mapping network M and a w in W+ behind it, which are drawn together in place of a prior on w:
+
+    13 MSE(f(x), y) + 2.5 LPIPS(f(x), y) + 30 MSE(M(z), w) + 0.4 mean(z^2)
+
+The search begins at the best of 100 random z. Where we depart from the public code:
+
+    degradation, perception, angles    as in `brgm`
+    optimiser      Adam's own betas (0.9, 0.999), with which the code runs; the (0.96, 0.9999) that it states are not
+                   handed to Adam
+    numbers        z in single precision; there it is double, since NumPy draws it, and cast in front of M
+    noise          the generator's stored maps, as there
+    random z       drawn from the seed, the same for each image; there NumPy draws them without one
+    result         the last iterate, as there for an input without its clean picture; where that is given, the code
+                   keeps the image nearest to it, which is an oracle
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from rusr_core import randomness
+from rusr_core.baselines.brgm import FEATURES, LEVELS, side_of
+from rusr_core.baselines.descent import Losses, descend, mean_square, network_of, perceptual
+from rusr_core.baselines.method import Baseline, Choice, Real, Whole
+from rusr_core.baselines.observation import Observation, observe
+from rusr_core.degradations.operator import AnyOperator
+from rusr_core.generator import Generator
+from rusr_core.prior import Prior
+from rusr_core.restore import Restoration, Step
+from rusr_core.search.stopping import RestorationError
+
+
+def mapped(G: Generator, z: Tensor) -> Tensor:
+    """z [N, z_dim] -> M(z) in W+ [N, L, D]. RestorationError for a generator without M, or with classes."""
+    mapping = getattr(G, "mapping", None)
+    if mapping is None or mapping.c_dim:
+        raise RestorationError(f"{type(G).__name__}: expected a generator whose w comes from z alone, by its mapping")
+    return G.widen(mapping.to_w(z), "W+")
+
+
+def lbrgm(
+    prior: Prior,
+    y: Tensor,
+    f: AnyOperator,
+    *,
+    seed: int = 0,
+    callback: Callable[[Step], None] | None = None,
+    steps: int = 2000,
+    lr: float = 0.1,
+    pix: float = 2e-4,
+    perc: float = 2e7,
+    together: float = 30.0,
+    norm: float = 0.4,
+    starts: int = 100,
+    side: int | None = None,
+) -> Restoration:
+    """Search z and W+ -> the last image, [N, 3, R, R].
+
+    Args:
+        steps, lr: of Adam, at a constant rate.
+        pix, perc: weights of the pixels (of 8-bit values) and of perception (of the mean over 8 million features).
+        together, norm: weights of the distance between M(z) and w, and of z.
+        starts: random z, of which the best one is taken.
+        side: px at which pictures are compared, see `brgm`.
+    """
+    seen, G, network = observe(prior, y, f, seed), prior.generator, network_of(prior)
+    side = side_of(prior, side)
+
+    def perception(x: Tensor) -> Tensor:
+        return perc / FEATURES * perceptual(network, seen.degraded(x), seen.y, side)
+
+    draws = torch.stack([randomness.normal((starts, G.mapping.z_dim), one, G.w_mean) for one in seen.stream(2)])
+    z = best_start(G, draws, perception).requires_grad_(True)
+    w = mapped(G, z).detach().clone().requires_grad_(True)
+
+    def objective(step: int) -> tuple[Losses, Tensor]:
+        return losses(G, z, w, seen, network, (pix, perc, together, norm), side)
+
+    for _ in descend(objective, torch.optim.Adam([w, z], lr), steps, phase="Z, W+", callback=callback):
+        pass
+    with torch.no_grad():
+        image = G.image(w)
+    return seen.result(prior, image, [steps] * len(seen), (G, network))
+
+
+@torch.no_grad()
+def best_start(G: Generator, candidates: Tensor, perception: Callable[[Tensor], Tensor]) -> Tensor:
+    """Of each image's candidates [N, S, z_dim] the z [N, z_dim] whose picture has the smallest `perception` [N]."""
+    values = torch.stack([perception(G.image(mapped(G, z))) for z in candidates.unbind(1)], 1)
+    return candidates[torch.arange(len(candidates)), values.argmin(1).to(candidates.device)].clone()
+
+
+def losses(
+    G: Generator,
+    z: Tensor,
+    w: Tensor,
+    seen: Observation,
+    network: object,
+    weights: tuple[float, float, float, float],
+    side: int,
+) -> tuple[Losses, Tensor]:
+    """The four terms [N] at z [N, z_dim] and w [N, L, D], and the images [N, 3, R, R]."""
+    pix, perc, together, norm = weights
+    x = G.image(w)
+    made = seen.degraded(x)
+    terms = {
+        "pix": pix * LEVELS * mean_square(made, seen.y),
+        "perc": perc / FEATURES * perceptual(network, made, seen.y, side),
+        "together": together * (mapped(G, z) - w).square().mean((1, 2)),
+        "norm": norm * z.square().mean(1),
+    }
+    return terms | {"total": sum(terms.values())}, x
+
+
+BASELINE = Baseline(
+    "lbrgm",
+    lbrgm,
+    paper="conmy2022stylegan",
+    space={
+        "lr": Real(0.01, 0.3, log=True),
+        "steps": Whole(200, 3000, log=True),
+        "pix": Real(1e-6, 1e-2, log=True),
+        "perc": Real(1e5, 2e8, log=True),
+        "together": Real(0.3, 3000.0, log=True),
+        "norm": Real(1e-3, 40.0, log=True),
+        "side": Choice((None, 256)),
+    },
+)
