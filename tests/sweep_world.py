@@ -129,9 +129,14 @@ def results_in(folder: Path) -> list[Path]:
     return sorted((folder / "units").rglob("[0-9]*.png"))
 
 
-def counting_run(config: SweepConfig, plan: SweepPlan, counts: Path, threads: int = 1) -> None:
-    """Run a sweep, in several threads if asked, with a line in the file `counts` for each call of a method."""
+def counting_run(config: SweepConfig, plan: SweepPlan, counts: Path, threads: int = 1, meeting=None) -> None:
+    """Run a sweep, in several threads if asked, with a line in the file `counts` for each call of a method.
+
+    A `meeting` is a barrier of processes: all begin when the last of them has started.
+    """
     os.environ["RUSR_TEST_COUNTS"] = str(counts)
+    if meeting is not None:
+        meeting.wait(timeout=120)
     run_in_threads(config, plan, threads)
 
 

@@ -65,5 +65,5 @@ def test_the_benchmark_knows_the_variants():
     assert start.name == "report-random"
     with pytest.raises(BenchmarkError, match="--steps 7: report-random"):
         bench_command._methods("variants", 7)
-    with pytest.raises(RusrError, match="'nothing'.*report"):
-        bench_command._methods("nothing", None)
+    with pytest.raises(RusrError, match="'unheard'.*report"):
+        bench_command._methods("unheard", None)
