@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -86,8 +87,11 @@ def slow(prior, y, f, *, seed=0, callback=None) -> Restoration:
 
 def counted(prior, y, f, *, seed=0, callback=None) -> Restoration:
     """A method that leaves a line with its process each time it is called."""
-    with open(os.environ["RUSR_TEST_COUNTS"], "a") as file:
+    counts = Path(os.environ["RUSR_TEST_COUNTS"])
+    with counts.open("a") as file:
         file.write(f"{os.getpid()}\n")
+    expected = int(os.environ["RUSR_TEST_PROCESSES"])
+    wait_until(lambda: len(set(counts.read_text().split())) >= expected, f"{expected} processes")
     return slow(prior, y, f, seed=seed)
 
 
@@ -129,14 +133,12 @@ def results_in(folder: Path) -> list[Path]:
     return sorted((folder / "units").rglob("[0-9]*.png"))
 
 
-def counting_run(config: SweepConfig, plan: SweepPlan, counts: Path, threads: int = 1, meeting=None) -> None:
+def counting_run(config: SweepConfig, plan: SweepPlan, counts: Path, threads: int = 1, processes: int = 1) -> None:
     """Run a sweep, in several threads if asked, with a line in the file `counts` for each call of a method.
 
-    A `meeting` is a barrier of processes: all begin when the last of them has started.
+    No call ends before that many `processes` have each begun one.
     """
-    os.environ["RUSR_TEST_COUNTS"] = str(counts)
-    if meeting is not None:
-        meeting.wait(timeout=120)
+    os.environ |= {"RUSR_TEST_COUNTS": str(counts), "RUSR_TEST_PROCESSES": str(processes)}
     run_in_threads(config, plan, threads)
 
 
@@ -157,8 +159,13 @@ def hold(folder: Path, name: str) -> None:
 
 
 def wait_for(path: Path) -> None:
+    wait_until(path.exists, path)
+
+
+def wait_until(condition: Callable[[], bool], what: object) -> None:
+    """TimeoutError with `what` if the condition does not come true within half a minute."""
     for _ in range(3000):
-        if path.exists():
+        if condition():
             return
         time.sleep(0.01)
-    raise TimeoutError(path)
+    raise TimeoutError(what)

@@ -73,7 +73,7 @@ def test_killed_and_resumed(slow, undisturbed):
 def test_two_at_once_do_nothing_twice(threads, config, tmp_path):
     """Two processes of one thread and of two threads on one folder, started at the same moment."""
     shared = replace(config, methods=tuple(Method(m.name, "sweep_world:counted") for m in config.methods))
-    arguments = (shared, sweep(), tmp_path / "counts", threads, SPAWNER.Barrier(2))
+    arguments = (shared, sweep(), tmp_path / "counts", threads, 2)
     children = [SPAWNER.Process(target=counting_run, args=arguments) for _ in range(2)]
     for child in children:
         child.start()
