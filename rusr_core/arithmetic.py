@@ -70,7 +70,7 @@ def description() -> dict[str, bool]:
 def flushed_denormals() -> Iterator[None]:
     """Take numbers below 1.2e-38 for zero in this thread, where the processor can: some compute with them many times
     slower, and the gradients of a search reach them. The thread is left as it was found."""
-    before = _flushes()
+    before = flushes_denormals()
     torch.set_flush_denormal(True)
     try:
         yield
@@ -78,7 +78,7 @@ def flushed_denormals() -> Iterator[None]:
         torch.set_flush_denormal(before)
 
 
-def _flushes() -> bool:
+def flushes_denormals() -> bool:
     """Whether this thread takes denormal numbers for zero; torch does not say."""
     return (torch.tensor(TINY) * 1).item() == 0
 

@@ -12,6 +12,7 @@ from download_server import Server
 from live_browser import built, engine  # noqa: F401  (fixtures)
 
 from rusr_core import commands, priors
+from rusr_core.arithmetic import flushes_denormals
 from rusr_core.files import data_path
 from rusr_core.generator import Generator, GeneratorConfig
 from rusr_core.images import resize
@@ -152,11 +153,6 @@ def config(world, tmp_path):
     from sweep_world import config_of
 
     return config_of(world, tmp_path / "out")
-
-
-def flushes_denormals() -> bool:
-    """Whether this thread takes numbers below 1.2e-38 for zero; torch does not say."""
-    return (torch.tensor([1e-40]) * 1).item() == 0
 
 
 @pytest.fixture(autouse=True)
