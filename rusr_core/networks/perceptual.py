@@ -6,7 +6,7 @@ weighted, so that the distance is a plain squared difference and a target's feat
 
     LPIPS(a, b) = sum_l mean_hw sum_c (features(a)_l - features(b)_l)^2
 
-Chapter: book/losses.ipynb.
+Chapter: book/near.ipynb.
 """
 
 from typing import ClassVar, Protocol
