@@ -18,9 +18,10 @@ from rusr_core import metrics, priors
 from rusr_core.degradations import Blur, Degradation, Fade, PoissonBernoulliNoise, ReadNoise, free
 from rusr_core.files import write_atomic
 from rusr_core.metrics.intervals import mean_interval
+from rusr_core.networks.digests import weights_digest
 from rusr_core.prior import Prior
 from rusr_core.restore import restore
-from rusr_core.sweeps.provenance import provenance, weights_digest
+from rusr_core.sweeps.provenance import provenance
 
 # of each case: the true f, the wrong one, and the bounds of what is free, about the wrong one in their middle
 CASES: dict[str, tuple[Degradation, Degradation, dict[str, tuple[float, float]]]] = {

@@ -21,9 +21,10 @@ from rusr_core.degradations import mask_of
 from rusr_core.files import write_atomic
 from rusr_core.images import resize
 from rusr_core.metrics.intervals import mean_interval
+from rusr_core.networks.digests import weights_digest
 from rusr_core.prior import Prior
 from rusr_core.restore import Samples, restore
-from rusr_core.sweeps.provenance import provenance, weights_digest
+from rusr_core.sweeps.provenance import provenance
 
 BLOCK = 8  # px, the side of the squares whose spread and error are ranked
 

@@ -4,12 +4,16 @@
     METHODS["pulse"].can(f)                    -> None, or why the method cannot invert f
 
 A method is a function `(prior, y, f, *, seed, callback, **settings) -> Restoration`. Its file ends with its entry
-`BASELINE`: paper, settings, what `rusr tune` searches, and what it cannot do. `find` knows our presets, too.
+`BASELINE`: paper, settings, what `rusr tune` searches, and what it cannot do. `find` knows our presets, too, and the
+settings that were searched: NAME@one, NAME@tuned.
 """
+
+from pathlib import Path
 
 from rusr_core.baselines import brgm, classical, daps, ddrm, dps, lbrgm, na_nhmc, nothing, pulse
 from rusr_core.baselines.method import Baseline, BaselineError, Choice, Configured, Range, Real, Whole
-from rusr_core.presets import PRESETS, Preset, get
+from rusr_core.baselines.tuned import COLUMNS, Tuned, load
+from rusr_core.presets import PRESETS, Preset
 
 _FILES = (nothing, classical, pulse, brgm, lbrgm, na_nhmc, ddrm, dps, daps)
 METHODS: dict[str, Baseline] = {module.BASELINE.name: module.BASELINE for module in _FILES}
@@ -20,15 +24,32 @@ def names() -> tuple[str, ...]:
     return (*PRESETS, *METHODS)
 
 
-def find(name: str, steps: int | None = None) -> Preset | Configured:
-    """A method by name: a preset, or a compared method; NAME@STEPS or `steps` for a quick look. BaselineError."""
-    word, at, number = name.partition("@")
-    if word not in names() or (at and not number.isdecimal()):
-        raise BaselineError(f"method {name!r}: expected one of {', '.join(names())}, or NAME@STEPS")
-    steps = int(number) if at and steps is None else steps
-    if word in METHODS:
-        return METHODS[word].configured() if steps is None else METHODS[word].shortened(steps)
-    return get(word) if steps is None else get(word).shortened(steps)
+def base_of(name: str) -> Preset | Baseline:
+    """A preset or a compared method by its name alone. BaselineError for another name."""
+    if name not in names():
+        raise BaselineError(f"method {name!r}: expected one of {', '.join(names())}")
+    return METHODS[name] if name in METHODS else PRESETS[name]
 
 
-__all__ = ["METHODS", "Baseline", "BaselineError", "Choice", "Configured", "Range", "Real", "Whole", "find", "names"]
+def find(name: str, steps: int | None = None, tuned_in: str | Path | None = None) -> Preset | Configured | Tuned:
+    """A method by name: a preset or a compared method, NAME@STEPS or `steps` for a quick look, NAME@one or NAME@tuned
+    with settings that `rusr tune` found, which lie in the folder `tuned_in`, by default data/tuned. BaselineError.
+    """
+    word, at, column = name.partition("@")
+    if word not in names() or (at and column not in COLUMNS and not column.isdecimal()):
+        forms = "NAME@STEPS, NAME@one or NAME@tuned"
+        raise BaselineError(f"method {name!r}: expected one of {', '.join(names())}, or {forms}")
+    if column in COLUMNS:
+        if steps is not None:
+            raise BaselineError(f"method {name!r} has the steps that it was tuned with: expected no other, got {steps}")
+        return load(base_of(word), column, tuned_in)
+    steps = int(column) if at and steps is None else steps
+    if steps is not None:
+        return base_of(word).shortened(steps)
+    return METHODS[word].configured() if word in METHODS else PRESETS[word]
+
+
+__all__ = [
+    "COLUMNS", "METHODS", "Baseline", "BaselineError", "Choice", "Configured", "Range", "Real", "Tuned", "Whole",
+    "base_of", "find", "names",
+]  # fmt: skip

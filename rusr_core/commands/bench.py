@@ -9,7 +9,15 @@ from tqdm import tqdm
 
 from rusr_core import baselines, presets, priors
 from rusr_core.arithmetic import MODES
-from rusr_core.commands.options import device_of, device_option, find_own_modules, positive, seed
+from rusr_core.commands.options import (
+    denoiser_option,
+    device_of,
+    device_option,
+    find_own_modules,
+    positive,
+    seed,
+    tuned_option,
+)
 from rusr_core.files import data_path
 from rusr_core.sweeps import ablations, results
 from rusr_core.sweeps.config import BenchmarkError, Method, SweepConfig
@@ -34,8 +42,9 @@ def _what_options(parser: argparse.ArgumentParser) -> None:
         "--methods",
         nargs="+",
         default=list(presets.PRESETS),
-        help=f"{', '.join(baselines.names())}; variants of the presets (variants: all), or "
-        "NAME=MODULE:FUNCTION of your own method; separated by blanks or commas (default: all presets)",
+        help=f"{', '.join(baselines.names())}; NAME@one and NAME@tuned of what rusr tune found; variants of the "
+        "presets (variants: all), or NAME=MODULE:FUNCTION of your own method; separated by blanks or commas "
+        "(default: all presets)",
     )
     parser.add_argument(
         "--tasks",
@@ -50,6 +59,7 @@ def _what_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--steps", type=positive, help="steps of each phase, for quick looks: the preset report becomes report@STEPS"
     )
+    tuned_option(parser)
     parser.add_argument("--batch", type=positive, default=1, help="images restored at once (default: %(default)s)")
     parser.add_argument("--verify", action="store_true", help="read every result whole before going on")
     parser.add_argument(
@@ -64,6 +74,7 @@ def _network_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--perceptual", choices=("lpips", "portraits"), help="default: the prior's")
     parser.add_argument("--identity", help="face network by name or file (default: the prior's)")
     parser.add_argument("--judge", help="file of a portrait net that judges (default: the embedded one, net B)")
+    denoiser_option(parser)
 
 
 def _worker_options(parser: argparse.ArgumentParser) -> None:
@@ -90,13 +101,14 @@ def run_bench(args: argparse.Namespace) -> int:
     """Run what is left; 0 if every unit is done, 1 if some failed."""
     find_own_modules()
     words = [word for words in args.methods for word in words.split(",") if word]
-    methods = tuple(method for word in words for method in _methods(word, args.steps))
+    methods = tuple(method for word in words for method in _methods(word, args.steps, args.tuned))
     images = ImageFolder((args.images or data_path("portraits/test")).absolute())
     names = _image_names(images, args.num_images)
     tasks = parse_tasks(args.tasks)
     seeds, left_out = tuple(args.seeds), _left_out(methods, tasks)
     plan = SweepPlan(tuple(m.name for m in methods), tasks, names, seeds, args.batch, left_out)
-    files = [_absolute(word) for word in (args.prior, args.identity, args.judge)]  # workers may live elsewhere
+    words = (args.prior, args.identity, args.judge, args.denoiser)
+    files = [_absolute(word) for word in words]  # workers may live elsewhere
     cluster = args.scheduler not in (None, "local")  # its machines have devices of their own
     device = args.device.replace("auto", "cpu") if cluster else device_of(args.device)
     networks = (files[0], args.perceptual, *files[1:], device, args.arithmetic)
@@ -147,7 +159,7 @@ def _image_names(images: ImageFolder, number: int | None) -> tuple[str, ...]:
     return names if number is None else names[:number]
 
 
-def _methods(word: str, steps: int | None) -> list[Method]:
+def _methods(word: str, steps: int | None, tuned_in: Path | None = None) -> list[Method]:
     """A method's or a variant's name, "variants" for all of them, or NAME=MODULE:FUNCTION."""
     name, equals, function = word.partition("=")
     if equals:
@@ -163,7 +175,7 @@ def _methods(word: str, steps: int | None) -> list[Method]:
         variant = variant if steps is None else variant.shortened(steps)
         return [Method(variant.name, variant)]
     takes_steps = name not in baselines.METHODS or "steps" in baselines.METHODS[name].settings
-    found = baselines.find(name, steps if takes_steps else None)
+    found = baselines.find(name, steps if takes_steps else None, tuned_in)
     return [Method(found.name, found)]
 
 

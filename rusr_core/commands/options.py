@@ -72,7 +72,10 @@ def search_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--identity", help="face network by name or file, see `rusr zoo list` (default: the prior's)")
     names = ", ".join(baselines.names())
-    parser.add_argument("--method", default="report", help=f"one of {names} (default: %(default)s)")
+    words = f"one of {names}; NAME@one or NAME@tuned, as rusr tune found it (default: %(default)s)"
+    parser.add_argument("--method", default="report", help=words)
+    tuned_option(parser)
+    denoiser_option(parser)
     parser.add_argument("--steps", type=positive, help="of each phase of a preset, or of a method (default: its own)")
     device_option(parser)
     parser.add_argument("--batch", type=positive, default=4, help="images at once (default: %(default)s)")
@@ -81,6 +84,17 @@ def search_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="leave out the mark in the picture (IPTC digital source type) and the record in it; OUT.json says so",
     )
+
+
+def tuned_option(parser: argparse.ArgumentParser) -> None:
+    """Where the settings of NAME@one and NAME@tuned lie."""
+    parser.add_argument("--tuned", type=Path, metavar="FOLDER", help="of tuned settings (default: data/tuned)")
+
+
+def denoiser_option(parser: argparse.ArgumentParser) -> None:
+    """What the diffusion methods restore with, see `priors.denoiser_beside`."""
+    words = "file of the denoiser that ddrm, dps and daps restore with (default: the embedded prior's)"
+    parser.add_argument("--denoiser", metavar="FILE", help=words)
 
 
 def device_option(parser: argparse.ArgumentParser, more: str = "") -> None:

@@ -7,7 +7,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from rusr_core import baselines, priors
-from rusr_core.baselines import Configured
+from rusr_core.baselines import Configured, Tuned
 from rusr_core.commands.align import align_all
 from rusr_core.commands.jobs import Inputs, Job, find_jobs
 from rusr_core.commands.memory import out_of_memory
@@ -21,7 +21,7 @@ from rusr_core.commands.options import (
 )
 from rusr_core.commands.output import complain
 from rusr_core.commands.saving import Finished, Outcome, save, save_as
-from rusr_core.commands.searching import apply, diverged, planned_steps
+from rusr_core.commands.searching import apply, diverged, planned_steps, restoring_prior
 from rusr_core.commands.subjects import Subject, face_option, subjects_of, whole
 from rusr_core.degradations.base import Degradation
 from rusr_core.errors import RusrError
@@ -30,7 +30,7 @@ from rusr_core.photos.paste import enlarged, paste
 from rusr_core.photos.pictures import MAX_PIXELS, as_picture, load_picture
 from rusr_core.photos.records import Misfit, misfits, record_of
 from rusr_core.presets import Preset
-from rusr_core.prior import Prior, prior_shape
+from rusr_core.prior import DiffusionPrior, Prior, prior_shape
 
 LOSSY = (".jpg", ".jpeg", ".jpe", ".jfif")
 
@@ -55,7 +55,8 @@ def run_photo(args: argparse.Namespace) -> int:
     Returns 0; 1 if a photograph was left out, a face diverged, or a result was not saved where it was wanted; after
     Ctrl-C it returns 130, and what there is has been saved.
     """
-    method, device, operators = baselines.find(args.method, args.steps), device_of(args.device), Operators(args)
+    method = baselines.find(args.method, args.steps, args.tuned)
+    device, operators = device_of(args.device), Operators(args)
     jobs = find_jobs(args, recorded=True)
     if not jobs:
         return 0
@@ -66,7 +67,7 @@ def run_photo(args: argparse.Namespace) -> int:
         )
     networks = dict(perceptual=args.perceptual, identity=args.identity)
     prior = priors.load_prior(args.prior, device=device, label=args.label, **networks)
-    run = _Photos(args, prior, method, operators)
+    run = _Photos(args, prior, restoring_prior(method, prior, args), method, operators)
     good = run.inputs.check(jobs, args.skip_bad)
     operators.tell()
     everything = len(good) == len(jobs)
@@ -82,8 +83,9 @@ class _Photos:
     """One photograph after another: what is finished is saved at once."""
 
     args: argparse.Namespace
-    prior: Prior
-    method: Preset | Configured
+    prior: Prior  # whose name the records have
+    restoring: Prior | DiffusionPrior  # what the method restores with
+    method: Preset | Configured | Tuned
     operators: Operators
     interrupted: bool = False
     subjects: dict[Job, list[Subject]] = field(default_factory=dict)
@@ -123,7 +125,7 @@ class _Photos:
 
     def _search(self, y: Tensor, f: Degradation, job: Job) -> list["_Restored"]:
         with tqdm(total=planned_steps(self.method), unit="step", desc=job.source.name, disable=None) as bar:
-            result = apply(self.method, self.prior, y, f, seed=self.args.seed, bar=bar)
+            result = apply(self.method, self.restoring, y, f, seed=self.args.seed, bar=bar)
         self.interrupted = result.interrupted
         image = result.image.cpu()
         found = misfits(self.prior, image, y, f, self.args.seed)

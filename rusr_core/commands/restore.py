@@ -12,7 +12,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from rusr_core import baselines, priors
-from rusr_core.baselines import Configured
+from rusr_core.baselines import Configured, Tuned
 from rusr_core.commands.estimates import Estimates, nothing_said
 from rusr_core.commands.jobs import Inputs, Job, batches, find_jobs
 from rusr_core.commands.memory import out_of_memory
@@ -20,12 +20,12 @@ from rusr_core.commands.operators import Operators, batched
 from rusr_core.commands.options import INTERRUPTED, CommandError, device_of, picture_options, positive, search_options
 from rusr_core.commands.output import complain
 from rusr_core.commands.saving import Finished, Outcome, beside, save, save_as
-from rusr_core.commands.searching import apply, diverged, planned_steps
+from rusr_core.commands.searching import apply, diverged, planned_steps, restoring_prior
 from rusr_core.errors import RusrError
 from rusr_core.images import check_writable, fit_image, load_image
 from rusr_core.photos.records import Misfit, misfits, record_of
 from rusr_core.presets import Preset
-from rusr_core.prior import Prior, prior_shape
+from rusr_core.prior import DiffusionPrior, Prior, prior_shape
 from rusr_core.results import Restoration, Samples
 
 
@@ -47,7 +47,7 @@ def run_restore(args: argparse.Namespace) -> int:
 
     Returns 0; 1 if an image was left out, diverged, or could not be saved where it was wanted; 130 after Ctrl-C.
     """
-    method = baselines.find(args.method, args.steps)
+    method = baselines.find(args.method, args.steps, args.tuned)
     if args.samples > 1 and not isinstance(method, Preset):
         raise CommandError(f"--samples {args.samples}: {method.name} gives one answer; expected a preset")
     device = device_of(args.device)
@@ -60,6 +60,7 @@ def run_restore(args: argparse.Namespace) -> int:
                        new_folders=True)  # fmt: skip
     networks = dict(perceptual=args.perceptual, identity=args.identity)
     prior = priors.load_prior(args.prior, device=device, label=args.label, **networks)
+    restoring = restoring_prior(method, prior, args)
     size = operators.input_size(prior_shape(prior, 1)[-1])
     inputs = Inputs(lambda job: _load_degraded(job.source, size, args.fit, operators))
     good = inputs.check(jobs, args.skip_bad)
@@ -68,7 +69,7 @@ def run_restore(args: argparse.Namespace) -> int:
     waiting = list(batches(good, max(1, args.batch // args.samples), lambda job: operators.kind(job.source)))
     everything, planned = len(good) == len(jobs), len(waiting)
     with tqdm(total=steps * planned, unit="step", disable=None) as bar:
-        run = _Run(args, prior, method, operators, inputs, bar)
+        run = _Run(args, prior, restoring, method, operators, inputs, bar)
         while waiting:
             everything &= run.restore(waiting.pop(0))
             if run.interrupted:
@@ -103,8 +104,9 @@ class _Run:
     """The search for one batch after another; what is finished is saved at once."""
 
     args: argparse.Namespace
-    prior: Prior
-    method: Preset | Configured
+    prior: Prior  # whose name the records have
+    restoring: Prior | DiffusionPrior  # what the method restores with
+    method: Preset | Configured | Tuned
     operators: Operators
     inputs: Inputs
     bar: tqdm
@@ -130,7 +132,7 @@ class _Run:
             y = torch.cat([self.inputs.take(job) for job in batch])
             f = batched([self.operators.known(job.source) for job in batch])
             options = {"seed": self.args.seed, "samples": self.args.samples, "bar": self.bar}
-            result = apply(self.method, self.prior, y, f, **options)
+            result = apply(self.method, self.restoring, y, f, **options)
         except (RusrError, RuntimeError, MemoryError) as error:
             if not isinstance(error, RusrError) and not out_of_memory(error):
                 raise

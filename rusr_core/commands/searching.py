@@ -1,20 +1,43 @@
 """A method is applied to a batch of inputs, with a bar of its steps."""
 
+import argparse
 from collections.abc import Callable
 
 from torch import Tensor
 from tqdm import tqdm
 
-from rusr_core.baselines import Configured
+from rusr_core.baselines import Configured, Tuned
+from rusr_core.baselines.tuned import configured, prior_of
 from rusr_core.degradations.base import Degradation
 from rusr_core.presets import Preset
-from rusr_core.prior import Prior
+from rusr_core.prior import DiffusionPrior, Prior
+from rusr_core.priors import denoiser_beside
 from rusr_core.restore import Step, restore
 from rusr_core.results import Restoration
 
 
+def restoring_prior(
+    method: Preset | Configured | Tuned, prior: Prior, args: argparse.Namespace
+) -> Prior | DiffusionPrior:
+    """What the method restores with: the prior, or the denoiser beside it.
+
+    Raises ZooError where there is no such denoiser, BaselineError if the method was tuned with other weights.
+    """
+    found = denoiser_beside(prior, args.prior, args.denoiser) if prior_of(method) == "diffusion" else prior
+    if isinstance(method, Tuned):
+        method.check(found)
+    return found
+
+
 def apply(
-    method: Preset | Configured, prior: Prior, y: Tensor, f: Degradation, *, seed: int, bar: tqdm, samples: int = 1
+    method: Preset | Configured | Tuned,
+    prior: Prior | DiffusionPrior,
+    y: Tensor,
+    f: Degradation,
+    *,
+    seed: int,
+    bar: tqdm,
+    samples: int = 1,
 ) -> Restoration:
     """The restoration of y `[N, 3, h, w]` in [0, 1]; `samples` answers to each by a preset."""
     options = {"seed": seed, "callback": _progress(bar)}
@@ -23,8 +46,10 @@ def apply(
     return method.restore(prior, y, f, **options)
 
 
-def planned_steps(method: Preset | Configured) -> int:
+def planned_steps(method: Preset | Configured | Tuned) -> int:
     """How many steps the method takes at most, for the bar."""
+    if isinstance(method, Tuned):
+        return max(planned_steps(configured(method.base, method.name, v)) for v in method.settings.values())
     if isinstance(method, Preset):
         return sum(phase.steps for phase in method.phases)
     return int(method.settings.get("steps", 0))
@@ -37,7 +62,9 @@ def diverged(result: Restoration) -> list[str | None]:
 
 def _progress(bar: tqdm) -> Callable[[Step], None]:
     def callback(step: Step) -> None:
-        bar.set_postfix_str(f"{step.phase}, loss {step.losses['total'].nanmean():.3f}", refresh=False)
+        total = step.losses.get("total")  # samplers that follow no gradient have none
+        words = step.phase if total is None else f"{step.phase}, loss {total.nanmean():.3f}"
+        bar.set_postfix_str(words, refresh=False)
         bar.update()
 
     return callback

@@ -6,7 +6,7 @@ import torch
 
 from rusr_core.checkpoints.networks import load_denoiser
 from rusr_core.files import DataError, data_path
-from rusr_core.prior import DiffusionPrior
+from rusr_core.prior import DiffusionPrior, Prior
 from rusr_core.priors.zoo import EMBEDDED, ZooError
 
 DENOISER = "portraits/denoiser.safetensors"  # of the embedded prior, in data/
@@ -26,6 +26,20 @@ def load_diffusion_prior(name_or_path: str | Path = EMBEDDED, *, device: str | t
     device = torch.device(device)
     name = EMBEDDED if str(name_or_path) == EMBEDDED else path.stem
     return DiffusionPrior(name, load_denoiser(path).to(device), device)
+
+
+def denoiser_beside(prior: Prior, name_or_path: str, denoiser: str | Path | None = None) -> DiffusionPrior:
+    """What diffusion methods restore with where others use `prior`, which was loaded as `name_or_path`.
+
+    It is the file `denoiser`, or that of the embedded prior. ZooError if there is none, or one for another resolution.
+    """
+    if denoiser is None and str(name_or_path) != EMBEDDED:
+        raise ZooError(f"no denoiser is known for the prior {str(name_or_path)!r}: expected its file, --denoiser")
+    found = load_diffusion_prior(EMBEDDED if denoiser is None else denoiser, device=prior.device)
+    if found.resolution != prior.resolution:
+        sides = f"{found.resolution} px, the prior {prior.name!r} makes images of {prior.resolution} px"
+        raise ZooError(f"the denoiser {found.name!r} is for {sides}: expected the same")
+    return found
 
 
 def _embedded() -> Path:

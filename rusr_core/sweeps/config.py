@@ -12,12 +12,14 @@ from typing import Protocol
 from torch import Tensor
 
 from rusr_core.arithmetic import MODES, arithmetic
-from rusr_core.baselines import Configured
+from rusr_core.baselines import Configured, Tuned
+from rusr_core.baselines.tuned import prior_of
 from rusr_core.errors import RusrError
 from rusr_core.files import data_path
 from rusr_core.metrics.judges import Judge, judge_of
 from rusr_core.presets import Preset
-from rusr_core.prior import Prior
+from rusr_core.prior import DiffusionPrior, Prior
+from rusr_core.priors.diffusion import denoiser_beside
 from rusr_core.priors.load import load_prior
 from rusr_core.priors.zoo import EMBEDDED
 from rusr_core.restore import Restoration, Step, restore
@@ -44,24 +46,24 @@ class Restorer(Protocol):
 
 @dataclass(frozen=True)
 class Method:
-    """A method by the name that tables show: our search with a preset, a compared method with its settings, or
-    "module:function" of a `Restorer`."""
+    """A method by the name that tables show: our search with a preset, a compared method with its settings, either
+    of them tuned, or "module:function" of a `Restorer`."""
 
     name: str
-    how: Preset | Configured | str
+    how: Preset | Configured | Tuned | str
 
-    def restore(self, prior: Prior, y: Tensor, f: object, truth: Tensor, seed: int) -> Restoration:
-        """Restore y; the truth is for presets that are oracles, which their results say."""
+    def restore(self, prior: Prior | DiffusionPrior, y: Tensor, f: object, truth: Tensor, seed: int) -> Restoration:
+        """Restore y with what `load_for` gives; the truth is for presets that are oracles, which results say."""
         if isinstance(self.how, Preset):
             clean = truth if self.how.identity_reference == "clean" else None
             return restore(prior, y, f, preset=self.how, seed=seed, clean=clean)
-        if isinstance(self.how, Configured):
+        if isinstance(self.how, Configured | Tuned):
             return self.how.restore(prior, y, f, seed=seed)
         return self.function()(prior, y, f, seed=seed)
 
     def reason(self, f: object) -> str | None:
         """Why the method cannot invert f, "n/a" in tables; None if it can."""
-        return self.how.reason(f) if isinstance(self.how, Configured) else None
+        return self.how.reason(f) if isinstance(self.how, Configured | Tuned) else None
 
     def function(self) -> Restorer:
         """The function that "module:function" names. Raises BenchmarkError."""
@@ -76,6 +78,8 @@ class Method:
             return self.how.values()
         if isinstance(self.how, Configured):
             return {"baseline": self.how.baseline.name, "settings": self.how.settings}
+        if isinstance(self.how, Tuned):
+            return self.how.values()
         self.function()
         return {"function": self.how, "source": source_digest(self.how.partition(":")[0])}
 
@@ -91,6 +95,7 @@ class SweepConfig:
     perceptual: str | None = None
     identity: str | None = None
     judge: str | None = None  # a `PortraitNet` file; default: see `metrics.judges.judge_of`
+    denoiser: str | None = None  # a `Denoiser` file for the diffusion methods; default: that of the embedded prior
     device: str = "cpu"
     arithmetic: str = "exact"  # "fast" allows TF32 and non-deterministic kernels on a GPU
 
@@ -113,6 +118,21 @@ def load(config: SweepConfig, device: str | None = None) -> tuple[Prior, Judge]:
     """The networks of a sweep, on `device` if this worker has its own; loaded once a process."""
     with _LOADING:
         return _networks(config.prior, config.perceptual, config.identity, config.judge, device or config.device)
+
+
+def load_for(config: SweepConfig, method: Method, device: str | None = None) -> Prior | DiffusionPrior:
+    """What a method restores with: the sweep's prior, or for diffusion methods the denoiser; loaded once a process.
+
+    Raises ZooError where no denoiser is installed, or the file's does not belong to the prior.
+    """
+    prior, _ = load(config, device)
+    if prior_of(method.how) != "diffusion":
+        return prior
+    with _LOADING:
+        return _denoiser(prior, config.prior, config.denoiser)
+
+
+_denoiser = lru_cache(maxsize=1)(denoiser_beside)
 
 
 @lru_cache(maxsize=1)

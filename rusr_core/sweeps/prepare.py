@@ -7,17 +7,19 @@ from types import FunctionType
 import torch
 
 from rusr_core import __version__
+from rusr_core.baselines.tuned import Tuned, weights_of
 from rusr_core.degradations.base import Degradation
 from rusr_core.degradations.foreign import Foreign, probe_image
 from rusr_core.degradations.inpainting import Mask
 from rusr_core.degradations.notation import NAMES, split
 from rusr_core.degradations.operator import shape_after
-from rusr_core.prior import Prior, prior_shape
-from rusr_core.sweeps.config import BenchmarkError, SweepConfig, load
+from rusr_core.networks.digests import weights_digest
+from rusr_core.prior import DiffusionPrior, Prior, prior_shape
+from rusr_core.sweeps.config import BenchmarkError, SweepConfig, load, load_for
 from rusr_core.sweeps.measurements import ImageFolder, degradation, degrade
 from rusr_core.sweeps.own_code import source_digest
 from rusr_core.sweeps.plan import SweepPlan, WorkBatch
-from rusr_core.sweeps.provenance import code_digest, weights_digest
+from rusr_core.sweeps.provenance import code_digest
 from rusr_core.sweeps.stamps import CheckedFiles
 from rusr_core.sweeps.storage import agree, digest, read_record
 from rusr_core.tasks import Task
@@ -38,9 +40,10 @@ def prepare(
     Raises a RusrError: images that cannot be used, tasks or methods that cannot run, another configuration.
     """
     prior, judge = load(config, device)
-    methods = {name: config.method(name).configuration() for name in plan.methods}
+    methods = {name: _method_configuration(config, name, device) for name in plan.methods}
     resolution = prior.generator.resolution
     digests, images = ImageFolder(config.images).digests(plan.images, resolution, config.folder)
+    _check_portraits(config, plan, digests)
     tasks = {str(task): _task_configuration(prior, plan, task) for task in plan.tasks}
     try:
         config.folder.mkdir(parents=True, exist_ok=True)
@@ -68,6 +71,26 @@ def prepare(
     }
     agree(config.folder, wanted, GROWS, CODE if accept_code_change else ())
     images.save()
+
+
+def _method_configuration(config: SweepConfig, name: str, device: str | None) -> object:
+    """What must not change of a method while results are collected. Raises for tuned settings of other weights."""
+    method = config.method(name)
+    restoring = load_for(config, method, device)
+    if isinstance(method.how, Tuned):
+        method.how.check(restoring)
+    found = method.configuration()
+    return found | weights_of(restoring) if isinstance(restoring, DiffusionPrior) else found
+
+
+def _check_portraits(config: SweepConfig, plan: SweepPlan, digests: dict[str, str]) -> None:
+    """Raise BenchmarkError if a method was tuned on images that it is going to be tested on."""
+    for name in plan.methods:
+        how = config.method(name).how
+        tuned_on = set(how.portraits.values()) if isinstance(how, Tuned) else set()
+        if both := [image for image, digest_ in digests.items() if digest_ in tuned_on]:
+            found = f"{len(both)} of these images, as {both[0]}"
+            raise BenchmarkError(f"{name} was tuned on {found}: expected others than those of {how.source}")
 
 
 def _task_configuration(prior: Prior, plan: SweepPlan, task: Task) -> dict[str, object]:

@@ -1,6 +1,5 @@
 """Where a number comes from: code, weights, machine. Recorded with every result; what must not mix is compared."""
 
-import hashlib
 import platform
 import subprocess
 import sys
@@ -9,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
 
 import rusr_core
 from rusr_core.arithmetic import description
@@ -54,17 +52,6 @@ def code_digest() -> str:
     names = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.glob("**/*.py"))
     used = [name for name in names if not name.startswith(WITHOUT_EFFECT_ON_UNITS)]
     return digest_of_sources((name, (PACKAGE / name).read_bytes()) for name in used)
-
-
-def weights_digest(network: object) -> str | None:
-    """SHA-256 of a network's tensors by name, wherever they came from; None for no network."""
-    if not isinstance(network, nn.Module):
-        return None if network is None else type(network).__qualname__
-    sha = hashlib.sha256()
-    for name, tensor in sorted(network.state_dict().items()):
-        sha.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\0".encode())
-        sha.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return sha.hexdigest()
 
 
 @cache

@@ -24,9 +24,9 @@ from rusr_core.metrics.judges import (
     set_features,
 )
 from rusr_core.metrics.report import Report, Table, summarize
+from rusr_core.networks.digests import weights_digest
 from rusr_core.sweeps.claims import claim
 from rusr_core.sweeps.measurements import truth_path
-from rusr_core.sweeps.provenance import weights_digest
 from rusr_core.sweeps.stamps import CheckedFiles
 from rusr_core.sweeps.storage import manifest, read_head, read_record, write_atomic
 

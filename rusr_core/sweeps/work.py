@@ -24,7 +24,7 @@ from rusr_core.metrics.judges import Judge, image_scores
 from rusr_core.prior import Prior
 from rusr_core.results import Restoration, Search
 from rusr_core.sweeps.claims import StorageError, claim
-from rusr_core.sweeps.config import BenchmarkError, SweepConfig, load, shared_arithmetic
+from rusr_core.sweeps.config import BenchmarkError, SweepConfig, load, load_for, shared_arithmetic
 from rusr_core.sweeps.measurements import ImageFolder, Measurement, degradation, measurement
 from rusr_core.sweeps.plan import WorkBatch, WorkUnit
 from rusr_core.sweeps.provenance import peak_memory, provenance, start_of_peak
@@ -71,6 +71,8 @@ def _attempt(config: SweepConfig, batch: WorkBatch, device: str | None) -> list[
 def _restore_batch(config: SweepConfig, batch: WorkBatch, device: str | None) -> None:
     """Restore the images of a batch at once, score them and write the results that are not there yet."""
     prior, judge = load(config, device)
+    method = config.method(batch.method)
+    restoring = load_for(config, method, device)
     side = prior.generator.resolution
     images = ImageFolder(config.images)
     where = (batch.seed, side, prior.device)
@@ -79,7 +81,7 @@ def _restore_batch(config: SweepConfig, batch: WorkBatch, device: str | None) ->
     f = degradation(batch.task, batch.images, batch.seed, prior.device)
     start_of_peak(prior.device)
     begun = time.perf_counter()
-    result = config.method(batch.method).restore(prior, y, f, truth, batch.seed)
+    result = method.restore(restoring, y, f, truth, batch.seed)
     seconds = (time.perf_counter() - begun) / len(shown)
     if result.interrupted:
         raise KeyboardInterrupt

@@ -75,7 +75,7 @@ def run(
     failed: dict[WorkBatch, tuple[str, ...]] = {}
     while left:
         try:
-            with _executor(workers, threads, scheduler, config.device) as (pool, width, alive):
+            with executor(workers, threads, scheduler, config.device) as (pool, width, alive):
                 for batch, outcome, failures in _outcomes(pool, width, config, left, alive):
                     done += len(batch.images)
                     if outcome == FAILED:
@@ -129,10 +129,15 @@ def _result(future: Future, batch: WorkBatch) -> tuple[str, tuple[str, ...]]:
 
 def work(config: SweepConfig, batch: WorkBatch) -> tuple[str, tuple[str, ...]]:
     """What a worker does: a batch, on the worker's own device."""
-    return run_batch(config, batch, _DEVICE)
+    return run_batch(config, batch, own_device())
 
 
 _DEVICE: str | None = None  # of this worker process; None: the config's
+
+
+def own_device() -> str | None:
+    """The device of this worker process; None for the config's."""
+    return _DEVICE
 
 
 class _Here(Executor):
@@ -148,7 +153,7 @@ class _Here(Executor):
 
 
 @contextmanager
-def _executor(
+def executor(
     workers: int, threads: int | None, scheduler: str | None, device: str
 ) -> Iterator[tuple[Executor, int, Callable[[], bool]]]:
     """Start the workers: yields (executor, number of batches in flight, is_alive), where `is_alive()` tells whether

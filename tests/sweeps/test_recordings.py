@@ -13,8 +13,8 @@ from rusr_core.figures import FigureError, charts
 from rusr_core.files import DataError
 from rusr_core.metrics.judges import METRICS as METRICS_OF
 from rusr_core.metrics.judges import label
+from rusr_core.networks.digests import weights_digest
 from rusr_core.sweeps import recordings
-from rusr_core.sweeps.provenance import weights_digest
 from rusr_core.sweeps.recordings import RecordingError
 
 UNITS = [

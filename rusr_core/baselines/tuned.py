@@ -1,0 +1,188 @@
+"""What `rusr tune` found for a method, and the method with it: NAME@one and NAME@tuned.
+
+    default    NAME          the published settings
+    one        NAME@one      the single setting that is best on average over all tasks
+    tuned      NAME@tuned    the best setting for each task and level
+
+`data/tuned/NAME.toml` holds both, the weights that they were found for, and how (`sweeps.tuning` writes it). A setting
+whose value is None is left out there, since TOML knows no such value.
+"""
+
+import dataclasses
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from rusr_core import tasks
+from rusr_core.baselines import ours
+from rusr_core.baselines.method import Baseline, BaselineError, Configured, Range
+from rusr_core.degradations.base import Degradation
+from rusr_core.degradations.operator import AnyOperator, as_operator
+from rusr_core.errors import RusrError
+from rusr_core.files import DataError, data_path
+from rusr_core.networks.digests import weights_digest
+from rusr_core.presets import Preset
+from rusr_core.prior import DiffusionPrior, Prior
+from rusr_core.restore import restore
+from rusr_core.results import Restoration
+
+COLUMNS = ("one", "tuned")
+SHOWN = 12  # digits of a digest that a message shows
+
+
+def space_of(base: Preset | Baseline) -> Mapping[str, Range]:
+    """What `rusr tune` searches of a method."""
+    return ours.SPACE if isinstance(base, Preset) else base.space
+
+
+def published(base: Preset | Baseline) -> dict[str, object]:
+    """The published value of everything in the space."""
+    settings = ours.settings(base) if isinstance(base, Preset) else base.settings
+    return {name: settings[name] for name in space_of(base)}
+
+
+def configured(base: Preset | Baseline, name: str, values: Mapping[str, object]) -> Preset | Configured:
+    """The method with these values of some of its settings, called `name`. BaselineError for an unknown setting."""
+    return ours.configured(base, name, values) if isinstance(base, Preset) else base.configured(name, **values)
+
+
+def prior_of(how: "Preset | Baseline | Configured | Tuned | object") -> str:
+    """What a method restores with, one of `method.PRIORS`; a function of one's own is given the generator."""
+    how = how.base if isinstance(how, Tuned) else how
+    how = how.baseline if isinstance(how, Configured) else how
+    return how.prior if isinstance(how, Baseline) else "generator"
+
+
+def weights_of(prior: Prior | DiffusionPrior) -> dict[str, str]:
+    """The digests of the networks that a method restores with, by their role."""
+    if isinstance(prior, DiffusionPrior):
+        return {"denoiser": weights_digest(prior.denoiser)}
+    found = {role: weights_digest(getattr(prior, role)) for role in ("generator", "perceptual", "identity")}
+    return {role: digest for role, digest in found.items() if digest is not None}
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """A method with settings that were searched: one for everything, or one for each task that was tuned."""
+
+    name: str  # as tables show it: "brgm@tuned"
+    base: Preset | Baseline
+    settings: Mapping[str, Mapping[str, object]]  # by task as `tasks.find` reads it; "" is for every task
+    weights: Mapping[str, str]  # of the networks that they were found with, by role
+    portraits: Mapping[str, str]  # SHA-256 of the files that they were found on, by name
+    source: str  # the file, for messages
+
+    def chosen(self, f: AnyOperator) -> Preset | Configured:
+        """The method as it is run on images that f degraded. BaselineError with the reason if it is not."""
+        reason = self.reason(f)
+        if reason is not None:
+            raise BaselineError(f"{self.name} is n/a for {as_operator(f)}: {reason}")
+        return configured(self.base, self.name, self.settings["" if "" in self.settings else self._task(f)])
+
+    def reason(self, f: AnyOperator) -> str | None:
+        """Why the method is n/a for f, or None: it cannot invert f, or was not tuned for it."""
+        reason = None if isinstance(self.base, Preset) else self.base.can(as_operator(f))
+        if reason is not None or "" in self.settings or self._task(f) is not None:
+            return reason
+        return f"it was tuned for {', '.join(self.settings)} only"
+
+    def _task(self, f: AnyOperator) -> str | None:
+        """Which of the tuned tasks f is; where the strokes of a mask lie makes no difference."""
+        wanted = _kind(as_operator(f))
+        return next((word for word in self.settings if _kind(tasks.get(word)) == wanted), None)
+
+    def check(self, prior: Prior | DiffusionPrior) -> None:
+        """Raise BaselineError if the settings were found with other weights than the prior's.
+
+        A method that restores without a prior has none that could differ.
+        """
+        if prior_of(self) == "none":
+            return
+        found = weights_of(prior)
+        for role in sorted(self.weights.keys() | found.keys()):
+            known, now = (each.get(role, "none") for each in (self.weights, found))
+            if known != now:
+                raise BaselineError(
+                    f"{self.name} was tuned with the {role} {known[:SHOWN]}, this prior has {now[:SHOWN]}: tune it "
+                    f"again (rusr tune {self.base.name}), or use {self.base.name}, the published settings"
+                )
+
+    def restore(
+        self,
+        prior: Prior | DiffusionPrior,
+        y: Tensor,
+        f: AnyOperator,
+        *,
+        seed: int = 0,
+        callback: Callable | None = None,
+    ) -> Restoration:
+        """Restore y [N, 3, h, w] with the settings for f; the result's `method` is this one's name.
+
+        Raises BaselineError for other weights than those it was tuned with, and where it is n/a.
+        """
+        how = self.chosen(f)
+        self.check(prior)
+        if isinstance(how, Preset):
+            return restore(prior, y, f, preset=how, seed=seed, callback=callback)
+        return how.restore(prior, y, f, seed=seed, callback=callback)
+
+    def values(self) -> dict[str, object]:
+        """All that determines its restorations, as plain JSON."""
+        return {"base": self.base.name, "settings": {word: dict(v) for word, v in self.settings.items()}}
+
+
+def _kind(f: Degradation) -> tuple[str, ...]:
+    """What a degradation does, without the seed of its strokes."""
+    return tuple(str(dataclasses.replace(s, seed=0) if hasattr(s, "seed") else s) for s in f.stages)
+
+
+def load(base: Preset | Baseline, column: str, folder: str | Path | None = None) -> Tuned:
+    """A method's column "one" or "tuned", from NAME.toml in `folder`, by default data/tuned.
+
+    Raises BaselineError if the file is not there, does not hold the column, or holds a setting outside the space.
+    """
+    path = _file(base.name, folder)
+    try:
+        known = tomllib.loads(path.read_text(encoding="utf-8"))
+        settings = {"": known["one"]["settings"]} if column == "one" and "one" in known else {}
+        if column == "tuned":
+            settings = {word: found["settings"] for word, found in known["tasks"].items()}
+        if known["method"] != base.name:
+            raise BaselineError(f"{path}: holds settings of {known['method']!r}, expected {base.name!r}")
+        weights, portraits = known["weights"], known["portraits"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BaselineError(f"{path}: not the file of a tuned method ({error or type(error).__name__})") from error
+    if not settings:
+        raise BaselineError(f"{path}: holds no column {column!r}; rusr tune {base.name} finds it")
+    checked = {word: _checked(base, values, path) for word, values in settings.items()}
+    return Tuned(f"{base.name}@{column}", base, checked, weights, portraits, str(path))
+
+
+def _file(name: str, folder: str | Path | None) -> Path:
+    """The file of a method. BaselineError if it is not there."""
+    try:
+        path = data_path(f"tuned/{name}.toml") if folder is None else Path(folder) / f"{name}.toml"
+    except DataError:
+        path = Path("data/tuned") / f"{name}.toml"
+    if not path.is_file():
+        raise BaselineError(f"{name} has not been tuned: expected {path}, which rusr tune {name} writes")
+    return path
+
+
+def _checked(base: Preset | Baseline, values: Mapping[str, object], path: Path) -> dict[str, object]:
+    """The settings of one column, None for those that are left out. BaselineError if one lies outside the space."""
+    space, found = space_of(base), {}
+    if unknown := [name for name in values if name not in space]:
+        raise BaselineError(f"{path}: {base.name} has no setting {unknown[0]!r}: expected {', '.join(space) or 'none'}")
+    for name, range_ in space.items():
+        found[name] = values.get(name)
+        if not range_.holds(found[name]):
+            raise BaselineError(f"{path}: {name} is {found[name]!r}, expected a value in {range_}")
+    try:
+        configured(base, base.name, found)
+    except RusrError as error:
+        raise BaselineError(f"{path}: {error}") from error
+    return found
