@@ -10,12 +10,12 @@ settings that were searched: NAME@one, NAME@tuned.
 
 from pathlib import Path
 
-from rusr_core.baselines import brgm, classical, daps, ddrm, dps, lbrgm, na_nhmc, nothing, pulse
+from rusr_core.baselines import brgm, classical, daps, ddrm, dps, lbrgm, mganprior, na_nhmc, nothing, pti, pulse
 from rusr_core.baselines.method import Baseline, BaselineError, Choice, Configured, Range, Real, Whole
 from rusr_core.baselines.tuned import COLUMNS, Tuned, load
 from rusr_core.presets import PRESETS, Preset
 
-_FILES = (nothing, classical, pulse, brgm, lbrgm, na_nhmc, ddrm, dps, daps)
+_FILES = (nothing, classical, pulse, brgm, lbrgm, mganprior, pti, na_nhmc, ddrm, dps, daps)
 METHODS: dict[str, Baseline] = {module.BASELINE.name: module.BASELINE for module in _FILES}
 
 

@@ -26,10 +26,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from rusr_core.baselines import noise_maps
-from rusr_core.baselines.descent import Losses, descend, mean_square, network_of, perceptual
+from rusr_core.baselines.descent import Losses, mean_square, network_of, perceptual, run, side_of, summed
 from rusr_core.baselines.method import Baseline, Choice, Real, Whole
-from rusr_core.baselines.observation import observe
+from rusr_core.baselines.observation import Observation, observe
 from rusr_core.degradations.operator import AnyOperator
+from rusr_core.networks.perceptual import Perceptual
 from rusr_core.prior import Prior
 from rusr_core.restore import Restoration, Step
 
@@ -43,9 +44,16 @@ def cosines(w: Tensor) -> Tensor:
     return (1 - unit @ unit.transpose(1, 2)).abs().sum((1, 2))
 
 
-def side_of(prior: Prior, side: int | None) -> int:
-    """The size in px at which pictures are compared: 256 as published, or the prior's where that is smaller."""
-    return min(256, prior.generator.resolution) if side is None else side
+def data_terms(
+    x: Tensor, seen: Observation, network: Perceptual, weights: tuple[float, float], side: int
+) -> dict[str, Tensor]:
+    """How far f(x) is from y, [N] each: pixels and perception, with the published weights, at `side` px."""
+    pix, perc = weights
+    made = seen.degraded(x)
+    return {
+        "pix": pix * LEVELS * mean_square(made, seen.y),
+        "perc": perc / FEATURES * perceptual(network, made, seen.y, side),
+    }
 
 
 def brgm(
@@ -77,18 +85,13 @@ def brgm(
 
     def objective(step: int) -> tuple[Losses, Tensor]:
         x = noise_maps.picture(G, w, maps)
-        made = seen.degraded(x)
         terms = {
-            "pix": pix * LEVELS * mean_square(made, seen.y),
-            "perc": perc / FEATURES * perceptual(network, made, seen.y, side),
             "w": prior_w * (w - G.w_mean).square().mean((1, 2)) / prior.w_std**2,
             "c": prior_c * cosines(w),
         }
-        return terms | {"total": sum(terms.values())}, x
+        return summed(data_terms(x, seen, network, (pix, perc), side) | terms), x
 
-    optimizer = torch.optim.Adam([w], lr)
-    for _ in descend(objective, optimizer, steps, phase="W+", callback=callback):
-        pass
+    run(objective, torch.optim.Adam([w], lr), steps, phase="W+", callback=callback)
     with torch.no_grad():
         image = noise_maps.picture(G, w, maps)
     return seen.result(prior, image, [steps] * len(seen), (G, network))

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from rusr_core.networks.perceptual import Perceptual, distance
+from rusr_core.prior import Prior
 from rusr_core.restore import Step
 from rusr_core.search.stopping import RestorationError
 
@@ -21,6 +22,7 @@ def descend(
     phase: str,
     rate: Callable[[int], float] | None = None,
     project: Callable[[], None] | None = None,
+    active: Callable[[], Tensor] | None = None,
     callback: Callable[[Step], None] | None = None,
 ) -> Iterator[tuple[int, Losses, Tensor]]:
     """Step by step: the losses and the images [N, 3, R, R] before the step's update, yielded after it.
@@ -29,6 +31,8 @@ def descend(
         objective: of the step, from 0 -> losses and images; the images of a batch do not mix in it.
         rate: the learning rate of a step; default: the optimiser's own.
         project: what is done to the parameters after each update.
+        active: which images are still searched, [N] bool, asked after the objective, in which the loss of the others
+            has no gradient. Where none is left the loop ends, without an update. Default: all, to the last step.
 
     Raises RestorationError if the loss of an image is NaN or infinite.
     """
@@ -37,6 +41,9 @@ def descend(
         if not losses["total"].isfinite().all():
             bad = (~losses["total"].isfinite()).nonzero()[0].item()
             raise RestorationError(f"image {bad}: NaN or infinity in the loss, phase {phase}, step {step}")
+        going = torch.ones(len(image), dtype=torch.bool) if active is None else active().clone()
+        if not going.any():
+            return
         if rate is not None:
             for group in optimizer.param_groups:
                 group["lr"] = rate(step)
@@ -48,10 +55,20 @@ def descend(
                 project()
         losses = {name: value.detach() for name, value in losses.items()}
         if callback is not None:
-            seen = {name: value.float().cpu() for name, value in losses.items()}
-            active = torch.ones(len(image), dtype=torch.bool)
-            callback(Step(phase, step, seen, active, partial(torch.clamp, image.detach(), 0, 1)))
+            seen = {name: torch.where(going, value.float().cpu(), torch.nan) for name, value in losses.items()}
+            callback(Step(phase, step, seen, going, partial(torch.clamp, image.detach(), 0, 1)))
         yield step, losses, image.detach()
+
+
+def run(objective: Callable[[int], tuple[Losses, Tensor]], optimizer: torch.optim.Optimizer, steps: int, **how) -> None:
+    """`descend`, to its end."""
+    for _ in descend(objective, optimizer, steps, **how):
+        pass
+
+
+def summed(terms: Losses) -> Losses:
+    """The terms, and their sum as "total"."""
+    return terms | {"total": sum(terms.values())}
 
 
 def one_cycle(step: int, steps: int, drop: bool = True) -> float:
@@ -73,6 +90,11 @@ def resized(x: Tensor, side: int) -> Tensor:
     return x if x.shape[2:] == (side, side) else torch.nn.functional.interpolate(x, (side, side), mode="area")
 
 
+def side_of(prior: Prior, side: int | None) -> int:
+    """The size in px at which pictures are compared: 256 as published, or the prior's where that is smaller."""
+    return min(256, prior.resolution) if side is None else side
+
+
 def perceptual(network: Perceptual, x: Tensor, y: Tensor, side: int | None = None) -> Tensor:
     """LPIPS [N] of images in [0, 1], both brought to `side` px first if it is given."""
     if side is not None:
@@ -82,7 +104,7 @@ def perceptual(network: Perceptual, x: Tensor, y: Tensor, side: int | None = Non
     return distance(network.features(x), wanted)
 
 
-def network_of(prior: object) -> Perceptual:
+def network_of(prior: Prior) -> Perceptual:
     """The prior's perceptual network. RestorationError if it has none."""
     if prior.perceptual is None:
         raise RestorationError(f"prior {prior.name!r} has no perceptual network, which this method compares with")

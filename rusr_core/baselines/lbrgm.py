@@ -23,23 +23,16 @@ import torch
 from torch import Tensor
 
 from rusr_core import randomness
-from rusr_core.baselines.brgm import FEATURES, LEVELS, side_of
-from rusr_core.baselines.descent import Losses, descend, mean_square, network_of, perceptual
+from rusr_core.baselines.brgm import FEATURES, data_terms
+from rusr_core.baselines.descent import Losses, network_of, perceptual, run, side_of, summed
+from rusr_core.baselines.mapped import mapped
 from rusr_core.baselines.method import Baseline, Choice, Real, Whole
 from rusr_core.baselines.observation import Observation, observe
 from rusr_core.degradations.operator import AnyOperator
 from rusr_core.generator import Generator
+from rusr_core.networks.perceptual import Perceptual
 from rusr_core.prior import Prior
 from rusr_core.restore import Restoration, Step
-from rusr_core.search.stopping import RestorationError
-
-
-def mapped(G: Generator, z: Tensor) -> Tensor:
-    """z [N, z_dim] -> M(z) in W+ [N, L, D]. RestorationError for a generator without M, or with classes."""
-    mapping = getattr(G, "mapping", None)
-    if mapping is None or mapping.c_dim:
-        raise RestorationError(f"{type(G).__name__}: expected a generator whose w comes from z alone, by its mapping")
-    return G.widen(mapping.to_w(z), "W+")
 
 
 def lbrgm(
@@ -80,8 +73,7 @@ def lbrgm(
     def objective(step: int) -> tuple[Losses, Tensor]:
         return losses(G, z, w, seen, network, (pix, perc, together, norm), side)
 
-    for _ in descend(objective, torch.optim.Adam([w, z], lr), steps, phase="Z, W+", callback=callback):
-        pass
+    run(objective, torch.optim.Adam([w, z], lr), steps, phase="Z, W+", callback=callback)
     with torch.no_grad():
         image = G.image(w)
     return seen.result(prior, image, [steps] * len(seen), (G, network))
@@ -99,21 +91,15 @@ def losses(
     z: Tensor,
     w: Tensor,
     seen: Observation,
-    network: object,
+    network: Perceptual,
     weights: tuple[float, float, float, float],
     side: int,
 ) -> tuple[Losses, Tensor]:
     """The four terms [N] at z [N, z_dim] and w [N, L, D], and the images [N, 3, R, R]."""
     pix, perc, together, norm = weights
     x = G.image(w)
-    made = seen.degraded(x)
-    terms = {
-        "pix": pix * LEVELS * mean_square(made, seen.y),
-        "perc": perc / FEATURES * perceptual(network, made, seen.y, side),
-        "together": together * (mapped(G, z) - w).square().mean((1, 2)),
-        "norm": norm * z.square().mean(1),
-    }
-    return terms | {"total": sum(terms.values())}, x
+    terms = {"together": together * (mapped(G, z) - w).square().mean((1, 2)), "norm": norm * z.square().mean(1)}
+    return summed(data_terms(x, seen, network, (pix, perc), side) | terms), x
 
 
 BASELINE = Baseline(

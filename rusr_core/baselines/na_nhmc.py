@@ -31,7 +31,7 @@ import torch
 from torch import Tensor
 
 from rusr_core import randomness
-from rusr_core.baselines.lbrgm import mapped
+from rusr_core.baselines.mapped import mapped
 from rusr_core.baselines.method import Baseline, Real, Whole
 from rusr_core.baselines.observation import Observation, observe
 from rusr_core.degradations.operator import AnyOperator

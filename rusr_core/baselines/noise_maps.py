@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from rusr_core import randomness
@@ -48,3 +49,24 @@ def picture(generator: torch.nn.Module, ws: Tensor, maps: Sequence[Tensor]) -> T
     """G(w) with these noise maps, [N, 3, R, R], about [0, 1]."""
     with replaced(generator, maps):
         return generator.image(ws)
+
+
+def correlation(maps: Sequence[Tensor]) -> Tensor:
+    """How far the maps [N, 1, S, S] are from white noise: the squared correlation of neighbours, summed over the maps
+    and their halvings down to 8 px (Karras et al., CVPR 2020, appendix D), [N]."""
+    total = torch.zeros(len(maps[0])).to(maps[0])
+    for value in maps:
+        while True:
+            for axis in (2, 3):
+                total = total + (value * value.roll(1, axis)).mean((1, 2, 3)).square()
+            if value.shape[2] <= 8:
+                break
+            value = F.avg_pool2d(value, 2)
+    return total
+
+
+def standardise(maps: Sequence[Tensor]) -> None:
+    """Bring each map [N, 1, S, S] to mean 0 and mean square 1, in place."""
+    for value in maps:
+        value -= value.mean((1, 2, 3), keepdim=True)
+        value *= value.square().mean((1, 2, 3), keepdim=True).rsqrt()

@@ -76,6 +76,32 @@ class Synthesis(nn.Module):
         """Latents of each of the L vectors: [N, D] each for W and W+, [N, rows, D] each for W++."""
         return split_latents(ws, self.rows, self.config.w_dim)
 
+    def vectors(self, resolution: int) -> range:
+        """Which of the L latent vectors the block of this resolution takes; the last one serves the next block, too."""
+        index = self.names.index(f"b{resolution}")
+        return range(self._starts[index], self._starts[index] + len(getattr(self, self.names[index]).layers()))
+
+    def section(
+        self,
+        latents: list[Tensor | None],
+        state: tuple[Tensor | None, Tensor | None] = (None, None),
+        first: int = 4,
+        last: int | None = None,
+        noise_mode: str = "const",
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor | None]:
+        """The blocks of `first` to `last` px (default: all) on the `state` that the block before them left.
+
+        `latents` are those of all L vectors, as `split` gives them; what other blocks take may be None. A state is the
+        features [N, C, S, S] and the image [N, img_channels, S, S], which only 'skip' has before the last block.
+        """
+        x, img = state
+        for resolution, name in ((4 * 2**i, name) for i, name in enumerate(self.names)):
+            if first <= resolution <= (last or self.config.resolution):
+                used = [latents[k] for k in self.vectors(resolution)]
+                x, img = getattr(self, name)(x, img, used, mode=noise_mode, generator=generator)
+        return x, img
+
     def forward(
         self,
         ws: Tensor,
@@ -84,15 +110,7 @@ class Synthesis(nn.Module):
         max_resolution: int | None = None,
     ) -> Tensor:
         """-> [N, img_channels, R, R], about [-1, 1], not clamped. `max_resolution` stops at that block ('skip')."""
-        latents = self.split(ws)
-        x = img = None
-        for start, name in zip(self._starts, self.names, strict=True):
-            block = getattr(self, name)
-            used = latents[start : start + len(block.layers())]
-            x, img = block(x, img, used, mode=noise_mode, generator=generator)
-            if name == f"b{max_resolution}":
-                break
-        return img
+        return self.section(self.split(ws), last=max_resolution, noise_mode=noise_mode, generator=generator)[1]
 
 
 class Generator(StyleGenerator):

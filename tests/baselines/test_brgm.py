@@ -11,6 +11,7 @@ from golden_table import compare
 from rusr_core import baselines
 from rusr_core.baselines import brgm, lbrgm, noise_maps
 from rusr_core.baselines.descent import perceptual
+from rusr_core.baselines.mapped import mapped
 from rusr_core.degradations import parse
 from rusr_core.prior import Prior
 
@@ -115,7 +116,7 @@ def test_lbrgm(task, arrays, world, monkeypatch):
     original = lbrgm.best_start
 
     def caught(G, draws, perception):
-        found["values"] = torch.stack([0.5 * perception(G.image(lbrgm.mapped(G, z[None])))[0] for z in candidates])
+        found["values"] = torch.stack([0.5 * perception(G.image(mapped(G, z[None])))[0] for z in candidates])
         found["z"] = original(G, draws, perception)
         return found["z"].clone()
 
@@ -123,7 +124,7 @@ def test_lbrgm(task, arrays, world, monkeypatch):
     states, losses = run(lbrgm.lbrgm, world, y, f, steps=5, starts=6)
     compare(f"out/lbrgm/{task}/init_perceptual", found["values"].detach(), arrays, 5e-6)
     compare(f"out/lbrgm/{task}/init_z", found["z"], arrays, 1e-6)
-    compare(f"out/lbrgm/{task}/init_w", lbrgm.mapped(world.generator, found["z"]), arrays, 3e-6)
+    compare(f"out/lbrgm/{task}/init_w", mapped(world.generator, found["z"]), arrays, 3e-6)
     compare(f"out/lbrgm/{task}/traj_w", torch.cat([w for (w, _), _ in states]), arrays, 1e-4, relative=False)
     compare(f"out/lbrgm/{task}/traj_z", torch.cat([z for (_, z), _ in states]), arrays, 1e-4, relative=False)
     columns = [torch.stack([s[name].sum() for name in ("total", "pix", "perc", "together", "norm")]) for s in losses]
