@@ -92,6 +92,8 @@ def mganprior(
     """
     seen, G, network = observe(prior, y, f, seed), prior.generator, network_of(prior)
     check_split(G, split)
+    if not isinstance(codes, int) or codes < 1:
+        raise RestorationError(f"codes is {codes!r}: expected a whole number from 1")
     side = side_of(prior, side)
     z = torch.cat([randomness.normal((codes, G.mapping.z_dim), one, G.w_mean) for one in seen.stream(4)])
     each = truncated(G, z, psi)[:, 0].unflatten(0, (len(seen), codes))
