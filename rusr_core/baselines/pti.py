@@ -202,8 +202,7 @@ def pti(
         enough: LPIPS of f(x) and y at which the tuning of an image ends.
         side: px at which pictures are compared, see `descent.side_of`; in the tuning y's own where it is larger.
 
-    Raises RestorationError for a generator without noise maps or a `space` that does not exist, and what `observe`
-    raises.
+    Raises RestorationError for a generator without noise maps or a `space` that is not there, and what `observe` does.
     """
     if space not in SPACES:
         raise RestorationError(f"space is {space!r}: expected one of {', '.join(SPACES)}")
