@@ -21,7 +21,7 @@ from rusr_core.images import resize, to_pil
 
 JPEG_QUALITY = 92
 LIVE_OPTIONS = {
-    "restore": ("task", "level", "seed", "steps", "spaces", "weights", "portrait"),
+    "restore": ("task", "level", "seed", "steps", "spaces", "weights", "portrait", "open"),
     "walk": ("seed", "mix"),
 }
 RANGE = "width:100%;margin:.4em 0 0;accent-color:#0072B2"
@@ -119,9 +119,10 @@ def live(recorded: Html, *, kind: str = "restore", **options: object) -> Html:
 
     `kind` is "restore", the latent search, or "walk", samples of W and mixtures of two. `options` of a restoration, all
     optional: `task` ("paint", or letters as "UN"), `level`, `seed`, `steps` a phase, `spaces` (a list of W, W+, W++),
-    `weights` of the loss by name, `portrait` (a number of Portraits-X as "007"); of a walk: `seed`, `mix` ("none",
-    "share" or "layers"). Outside the book, and without JavaScript, the figure is `recorded` alone. FigureError for
-    another kind or option. The engine is in book/live.
+    `weights` of the loss by name, `portrait` (a number of Portraits-X as "007"), `open` (what is unfolded at first:
+    "search", the settings, or "weights", those of the loss, too); of a walk: `seed`, `mix` ("none", "share" or
+    "layers"). Outside the book, and without JavaScript, the figure is `recorded` alone. FigureError for another kind
+    or option. The engine is in book/live.
     """
     if kind not in LIVE_OPTIONS:
         raise FigureError(f"live figure {kind!r}: expected {' or '.join(map(repr, LIVE_OPTIONS))}")

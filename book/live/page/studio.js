@@ -2,6 +2,7 @@
 Page.studio = (() => {
   const { el } = Page.pictures,
     client = Page.client;
+  const SETTINGS = "Portrait, damage and search";
   const yet = (text) => `${text} Choose a portrait and a damage, then press Start.`;
 
   class Studio {
@@ -42,7 +43,7 @@ Page.studio = (() => {
       const buttons = el("div", { class: "rl-buttons rl-bar" }, this.main, this.halt, this.clear, this.keep);
       const setup = el("div", { class: "rl-setup" }, this.source.box, this.settings.boxes);
       const setting = this.options.compact
-        ? el("details", { class: "rl-more" }, el("summary", {}, "Portrait, damage and search"), setup)
+        ? el("details", { class: "rl-more", ".open": !!this.options.open }, el("summary", {}, SETTINGS), setup)
         : setup;
       this.box = el(
         "section",
