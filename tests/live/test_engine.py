@@ -142,3 +142,26 @@ def test_image_loss_and_gradient_are_the_librarys(engine, embedded, portrait, sp
     gradient = ws.grad.flatten().numpy()
     error = np.linalg.norm(np.array(found["grad"]) - gradient) / np.linalg.norm(gradient)
     assert error < (1e-5 if "A" not in letters else 1e-2), error
+
+
+def test_memory_is_the_same_after_twenty_searches(engine, portrait):
+    """Tensors and their bytes, as TensorFlow.js counts them, after each kind of search and over again."""
+    found = evaluate(engine, """
+        const rgba = new Uint8ClampedArray(128 * 128 * 4).map((_, k) => 255 * (a[0][(k >> 2) * 3 + k % 4] ?? 1));
+        const picture = { width: 128, height: 128, rgba }, memory = [], kept = window.postMessage;
+        const ask = { picture, preset: "report", steps: 1, seed: 2, weights: {} };
+        const painted = new Float32Array(128 * 128).fill(1).fill(0, 5000, 6000);
+        const kinds = [...a[1].map((stage) => [stage]), a[1], [{ kind: "mask", painted }]];
+        for (let k = 0; k < 20; k++) {
+          const stages = kinds[k % kinds.length], spaces = [["W"], ["W", "W+"], ["W++"]][k % 3];
+          const message = { ...ask, id: k, type: "search", stages, spaces, observed: k === 7 };
+          let failed = null;
+          window.postMessage = (m) => { if (m.type === "error") failed = m.message; };
+          await Live.worker.answer({ data: message });
+          if (failed) throw new Error(failed);
+          memory.push([tf.memory().numTensors, tf.memory().numBytes]);
+        }
+        window.postMessage = kept;
+        return memory;""", rows(portrait), [stage for stage, _ in STAGES.values()])  # fmt: skip
+    assert len(found) == 20 and found[5] == found[11] == found[17] and found[0] == found[6] == found[12] == found[18]
+    assert max(tensors for tensors, _ in found) == min(tensors for tensors, _ in found), found

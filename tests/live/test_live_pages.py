@@ -2,17 +2,21 @@
 
 import functools
 import http.server
-import io
 import json
 import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from live_browser import missing, opened
+from live_files import no_pictures, odd_pictures
 from PIL import Image, PngImagePlugin
 
+from rusr_core.degradations import Downsample
 from rusr_core.files import data_path
+from rusr_core.images import load_image, save_image
 
 pytestmark = pytest.mark.slow
 
@@ -21,6 +25,7 @@ PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>page</titl
 <link rel="stylesheet" href="live/live.css"><script src="live/loader.js"></script>
 <div class="rusr-live" data-live='{"kind": "page"}'></div>
 <div class="rusr-live" id="inline" data-live='{"kind": "restore", "task": "U"}'><p>recorded</p></div>
+<input type="file" id="hand" aria-label="files of the test">
 <div class="rusr-live" id="walk" data-live='{"kind": "walk", "mix": "layers"}'><p>recorded</p></div></html>"""
 HEAVY = ("weights.js", "wasm.js", "engine.js")
 
@@ -172,36 +177,135 @@ def test_pause_scrub_continue_and_stop(browser, address):
     assert "stopped by you" in status(browser)
 
 
-def hostile(folder: Path) -> list[Path]:
-    """Files that are no pictures, or not what they say."""
-    png = data_path("portraits/test/000.png").read_bytes()
-    jpeg = io.BytesIO()
-    Image.new("RGB", (64, 64), "red").save(jpeg, "JPEG")
-    contents = {"text.png": b"not a picture", "empty.png": b"", "half.png": png[:-200], "page.svg": b"<svg"}
-    contents |= {"half.jpg": jpeg.getvalue()[:-60], "a.pdf": b"%PDF-1.4"}
-    files = []
-    for name, data in contents.items():
-        files.append(folder / name)
-        files[-1].write_bytes(data)
-    return files
-
-
-def test_files_of_ones_own(browser, address, tmp_path):
+def dropped(driver, file: Path) -> str:
+    """Drop a file on the page as a mouse does; the line that the page then shows."""
     from selenium.webdriver.common.by import By
 
+    driver.find_element(By.ID, "hand").send_keys(str(file))
+    driver.execute_script("""
+        const held = new DataTransfer(), hand = document.getElementById("hand");
+        held.items.add(hand.files[0]);
+        const place = document.querySelector('.rl-source');
+        place.dispatchEvent(new DragEvent('drop', { dataTransfer: held, bubbles: true, cancelable: true }));
+        hand.value = '';""")
+    line = "document.querySelector('.rl-studio > .rl-status').textContent"
+    return until(driver, f"{line}.startsWith({json.dumps(file.name)}) && {line}", 20)
+
+
+def painted(driver, x: int, y: int) -> list[int]:
+    """A pixel of the portrait's canvas."""
+    canvas = "document.querySelector('.rl-stage canvas').getContext('2d')"
+    return driver.execute_script(f"return [...{canvas}.getImageData({x}, {y}, 1, 1).data]")
+
+
+def test_fifty_odd_files_dropped_on_the_page_have_a_line_each(browser, address, tmp_path):
     open_page(browser, address)
-    entry = browser.find_element(By.CSS_SELECTOR, ".rl-studio .rl-file")
-    for file in hostile(tmp_path):
-        entry.send_keys(str(file))
-        until(browser, f"document.querySelector('.rl-wrong')?.textContent.startsWith('{file.name} ')", 10)
-    frames = [Image.new("RGB", (300, 200), colour) for colour in ("red", "blue")]
-    frames[0].save(tmp_path / "moving.gif", save_all=True, append_images=frames[1:])
-    entry.send_keys(str(tmp_path / "moving.gif"))
-    until(browser, "document.querySelector('.rl-studio > .rl-status').textContent.includes('goes nowhere else')", 10)
-    assert "300 x 200" in status(browser)
-    pixel = "document.querySelector('.rl-studio canvas').getContext('2d').getImageData(5, 5, 1, 1).data"
-    assert browser.execute_script(f"return [...{pixel}]") == [255, 0, 0, 255]
-    assert not any(file.name in url for url in requests(browser) for file in hostile(tmp_path))
+    requests(browser)
+    num = 0
+    for name, content, words in no_pictures():
+        (tmp_path / name).write_bytes(content)
+        line = dropped(browser, tmp_path / name)
+        assert words in line and "\n" not in line, line
+        num += 1
+    for name, content, colour in odd_pictures():
+        (tmp_path / name).write_bytes(content)
+        line = dropped(browser, tmp_path / name)
+        assert "is on this page and goes nowhere else." in line, line
+        until(browser, "!document.querySelector('.rl-studio > .rl-status.rl-wrong')")
+        if colour is not None:
+            until(browser, f"{json.dumps([*colour, 255])}.join() === [...document.querySelector('.rl-stage canvas')"
+                  ".getContext('2d').getImageData(64, 64, 1, 1).data].join()", 10)  # fmt: skip
+        num += 1
+    assert num >= 50
+    assert [url for url in requests(browser) if not url.startswith("blob:")] == []
+
+
+def test_a_file_that_is_damaged_already_is_searched_as_it_is(browser, address, tmp_path):
+    """The input that the search sees is the file to the last bit, and no truth is claimed."""
+    clean = load_image(data_path("portraits/test/007.png"))
+    save_image(Downsample(8).degrade(clean, torch.Generator().manual_seed(0)), tmp_path / "small.png")
+    open_page(browser, address)
+    already = "document.querySelector('.rl-setup .tick input')"
+    assert browser.execute_script(f"return {already}.parentNode.hidden")
+    assert "is on this page" in dropped(browser, tmp_path / "small.png")
+    set_up(browser, "U", 2)
+    browser.execute_script(f"{already}.click()")
+    browser.execute_script("document.querySelector('.rl-bar .rl-main').click()")
+    until(browser, "document.querySelector('.rl-studio > .rl-status').textContent.startsWith('Done')")
+    assert " dB" not in status(browser) and "W 2 (all steps)" in status(browser)
+    seen = "document.querySelectorAll('.rl-stage canvas')[1]"
+    values = browser.execute_script(f"return [...{seen}.getContext('2d').getImageData(0, 0, 16, 16).data]")
+    with Image.open(tmp_path / "small.png") as file:
+        assert values == list(file.convert("RGBA").tobytes())
+    set_up(browser, "UNAP", 2)  # strokes of a seed are nobody's damage
+    assert browser.execute_script("return document.querySelector('.rl-setup select').value") == "paint"
+
+
+def test_holes_are_painted_by_touch_without_gaps(browser, address):
+    """One finger paints, all along its way; the page does not scroll; a second finger does nothing."""
+    open_page(browser, address)
+    box = browser.execute_script("""
+        const canvas = document.querySelector('.rl-stage canvas');
+        canvas.scrollIntoView({ block: 'center' });
+        const { left, top, width } = canvas.getBoundingClientRect();
+        return { left, top, scale: width / 128, scrolled: window.scrollY };""")
+
+    def touch(kind: str, *points: tuple[int, int]) -> None:
+        places = [
+            {"x": box["left"] + x * box["scale"], "y": box["top"] + y * box["scale"], "id": k}
+            for k, (x, y) in enumerate(points)
+        ]
+        browser.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": places})
+
+    touch("touchStart", (20, 64))
+    touch("touchMove", (110, 64))
+    touch("touchStart", (110, 64), (64, 20))
+    touch("touchMove", (110, 64), (70, 20))
+    touch("touchEnd")
+    assert all(painted(browser, x, 64) == [0, 0, 0, 255] for x in range(20, 110, 6))
+    assert painted(browser, 66, 20) != [0, 0, 0, 255]
+    assert browser.execute_script("return window.scrollY") == box["scrolled"]
+
+
+def experiment(driver, number: int, steps: int) -> None:
+    """Set one of the guided experiments up and run it, with fewer steps than it asks for."""
+    driver.execute_script(f"document.querySelectorAll('.rl-experiments button')[{number}].click()")
+    set_up(driver, driver.execute_script("return document.querySelector('.rl-setup select').value"), steps,
+           driver.execute_script("return [...document.querySelectorAll('.rl-ticks .tick')]"
+                                 ".filter((t) => t.firstElementChild.checked).map((t) => t.textContent)"))  # fmt: skip
+    driver.execute_script("document.querySelector('.rl-bar .rl-main').click()")
+    until(driver, "document.querySelector('.rl-main').textContent === 'Pause'")
+    until(driver, "document.querySelector('.rl-main').textContent === 'Start'", 240)
+    assert status(driver).startswith("Done"), status(driver)
+
+
+def pictures(driver) -> list[np.ndarray]:
+    """Portrait, input, guess and degraded guess as the page shows them, [h, w, 3] in [0, 1]."""
+    read = """return [...document.querySelectorAll('.rl-stage .rl-row canvas')].map((c) =>
+        [c.height, [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]])"""
+    found = driver.execute_script(read)
+    return [np.array(values, float).reshape(side, -1, 4)[..., :3] / 255 for side, values in found]
+
+
+def test_the_guided_experiments_show_what_they_say(browser, address):
+    open_page(browser, address)
+    experiment(browser, 0, 10)  # the eyes are hidden, and nothing says how they look
+    portrait, seen, guess, _ = pictures(browser)
+    hidden = seen.max(2) == 0
+    error = ((guess - load_page_portrait()) ** 2).mean(2)
+    assert 0.03 < hidden.mean() < 0.2 and error[hidden].mean() > error[~hidden].mean()
+    experiment(browser, 1, 10)  # the input is matched, and the guess is another person
+    portrait, seen, guess, matched = pictures(browser)
+    assert seen.shape == matched.shape == (4, 4, 3)
+    assert ((matched - seen) ** 2).mean() < 0.25 * ((guess - portrait) ** 2).mean()
+    experiment(browser, 2, 6)
+    assert "W++ 6 (all steps)" in status(browser) and "W+ " not in status(browser)
+
+
+def load_page_portrait() -> np.ndarray:
+    """The portrait that the page opens with, [128, 128, 3] in [0, 1]."""
+    with Image.open(data_path("portraits/test/000.png")) as file:
+        return np.asarray(file.convert("RGB"), float) / 255
 
 
 def test_a_saved_picture_holds_its_record(browser, address, tmp_path):
@@ -220,7 +324,7 @@ def test_a_saved_picture_holds_its_record(browser, address, tmp_path):
         assert isinstance(picture, PngImagePlugin.PngImageFile) and picture.size == (128, 128)
     assert record["stages"] == [{"kind": "jpeg", "quality": 12}] and record["source"] == "portrait-000"
     assert [phase["steps"] for phase in record["phases"]] == [2] and len(record["losses"]) == 2
-    assert record["preset"]["name"] == "report@2"
+    assert record["preset"]["name"] == "report@2" and record["observed"] is False
 
 
 def test_inline_figures_open_when_asked(browser, address):

@@ -4,6 +4,7 @@ import base64
 import dataclasses
 import hashlib
 import json
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -59,6 +60,21 @@ def test_scripts_name_nothing_outside_the_book():
         file.read_text(encoding="utf-8") for file in (ROOT / "book/live").glob("*/*.js") if file.parent.name != "vendor"
     )
     assert "://" not in source.replace("http://www.w3.org/2000/svg", "")
+
+
+BEGIN = re.compile(r"^( +)(?! |}|(?:if|for|while|switch)\b).*(?:\)|=>) \{$")  # a function, not a module's wrapper
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "book/live").glob("[ep]*/*.js")), ids=lambda file: file.stem)
+def test_functions_and_files_are_short(file):
+    """As the house has them: a function ends at the first line that begins with a brace where it began."""
+    lines = file.read_text(encoding="utf-8").split("\n")
+    assert len(lines) <= 300 and max(map(len, lines)) <= 120
+    for number, line in enumerate(lines):
+        if found := BEGIN.match(line):
+            rest = lines[number + 1 :]
+            length = 2 + next(k for k, one in enumerate(rest) if one.startswith(f"{found[1]}}}"))
+            assert length <= 40, f"line {number + 1}: {length} lines"
 
 
 def test_a_missing_browser_is_named(monkeypatch):

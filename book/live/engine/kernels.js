@@ -19,7 +19,7 @@ Live.kernels = (() => {
 
   /**
    * Transposed, stride 2: [H, W] -> [2H + 2, 2W + 2], with a row and a column of zeros at the end. Of x[m - 1], x[m]
-   * are made row 2m = w[2] x[m - 1] + w[0] x[m] (`even`) and row 2m + 1 = w[1] x[m] (`odd`); columns alike, both of them as
+   * are made row 2m = w[2] x[m - 1] + w[0] x[m] (`even`) and row 2m + 1 = w[1] x[m] (`odd`); columns alike, both as
    * channels (rx, o), so that [W, 2 O] is [2 W, O] without moving anything. The gradient `B` has stride 2.
    */
   function up({ shape: [O, I], data }) {

@@ -25,63 +25,64 @@ Live.losses = (() => {
   /** The distance, or with a second draw the energy score (Gneiting & Raftery, JASA 2007). */
   const score = (d, y, x, again) => (again ? tf.div(tf.sub(tf.add(d(x, y), d(again, y)), d(x, again)), 2) : d(x, y));
 
-  /**
-   * The loss of a preset for images y [1, side, side, 3] -> { target(y, mask), value(draws, target, random) }.
-   * `weights`: { lpips, l1, identity }; a term of weight 0, or one that sees nothing of so small a y, is left out.
-   */
-  function create(net, preset, weights, side) {
-    const seen = depth(side, preset.lpips_levels, preset.lpips_smallest),
-      poolings = preset.lpips_levels > 1 ? seen : 0;
-    const named = weights.identity > 0 && side > preset.lpips_smallest,
-      lpips = weights.lpips > 0 && seen > 0;
+  class Loss {
+    /**
+     * The loss of a preset for images y [1, side, side, 3]. `weights`: { lpips, l1, identity }; a term of weight 0, or
+     * one that sees nothing of so small a y, is left out.
+     */
+    constructor(net, preset, weights, side) {
+      const { lpips_levels: levels, lpips_smallest: smallest } = preset;
+      this.net = net;
+      this.weights = weights;
+      this.seen = depth(side, levels, smallest);
+      this.poolings = levels > 1 ? this.seen : 0;
+      this.named = weights.identity > 0 && side > smallest;
+      this.lpips = weights.lpips > 0 && this.seen > 0;
+      if (!this.lpips && !this.named && !(weights.l1 > 0))
+        throw new Error("no term of the loss is left: expected a weight above 0");
+    }
 
-    function target(y, mask) {
-      const images = pyramid(y, poolings),
-        masks = mask ? pyramid(mask, poolings) : null;
-      const looks = lpips && !mask ? images.slice(0, seen).map((v) => net.look(v, false).maps) : [];
-      return { images, masks, looks, embedding: named ? net.embed(y) : null };
+    /** What looks at y alone. */
+    target(y, mask) {
+      const images = pyramid(y, this.poolings),
+        masks = mask ? pyramid(mask, this.poolings) : null;
+      const looks = this.lpips && !mask ? images.slice(0, this.seen).map((v) => this.net.look(v, false).maps) : [];
+      return { images, masks, looks, embedding: this.named ? this.net.embed(y) : null };
     }
 
     /** LPIPS of one level, and where there are no holes the embeddings that came with the look. */
-    function level(k, images, goal, random) {
+    level(k, images, goal, random) {
       if (!goal.masks) {
-        const looks = images.map((x) => net.look(x, named && k === 0));
+        const looks = images.map((x) => this.net.look(x, this.named && k === 0));
         return { value: score(distance, goal.looks[k], ...looks.map((look) => look.maps)), looks };
       }
       const noise = tf.div(tf.add(Live.degradations.normal(random, images[0].shape), 0.5), 2); // a hole is no feature
       const hidden = tf.mul(noise, tf.sub(1, goal.masks[k]));
-      const wanted = net.look(tf.add(goal.images[k], hidden), false).maps;
-      const looks = images.map((x) => net.look(tf.add(x, hidden), false).maps);
+      const wanted = this.net.look(tf.add(goal.images[k], hidden), false).maps;
+      const looks = images.map((x) => this.net.look(tf.add(x, hidden), false).maps);
       return { value: score(distance, wanted, ...looks), looks: [] };
     }
 
     /** Each term that counts, a scalar: of one or two draws of the degraded guess. */
-    function terms(draws, goal, random) {
-      const levels = draws.map((x) => pyramid(x, poolings)),
+    terms(draws, goal, random) {
+      const levels = draws.map((x) => pyramid(x, this.poolings)),
+        numbers = Array.from({ length: this.lpips ? this.seen : 0 }, (_, k) => k),
         found = {};
-      let embeddings = null;
-      if (lpips) {
-        const compared = Array.from({ length: seen }, (_, k) =>
-          level(
-            k,
-            levels.map((p) => p[k]),
-            goal,
-            random,
-          ),
-        );
-        found.lpips = tf.addN(compared.map(({ value }) => value));
-        if (named && !goal.masks) embeddings = compared[0].looks.map((look) => look.embedding);
-      }
-      if (weights.l1 > 0) found.l1 = score(l1, goal.images.at(-1), ...levels.map((p) => p.at(-1)));
-      if (named) found.identity = score(identity, goal.embedding, ...(embeddings || draws.map(net.embed)));
+      const at = (k) => levels.map((images) => images[k]);
+      const compared = numbers.map((k) => this.level(k, at(k), goal, random));
+      if (this.lpips) found.lpips = tf.addN(compared.map(({ value }) => value));
+      if (this.weights.l1 > 0) found.l1 = score(l1, goal.images.at(-1), ...levels.map((images) => images.at(-1)));
+      if (!this.named) return found;
+      const shared = this.lpips && !goal.masks; // net A has looked already
+      const embeddings = shared ? compared[0].looks.map((look) => look.embedding) : draws.map(this.net.embed);
+      found.identity = score(identity, goal.embedding, ...embeddings);
       return found;
     }
 
-    const total = (found) => tf.addN(Object.entries(found).map(([name, value]) => tf.mul(value, weights[name])));
-    if (!lpips && !named && !(weights.l1 > 0))
-      throw new Error("no term of the loss is left: expected a weight above 0");
-    return { target, terms, total };
+    total(found) {
+      return tf.addN(Object.entries(found).map(([name, value]) => tf.mul(value, this.weights[name])));
+    }
   }
 
-  return { create };
+  return { create: (...given) => new Loss(...given) };
 })();

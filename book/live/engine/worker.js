@@ -139,20 +139,32 @@ Live.worker = (() => {
     return own;
   }
 
-  /** What is damaged: a picture, or what was observed by itself where `observed`. */
+  /**
+   * The input of a search, y: what f makes of the `given` picture, or the picture itself where it is `observed`, which
+   * must have the size that f makes. What stands in a hole is not looked at.
+   */
+  function inputOf({ observed, seed }, given, f) {
+    if (!observed) return f.degrade(given, new Live.random.Random(seed));
+    const [, height, width] = given.shape;
+    if (height !== f.side || width !== f.side)
+      throw new Error(`a picture of ${width} x ${height} px: this damage gives ${f.side} x ${f.side}`);
+    return f.mask ? tf.mul(given, f.mask) : given.clone();
+  }
+
   async function search(message) {
     if (control) throw new Error("a search is running: stop it first");
     const { id, stages, seed, observed } = message;
     const preset = presetOf(message),
       given = imageOf(message.picture),
+      start = message.start ? latent(message.start) : null,
+      clean = observed ? null : given,
       f = Live.degradations.create(stages, live.method);
-    const y = observed ? given.clone() : f.degrade(given, new Live.random.Random(seed));
-    const start = message.start ? latent(message.start) : null,
-      clean = observed ? null : given;
+    control = controlOf(id, f, clean, seed);
+    let y = null;
     try {
+      y = inputOf(message, given, f);
       postMessage({ id, type: "observed", picture: await picture(y) });
       const task = { y, f, preset, weights: { ...weightsOf(preset), ...message.weights }, seed, start };
-      control = controlOf(id, f, clean, seed);
       const { ws, phases } = await Live.search.run(live, task, control);
       const result = { picture: await shown(ws), phases, ws: await ws.data(), preset };
       result.psnr = clean && tf.tidy(() => psnrOf(live.generator.image(ws), clean));
@@ -161,18 +173,18 @@ Live.worker = (() => {
     } finally {
       control = null;
       f.dispose();
-      tf.dispose([y, given, start || []]);
+      tf.dispose([given, y || [], start || []]);
     }
   }
   const weightsOf = (preset) => ({ lpips: 1, l1: preset.l1_weight, identity: preset.identity_weight });
 
-  /** What a damage makes of a picture, before any search. */
-  async function degrade({ picture: given, stages, seed }) {
-    const f = Live.degradations.create(stages, live.method),
-      clean = imageOf(given);
-    const y = f.degrade(clean, new Live.random.Random(seed)),
+  /** What the search would see, before any search. */
+  async function degrade(message) {
+    const f = Live.degradations.create(message.stages, live.method),
+      given = imageOf(message.picture);
+    const y = inputOf(message, given, f),
       found = await picture(y);
-    tf.dispose([clean, y]);
+    tf.dispose([given, y]);
     f.dispose();
     return { picture: found };
   }

@@ -44,38 +44,42 @@ Page.pictures = (() => {
   function isTruncated(bytes) {
     const text = new TextDecoder("latin1").decode(bytes);
     if (text.startsWith("PNG", 1)) return !text.includes("IEND");
-    if (text.startsWith("\xff\xd8")) return text.lastIndexOf("\xff\xd9") <= text.lastIndexOf("\xff\xda"); // end, last scan
+    if (text.startsWith("\xff\xd8")) return text.lastIndexOf("\xff\xd9") <= text.lastIndexOf("\xff\xda"); // end, scan
     if (!text.startsWith("RIFF")) return false;
     return new DataView(bytes.buffer).getUint32(4, true) + 8 > bytes.length;
   }
 
-  /** A reader's file -> { picture, note }. An Error with one line that says what is wrong for anything else. */
-  async function ofFile(file, side) {
-    if (file.size > LARGEST * 1e6) {
-      throw new Error(
-        `${file.name} has ${Math.round(file.size / 1e6)} MB: expected a picture of at most ${LARGEST} MB`,
-      );
-    }
-    if (isTruncated(new Uint8Array(await file.arrayBuffer()))) {
-      throw new Error(`${file.name} ends too early: expected a whole picture`);
-    }
+  /** A picture of a file that a browser draws: its first frame, upright, in sRGB. */
+  async function decoded(file) {
     const url = URL.createObjectURL(file),
-      image = new Image(); // draws the first frame, upright, in sRGB
+      image = new Image();
     try {
       image.src = url;
       await image.decode();
-      const { naturalWidth: width, naturalHeight: height } = image;
-      if (!width || width * height > LARGEST * 1e6) {
-        throw new Error(`${file.name} has ${width} x ${height} px: expected 1 to ${LARGEST} million`);
-      }
-      const note = width === height ? "" : ` The middle of its ${width} x ${height} px is used.`;
-      return { picture: square(image, side, width, height), note };
-    } catch (error) {
-      if (error.message.startsWith(file.name)) throw error;
+    } catch {
       throw new Error(`${file.name} is no picture that this browser can read: expected PNG, JPEG, WebP or GIF`);
     } finally {
       URL.revokeObjectURL(url);
     }
+    return image;
+  }
+
+  /**
+   * A reader's file -> { width, height, pictures }, its middle at each of `sides`. An Error with one line that says
+   * what is wrong for anything else.
+   */
+  async function ofFile(file, sides) {
+    const { name, size } = file;
+    if (size > LARGEST * 1e6)
+      throw new Error(`${name} has ${Math.round(size / 1e6)} MB: expected a picture of at most ${LARGEST} MB`);
+    if (isTruncated(new Uint8Array(await file.arrayBuffer())))
+      throw new Error(`${name} ends too early: expected a whole picture`);
+    const image = await decoded(file),
+      { naturalWidth: width, naturalHeight: height } = image;
+    if (!width || width * height > LARGEST * 1e6)
+      throw new Error(`${name} has ${width} x ${height} px: expected 1 to ${LARGEST} million`);
+    const pictures = Object.fromEntries(sides.map((side) => [side, square(image, side, width, height)]));
+    return { width, height, pictures };
   }
 
   return { el, draw, square, ofUrl, ofFile };

@@ -3,66 +3,59 @@ Page.prediction = (() => {
   const { el } = Page.pictures,
     { label, select, range } = Page.controls;
   const PHASES = { "": "choose …", W: "W", "W+": "W+", "W++": "W++" };
+  const NEAR = 2; // dB that a good guess may be off
+
+  /** The phase in which the loss falls most, from its first to its last step: [space, fall], or nothing. */
+  function best(points) {
+    const found = {};
+    for (const { space, loss } of points) {
+      found[space] ||= { first: loss };
+      found[space].last = loss;
+    }
+    const falls = Object.entries(found).map(([space, { first, last }]) => [space, first - last]);
+    return falls.sort((a, b) => b[1] - a[1])[0];
+  }
+
+  /** What is to be said of the two guesses. */
+  function verdict(said, psnr, points) {
+    const words = [],
+      gained = best(points);
+    if (said.touched && psnr !== null) {
+      const good = Math.abs(psnr - said.psnr) <= NEAR;
+      words.push(`You said ${said.psnr} dB; it is ${psnr.toFixed(1)} dB${good ? ": well seen." : "."}`);
+    }
+    if (said.space && gained) {
+      const [space, fall] = gained,
+        by = fall.toPrecision(2);
+      words.push(
+        said.space === space
+          ? `And ${space} does lower the loss most, by ${by}.`
+          : `${space} lowers the loss most, by ${by}, not ${said.space}.`,
+      );
+    }
+    return words.join(" ");
+  }
 
   function create() {
     const said = { psnr: 25, space: "", touched: false };
-    const near = range(
-      12,
-      40,
-      1,
-      said.psnr,
-      (v) => `${v} dB`,
-      (v) => {
-        said.psnr = v;
-        said.touched = true;
-      },
-    );
+    const guessed = (value) => Object.assign(said, { psnr: value, touched: true });
+    const near = range(12, 40, 1, said.psnr, (v) => `${v} dB`, guessed);
     const phase = select(PHASES, "", (value) => {
       said.space = value;
     });
-    const verdict = el("p", { class: "rl-verdict", role: "status" });
+    const line = el("p", { class: "rl-verdict", role: "status" });
     const box = el(
       "fieldset",
       { class: "rl-predict" },
       el("legend", {}, "Predict, then press Start"),
       label("How near to the portrait (PSNR)?", near.control, near.output),
       label("Which phase lowers the loss most?", phase),
-      verdict,
+      line,
     );
-
-    /** The fall of log loss in each phase that has been searched: from its first to its last step. */
-    function gains(points) {
-      const found = {};
-      for (const { space, loss } of points) {
-        found[space] ||= { first: loss };
-        found[space].last = loss;
-      }
-      return Object.entries(found)
-        .map(([space, { first, last }]) => [space, first - last])
-        .sort((a, b) => b[1] - a[1]);
-    }
-    return {
-      box,
-      clear() {
-        verdict.textContent = "";
-      },
-      judge(psnr, points) {
-        const words = [],
-          [best] = gains(points);
-        if (said.touched && psnr !== null) {
-          const off = Math.abs(psnr - said.psnr);
-          words.push(`You said ${said.psnr} dB; it is ${psnr.toFixed(1)} dB${off <= 2 ? ": well seen." : "."}`);
-        }
-        if (said.space && best) {
-          words.push(
-            said.space === best[0]
-              ? `And ${best[0]} does lower the loss most, by ${best[1].toPrecision(2)}.`
-              : `${best[0]} lowers the loss most, by ${best[1].toPrecision(2)}, not ${said.space}.`,
-          );
-        }
-        verdict.textContent = words.join(" ");
-      },
+    const say = (text) => {
+      line.textContent = text;
     };
+    return { box, clear: () => say(""), judge: (psnr, points) => say(verdict(said, psnr, points)) };
   }
 
   return { create };

@@ -3,126 +3,135 @@ Page.settings = (() => {
   const { el } = Page.pictures,
     { NAMES, label, select, range, check, stages, words } = Page.controls;
   const SPACES = ["W", "W+", "W++"];
+  const STEPS = { 30: "30, a quick look", 60: "60", 150: "150, as published" };
+  const WEIGHTS = { lpips: ["LPIPS", 2], l1: ["L1", 1], identity: ["Identity", 1] }; // label, largest value
+  const LARGEST_SEED = 99999;
 
-  /** `options`: { task, level, seed, steps, spaces, weights }, all optional; `changed()` is called on each change. */
-  function create(options, method, mask, changed) {
-    const preset = method.presets.report;
-    const state = {
-      task: options.task || "paint",
-      level: options.level || "M",
-      seed: options.seed || 0,
-      steps: options.steps || 60,
-      spaces: options.spaces || ["W", "W+"],
-      weights: { lpips: 1, l1: preset.l1_weight, identity: preset.identity_weight, ...options.weights },
-    };
-    const meaning = el("p", { class: "rl-hint" });
-    const task = select(NAMES, state.task, (value) => {
-      state.task = value;
-      refresh();
-    });
-    const level = range(
-      0,
-      method.levels.length - 1,
-      1,
-      method.levels.indexOf(state.level),
-      (k) => method.levels[k],
-      (k) => {
-        state.level = method.levels[k];
-        refresh();
-      },
-    );
-    const levelRow = label("Level", level.control, level.output);
-    const seed = el("input", {
-      type: "number",
-      min: 0,
-      max: 99999,
-      ".value": state.seed,
-      onchange: () => {
-        state.seed = Math.min(Math.max(Math.trunc(+seed.value) || 0, 0), 99999);
-        seed.value = state.seed;
-        refresh();
-      },
-    });
-    const steps = select({ 30: "30, a quick look", 60: "60", 150: "150, as published" }, state.steps, (value) => {
-      state.steps = +value;
-      changed();
-    });
-    const ticks = Object.fromEntries(
-      SPACES.map((space) => [
-        space,
-        check(space, state.spaces.includes(space), (on) => {
-          state.spaces = SPACES.filter((s) => (s === space ? on : state.spaces.includes(s)));
-          changed();
-        }),
-      ]),
-    );
-    const weight = (name, text, max) => {
-      const one = range(
-        0,
-        max,
-        max / 20,
-        state.weights[name],
-        (v) => v.toFixed(2),
-        (v) => {
-          state.weights[name] = v;
-          changed();
-        },
-      );
-      weights[name] = one;
-      return label(text, one.control, one.output);
-    };
-    const weights = {};
-    const lossBox = el(
-      "details",
-      { ".open": options.open === "weights" },
-      el("summary", {}, "Weights of the loss"),
-      weight("lpips", "LPIPS", 2),
-      weight("l1", "L1", 1),
-      weight("identity", "Identity", 1),
-    );
+  class Settings {
+    /** `options`: { task, level, seed, steps, spaces, weights }, all optional; `changed()` is called on each change. */
+    constructor(options, method, mask, changed) {
+      Object.assign(this, { method, mask, changed, file: null });
+      const { l1_weight: l1, identity_weight: identity } = method.presets.report;
+      this.state = {
+        task: options.task || "paint",
+        level: options.level || "M",
+        seed: options.seed || 0,
+        steps: options.steps || 60,
+        spaces: options.spaces || ["W", "W+"],
+        weights: { lpips: 1, l1, identity, ...options.weights },
+        observed: false,
+      };
+      this.boxes = [this.damage(), this.search(options.open === "weights")];
+    }
 
-    const current = () => stages(state.task, state.level, state.seed, mask, method);
-    function refresh() {
-      levelRow.hidden = state.task === "paint";
-      meaning.textContent =
-        state.task === "paint"
-          ? "Paint on the portrait: drag, or press Tab to reach it and use arrow keys and space."
-          : `Level ${state.level}: ${words(current())}.`;
-      changed();
+    /** A listener that keeps a value. */
+    keep(name) {
+      return (value) => {
+        this.state[name] = value;
+        this.refresh();
+      };
     }
-    const damage = el("fieldset", {}, el("legend", {}, "2 · Its damage"), label("Damage", task), levelRow, meaning);
-    const searched = el(
-      "fieldset",
-      {},
-      el("legend", {}, "3 · The search"),
-      label("Steps a phase", steps),
-      el("div", { class: "rl-ticks", role: "group", "aria-label": "Phases" }, Object.values(ticks)),
-      label("Seed", seed),
-      lossBox,
-    );
-    function set(next) {
-      Object.assign(state, next, { weights: { ...state.weights, ...next.weights } });
-      task.value = state.task;
-      level.set(method.levels.indexOf(state.level));
-      steps.value = state.steps;
-      for (const space of SPACES) ticks[space].querySelector("input").checked = state.spaces.includes(space);
-      for (const [name, one] of Object.entries(weights)) one.set(state.weights[name]);
-      refresh();
+
+    damage() {
+      const { method, state } = this,
+        levels = method.levels;
+      this.meaning = el("p", { class: "rl-hint" });
+      this.task = select(NAMES, state.task, this.keep("task"));
+      const moved = (k) => this.keep("level")(levels[k]);
+      this.level = range(0, levels.length - 1, 1, levels.indexOf(state.level), (k) => levels[k], moved);
+      this.levelRow = label("Level", this.level.control, this.level.output);
+      this.already = check("My file is damaged already: restore it as it is", false, this.keep("observed"));
+      this.already.hidden = true;
+      const named = label("Damage", this.task);
+      return el("fieldset", {}, el("legend", {}, "2 · Its damage"), named, this.levelRow, this.meaning, this.already);
     }
-    const boxes = [damage, searched];
-    return {
-      boxes,
-      state,
-      stages: current,
-      words: () => words(current()),
-      set,
-      refresh,
-      lock(value) {
-        for (const box of boxes)
-          for (const control of box.querySelectorAll("input, select")) control.disabled = value;
-      },
-    };
+
+    search(open) {
+      const { state } = this;
+      this.steps = select(STEPS, state.steps, (value) => this.keep("steps")(+value));
+      const ticked = (space) => (on) =>
+        this.keep("spaces")(SPACES.filter((s) => (s === space ? on : state.spaces.includes(s))));
+      const tick = (space) => [space, check(space, state.spaces.includes(space), ticked(space))];
+      this.ticks = Object.fromEntries(SPACES.map(tick));
+      const ticks = el("div", { class: "rl-ticks", role: "group", "aria-label": "Phases" }, Object.values(this.ticks));
+      this.weights = {};
+      const rows = Object.keys(WEIGHTS).map((name) => this.weight(name));
+      const weights = el("details", { ".open": open }, el("summary", {}, "Weights of the loss"), rows);
+      const steps = label("Steps a phase", this.steps);
+      return el("fieldset", {}, el("legend", {}, "3 · The search"), steps, ticks, this.seed(), weights);
+    }
+
+    seed() {
+      const input = el("input", { type: "number", min: 0, max: LARGEST_SEED, ".value": this.state.seed });
+      input.addEventListener("change", () => {
+        input.value = Math.min(Math.max(Math.trunc(+input.value) || 0, 0), LARGEST_SEED);
+        this.keep("seed")(+input.value);
+      });
+      return label("Seed", input);
+    }
+
+    weight(name) {
+      const [text, max] = WEIGHTS[name];
+      const moved = (value) => this.keep("weights")({ ...this.state.weights, [name]: value });
+      this.weights[name] = range(0, max, max / 20, this.state.weights[name], (v) => v.toFixed(2), moved);
+      return label(text, this.weights[name].control, this.weights[name].output);
+    }
+
+    stages() {
+      const { task, level, seed } = this.state;
+      return stages(task, level, seed, this.mask, this.method);
+    }
+
+    /** The side of the input that the search sees. */
+    side() {
+      return this.stages().reduce((side, { factor }) => side / (factor || 1), this.method.resolution);
+    }
+
+    /** The chosen portrait; only a file of the reader's can be damaged already. */
+    choose(chosen) {
+      this.file = chosen.own ? chosen : null;
+      this.already.hidden = !chosen.own;
+      if (!chosen.own) this.state.observed = this.already.firstElementChild.checked = false;
+      this.refresh();
+    }
+
+    /** The damage in words. */
+    words() {
+      const { task, level, observed } = this.state,
+        side = this.side(),
+        file = this.file;
+      const paint = `Paint ${observed ? "over what is damaged" : "on the portrait"}: drag, or press Tab to reach it `;
+      const painted = task === "paint";
+      const what = painted ? `${paint}and use arrow keys and space.` : `Level ${level}: ${words(this.stages())}.`;
+      if (!observed || (file.width === side && file.height === side)) return what;
+      const size = `${file.width} x ${file.height} px, taken as ${side} x ${side}`;
+      return `${what} The file has ${size}, and resizing changes noise and JPEG blocks.`;
+    }
+
+    refresh() {
+      const { state } = this;
+      for (const option of this.task.options) option.hidden = state.observed && option.value.includes("P");
+      if (state.observed && state.task.includes("P")) state.task = this.task.value = "paint"; // strokes of a seed
+      this.levelRow.hidden = state.task === "paint";
+      this.meaning.textContent = this.words();
+      this.changed();
+    }
+
+    set(next) {
+      Object.assign(this.state, next, { weights: { ...this.state.weights, ...next.weights } });
+      const { state } = this;
+      this.task.value = state.task;
+      this.level.set(this.method.levels.indexOf(state.level));
+      this.steps.value = state.steps;
+      for (const space of SPACES) this.ticks[space].firstElementChild.checked = state.spaces.includes(space);
+      for (const [name, one] of Object.entries(this.weights)) one.set(state.weights[name]);
+      this.refresh();
+    }
+
+    lock(value) {
+      for (const box of this.boxes) for (const one of box.querySelectorAll("input, select")) one.disabled = value;
+    }
   }
 
-  return { create };
+  return { create: (...given) => new Settings(...given) };
 })();

@@ -11,102 +11,92 @@ Page.stage = (() => {
   /** Two canvases one over the other and a range that moves the cut. */
   function comparison() {
     const below = canvas("The restoration"),
-      above = canvas("The portrait");
-    const left = el("span", {}, "portrait"),
+      above = canvas("The portrait"),
+      left = el("span", {}, "portrait"),
       box = el("div", { class: "rl-pair" }, below, above, el("span", { class: "rl-cut" }));
-    const move = el("input", {
-      type: "range",
-      min: 0,
-      max: 100,
-      ".value": 50,
-      "aria-label": "Share of the left picture that is shown, in percent",
-    });
+    const label = "Share of the left picture that is shown, in percent";
+    const move = el("input", { type: "range", min: 0, max: 100, ".value": 50, "aria-label": label });
     move.addEventListener("input", () => box.style.setProperty("--cut", `${move.value}%`));
-    const view = el(
-      "figure",
-      { class: "rl-compare", hidden: true },
-      el("div", { class: "rl-frame" }, box),
-      move,
-      el("figcaption", { class: "rl-sides" }, left, el("span", {}, "restored")),
-    );
-    return {
-      view,
-      restored: below,
-      show(first, restored, words) {
-        draw(above, first);
-        draw(below, restored);
-        left.textContent = words;
-        above.setAttribute("aria-label", words);
-        view.hidden = false;
-      },
-    };
-  }
-
-  function create() {
-    const input = canvas("What the search sees", true),
-      guess = canvas("The guess G(w)"),
-      seen = canvas("The degraded guess f(G(w))", true);
-    const portrait = canvas("The portrait"),
-      caption = el("span", {}, "restored: G(w)");
-    const compare = comparison(),
-      curve = Page.curve.create();
-    const scrub = el("input", { type: "range", min: 0, max: 0, ".value": 0, "aria-label": "Step that is shown" });
-    const where = el("output", {}),
-      scrubber = el("div", { class: "rl-scrub", hidden: true }, scrub, where);
-    let frames = [],
-      live = true;
-
-    function show(k) {
-      const frame = frames[k];
-      draw(guess, frame.picture);
-      if (frame.seen) draw(seen, frame.seen);
-      where.textContent =
-        `${frame.space}, step ${frame.step + 1}` + (frame.psnr === null ? "" : ` · ${frame.psnr.toFixed(1)} dB`);
-      scrub.setAttribute("aria-valuetext", where.textContent);
-      curve.redraw(live ? null : frame.at);
+    const sides = el("figcaption", { class: "rl-sides" }, left, el("span", {}, "restored"));
+    const frame = el("div", { class: "rl-frame" }, box),
+      view = el("figure", { class: "rl-compare", hidden: true }, frame, move, sides);
+    function show(first, restored, words) {
+      draw(above, first);
+      draw(below, restored);
+      left.textContent = words;
+      above.setAttribute("aria-label", words);
+      view.hidden = false;
     }
-    scrub.addEventListener("input", () => {
-      live = +scrub.value === frames.length - 1;
-      show(+scrub.value);
-    });
-    const row = el(
-      "div",
-      { class: "rl-row" },
-      figure(portrait, "the portrait"),
-      figure(input, "input y: what the search sees"),
-      figure(guess, caption),
-      figure(seen, "f(G(w)): must match the input"),
-    );
-    return {
-      box: el("div", { class: "rl-stage" }, row, scrubber, curve.box, compare.view),
-      portrait,
-      guess,
-      compare,
-      start() {
-        frames = [];
-        live = true;
-        curve.clear();
-        scrubber.hidden = compare.view.hidden = true;
-      },
-      observed(picture) {
-        draw(input, picture);
-      },
-      mean(picture) {
-        if (!frames.length) draw(guess, picture);
-      },
-      add(step) {
-        curve.add({ space: step.space, loss: step.loss });
-        if (!step.picture) return;
-        frames.push({ ...step, psnr: step.psnr ?? null, at: curve.length() - 1 });
-        if (frames.length > KEPT) frames = frames.filter((_, k) => k % 2 || k === frames.length - 1);
-        scrub.max = frames.length - 1;
-        if (live) scrub.value = scrub.max;
-        scrubber.hidden = frames.length < 2;
-        if (live) show(frames.length - 1);
-      },
-      frames: () => frames,
-    };
+    return { view, restored: below, show };
   }
 
-  return { create };
+  class Stage {
+    constructor() {
+      this.input = canvas("What the search sees", true);
+      this.guess = canvas("The guess G(w)");
+      this.seen = canvas("The degraded guess f(G(w))", true);
+      this.portrait = canvas("The portrait");
+      this.compare = comparison();
+      this.curve = Page.curve.create();
+      this.frames = [];
+      this.live = true; // whether the newest step is shown
+      this.scrub = el("input", { type: "range", min: 0, max: 0, ".value": 0, "aria-label": "Step that is shown" });
+      this.scrub.addEventListener("input", () => {
+        this.live = +this.scrub.value === this.frames.length - 1;
+        this.show(+this.scrub.value);
+      });
+      this.where = el("output", {});
+      this.scrubber = el("div", { class: "rl-scrub", hidden: true }, this.scrub, this.where);
+      this.source = el("span", {}, "the portrait");
+      const row = el(
+        "div",
+        { class: "rl-row" },
+        figure(this.portrait, this.source),
+        figure(this.input, "input y: what the search sees"),
+        figure(this.guess, "restored: G(w)"),
+        figure(this.seen, "f(G(w)): must match the input"),
+      );
+      this.box = el("div", { class: "rl-stage" }, row, this.scrubber, this.curve.box, this.compare.view);
+    }
+
+    show(k) {
+      const frame = this.frames[k];
+      draw(this.guess, frame.picture);
+      if (frame.seen) draw(this.seen, frame.seen);
+      const near = frame.psnr === null ? "" : ` · ${frame.psnr.toFixed(1)} dB`;
+      this.where.textContent = `${frame.space}, step ${frame.step + 1}${near}`;
+      this.scrub.setAttribute("aria-valuetext", this.where.textContent);
+      this.curve.redraw(this.live ? null : frame.at);
+    }
+
+    start() {
+      this.frames = [];
+      this.live = true;
+      this.curve.clear();
+      this.scrubber.hidden = this.compare.view.hidden = true;
+    }
+
+    observed(picture) {
+      draw(this.input, picture);
+    }
+
+    mean(picture) {
+      if (!this.frames.length) draw(this.guess, picture);
+    }
+
+    add(step) {
+      this.curve.add({ space: step.space, loss: step.loss });
+      if (!step.picture) return;
+      this.frames.push({ ...step, psnr: step.psnr ?? null, at: this.curve.length() - 1 });
+      const last = this.frames.length - 1;
+      if (last >= KEPT) this.frames = this.frames.filter((_, k) => k % 2 || k === last);
+      this.scrub.max = this.frames.length - 1;
+      this.scrubber.hidden = this.frames.length < 2;
+      if (!this.live) return;
+      this.scrub.value = this.scrub.max;
+      this.show(this.frames.length - 1);
+    }
+  }
+
+  return { create: () => new Stage() };
 })();

@@ -3,6 +3,7 @@ Page.studio = (() => {
   const { el } = Page.pictures,
     client = Page.client;
   const SETTINGS = "Portrait, damage and search";
+  const ENDS = { steps: "all steps", patience: "no new best loss", stopped: "stopped by you", diverged: "diverged" };
   const yet = (text) => `${text} Choose a portrait and a damage, then press Start.`;
 
   class Studio {
@@ -16,17 +17,24 @@ Page.studio = (() => {
       this.result = null;
       this.stage = Page.stage.create();
       this.brush = Page.brush.create(this.stage.portrait, this.side, () => this.changed());
-      this.source = Page.source.create(
-        this.side,
-        (chosen) => this.choose(chosen),
-        (...words) => this.say(...words),
-        () => this.sample(),
-      );
+      this.source = Page.source.create({
+        sides: this.sides(),
+        chosen: (chosen) => this.choose(chosen),
+        say: (...words) => this.say(...words),
+        ask: () => this.sample(),
+      });
       this.settings = Page.settings.create(options, this.method, this.brush.mask, () => this.changed());
       this.prediction = options.predict ? Page.prediction.create() : null;
       this.build();
       this.settings.refresh();
       this.source.pick(options.portrait || Object.keys(RUSR_PORTRAITS.portraits)[0]);
+    }
+
+    /** The sides that an input may have, the portrait's first: a file of the reader's is brought to each at once. */
+    sides() {
+      const { resolution, tasks, letters } = this.method,
+        factors = tasks[Object.keys(letters).find((name) => letters[name] === "U")];
+      return [resolution, ...factors.map((factor) => resolution / factor)];
     }
 
     build() {
@@ -65,8 +73,8 @@ Page.studio = (() => {
 
     choose(chosen) {
       this.chosen = chosen;
-      this.brush.picture(chosen.picture);
-      this.changed();
+      this.brush.choose(chosen.picture);
+      this.settings.choose(chosen);
     }
 
     /** Called with each choice: what is to be seen of it before the search. */
@@ -82,14 +90,16 @@ Page.studio = (() => {
     /** What the damage makes of the portrait, if the engine is there already. */
     async preview() {
       if (!client.running() || this.phase !== "idle" || !this.chosen) return;
-      const turn = (this.turn = (this.turn || 0) + 1),
-        { picture } = this.chosen;
-      const { picture: seen } = await client.post("degrade", {
-        picture,
-        stages: this.settings.stages(),
-        seed: this.settings.state.seed,
-      });
+      const turn = (this.turn = (this.turn || 0) + 1);
+      const { picture: seen } = await client.post("degrade", { ...this.given(), seed: this.settings.state.seed });
       if (turn === this.turn && this.phase === "idle") this.stage.observed(seen);
+    }
+
+    /** What the search is of: a portrait that is to be damaged, or what is damaged already, as it is. */
+    given() {
+      const { observed } = this.settings.state,
+        { picture, pictures } = this.chosen;
+      return { picture: observed ? pictures[this.settings.side()] : picture, stages: this.settings.stages(), observed };
     }
 
     /** The engine, loaded by now; false with a line on the page if that failed. */
@@ -140,12 +150,18 @@ Page.studio = (() => {
       if (this.settings.state.task === "paint") this.brush.on((this.painting = !busy));
     }
 
+    /** Why a search cannot begin; null if it can. */
+    missing() {
+      const { task, spaces } = this.settings.state;
+      if (!this.chosen) return "Choose a portrait first.";
+      if (task === "paint" && !this.brush.used())
+        return "Paint a hole on the portrait first, or choose another damage.";
+      return spaces.length ? null : "Choose one phase or more: W, W+ or W++.";
+    }
+
     async run() {
-      const { state } = this.settings;
-      if (!this.chosen) return this.say("Choose a portrait first.", true);
-      if (state.task === "paint" && !this.brush.used())
-        return this.say("Paint a hole on the portrait first, or choose another damage.", true);
-      if (!state.spaces.length) return this.say("Choose one phase or more: W, W+ or W++.", true);
+      const missing = this.missing();
+      if (missing) return this.say(missing, true);
       this.result = null;
       this.enter("loading");
       if (!(await this.ready())) return this.enter("idle");
@@ -153,20 +169,11 @@ Page.studio = (() => {
       if (this.prediction) this.prediction.clear();
       this.enter("running");
       this.say("Searching …");
-      const asked = {
-        preset: "report",
-        steps: state.steps,
-        spaces: state.spaces,
-        weights: state.weights,
-        stages: this.settings.stages(),
-        seed: state.seed,
-      };
+      const { steps, spaces, weights, seed } = this.settings.state;
+      const asked = { preset: "report", steps, spaces, weights, seed, ...this.given() };
       this.points = [];
       try {
-        const found = await client.post("search", { picture: this.chosen.picture, ...asked }, (report) =>
-          this.report(report),
-        );
-        this.finish(asked, found);
+        this.finish(asked, await client.post("search", asked, (report) => this.report(report)));
       } catch (error) {
         this.say(error.message, true);
       }
@@ -188,31 +195,17 @@ Page.studio = (() => {
     }
 
     finish(asked, { picture, phases, preset, psnr }) {
-      const why = {
-        steps: "all steps",
-        patience: "no new best loss",
-        stopped: "stopped by you",
-        diverged: "diverged",
-      };
-      const ends = phases.map(({ space, steps, reason }) => `${space} ${steps} (${why[reason]})`).join(", ");
-      this.say(`Done in ${this.seconds.toFixed(1)} s: ${psnr.toFixed(1)} dB. Steps: ${ends}.`);
+      const ends = phases.map(({ space, steps, reason }) => `${space} ${steps} (${ENDS[reason]})`).join(", ");
+      const near = psnr === null ? "" : `: ${psnr.toFixed(1)} dB`;
+      this.say(`Done in ${this.seconds.toFixed(1)} s${near}. Steps: ${ends}.`);
       Page.pictures.draw(this.stage.guess, picture);
-      this.stage.compare.show(this.chosen.picture, picture, "portrait");
+      this.stage.compare.show(this.chosen.picture, picture, asked.observed ? "your file" : "portrait");
       if (this.prediction) this.prediction.judge(psnr, this.points);
-      const stages = asked.stages.map((stage) =>
-        stage.painted ? { ...stage, painted: [...stage.painted].map((v) => +v.toFixed(3)) } : stage,
-      );
-      this.result = {
-        source: this.chosen.name,
-        stages,
-        seed: asked.seed,
-        weights: asked.weights,
-        preset,
-        phases,
-        psnr,
-        seconds: this.seconds,
-      };
-      this.result.losses = this.points;
+      const written = (stage) =>
+        stage.painted ? { ...stage, painted: [...stage.painted].map((v) => +v.toFixed(3)) } : stage;
+      const { seed, weights, observed } = asked,
+        search = { stages: asked.stages.map(written), observed, seed, weights, preset, phases, psnr };
+      this.result = { source: this.chosen.name, ...search, seconds: this.seconds, losses: this.points };
     }
 
     async save() {

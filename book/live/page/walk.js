@@ -8,104 +8,108 @@ Page.walk = (() => {
     share: "between the two latents",
     layers: "coarse layers of the first, fine ones of the second",
   };
+  const YET = "Nothing is loaded yet: the button loads about 11 MB once, from this book.";
 
-  function create(options, use) {
-    const { generator } = RUSR_PORTRAITS.method,
-      layers = 2 * generator.channels.length;
-    const state = { seed: options.seed || 1, other: 2, psi: 0.7, mix: options.mix || "none", share: 0.5, from: 4 };
-    const canvas = el("canvas", { width: 128, height: 128, role: "img", "aria-label": "The sampled portrait" });
-    const status = el(
-      "p",
-      { class: "rl-status", role: "status" },
-      "Nothing is loaded yet: the button loads about 11 MB once, from this book.",
-    );
-    let last = null,
-      busy = false,
-      again = false;
-
-    async function refresh() {
-      if (busy) {
-        again = true;
-        return;
-      }
-      busy = true;
-      try {
-        await client.start((text) => {
-          status.textContent = text;
-        });
-        do {
-          again = false;
-          last = await client.post("sample", { seed: state.seed, psi: state.psi, ...mixed() });
-          draw(canvas, last.picture);
-        } while (again);
-        button.textContent = "Another pair";
-        const seeds = state.mix === "none" ? state.seed : `${state.seed} and ${state.other}`;
-        status.textContent = `Seed ${seeds}, truncation ${state.psi.toFixed(2)}.`;
-        if (use) take.disabled = false;
-      } catch (error) {
-        status.textContent = error.message;
-      }
-      busy = false;
+  class Walk {
+    /** `options`: { seed, mix }; `use` gets a portrait that is to be restored, null where none can be. */
+    constructor(options, use) {
+      const mix = options.mix || "none";
+      this.state = { seed: options.seed || 1, other: 2, psi: 0.7, mix, share: 0.5, from: 4 };
+      this.use = use;
+      this.last = null;
+      this.busy = this.again = false;
+      this.canvas = el("canvas", { width: 128, height: 128, role: "img", "aria-label": "The sampled portrait" });
+      this.status = el("p", { class: "rl-status", role: "status" }, YET);
+      const figure = el("figure", {}, el("div", { class: "rl-frame" }, this.canvas));
+      const name = { class: "rl-walk", "aria-label": "Sampling portraits" };
+      this.box = el("section", name, figure, this.controls());
     }
-    const mixed = () =>
-      ({
-        none: {},
-        share: { other: state.other, share: state.share },
-        layers: { other: state.other, from: state.from },
-      })[state.mix];
-    const moved = (name) => (value) => {
-      state[name] = value;
-      if (client.running()) refresh();
-    };
-    const psi = range(0, 1.2, 0.05, state.psi, (v) => v.toFixed(2), moved("psi"));
-    const share = range(0, 1, 0.02, state.share, (v) => `${Math.round(100 * v)} %`, moved("share"));
-    const from = range(1, layers - 1, 1, state.from, (v) => `the first ${v} of ${layers}`, moved("from"));
-    const rows = {
-      share: label("Share of the second", share.control, share.output),
-      layers: label("Layers of the first", from.control, from.output),
-    };
-    const mix = select(MIXES, state.mix, (value) => {
-      moved("mix")(value);
-      shown();
-    });
-    const shown = () =>
-      Object.entries(rows).forEach(([name, row]) => {
-        row.hidden = state.mix !== name;
+
+    controls() {
+      const { state } = this,
+        layers = 2 * RUSR_PORTRAITS.method.generator.channels.length;
+      const psi = range(0, 1.2, 0.05, state.psi, (v) => v.toFixed(2), this.moved("psi"));
+      const share = range(0, 1, 0.02, state.share, (v) => `${Math.round(100 * v)} %`, this.moved("share"));
+      const from = range(1, layers - 1, 1, state.from, (v) => `the first ${v} of ${layers}`, this.moved("from"));
+      this.rows = {
+        share: label("Share of the second", share.control, share.output),
+        layers: label("Layers of the first", from.control, from.output),
+      };
+      const mix = select(MIXES, state.mix, (value) => {
+        this.moved("mix")(value);
+        this.shown();
       });
-    const draws = () => {
-      if (last) [state.seed, state.other] = [1, 2].map(() => Math.floor(Math.random() * 100000));
-      refresh();
-    };
-    const button = el("button", { type: "button", class: "rl-main", onclick: draws }, "Sample a portrait");
-    const take = el(
-      "button",
-      {
-        type: "button",
-        disabled: true,
-        hidden: !use,
-        onclick: () => use({ picture: last.picture, name: `sample-${state.seed}`, own: false }),
-      },
-      "Restore this one",
-    );
-    shown();
-    const controls = el(
-      "fieldset",
-      {},
-      el("legend", {}, "A walk in W"),
-      label("Truncation", psi.control, psi.output),
-      label("Mix two portraits", mix),
-      rows.share,
-      rows.layers,
-      el("div", { class: "rl-buttons" }, button, take),
-      status,
-    );
-    return el(
-      "section",
-      { class: "rl-walk", "aria-label": "Sampling portraits" },
-      el("figure", {}, el("div", { class: "rl-frame" }, canvas)),
-      controls,
-    );
+      const main = { type: "button", class: "rl-main", onclick: () => this.draws() };
+      this.button = el("button", main, "Sample a portrait");
+      this.take = el("button", { type: "button", disabled: true, hidden: !this.use }, "Restore this one");
+      this.take.addEventListener("click", () => this.restore());
+      this.shown();
+      return el(
+        "fieldset",
+        {},
+        el("legend", {}, "A walk in W"),
+        label("Truncation", psi.control, psi.output),
+        label("Mix two portraits", mix),
+        Object.values(this.rows),
+        el("div", { class: "rl-buttons" }, this.button, this.take),
+        this.status,
+      );
+    }
+
+    /** A listener that keeps a value and draws the portrait anew, once there is an engine. */
+    moved(name) {
+      return (value) => {
+        this.state[name] = value;
+        if (client.running()) this.refresh();
+      };
+    }
+
+    shown() {
+      for (const [name, row] of Object.entries(this.rows)) row.hidden = this.state.mix !== name;
+    }
+
+    draws() {
+      const seed = () => Math.floor(Math.random() * 100000);
+      if (this.last) Object.assign(this.state, { seed: seed(), other: seed() });
+      return this.refresh();
+    }
+
+    restore() {
+      this.use({ picture: this.last.picture, name: `sample-${this.state.seed}`, own: false });
+    }
+
+    /** What the engine is asked for. */
+    asked() {
+      const { seed, psi, mix, other, share, from } = this.state;
+      return { seed, psi, ...{ none: {}, share: { other, share }, layers: { other, from } }[mix] };
+    }
+
+    say(text) {
+      this.status.textContent = text;
+    }
+
+    /** One portrait at a time: a slider moves faster than the engine draws. */
+    async refresh() {
+      this.again = this.busy;
+      if (this.busy) return;
+      this.busy = true;
+      try {
+        await client.start((text) => this.say(text));
+        do {
+          this.again = false;
+          this.last = await client.post("sample", this.asked());
+          draw(this.canvas, this.last.picture);
+        } while (this.again);
+        this.button.textContent = "Another pair";
+        const { seed, other, mix, psi } = this.state;
+        this.say(`Seed ${mix === "none" ? seed : `${seed} and ${other}`}, truncation ${psi.toFixed(2)}.`);
+        this.take.disabled = !this.use;
+      } catch (error) {
+        this.say(error.message);
+      }
+      this.busy = false;
+    }
   }
 
-  return { create };
+  return { create: (options, use) => new Walk(options, use).box };
 })();
