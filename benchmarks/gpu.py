@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks import device_check
+from benchmarks import device_check, step_1024
 from benchmarks.kill import world
 from rusr_core.files import write_atomic
 
@@ -180,8 +180,29 @@ def denoiser(run: Run) -> None:
     run.program("denoiser", "tools.portraits.evaluate_denoiser", weights, "--data", data, *device, *out)
 
 
+def at_1024(run: Run) -> None:
+    """(g) Seconds and memory of one search step in each phase at 1024 px, with StyleGAN2, StyleGAN3 and StyleGAN-XL."""
+    size = (32, 64) if run.tiny else (step_1024.SIDE, 1)
+
+    def measured(kind: str, task: str) -> list[dict]:
+        found: list[dict] = []
+        prior = step_1024.random_prior(kind, run.device, *size)
+        for _ in range(2):  # the first warms up
+            found.clear()
+            step_1024.steps(prior, task, "XS" if run.tiny else "M", "cvpr2023", found.append)
+        return [
+            device_check.row(f"{one['phase']}, {name}", one[key], "none", True)
+            for one in found
+            for name, key in (("seconds", "seconds"), ("peak memory, GB", "peak_gb"))
+        ]
+
+    pairs = [(kind, task) for kind in step_1024.GENERATORS for task in ("upsampling", "inpainting")]
+    pairs = pairs[:1] + pairs[2:3] if run.tiny else pairs
+    run.parts("at_1024", {f"{k}, {t}": lambda k=k, t=t: measured(k, t) for k, t in pairs}, 1 if run.tiny else 60)
+
+
 ITEMS: dict[str, Callable[[Run], None]] = {
-    item.__name__: item for item in (check, prior, recordings, ablation, speed, denoiser)
+    item.__name__: item for item in (check, prior, recordings, ablation, speed, denoiser, at_1024)
 }
 
 

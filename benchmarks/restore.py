@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmarks.ffhq_1024 import random_vgg
+from benchmarks.step_1024 import random_vgg
 from rusr_core import presets, tasks
 from rusr_core.arithmetic import flushed_denormals
 from rusr_core.generator import Generator, GeneratorConfig

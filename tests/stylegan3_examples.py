@@ -56,15 +56,11 @@ def random_stylegan3(
     if kind == "xl":
         designs = add_head(designs, resolution, 4, **sizes)
         options = dict(c_dim=4, table=(6, 10)) | options
-    config = (StyleGANXLConfig if kind == "xl" else StyleGAN3Config).of(designs, **options)
-    with torch.device("meta"):
-        G = (StyleGANXL if kind == "xl" else StyleGAN3)(config)
-    G.to_empty(device="cpu")
     generator = torch.Generator().manual_seed(seed)
-    G.draw(designs, generator)
+    G = (StyleGANXL if kind == "xl" else StyleGAN3).new(designs, generator, **options)
     if disturbed:
         for name, parameter in G.named_parameters():
             if name.endswith("bias") or name == "synthesis.input.affine.weight":
                 parameter.data += 0.1 * torch.randn(parameter.shape, generator=generator)
         G.mapping.w_avg.copy_(0.1 * torch.randn(G.mapping.w_avg.shape, generator=generator))
-    return G.eval().requires_grad_(False)
+    return G

@@ -26,6 +26,7 @@ def test_upsampling(factor, crop):
     expected = F.conv_transpose2d(x, weight, stride=(factor, 1), padding=(crop, 0), groups=3)
     expected = F.conv_transpose2d(expected, weight.mT, stride=(1, factor), padding=(0, crop), groups=3)
     assert_same(upsample(x, taps, factor, crop), expected, x)
+    assert_same(upsample(x, taps, factor, crop, gain=-3), -3 * expected, x)
 
 
 @pytest.mark.parametrize("size", [30, 31, 36])

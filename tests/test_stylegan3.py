@@ -10,9 +10,10 @@ from stylegan3_examples import golden_network, random_stylegan3
 from torch import Tensor
 
 from rusr_core.errors import RusrError
-from rusr_core.generator import LatentError, Mapping, StyleGAN3Config, placement
+from rusr_core.generator import LatentError, Mapping, StyleGAN3, StyleGAN3Config, placement
 from rusr_core.generator.alias_free import design_layers
 from rusr_core.generator.stylegan_xl import nearest
+from rusr_core.randomness import RandomnessError
 
 NAMES = ("stylegan3_t_r32", "stylegan3_r_r32", "stylegan_xl_r32")
 IMAGES = {NAMES[0]: 4e-5, NAMES[1]: 5e-6, NAMES[2]: 2e-5}  # five times the official float32 error
@@ -223,3 +224,15 @@ def test_designs_of_another_network_are_refused():
 
     with pytest.raises(RusrError, match="not those of the configuration's layers"):
         random_stylegan3().draw(design_layers(64, 6), torch.Generator())
+
+
+def test_a_new_network_draws_from_the_generator_it_is_given():
+    designs = design_layers(32, 6, channel_base=160, channel_max=8)
+    one, same, other = (StyleGAN3.new(designs, torch.Generator().manual_seed(k), z_dim=4, w_dim=4) for k in (0, 0, 1))
+    assert all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), same.state_dict().values(), strict=True))
+    assert not torch.equal(one.synthesis.layers[0].weight, other.synthesis.layers[0].weight)
+    assert not one.training and not any(p.requires_grad for p in one.parameters())
+    with pytest.raises(RandomnessError, match="got None"):
+        StyleGAN3.new(designs, None)
+    with pytest.raises(RusrError, match="expected the same ones"):
+        one.draw(designs[1:], torch.Generator())

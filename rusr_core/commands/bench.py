@@ -10,6 +10,7 @@ from tqdm import tqdm
 from rusr_core import baselines, presets, priors
 from rusr_core.arithmetic import MODES
 from rusr_core.commands.options import (
+    class_option,
     denoiser_option,
     device_of,
     device_option,
@@ -71,6 +72,7 @@ def _what_options(parser: argparse.ArgumentParser) -> None:
 
 def _network_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--prior", default=priors.EMBEDDED, help="name or file (default: %(default)s)")
+    class_option(parser)
     parser.add_argument("--perceptual", choices=("lpips", "portraits"), help="default: the prior's")
     parser.add_argument("--identity", help="face network by name or file (default: the prior's)")
     parser.add_argument("--judge", help="file of a portrait net that judges (default: the embedded one, net B)")
@@ -112,7 +114,7 @@ def run_bench(args: argparse.Namespace) -> int:
     cluster = args.scheduler not in (None, "local")  # its machines have devices of their own
     device = args.device.replace("auto", "cpu") if cluster else device_of(args.device)
     networks = (files[0], args.perceptual, *files[1:], device, args.arithmetic)
-    config = SweepConfig(args.output.absolute(), methods, images.folder, *networks)
+    config = SweepConfig(args.output.absolute(), methods, images.folder, *networks, label=args.label)
     with tqdm(unit="unit", disable=None) as bar:
 
         def progress(done: int, planned: int) -> None:

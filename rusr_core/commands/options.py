@@ -63,8 +63,7 @@ def degradation_options(parser: argparse.ArgumentParser, *, masks: bool = True) 
 def search_options(parser: argparse.ArgumentParser) -> None:
     """The prior and the settings of a search, and whether its results are marked."""
     parser.add_argument("--prior", default=priors.EMBEDDED, help="name or file of the generator (default: %(default)s)")
-    words = "of a conditional generator, from 0 (default: the mean of all)"
-    parser.add_argument("--class", type=seed, dest="label", help=words)
+    class_option(parser)
     parser.add_argument(
         "--perceptual",
         choices=("lpips", "portraits"),
@@ -95,6 +94,12 @@ def denoiser_option(parser: argparse.ArgumentParser) -> None:
     """What the diffusion methods restore with, see `priors.denoiser_beside`."""
     words = "file of the denoiser that ddrm, dps and daps restore with (default: the embedded prior's)"
     parser.add_argument("--denoiser", metavar="FILE", help=words)
+
+
+def class_option(parser: argparse.ArgumentParser) -> None:
+    """Which class of a conditional generator is meant, see `priors.load_prior`."""
+    words = "of a conditional generator, from 0 (default: the mean of all)"
+    parser.add_argument("--class", type=seed, dest="label", metavar="N", help=words)
 
 
 def device_option(parser: argparse.ArgumentParser, more: str = "") -> None:

@@ -10,13 +10,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def upsample(x: Tensor, taps: Tensor, factor: int, crop: int) -> Tensor:
-    """Insert zeros and filter [N, C, h, w] with a separable filter, gain 1, leaving out `crop` samples at each end.
+def upsample(x: Tensor, taps: Tensor, factor: int, crop: int, gain: float = 1) -> Tensor:
+    """Insert zeros, filter [N, C, h, w] with a separable filter, leaving out `crop` samples at each end, times `gain`.
 
     `taps` [t], t a multiple of `factor` -> [N, C, h', w'], h' = (h - 1) * factor + t - 2 * crop.
     """
-    weights = (taps * factor).tolist()
-    for axis in (2, 3):
+    for axis, strength in ((2, factor * gain), (3, factor)):
+        weights = (taps * strength).tolist()
         length = (x.shape[axis] - 1) * factor + len(weights) - 2 * crop
         x = _Spread.apply(x, weights, factor, crop, length, axis)
     return x

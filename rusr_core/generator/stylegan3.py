@@ -5,7 +5,7 @@ Configurations T (3 x 3 convolutions) and R (1 x 1, radial filters) differ in th
 """
 
 import math
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +18,7 @@ from rusr_core.generator.layers import SQRT2, FullyConnected
 from rusr_core.generator.mapping import Mapping
 from rusr_core.generator.resample import downsample, upsample
 from rusr_core.generator.stylegan3_config import StyleGAN3Config
+from rusr_core.randomness import normal, uniform
 
 
 def placement(degrees: float = 0.0, shift: tuple[float, float] = (0.0, 0.0)) -> Tensor:
@@ -118,11 +119,17 @@ class AliasFreeLayer(nn.Module):
         return x.reshape(len(s), -1, *x.shape[2:]) + bias
 
     def _activated(self, x: Tensor) -> Tensor:
-        """Up-sampled and filtered, leaky ReLU of gain sqrt(2), clamped, filtered and down-sampled. Colours: clamped."""
+        """Up-sampled and filtered, leaky ReLU of gain sqrt(2), clamped, filtered and down-sampled. Colours: clamped.
+
+        The gain goes before the ReLU, where it does the same: what the ReLU gives is then what the clamp takes, and a
+        search keeps one such tensor a layer, not two; at 1024 px each has up to 1.3 GB.
+        """
         if not self.shape.to_rgb:
-            if self.up_filter is not None:
-                x = upsample(x, self.up_filter, self.shape.up, self.shape.crop)
-            x = F.leaky_relu_(x, 0.2) * SQRT2
+            if self.up_filter is None:
+                x = x * SQRT2
+            else:
+                x = upsample(x, self.up_filter, self.shape.up, self.shape.crop, SQRT2)
+            x = F.leaky_relu_(x, 0.2)
         if self.clamp is not None:
             x = x.clamp(-self.clamp, self.clamp)
         return x if self.down_filter is None else downsample(x, self.down_filter, self.shape.down)
@@ -170,6 +177,18 @@ class StyleGAN3(StyleGenerator):
     """StyleGAN3: z -> w -> image. Its filters and frequencies are part of its state; `new` makes them."""
 
     CITES: ClassVar[tuple[str, ...]] = ("karras2021alias",)
+    CONFIG: ClassVar[type[StyleGAN3Config]] = StyleGAN3Config
+
+    @classmethod
+    def new(cls, designs: tuple[LayerDesign, ...], generator: torch.Generator | None, **options: object) -> Self:
+        """A network of these layers as it is before training, frozen: random weights, w without effect on the place.
+
+        `options` are fields of its configuration, such as `z_dim`, `w_dim` and `c_dim`. Raises RandomnessError without
+        a `generator`, RusrError for layers or options that make no network.
+        """
+        with torch.device("meta"):  # no memory is taken twice and no number drawn
+            G = cls(cls.CONFIG.of(designs, **options))
+        return G.to_empty(device="cpu").draw(designs, generator).eval().requires_grad_(False)
 
     def __init__(self, config: StyleGAN3Config):
         super().__init__()
@@ -188,10 +207,11 @@ class StyleGAN3(StyleGenerator):
         return super().image(ws, **kwargs)
 
     @torch.no_grad()
-    def draw(self, designs: tuple[LayerDesign, ...], generator: torch.Generator) -> "StyleGAN3":
+    def draw(self, designs: tuple[LayerDesign, ...], generator: torch.Generator | None) -> Self:
         """Random weights and frequencies as before training, and the filters of the `designs`. Returns itself.
 
-        The designs must be those of the configuration's layers: RusrError otherwise.
+        Raises RusrError unless the designs are those of the configuration's layers, and RandomnessError without a
+        `generator`.
         """
         if tuple(design.shape for design in designs) != self.config.layers:
             raise RusrError("the designs are not those of the configuration's layers: expected the same ones")
@@ -200,16 +220,16 @@ class StyleGAN3(StyleGenerator):
             if name.endswith("bias"):
                 parameter.fill_(1.0 if ".affine." in name else 0.0)
             else:
-                parameter.copy_(torch.randn(parameter.shape, generator=generator) / lr)
+                parameter.copy_(normal(parameter.shape, generator, parameter) / lr)
         self.mapping.w_avg.zero_()
         first = self.synthesis.input
         first.affine.weight.zero_()
         first.affine.bias.copy_(torch.tensor([1.0, 0.0, 0.0, 0.0]))  # neither turned nor moved
         first.transform.copy_(torch.eye(3))
-        freqs = torch.randn(first.freqs.shape, generator=generator)
+        freqs = normal(first.freqs.shape, generator, first.freqs)
         radii = freqs.norm(dim=1, keepdim=True)  # a disc of FIRST_CUTOFF, nearly evenly filled
         first.freqs.copy_(freqs / (radii * radii.square().exp().pow(0.25)) * FIRST_CUTOFF)
-        first.phases.copy_(torch.rand(first.phases.shape, generator=generator) - 0.5)
+        first.phases.copy_(uniform(first.phases.shape, generator, first.phases) - 0.5)
         for layer, design in zip(self.synthesis.layers, designs, strict=True):
             layer.magnitude_ema.fill_(1)
             for buffer, taps in ((layer.up_filter, design.up_filter), (layer.down_filter, design.down_filter)):

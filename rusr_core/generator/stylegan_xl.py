@@ -76,6 +76,7 @@ class StyleGANXL(StyleGAN3):
     """StyleGAN-XL: z and a class -> w -> image."""
 
     CITES: ClassVar[tuple[str, ...]] = ("sauer2022styleganxl", "karras2021alias")
+    CONFIG: ClassVar[type[StyleGANXLConfig]] = StyleGANXLConfig
 
     def _mapping(self, config: StyleGANXLConfig) -> Mapping:
         return XLMapping(config, self.num_ws)

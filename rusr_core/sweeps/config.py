@@ -98,6 +98,7 @@ class SweepConfig:
     denoiser: str | None = None  # a `Denoiser` file for the diffusion methods; default: that of the embedded prior
     device: str = "cpu"
     arithmetic: str = "exact"  # "fast" allows TF32 and non-deterministic kernels on a GPU
+    label: int | None = None  # the class of a conditional generator; the prior's name in the results says which
 
     def __post_init__(self) -> None:
         if self.arithmetic not in MODES:
@@ -117,7 +118,8 @@ _LOADING = threading.Lock()  # threads of a worker that start together load the 
 def load(config: SweepConfig, device: str | None = None) -> tuple[Prior, Judge]:
     """The networks of a sweep, on `device` if this worker has its own; loaded once a process."""
     with _LOADING:
-        return _networks(config.prior, config.perceptual, config.identity, config.judge, device or config.device)
+        where = device or config.device
+        return _networks(config.prior, config.label, config.perceptual, config.identity, config.judge, where)
 
 
 def load_for(config: SweepConfig, method: Method, device: str | None = None) -> Prior | DiffusionPrior:
@@ -136,8 +138,10 @@ _denoiser = lru_cache(maxsize=1)(denoiser_beside)
 
 
 @lru_cache(maxsize=1)
-def _networks(prior: str, perceptual: str | None, identity: str | None, judge: str | None, device: str) -> tuple:
-    found = load_prior(prior, device=device, perceptual=perceptual, identity=identity)
+def _networks(
+    prior: str, label: int | None, perceptual: str | None, identity: str | None, judge: str | None, device: str
+) -> tuple[Prior, Judge]:
+    found = load_prior(prior, device=device, perceptual=perceptual, identity=identity, label=label)
     return found, judge_of(found, judge)
 
 

@@ -6,9 +6,17 @@ import subprocess
 import sys
 
 import pytest
+import torch
+from stylegan3_examples import random_stylegan3
 
-from rusr_core import commands
+from rusr_core import commands, presets, restore
+from rusr_core.checkpoints import save_generator
+from rusr_core.errors import RusrWarning
+from rusr_core.images import load_image, quantize
+from rusr_core.priors import load_prior
 from rusr_core.sweeps import results
+from rusr_core.sweeps.storage import manifest
+from rusr_core.tasks import get
 
 
 @pytest.fixture
@@ -42,6 +50,30 @@ def test_presets_and_compared_methods_are_one_list(words, config, capsys):
     assert {method for method, _ in found} == {"nothing", "report@1", "classical"}
     assert commands.main([*chosen, "--methods", "pulsar"]) == 2
     assert "method 'pulsar': expected one of report, cvpr2023, nothing, classical" in capsys.readouterr().err
+
+
+def test_one_class_of_a_conditional_prior(config, capsys, cache, tmp_path):
+    """The search is that of the class, the folder says which, and takes no other; without one it is all, as is said."""
+    file = tmp_path / "animals.safetensors"
+    save_generator(random_stylegan3(kind="xl"), file)
+    sweep = ["bench", str(config.folder), "--prior", str(file), "--perceptual", "portraits", "--judge", config.judge]
+    sweep += ["--images", str(config.images), "--num-images", "1", "--methods", "report", "--steps", "1"]
+    sweep += ["--tasks", "upsampling:XS"]
+    assert commands.main([*sweep, "--class", "4"]) == 2
+    assert "class 4: expected a whole number from 0 to 3" in capsys.readouterr().err and not config.folder.exists()
+    assert commands.main([*sweep, "--class", "2"]) == 0
+    assert manifest(config.folder)["prior"]["name"] == "animals, class 2"
+    prior = load_prior(file, perceptual="portraits", label=2)
+    (found,), f = results.read(config.folder), get("upsampling", "XS")
+    y = load_image(config.folder / "measurements/U-XS/000_0.png")
+    with pytest.warns(RusrWarning, match="goes without"):
+        expected = restore(prior, y, f, preset=presets.get("report").shortened(1), seed=0)
+    torch.testing.assert_close(load_image(found.path), quantize(expected.image.clamp(0, 1)), atol=1.01 / 255, rtol=0)
+    capsys.readouterr()
+    assert commands.main([*sweep, "--class", "1"]) == 2
+    assert "animals, class 2" in capsys.readouterr().err
+    assert commands.main(sweep) == 2
+    assert "animals has 4 classes: a search begins at the mean of all of them" in capsys.readouterr().err
 
 
 @pytest.fixture
