@@ -210,8 +210,7 @@ class StyleGAN3(StyleGenerator):
     def draw(self, designs: tuple[LayerDesign, ...], generator: torch.Generator | None) -> Self:
         """Random weights and frequencies as before training, and the filters of the `designs`. Returns itself.
 
-        Raises RusrError unless the designs are those of the configuration's layers, and RandomnessError without a
-        `generator`.
+        Raises RandomnessError without a `generator`, RusrError unless the designs are those of the layers.
         """
         if tuple(design.shape for design in designs) != self.config.layers:
             raise RusrError("the designs are not those of the configuration's layers: expected the same ones")
