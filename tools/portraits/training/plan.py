@@ -1,7 +1,7 @@
 """The schedule of a generator's training; it counts images, so pauses and slow machines change nothing."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 SIZES = (32, 64, 128)  # pixels, of the three stages of distillation
 
@@ -23,6 +23,13 @@ class Plan:
     mapping_steps: int = 6_000
     seed: int = 0
     log_every: int = 4_096
+
+    def within(self, seen: int, speed: float, seconds: float) -> "Plan":
+        """The same plan with its last stage made as long or as short as `seconds` allow at `speed` pictures a second,
+        when `seen` pictures, some of them of the last stage, are done."""
+        begun = seen - sum(self.images[:3])
+        left = int(max(0.0, seconds) * speed) // self.batch * self.batch
+        return replace(self, images=(*self.images[:3], begun + left))
 
     def stage(self, seen: int) -> int:
         """0, 1, 2: distillation at 32, 64, 128 px; 3: adversarial."""

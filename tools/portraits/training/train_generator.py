@@ -5,7 +5,8 @@
 
 Resumes from FOLDER/state.pt; writes log.csv, sheet.png and, at the end, generator.safetensors. Schedules count images,
 not minutes; what step s sees depends on the seed and s alone. `--prior FILE` trains a finished prior further, mapping
-network and all, instead of a new one; `--forget-noise` draws its noise maps anew.
+network and all, instead of a new one; `--forget-noise` draws its noise maps anew. With `--seconds N` the last stage
+is made as long as N seconds of the program allow, by the speed of its first steps: for a machine that is lent.
 """
 
 import argparse
@@ -73,17 +74,46 @@ def finish(trainer: Trainer, out: Path) -> None:
     save_generator(G, out / "generator.safetensors", header, half=True)
 
 
+class Clock:
+    """Fits the last stage into `seconds` (None: it stays as planned), by the speed of its steps 20 to 60."""
+
+    WARM, MEASURED = 20, 40
+
+    def __init__(self, seconds: float | None):
+        self.end, self.since = None if seconds is None else time.monotonic() + seconds, None
+
+    def look(self, trainer: Trainer) -> None:
+        """To be called before every step."""
+        plan = trainer.plan
+        if self.end is None or trainer.fitted or trainer.seen < sum(plan.images[:3]):
+            return
+        steps = (trainer.seen - sum(plan.images[:3])) // plan.batch
+        if steps not in (self.WARM, self.WARM + self.MEASURED):
+            return
+        if trainer.device.type == "cuda":
+            torch.cuda.synchronize(trainer.device)
+        now = time.monotonic()
+        if steps == self.WARM:
+            self.since = now
+        elif self.since is not None:
+            speed = self.MEASURED * plan.batch / (now - self.since)
+            trainer.fit(speed, self.end - now)
+            print(f"{speed:.0f} pictures a second: {trainer.plan.images[3]} in the last stage", flush=True)
+
+
 @flushed_denormals()
 def train(plan: Plan, args: argparse.Namespace, device: torch.device, world: World) -> None:
     """Run the plan to its end, from wherever the last run stopped."""
-    out = args.out
+    out, clock = args.out, Clock(args.seconds)
+    torch.backends.cudnn.benchmark = device.type == "cuda"  # every step has one of four shapes
     net = load_portrait_net(args.features).to(device)
     trainer = Trainer(plan, device, net.config.channels, args.prior, args.forget_noise)
     data = TrainingSet(args.data, plan.batch, plan.seed, world, device)
     if (out / "state.pt").exists():
         trainer.restore(torch.load(out / "state.pt", weights_only=True, map_location=device))
     losses, start, first = [], time.time(), trainer.seen
-    while trainer.seen < sum(plan.images):
+    while trainer.seen < sum(trainer.plan.images):
+        clock.look(trainer)
         z, x, flat = data.batch(trainer.seen)
         adversarial = plan.stage(trainer.seen) == 3
         losses.append(trainer.sharpen(z, x, net, world) if adversarial else trainer.distil(z, flat, net, world))
@@ -112,6 +142,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=Plan.rate)
     parser.add_argument("--last-rate", type=float, default=Plan.last_rate)
     parser.add_argument("--batch", type=int, default=Plan.batch)
+    parser.add_argument("--seconds", type=float, help="of this program, into which the last stage is fitted")
     parser.add_argument("--ema-images", type=int, default=Plan.ema_images, help="memory of the averaged weights")
     args = parser.parse_args()
     world = World(int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1)))

@@ -7,6 +7,9 @@ rewards a particular draw. The maps that are stored in the file are one draw lik
 """
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -55,6 +58,25 @@ def mix_styles(w: Tensor, other: Tensor, layers: int, generator: torch.Generator
     return torch.where(first[..., None], w[:, None], other[:, None])
 
 
+@contextmanager
+def fresh_noise(synthesis: torch.nn.Module, count: int, generator: torch.Generator) -> Iterator[None]:
+    """Inside, noise mode "const" adds a new draw of the maps for each of `count` pictures.
+
+    The mode "random" draws on the CPU, so that one seed gives one picture everywhere; for a GPU's training that would
+    be a fifth of a step. Here `generator` lies where the network lies.
+    """
+    layers = [m for m in synthesis.modules() if hasattr(m, "noise_const")]
+    stored = [m.noise_const for m in layers]
+    for m in layers:
+        shape = (count, 1, m.resolution, m.resolution)
+        m.noise_const = torch.randn(shape, generator=generator, device=generator.device)
+    try:
+        yield
+    finally:
+        for m, maps in zip(layers, stored, strict=True):
+            m.noise_const = maps
+
+
 class Trainer:
     """Everything that training changes: the networks, their averages, the optimisers, and the count of images.
 
@@ -70,7 +92,7 @@ class Trainer:
         start: Path | None = None,
         forget_noise: bool = False,
     ):
-        self.plan, self.device, self.seen = plan, device, 0
+        self.plan, self.device, self.seen, self.fitted = plan, device, 0, False
         with torch.random.fork_rng(devices=[]):  # a plan's seed gives its weights; nobody else's numbers change
             torch.manual_seed(plan.seed)
             G = new_generator(plan) if start is None else load_generator(start)
@@ -97,13 +119,17 @@ class Trainer:
             {"params": [p for p in self.weights if id(p) in strengths], "share": 0.2},
             {"params": latents, "share": share},
         ]
-        return torch.optim.Adam(groups, lr=self.plan.rate, betas=(0.9, 0.99))
+        return torch.optim.Adam(groups, lr=self.plan.rate, betas=(0.9, 0.99), fused=self.device.type == "cuda")
+
+    def fit(self, speed: float, seconds: float) -> None:
+        """Make the last stage as long as `seconds` allow at `speed` pictures a second; a resumed run keeps to it."""
+        self.plan, self.fitted = self.plan.within(self.seen, speed, seconds), True
 
     def state(self) -> dict:
         """What a resumed run needs."""
         modules = {name: m.state_dict() for name, m in self._modules().items()}
         rest = {"optimizer": self.optimizer.state_dict(), "path_length": self.path_length.mean, "seen": self.seen}
-        return modules | rest
+        return modules | rest | ({"images": self.plan.images} if self.fitted else {})
 
     def _modules(self) -> dict[str, torch.nn.Module]:
         names = ("G", "latents", "G_ema", "latents_ema", "adversary")
@@ -115,6 +141,8 @@ class Trainer:
             module.load_state_dict(state[name])
         self.optimizer.load_state_dict(state["optimizer"])
         self.path_length.mean, self.seen = state["path_length"], state["seen"]
+        if "images" in state:
+            self.plan, self.fitted = replace(self.plan, images=tuple(state["images"])), True
 
     def latent(self, z: Tensor, average: bool = False) -> Tensor:
         """Latents `[N, D]` of z."""
@@ -157,11 +185,12 @@ class Trainer:
         number = self.seen // self.plan.batch
         g = torch.Generator().manual_seed(self.plan.seed * 1_000_003 + self.seen + 7 + world.rank)
         mixed = int(self.plan.mixing * len(z))
-        with autocast(self.device):
+        here = torch.Generator(self.device).manual_seed(g.initial_seed())
+        with autocast(self.device), fresh_noise(self.G.synthesis, len(z), here):
             w = self.latent(z)
             ws = w[:, None].repeat(1, self.G.num_ws, 1)
             ws = torch.cat([mix_styles(w[:mixed], w.roll(1, 0)[:mixed], self.G.num_ws, g), ws[mixed:]])
-            output = self.G.synthesis(ws, noise_mode="random", generator=g).float()
+            output = self.G.synthesis(ws, noise_mode="const").float()
         fake = output.detach()
         picture = fake.clone().requires_grad_()
         with autocast(self.device):

@@ -5,7 +5,8 @@
 All weights are trained, those of the channels too, on triplets of every kind of orders.py (Zhang et al., CVPR 2018,
 section 3.2, trained their `lin`, `tune` and `scratch` on judgements; this is `tune`). Identity embeddings are held to
 those of the net at the start. Resumes from FOLDER/tuned_X.pt; writes tuned_X.csv and, at the end,
-features_X.safetensors. Schedules count steps; what a step sees depends on the seed and on its number alone.
+features_X.safetensors. Schedules count steps; what a step sees depends on the seed and on its number alone. With
+`--seconds N` the number of steps is what N seconds of the program allow, by the speed of the first ones.
 """
 
 import argparse
@@ -14,7 +15,7 @@ import csv
 import math
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -86,7 +87,7 @@ class Trainer:
     """The net with its channel weights as logarithms, the net at the start, and the optimiser."""
 
     def __init__(self, plan: Plan, net: PortraitNet, device: torch.device):
-        self.plan, self.device, self.step_number = plan, device, 0
+        self.plan, self.device, self.step_number, self.fitted = plan, device, 0, False
         self.start = net.to(device)
         self.net = copy.deepcopy(net).to(device, memory_format=torch.channels_last).requires_grad_(True)
         levels = range(net.config.perceptual_levels)
@@ -158,13 +159,20 @@ class Trainer:
     def state(self) -> dict:
         """What a resumed run needs."""
         parts = {"net": self.net, "logs": self.logs, "optimizer": self.optimizer}
-        return {name: part.state_dict() for name, part in parts.items()} | {"step": self.step_number}
+        fitted = {"steps": self.plan.steps} if self.fitted else {}
+        return {name: part.state_dict() for name, part in parts.items()} | {"step": self.step_number} | fitted
 
     def restore(self, state: dict) -> None:
         """Inverse of `state`."""
         for name, part in (("net", self.net), ("logs", self.logs), ("optimizer", self.optimizer)):
             part.load_state_dict(state[name])
         self.step_number = state["step"]
+        if "steps" in state:
+            self.fit(state["steps"])
+
+    def fit(self, steps: int) -> None:
+        """Another number of steps than planned, in which the rates fall; a resumed run keeps to it."""
+        self.plan, self.fitted = replace(self.plan, steps=max(steps, self.step_number)), True
 
 
 def log(path: Path, step: int, order: float, identity: float, verified: float, speed: float) -> None:
@@ -178,8 +186,17 @@ def log(path: Path, step: int, order: float, identity: float, verified: float, s
 
 
 @flushed_denormals()
-def tune(plan: Plan, net: PortraitNet, images: np.ndarray | Tensor, out: Path, name: str, device: torch.device) -> None:
-    """Run the plan to its end, from wherever the last run stopped, and write the net."""
+def tune(
+    plan: Plan,
+    net: PortraitNet,
+    images: np.ndarray | Tensor,
+    out: Path,
+    name: str,
+    device: torch.device,
+    seconds: float | None = None,
+) -> None:
+    """Run the plan to its end, from wherever the last run stopped, and write the net; fitted into `seconds`."""
+    begun = time.monotonic()
     trainer, path = Trainer(plan, net, device), out / f"tuned_{name}.pt"
     if path.exists():
         trainer.restore(torch.load(path, weights_only=True, map_location=device))
@@ -191,13 +208,15 @@ def tune(plan: Plan, net: PortraitNet, images: np.ndarray | Tensor, out: Path, n
     stored = torch.load(bank_path, weights_only=True)
     bank = Triplets(*(p.float() / 255 for p in stored["pictures"]), stored["kinds"])
     faces, losses, start = held_out_faces(20, 4).to(device), [], time.time()
-    while trainer.step_number < plan.steps:
+    while trainer.step_number < trainer.plan.steps:
         losses.append(trainer.step(images, bank))
-        if trainer.step_number % plan.log_every == 0 or trainer.step_number == plan.steps:
+        if trainer.step_number % plan.log_every == 0 or trainer.step_number == trainer.plan.steps:
             order, identity = torch.stack(losses).mean(0).tolist()
             known = verify(trainer.result(faces[:, 0]), faces)
             speed = len(losses) / (time.time() - start)
             log(out / f"tuned_{name}.csv", trainer.step_number, order, identity, known, speed)
+            if seconds is not None and not trainer.fitted:  # the first line's speed: a little slow, to be in time
+                trainer.fit(trainer.step_number + int(max(0, begun + seconds - time.monotonic()) * speed))
             torch.save(trainer.state(), path.with_suffix(".tmp"))
             os.replace(path.with_suffix(".tmp"), path)
             save_portrait_net(trainer.result(faces[:, 0]), out / f"features_{name}.safetensors")
@@ -214,6 +233,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=Plan.steps)
     parser.add_argument("--batch", type=int, default=Plan.batch)
     parser.add_argument("--rate", type=float, default=Plan.rate)
+    parser.add_argument("--seconds", type=float, help="of this program, into which the steps are fitted")
     parser.add_argument("--bank", type=int, default=Plan.bank, help="stored triplets of each of four slow kinds")
     parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
@@ -221,7 +241,7 @@ def main() -> None:
     device, seed = torch.device(args.device), CONFIGS[args.net][1]
     plan = Plan(seed, args.steps, args.batch, args.batch // 2, args.rate, bank=args.bank)
     images = load_images(args.data / "images.npy", device)
-    tune(plan, load_portrait_net(args.start), images, args.out, args.net, device)
+    tune(plan, load_portrait_net(args.start), images, args.out, args.net, device, args.seconds)
 
 
 if __name__ == "__main__":
