@@ -3,8 +3,10 @@
     python -m benchmarks.kill --rounds 50                     one process
     python -m benchmarks.kill --rounds 10 --workers 2         worker processes; the parent or a worker is killed
     python -m benchmarks.kill --rounds 10 --workers 2 --scheduler local     a Dask cluster; the same
+    python -m benchmarks.kill --rounds 10 --methods pulse pti               compared methods in place of both presets
 
-At the end every unit must be there once, with the pixels and scores of an undisturbed run.
+At the end every unit must be there once, with the pixels and scores of an undisturbed run, and none that was whole when
+a run was killed may have been written again.
 """
 
 import argparse
@@ -12,12 +14,13 @@ import multiprocessing
 import random
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
 import torch
 
-from rusr_core import presets
+from rusr_core import baselines, presets
 from rusr_core.checkpoints import save_generator, save_portrait_net
 from rusr_core.files import data_path
 from rusr_core.generator import Generator, GeneratorConfig
@@ -32,53 +35,62 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=50, help="kills")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--scheduler")
+    parser.add_argument("--methods", nargs=2, default=list(presets.PRESETS), help="two, of two steps each")
     args = parser.parse_args()
-    spawner = multiprocessing.get_context("forkserver")  # torch is imported once for all rounds
-    spawner.set_forkserver_preload(["rusr_core.sweeps.workers"])
-    plan = small_plan()
+    plan = small_plan(methods=tuple(args.methods))
     options = {"workers": args.workers, "scheduler": args.scheduler}
     with tempfile.TemporaryDirectory() as folder:
-        calm, harsh = (world(Path(folder), name) for name in ("calm", "harsh"))
+        calm, harsh = (world(Path(folder), name, args.methods) for name in ("calm", "harsh"))
         begun = time.monotonic()
         run(calm, plan)
         print(f"undisturbed: {len(plan)} units in {time.monotonic() - begun:.1f} s", flush=True)
-        moments, kills, starts, victims = random.Random(0), 0, 0, 0
-        while True:
-            child = spawner.Process(target=run, args=(harsh, plan), kwargs=options)
-            child.start()
-            starts += 1
-            before = done(harsh)
-            while kills < args.rounds and child.exitcode is None and done(harsh) == before < len(plan) - 1:
-                time.sleep(0.01)  # each run is to get something done, so that kills fall into the work
-            if kills < args.rounds and child.exitcode is None:
-                child.join(moments.uniform(0, 0.3))
-            if kills >= args.rounds:
-                child.join()
-            if child.exitcode is not None and kills < args.rounds and done(harsh) == len(plan):
-                thin(harsh, plan, moments)
-                continue
-            if child.exitcode is None:
-                victims += kill(child.pid, moments)
-                kills += 1
-                child.join()
-            elif child.exitcode == 0 or kills >= args.rounds:
-                break
+        kills, victims, starts, again = harass(harsh, plan, args.rounds, options)
         same = pixels(calm) == pixels(harsh)
         found = len(results.rows(harsh.folder))
         left = len(list(harsh.folder.rglob("*.tmp")))
         print(f"{kills} kills ({victims} of them of a worker), {starts} starts; {found} units, {left} temporary files")
-        print("identical to the undisturbed run" if same and found == len(plan) else "DIFFERENT")
+        print(f"{again} whole units written again")
+        print("identical to the undisturbed run" if same and found == len(plan) and not again else "DIFFERENT")
 
 
-def small_plan(seeds: int = 2) -> SweepPlan:
-    """30 units a seed, on the images of `world`."""
+def harass(config: SweepConfig, plan: SweepPlan, rounds: int, options: dict) -> tuple[int, int, int, int]:
+    """Start the sweep and kill it, `rounds` times, and let it end -> kills, of workers, starts, units done twice."""
+    spawner = multiprocessing.get_context("forkserver")  # torch is imported once for all rounds
+    spawner.set_forkserver_preload(["rusr_core.sweeps.workers"])
+    moments, kills, starts, victims, again = random.Random(0), 0, 0, 0, 0
+    while True:
+        whole = moments_of(config)
+        child = spawner.Process(target=run, args=(config, plan), kwargs=options)
+        child.start()
+        starts += 1
+        while kills < rounds and child.exitcode is None and done(config) == len(whole) < len(plan) - 1:
+            time.sleep(0.01)  # each run is to get something done, so that kills fall into the work
+        if kills < rounds and child.exitcode is None:
+            child.join(moments.uniform(0, 0.3))
+        if kills >= rounds:
+            child.join()
+        ended, killed = child.exitcode, child.exitcode is None
+        if killed:
+            victims += kill(child.pid, moments)
+            kills += 1
+            child.join()
+        now = moments_of(config)
+        again += sum(now[path] != moment for path, moment in whole.items())
+        if not killed and kills < rounds and done(config) == len(plan):
+            thin(config, plan, moments)
+        elif not killed and (ended == 0 or kills >= rounds):
+            return kills, victims, starts, again
+
+
+def small_plan(seeds: int = 2, methods: tuple[str, ...] = tuple(presets.PRESETS)) -> SweepPlan:
+    """30 units a seed with two methods, on the images of `world`."""
     names = tuple(f"{i:03d}" for i in range(5))
     tasks = parse_tasks(["denoising:M", "inpainting:S", "deartifacting:M"])
-    return SweepPlan(("report", "cvpr2023"), tasks, names, tuple(range(seeds)))
+    return SweepPlan(methods, tasks, names, tuple(range(seeds)))
 
 
-def world(folder: Path, name: str) -> SweepConfig:
-    """A small random prior, a small judge, five images of 32 px."""
+def world(folder: Path, name: str, methods: Sequence[str] = tuple(presets.PRESETS)) -> SweepConfig:
+    """A small random prior, a small judge, five images of 32 px; each method takes two steps."""
     if not (folder / "images").exists():
         (folder / "images").mkdir()
         with torch.random.fork_rng(devices=[]):
@@ -89,14 +101,19 @@ def world(folder: Path, name: str) -> SweepConfig:
         for i in range(5):
             image = load_image(data_path(f"portraits/test/{i:03d}.png"))
             save_image(resize(image, 32), folder / "images" / f"{i:03d}.png")
-    methods = tuple(Method(name, presets.get(name).shortened(2)) for name in ("report", "cvpr2023"))
+    chosen = tuple(Method(word, baselines.find(word, 2)) for word in methods)
     files = {"prior": str(folder / "prior.safetensors"), "judge": str(folder / "judge.safetensors")}
-    return SweepConfig(folder / name, methods, folder / "images", perceptual="portraits", **files)
+    return SweepConfig(folder / name, chosen, folder / "images", perceptual="portraits", **files)
+
+
+def moments_of(config: SweepConfig) -> dict[Path, int]:
+    """When each result that is there was written, in ns."""
+    return {path: path.stat().st_mtime_ns for path in (config.folder / "units").glob("*/*/[0-9]*.png")}
 
 
 def done(config: SweepConfig) -> int:
     """Results that are there."""
-    return sum(1 for _ in (config.folder / "units").glob("*/*/[0-9]*.png"))
+    return len(moments_of(config))
 
 
 def thin(config: SweepConfig, plan: SweepPlan, moments: random.Random) -> None:

@@ -23,6 +23,7 @@ from sweep_world import (
     wait_for,
 )
 
+from rusr_core import baselines
 from rusr_core.sweeps import BenchmarkError, Method, results, run
 from rusr_core.sweeps import config as sweep_config
 from rusr_core.sweeps.plan import WorkBatch
@@ -67,6 +68,25 @@ def test_killed_and_resumed(slow, undisturbed):
     summary = run(slow, sweep())
     assert summary.ok and 8 <= summary.before < 12
     assert contents(slow.folder) == undisturbed and len(results.rows(slow.folder)) == 12
+
+
+def test_compared_methods_are_killed_and_resumed(config, tmp_path):
+    """Two rivals, killed at work: nothing is lost, nothing that was whole is done again, and all is as undisturbed."""
+    methods = tuple(Method(name, baselines.find(name, 2)) for name in ("brgm", "pti"))
+    units = plan(3, methods=("brgm", "pti"))
+    calm, harsh = (replace(config, folder=tmp_path / word, methods=methods) for word in ("calm", "harsh"))
+    assert run(calm, units).ok
+    child = SPAWNER.Process(target=run, args=(harsh, units))
+    child.start()
+    wait_for_results(harsh, child, 4)
+    assert child.exitcode is None, "killed at work"
+    os.kill(child.pid, signal.SIGKILL)
+    child.join()
+    whole = {path: path.stat().st_mtime_ns for path in results_in(harsh.folder)}
+    summary = run(harsh, units)
+    assert summary.ok and 4 <= summary.before == len(whole) < 12
+    assert {path: path.stat().st_mtime_ns for path in whole} == whole
+    assert contents(harsh.folder) == contents(calm.folder) and len(results.rows(harsh.folder)) == 12
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -1,0 +1,116 @@
+"""Does each rival beat doing nothing, on the tasks that its paper claims, with its published setting?
+
+    python -m benchmarks.rivals OUT --num-images 4                                  on a CPU: hours
+    python -m benchmarks.rivals OUT --num-images 4 --device cuda --workers 6        on a GPU: minutes
+    python -m benchmarks.rivals OUT --methods pulse classical --steps 20            a quick look
+
+The same command goes on where it was stopped; OUT is a folder as `rusr bench` makes them. Compared is LPIPS-portraits
+(net B) of the input, enlarged where it is small, and of the restoration. The exit status is 1 if one method does not
+come nearer to the truth on the mean of a task, and the table says on how many portraits it does.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import torch
+
+from benchmarks.accuracy import distances
+from rusr_core import baselines
+from rusr_core.baselines import METHODS
+from rusr_core.files import data_path
+from rusr_core.priors import EMBEDDED
+from rusr_core.priors.diffusion import load_diffusion_prior
+from rusr_core.priors.zoo import ZooError
+from rusr_core.sweeps import ImageFolder, Method, SweepConfig, SweepPlan, parse_tasks, run
+
+FOUR = ("upsampling", "denoising", "deartifacting", "inpainting")
+# The single tasks on which a paper shows its method. PTI shows inversion alone, for which an image with holes stands.
+CLAIMS = {
+    "classical": FOUR,
+    "pulse": ("upsampling",),
+    "brgm": ("upsampling", "inpainting"),
+    "lbrgm": ("upsampling", "inpainting"),
+    "mganprior": ("upsampling", "inpainting"),
+    "pti": ("inpainting",),
+    "na_nhmc": ("upsampling", "inpainting"),
+    "ddrm": FOUR,
+    "dps": ("upsampling", "inpainting", "deblurring"),
+    "daps": ("upsampling", "inpainting", "deblurring"),
+}
+
+
+def installed(names: list[str]) -> list[str]:
+    """Those of the methods whose prior is here; the others are said."""
+    try:
+        load_diffusion_prior(EMBEDDED)
+        return names
+    except ZooError as error:
+        missing = [name for name in names if METHODS[name].prior == "diffusion"]
+        for name in missing:
+            print(f"{name} is left out: {error}", file=sys.stderr)
+        return [name for name in names if name not in missing]
+
+
+def sweep_of(out: Path, args: argparse.Namespace) -> tuple[SweepConfig, SweepPlan]:
+    """The sweep: each method on the tasks that it claims, at one level."""
+    names = installed(args.methods)
+    wanted = {name: {f"{task} {args.level}" for task in CLAIMS[name]} for name in names}
+    tasks = parse_tasks([f"{task}:{args.level}" for task in sorted({t for name in names for t in CLAIMS[name]})])
+    left_out = frozenset((name, str(task)) for name in names for task in tasks if str(task) not in wanted[name])
+    steps = {name: args.steps if "steps" in METHODS[name].settings else None for name in names}
+    methods = tuple(Method(name, baselines.find(name, steps[name])) for name in names)
+    folder = args.images or data_path("portraits/test")
+    images = tuple(ImageFolder(folder.absolute()).paths)[: args.num_images]
+    networks = {"prior": args.prior, "judge": args.judge, "perceptual": args.perceptual, "device": args.device}
+    config = SweepConfig(out.absolute(), methods, folder.absolute(), **networks)
+    return config, SweepPlan(tuple(names), tasks, images, (0,), args.batch, left_out)
+
+
+def compared(sweep: Path, judge: Path | None = None) -> list[dict]:
+    """A row a task and method: means of LPIPS before and after, and how many portraits came nearer."""
+    found = []
+    for (task, method), pairs in sorted(distances(sweep, judge).items()):
+        before, after = torch.tensor(pairs).unbind(1)
+        nearer, better = int((after < before).sum()), bool(after.mean() < before.mean())
+        means = {"before": before.mean().item(), "after": after.mean().item()}
+        found.append({"task": task, "method": method, "nearer": nearer, "of": len(pairs), "better": better} | means)
+    return found
+
+
+def options() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--methods", nargs="+", default=list(CLAIMS), choices=list(CLAIMS), metavar="METHOD")
+    parser.add_argument("--level", default="M")
+    parser.add_argument("--num-images", type=int, default=4)
+    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--steps", type=int, help="of each method, for a quick look (default: the published number)")
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--images", type=Path, help="folder of clean images (default: Portraits-X)")
+    parser.add_argument("--prior", default=EMBEDDED)
+    parser.add_argument("--perceptual", choices=("lpips", "portraits"))
+    parser.add_argument("--judge", help="file of the portrait net that judges (default: net B)")
+    return parser
+
+
+def main(words: list[str] | None = None) -> int:
+    """Command line; -> the exit status."""
+    args = options().parse_args(words)
+    config, plan = sweep_of(args.out, args)
+    summary = run(config, plan, workers=args.workers)
+    for line in summary.failures:
+        print(line, file=sys.stderr)
+    table = compared(config.folder, args.judge and Path(args.judge))
+    print(f"{'task':20}{'method':14}{'nearer':>9}{'nothing':>9}{'method':>9}")
+    for row in table:
+        nearer = f"{row['nearer']} of {row['of']}"
+        verdict = "" if row["better"] else "   not better than nothing"
+        print(f"{row['task']:20}{row['method']:14}{nearer:>9}{row['before']:9.3f}{row['after']:9.3f}{verdict}")
+    return 0 if summary.ok and all(row["better"] for row in table) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,74 @@
+"""The benchmarks of the compared methods: what is asked of each, how a cost follows from two runs, one small sweep."""
+
+import pytest
+
+from benchmarks import costs, rivals
+from rusr_core.baselines import METHODS
+from rusr_core.tasks import EVERY, find
+
+
+def test_every_rival_is_asked_for_a_task_that_it_can_do():
+    assert set(rivals.CLAIMS) == set(METHODS) - {"nothing"}
+    for name, claims in rivals.CLAIMS.items():
+        assert claims and set(claims) <= set(EVERY)
+        assert [METHODS[name].can(find(task, "M").degradation()) for task in claims] == [None] * len(claims)
+
+
+@pytest.mark.slow
+def test_a_sweep_is_judged_and_resumed(world, tmp_path, capsys):
+    words = [tmp_path / "out", "--methods", "pulse", "classical", "--steps", 2, "--num-images", 2]
+    words += ["--images", world / "images", "--prior", world / "prior.safetensors", "--level", "S"]
+    words += ["--judge", world / "judge.safetensors", "--perceptual", "portraits"]
+    status = rivals.main([str(word) for word in words])
+    lines = capsys.readouterr().out.splitlines()[1:]
+    found = [tuple(line[:34].split()) for line in lines]
+    assert found == [
+        ("deartifacting", "S", "classical"),
+        ("denoising", "S", "classical"),
+        ("inpainting", "S", "classical"),
+        ("upsampling", "S", "classical"),
+        ("upsampling", "S", "pulse"),
+    ]
+    worse = [line for line in lines if line.endswith("not better than nothing")]
+    assert status == (1 if worse else 0)
+    for line in lines:
+        number, before, after = int(line[34:].split()[0]), *map(float, line[43:].split()[:2])
+        assert 0 <= number <= 2 and (line in worse or after <= before)
+    files = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "units").rglob("*.png")}
+    assert len(files) == 10 and rivals.main([str(word) for word in words]) == status
+    assert all(path.stat().st_mtime_ns == moment for path, moment in files.items())
+
+
+def test_a_cost_follows_from_two_runs():
+    """100 s before the first step, 2 s and 3 passes a step."""
+    short, long = ({"steps": n, "passes": 3 * n + 1, "seconds": 100 + 2.0 * n, "memory": 500.0} for n in (10, 20))
+    row = costs.line(short, long, 450)
+    assert row == {"steps": 450, "passes": 1351, "seconds": 1000, "per step": 2, "memory": 500}
+    rows = {"long": row, "nothing": {"steps": 0, "passes": 0, "seconds": 0.01, "per step": None, "memory": None}}
+    assert costs.table(rows).splitlines()[2:] == [
+        "| `nothing` | 0 | 0 | 0.0 |  |  |",
+        "| `long` | 450 | 1351 | 1000.0 | 2.000 | 500 |",
+    ]
+
+
+@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if "steps" in method.settings])
+def test_short_runs_are_valid_settings(name):
+    for steps in costs.LENGTHS.get(name, (4, 10)):
+        assert costs.shortened(name, steps).settings["steps"] == steps
+
+
+def test_the_table_has_its_place_in_the_page():
+    page = costs.README.read_text(encoding="utf-8")
+    changed = costs.written("new", page)
+    assert f"{costs.BEGIN}\nnew\n{costs.END}" in changed
+    assert changed.partition(costs.BEGIN)[0] == page.partition(costs.BEGIN)[0]
+    assert changed.partition(costs.END)[2] == page.partition(costs.END)[2]
+    with pytest.raises(ValueError, match="expected <!-- costs"):
+        costs.written("new", "no marks")
+
+
+def test_passes_of_one_restoration_are_counted(prior, truth):
+    """Two runs of PULSE differ by one pass a step for each of two images."""
+    runs = [costs.once("pulse", costs.shortened("pulse", n), prior.generator, prior, truth[:2]) for n in (1, 3)]
+    assert [run["steps"] for run in runs] == [1, 3] and [run["passes"] for run in runs] == [2, 6]
+    assert all(run["seconds"] > 0 for run in runs)
