@@ -2,6 +2,8 @@
 #   make demo   restore a few held-out portraits and write _build/demo.png
 #   make test   unit, golden, notebook and book tests (what CI runs)
 #   make book   execute every chapter and build the pages into _build/html
+#   make book-without-solutions  the same for students, into _build/students/_build/html
+#   make decks  build the course's three decks into _build/decks, from recorded figures
 #   make slides export every figure of the book for slides into _build/slides
 #   make lab    open the chapters in JupyterLab
 #   make check  lint and the quick unit tests, for the inner loop
@@ -22,7 +24,7 @@ export OMP_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 export PYDEVD_DISABLE_FILE_VALIDATION = 1
 
-.PHONY: demo check test book slides lab lint prior clean
+.PHONY: demo check test book book-without-solutions decks slides lab lint prior clean
 .DEFAULT_GOAL := demo
 
 $(READY): constraints.txt pyproject.toml
@@ -53,6 +55,19 @@ book: $(READY)
 	RUSR_STATIC=1 OMP_NUM_THREADS=$(JOBS) $(BIN)/jupyter-book build . --config _build/_config.yml -n -W --keep-going
 	$(BIN)/python book/fit.py _build/html
 	@echo "== Open _build/html/index.html"
+
+STUDENTS := _build/students
+book-without-solutions: $(READY)
+	@echo "== Building the book without its solutions; warnings are errors"
+	$(BIN)/python book/without_solutions.py $(STUDENTS)
+	$(BIN)/python book/live/pack.py $(STUDENTS)/_build/live/live
+	$(BIN)/python book/configure.py > $(STUDENTS)/_config.yml
+	RUSR_STATIC=1 RUSR_SOLUTIONS=0 OMP_NUM_THREADS=$(JOBS) $(BIN)/jupyter-book build $(STUDENTS) -n -W --keep-going
+	@echo "== Open $(STUDENTS)/_build/html/index.html"
+
+decks: $(READY)
+	@echo "== Building the course's decks from recorded figures"
+	$(BIN)/python book/decks/build.py _build/decks
 
 slides: $(READY)
 	@echo "== Running every chapter and exporting its figures"

@@ -72,7 +72,20 @@ def _lint_cells(code: list) -> list[str]:
         wrong.append("no cell asserts anything")
     if not any(re.search(r"\b(?:compare|timeline)\(", cell.source) for cell in code):
         wrong.append("no interactive figure")
-    return wrong
+    return wrong + _lint_predictions(code)
+
+
+def _lint_predictions(code: list) -> list[str]:
+    """Each prediction is resolved once, later on the page; both cells fold their source, which tells the answer."""
+    kinds = (("asked", r'= figures\.predict\(\s*"([^"]+)"'), ("told", r"^asked\.(verdict)\("))
+    found = [
+        (kind, cell, word) for cell in code for kind, rule in kinds for word in re.findall(rule, cell.source, re.M)
+    ]
+    keys = [word for kind, _, word in found if kind == "asked"]
+    wrong = [f"prediction {key}: two cells ask it" for key in sorted({key for key in keys if keys.count(key) > 1})]
+    if not found or [kind for kind, *_ in found] != ["asked", "told"] * (len(found) // 2):
+        wrong.append(f"predictions {keys}: expected one or more, each followed by its verdict")
+    return wrong + [f"cell {cell.id}: hide-input is missing" for _, cell, _ in found if "hide-input" not in _tags(cell)]
 
 
 def _lint_prose(prose: str) -> list[str]:
@@ -84,7 +97,7 @@ def _lint_prose(prose: str) -> list[str]:
     for kind in ("exercise", "solution"):
         if prose.count(f"{{{kind}-start}}") != prose.count(f"{{{kind}-end}}"):
             wrong.append(f"an {kind} does not end")
-    for words in ("In this chapter you will", "Predict", "## Summary", "## Exercises"):
+    for words in ("In this chapter you will", "## Summary", "## Exercises"):
         if words not in prose:
             wrong.append(f"no {words!r}")
     if not re.search(r"Used here: [^\n]*\]\(\.\./rusr_core/[\w/]+\.py\)", prose):
@@ -186,6 +199,14 @@ def _with_another_parameter(notebook):
     notebook.cells[2].source += "\nspeed: int = 3"
 
 
+def _without_verdict(notebook):
+    notebook.cells = [cell for cell in notebook.cells if not cell.source.startswith("asked.verdict(")]
+
+
+def _with_the_answer_in_sight(notebook):
+    next(cell for cell in notebook.cells if cell.source.startswith("asked.verdict(")).metadata.pop("tags")
+
+
 def _with_a_long_line(notebook):
     notebook.cells[-2].source += "\n# " + "a" * (MAX_LINE - 1)
 
@@ -206,6 +227,8 @@ def _with_widgets(notebook):
         (_with_a_key_twice, "two cells set it"),
         (_with_a_link_outside, "not in the book"),
         (_with_widgets, "widget state"),
+        (_without_verdict, "followed by its verdict"),
+        (_with_the_answer_in_sight, "hide-input is missing"),
         (_with_a_long_line, "89 characters in a line"),
     ],
     ids=lambda value: value.__name__ if callable(value) else "",
