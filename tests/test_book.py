@@ -17,6 +17,7 @@ CHAPTERS = sorted((ROOT / "book").glob("*.ipynb"))
 PARAMETERS = ["prior", "task", "level", "steps", "num_images", "seed", "device", "out_dir"]
 DRAWS = re.compile(r"(?:\bshow|figures\.panel|charts\.\w+|loss_curves|plt\.subplots|plt\.figure)\(")
 MAX_BYTES = 300_000
+EXERCISES = ("By hand", "Code", "Refute", "Project")  # of every chapter
 MAX_LINE = 88  # characters of code that fit a page of 1280 px without a scroll bar
 
 
@@ -90,10 +91,16 @@ def _lint_predictions(code: list) -> list[str]:
 
 def _lint_prose(prose: str) -> list[str]:
     wrong = []
-    exercises = re.findall(r"\{exercise-start\}.*\n:label: (\S+)", prose)
+    found = re.findall(r"\{exercise-start\} (.*)\n:label: (\S+)", prose)
+    exercises = [label for title, label in found if not title.startswith("Project: ")]
     solutions = re.findall(r"\{solution-start\} (\S+)\n:class: dropdown", prose)
-    if len(exercises) < 2 or sorted(exercises) != sorted(solutions):
-        wrong.append(f"exercises {exercises} and folded solutions {solutions}: expected two or more, in pairs")
+    if sorted(exercises) != sorted(solutions):
+        wrong.append(f"exercises {exercises} and folded solutions {solutions}: expected in pairs, projects excepted")
+    levels = {title.partition(": ")[0] for title, _ in found}
+    if levels != set(EXERCISES):
+        wrong.append(f"exercises of the levels {sorted(levels)}, expected {', '.join(EXERCISES)}")
+    if prose.count("A good answer has") != sum(title.startswith("Project: ") for title, _ in found):
+        wrong.append("a project without its list of what a good answer has")
     for kind in ("exercise", "solution"):
         if prose.count(f"{{{kind}-start}}") != prose.count(f"{{{kind}-end}}"):
             wrong.append(f"an {kind} does not end")
@@ -171,6 +178,11 @@ def _with_output(notebook):
     notebook.cells[2].execution_count = 3
 
 
+def _without_a_level(notebook):
+    for cell in notebook.cells:
+        cell.source = cell.source.replace("{exercise-start} Refute: ", "{exercise-start} ")
+
+
 def _without_alt(notebook):
     cell = next(c for c in notebook.cells if "mystnb" in c.metadata)
     cell.metadata.pop("mystnb")
@@ -223,6 +235,7 @@ def _with_widgets(notebook):
         (_without_alt, "alt text"),
         (_with_address, "outside the install cell"),
         (_without_solutions, "in pairs"),
+        (_without_a_level, "expected By hand, Code, Refute, Project"),
         (_with_another_parameter, "'speed'"),
         (_with_a_key_twice, "two cells set it"),
         (_with_a_link_outside, "not in the book"),

@@ -27,7 +27,7 @@ def test_a_chapter_stands_without_its_solutions(path):
     whole = json.loads(path.read_text(encoding="utf-8"))
     kept = without.chapter(whole)
     nbformat.validate(nbformat.from_dict(kept))
-    assert "solution" not in prose(kept)
+    assert "{solution" not in prose(kept)
     labels = r"\{exercise-start\}.*\n:label: (\S+)"
     assert re.findall(labels, prose(kept)) == re.findall(labels, prose(whole))
     assert len(kept["cells"]) < len(whole["cells"])
@@ -64,14 +64,14 @@ def test_cells_between_the_two_marks_are_left_out():
         cell("code", "shown = 1"),
     ]
     kept = without.chapter({"cells": cells})["cells"]
-    assert ["".join(each["source"]) for each in kept] == ["Question.", "Next question.\n\nAfter.", "shown = 1"]
+    assert ["".join(each["source"]) for each in kept] == ["Question.", "Next question.\n\n\nAfter.", "shown = 1"]
     with pytest.raises(ValueError, match="does not end"):
         without.chapter({"cells": cells[:2]})
 
 
 def test_pages_lose_their_answers():
-    text = "**1.** Why?\n:::{admonition} Answer\n:class: dropdown\nBecause.\n:::\n\n**2.** <!-- teachers -->x<!-- /teachers -->"
-    assert without.page(text) == "**1.** Why?\n\n**2.** "
+    text = "**1.** Why?\n:::{admonition} Answer\n:class: dropdown\nBecause.\n:::\n\n**2.** "
+    assert without.page(text + "<!-- teachers -->x<!-- /teachers -->") == "**1.** Why?\n\n**2.** "
 
 
 @pytest.mark.slow
