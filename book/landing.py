@@ -53,6 +53,7 @@ CHAPTERS = {
     "answers": About("Several answers", 30, ("phases", "metrics")),
     "own_image": About("Your own picture", 30, ("start",)),
     "responsible": About("Responsible use", 30, ("start",)),
+    "lab": About("Lab: your damage, your f", 90, ("degradations",)),
 }
 
 
