@@ -63,7 +63,7 @@
 
     // A link to something veiled shows it.
     const followed = () => {
-      const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+      const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
       const veiled = target?.closest(".rusr-veiled") ?? target?.querySelector(":scope > .rusr-veiled, .cell .rusr-veiled");
       if (veiled && parts.includes(veiled) && !target.matches("section")) {
         show(null);
