@@ -36,10 +36,12 @@ def _state(entry: priors.Entry) -> str:
 
 
 def _list(args: argparse.Namespace) -> int:
-    print(f"{priors.EMBEDDED:18} prior       128 px  {'portraits':14} embedded")
-    for entry in priors.table().values():
+    entries = priors.table().values()
+    names, domains = (max(len(getattr(e, word)) for e in entries) for word in ("name", "domain"))
+    print(f"{priors.EMBEDDED:{names}} {'prior':10} {'128 px':>7}  {'portraits':{domains}} embedded")
+    for entry in entries:
         side = f"{entry.resolution} px" if entry.resolution else ""
-        print(f"{entry.name:18} {entry.kind:9} {side:>8}  {entry.domain:14} {_state(entry)}")
+        print(f"{entry.name:{names}} {entry.kind:10} {side:>7}  {entry.domain:{domains}} {_state(entry)}")
     return 0
 
 

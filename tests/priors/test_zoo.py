@@ -30,6 +30,20 @@ def test_the_table_is_honest():
         assert (entry.kind == "prior") == (entry.resolution is not None)
 
 
+def test_stylegan3_and_stylegan_xl_are_in_it():
+    """Each name says the family, the data set and the size that its address has."""
+    entries = [entry for entry in zoo.table().values() if entry.name.startswith(("stylegan3-", "stylegan-xl-"))]
+    assert sum(entry.name.startswith("stylegan3-t-") for entry in entries) == 6
+    assert sum(entry.name.startswith("stylegan3-r-") for entry in entries) == 6
+    assert len(entries) == 26 and len({entry.url for entry in entries}) == 26
+    for entry in entries:
+        *_, data, size = entry.name.split("-")
+        assert size == str(entry.resolution)
+        file = {"3": f"{entry.name}x{size}", "-": data if data == "cifar10" else f"{data}{size}"}[entry.name[8]]
+        assert entry.url.endswith(f"/{file}.pkl") and entry.rates == ""
+        assert entry.faces == (data in ("ffhq", "ffhqu", "metfaces", "metfacesu"))
+
+
 def test_vgg_is_the_file_that_torchvision_publishes(cache, monkeypatch):
     from torchvision.models import VGG16_Weights
 
