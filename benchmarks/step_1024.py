@@ -4,8 +4,8 @@ python -m benchmarks.step_1024 [--generator stylegan2] [--task upsampling] [--le
 
 StyleGAN2, StyleGAN3-T and -R have the shapes of FFHQ's networks, StyleGAN-XL those of ImageNet's. It shows that the
 code runs at this size and what it costs; the pictures mean nothing. LPIPS runs on a VGG16 with random weights. Prints
-seconds and peak memory after each phase: of the process so far on a CPU, of the card on a GPU. What was measured stands
-in benchmarks/README.md.
+seconds, seconds of CPU and peak memory after each phase: memory of the process so far on a CPU, of the card on a GPU.
+What was measured stands in benchmarks/README.md.
 """
 
 import argparse
@@ -97,7 +97,7 @@ def random_prior(kind: str, device: str = "cpu", side: int = SIDE, thinner: int 
 
 
 def steps(prior: Prior, task: str, level: str, preset: str, callback: Callable[[dict], None]) -> None:
-    """One step in each phase; each gives the callback its phase, seconds, peak memory in GB and loss."""
+    """One step in each phase; each gives the callback its phase, seconds, seconds of CPU, peak GB and loss."""
     f, clock = tasks.get(task, level), []
     clean = torch.rand(1, 3, prior.resolution, prior.resolution, generator=torch.Generator().manual_seed(2))
     y = f.degrade(clean, torch.Generator().manual_seed(3)).to(prior.device)
@@ -106,11 +106,12 @@ def steps(prior: Prior, task: str, level: str, preset: str, callback: Callable[[
 
     def report(step: Step) -> None:
         loss = step.losses["total"].item()  # waits for the card
-        clock.append(time.perf_counter())
-        found = {"phase": step.phase, "seconds": clock[-1] - clock[-2], "peak_gb": peak_gb(prior.device), "loss": loss}
-        callback(found)
+        clock.append((time.perf_counter(), time.process_time()))
+        seconds, cpu = (after - before for before, after in zip(*clock[-2:], strict=True))
+        found = {"phase": step.phase, "seconds": seconds, "cpu_seconds": cpu, "peak_gb": peak_gb(prior.device)}
+        callback(found | {"loss": loss})
 
-    clock.append(time.perf_counter())
+    clock.append((time.perf_counter(), time.process_time()))
     result = restore(prior, y, f, preset=presets.get(preset).shortened(1), callback=report)
     if not result.image.isfinite().all() or result.latents.ndim != 4:
         raise RuntimeError(f"image finite: {result.image.isfinite().all()}, latents {tuple(result.latents.shape)}")
@@ -140,8 +141,8 @@ def main(words: list[str] | None = None) -> None:
     print(f"start: peak {peak_gb(prior.device):.2f} GB", flush=True)
 
     def show(found: dict) -> None:
-        seconds, peak, loss = (found[key] for key in ("seconds", "peak_gb", "loss"))
-        print(f"{found['phase']:4} {seconds:6.1f} s, peak {peak:.2f} GB, loss {loss:.3f}", flush=True)
+        times = f"{found['seconds']:6.1f} s, {found['cpu_seconds']:.1f} s of CPU"
+        print(f"{found['phase']:4} {times}, peak {found['peak_gb']:.2f} GB, loss {found['loss']:.3f}", flush=True)
 
     steps(prior, args.task, args.level, args.preset, show)
 
