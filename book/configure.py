@@ -4,7 +4,8 @@
 builds, see .github/workflows/book.yml; without them, or on a host whose addresses the theme does not know, the book
 has no repository buttons. Colab opens notebooks from GitHub only.
 
-It also adds what `book/live/pack.py` has packed for the live figures into `_build/live`, which is not committed.
+It also adds what is not committed: what `book/live/pack.py` has packed for the live figures into `_build/live`, and
+the words of the glossary, which `book/terms.py` has written there.
 """
 
 import os
@@ -24,7 +25,7 @@ def configuration(environment: dict[str, str]) -> dict:
     sphinx = config["sphinx"]["config"]
     sphinx["html_static_path"].append(LIVE)  # a folder "live" lies in it, and so in _static
     sphinx["html_css_files"].append("live/live.css")
-    sphinx["html_js_files"].append("live/loader.js")
+    sphinx["html_js_files"] += ["live/loader.js", "terms.js"]
     address = environment.get("RUSR_REPOSITORY", "").rstrip("/")
     if any(host in address for host in HOSTS):
         branch = environment.get("RUSR_BRANCH", "main")
