@@ -1,27 +1,29 @@
-"""What does it cost not to know f? Known, blind and wrong degradations on held-out portraits.
+"""What does it cost not to know f? Known, estimated, blind and wrong degradations on held-out portraits.
 
     python -m benchmarks.blind OUT --num-images 8
+    python -m benchmarks.blind OUT --num-images 8 --device cuda --batch 8
 
-Each case has a true f. `known` restores with it, `wrong` with one number (or three) that is off, and `blind` starts
-from that wrong one with the numbers free. OUT/CASE-METHOD-NNN.json holds one restoration, whole or not at all: the same
-command resumes. OUT/blind.json sums them up, and says where they come from.
+Each case has a true f. `known` restores with it, `wrong` with one number (or three) that is off, `blind` starts from
+that wrong one with the numbers free, and `estimated` takes what `photos.estimate` says of the degraded file.
+OUT/CASE-METHOD-NNN.json holds one restoration, whole or not at all: the same command resumes. OUT/blind.json sums them
+up, and says where they come from.
 """
 
 import argparse
-import json
-import sys
+import tempfile
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
+from benchmarks.resuming import Measurement, fill, summed_up
 from rusr_core import metrics, priors
 from rusr_core.degradations import Blur, Degradation, Fade, PoissonBernoulliNoise, ReadNoise, free
-from rusr_core.files import write_atomic
+from rusr_core.images import save_image
 from rusr_core.metrics.intervals import mean_interval
-from rusr_core.networks.digests import weights_digest
+from rusr_core.photos import estimate
 from rusr_core.prior import Prior
 from rusr_core.restore import restore
-from rusr_core.sweeps.provenance import provenance
 
 # of each case: the true f, the wrong one, and the bounds of what is free, about the wrong one in their middle
 CASES: dict[str, tuple[Degradation, Degradation, dict[str, tuple[float, float]]]] = {
@@ -33,37 +35,62 @@ CASES: dict[str, tuple[Degradation, Degradation, dict[str, tuple[float, float]]]
     "fading": (Fade(0.6, 0.15, 1.2), Fade(1.0, 0.0, 1.0),
                {"gain": (0.25, 4), "offset": (-0.4, 0.4), "gamma": (0.4, 2.5)}),
 }  # fmt: skip
-METHODS = ("known", "blind", "wrong")
+METHODS = ("known", "estimated", "blind", "wrong")
 
 
 def operator(case: str, method: str) -> Degradation:
-    """The f that a method believes in."""
+    """The f that a method believes in, whatever the file says."""
     true, wrong, bounds = CASES[case]
     return {"known": true, "wrong": wrong, "blind": free(wrong, **bounds)}[method]
 
 
-def measure(prior: Prior, case: str, method: str, preset: str, number: int) -> dict[str, object]:
-    """One restoration, and how near it comes to the truth."""
-    true, x = CASES[case][0], priors.portraits([number])
-    y = true.degrade(x, torch.Generator().manual_seed(number))
-    result = restore(prior, y, operator(case, method), preset=preset, seed=number)
-    scores = {"lpips": metrics.lpips(result.image, x).item(), "psnr": metrics.psnr(result.image, x).item()}
-    loss = float(result.phases[-1].history["total"].nan_to_num(nan=float("inf")).min())
-    return scores | {"loss": loss, "steps": result.steps[0], "seconds": result.seconds} | _free(result.info)
+def estimated(y: Tensor, side: int) -> Degradation:
+    """The f that the file of y `[1, 3, h, w]` is estimated to have, for images of `side` x `side` px."""
+    with tempfile.TemporaryDirectory() as folder:
+        return estimate(save_image(y, Path(folder) / "y.png")).degradation(side)
 
 
-def _free(info: dict) -> dict[str, float]:
-    """Where each free number ended."""
-    return {name: facts["found"][0] for name, facts in info.get("free", {}).items()}
+def measure(prior: Prior, case: str, method: str, preset: str, numbers: list[int]) -> list[Measurement]:
+    """A restoration of each portrait, and how near it comes to the truth; at once, where all believe in one f."""
+    true, x = CASES[case][0], priors.portraits(numbers)
+    draws = [torch.Generator().manual_seed(number) for number in numbers]
+    y = torch.cat([true.degrade(image, draw) for image, draw in zip(x.split(1), draws, strict=True)])
+    if method != "estimated":
+        return _restored(prior, x, y, operator(case, method), preset)
+    pairs = zip(x.split(1), y.split(1), strict=True)
+    return [one for pair in pairs for one in _restored(prior, *pair, estimated(pair[1], x.shape[-1]), preset)]
 
 
-def summary(found: dict[tuple[str, str], list[dict]]) -> dict[str, dict[str, object]]:
-    """Of each case and method, means over portraits with their intervals (mean, low, high), and their number."""
+def _restored(prior: Prior, x: Tensor, y: Tensor, f: Degradation, preset: str) -> list[Measurement]:
+    """The search for x `[N, 3, R, R]` from y `[N, 3, h, w]` with the seed 0, so that a batch changes nothing."""
+    result = restore(prior, y, f, preset=preset)
+    image = result.image.cpu()
+    loss = result.phases[-1].history["total"].nan_to_num(nan=float("inf")).amin(0)
+    scores = zip(metrics.lpips(image, x).tolist(), metrics.psnr(image, x).tolist(), loss.tolist(), strict=True)
+    measured = []
+    for i, (distance, psnr, misfit) in enumerate(scores):
+        where = {name: facts["found"][i] for name, facts in result.info.get("free", {}).items()}
+        cost = {"steps": result.steps[i], "seconds": result.seconds / len(y)}
+        measured.append({"believed": str(f), "lpips": distance, "psnr": psnr, "loss": misfit} | cost | where)
+    return measured
+
+
+def summary(found: dict[tuple[str, str], list[Measurement]]) -> dict[str, dict[str, object]]:
+    """Of each case and method, means over portraits with their intervals (mean, low, high), and their number.
+
+    `lpips_to_known` is the factor, a geometric mean with its interval, by which LPIPS is that of the known f.
+    """
     table: dict[str, dict[str, object]] = {}
     for (case, method), each in found.items():
-        names = [name for name in each[0] if name not in ("steps", "seconds")]
+        names = [name for name, value in each[0].items() if isinstance(value, float) and name != "seconds"]
         means = {name: mean_interval(torch.tensor([one[name] for one in each])) for name in names}
-        table.setdefault(case, {})[method] = {"portraits": len(each)} | means
+        pairs = zip(each, found[case, "known"], strict=True)
+        ratios = torch.tensor([one["lpips"] / known["lpips"] for one, known in pairs]).log()
+        factor = torch.tensor(mean_interval(ratios)).exp().tolist()
+        row = {"portraits": len(each)} | means | {"lpips_to_known": factor}
+        if method == "estimated":
+            row["believed"] = [one["believed"] for one in each]
+        table.setdefault(case, {})[method] = row
     return table
 
 
@@ -74,30 +101,25 @@ def main() -> None:
     parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES))
     parser.add_argument("--preset", default="report", help="NAME or NAME@STEPS")
     parser.add_argument("--num-images", type=int, default=8)
+    parser.add_argument("--batch", type=int, default=1, help="portraits at once (default: %(default)s)")
+    parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    prior, found = priors.load_prior(priors.EMBEDDED), {}
-    origin = provenance(prior.device, torch.float32, "exact") | {"weights": weights_digest(prior.generator)}
-    for number in range(args.num_images):
-        for case in args.cases:
-            for method in METHODS:
-                settings = {"f": str(CASES[case][0]), "believed": str(operator(case, method)), "preset": args.preset}
-                path = args.out / f"{case.replace(' ', '-')}-{method}-{number:03d}.json"
-                if path.exists():
-                    one = json.loads(path.read_text(encoding="utf-8"))
-                    if one["settings"] != settings:
-                        sys.exit(f"{path}: made with {one['settings']}; expected {settings}, or another folder")
-                else:
-                    one = {"settings": settings} | measure(prior, case, method, args.preset, number)
-                    write_atomic(path, json.dumps(one, indent=1).encode())
-                    print(f"{path.stem}: LPIPS {one['lpips']:.3f} {_ended(one)}", flush=True)
-                found.setdefault((case, method), []).append({k: v for k, v in one.items() if k != "settings"})
-        record = {"preset": args.preset, "results": summary(found), "provenance": origin}
-        write_atomic(args.out / "blind.json", json.dumps(record, indent=1).encode())
+    prior, found = priors.load_prior(priors.EMBEDDED, device=args.device), {}
+    for case in args.cases:
+        for method in METHODS:
+            believed = "the estimate" if method == "estimated" else str(operator(case, method))
+            settings = {"f": str(CASES[case][0]), "believed": believed, "preset": args.preset}
+            name = f"{case.replace(' ', '-')}-{method}"
+            paths = [args.out / f"{name}-{number:03d}.json" for number in range(args.num_images)]
+            work = lambda part, case=case, method=method: measure(prior, case, method, args.preset, part)  # noqa: E731
+            found[case, method] = fill(paths, settings, work, tell=_words, batch=args.batch)
+        summed_up(args.out / "blind.json", {"preset": args.preset, "results": summary(found)}, prior)
 
 
-def _ended(one: dict) -> str:
-    return ", ".join(f"{name} {value:.3g}" for name, value in one.items() if "." in name)
+def _words(one: Measurement) -> str:
+    ended = [f"{name} {value:.3g}" for name, value in one.items() if "." in name]
+    return f"LPIPS {one['lpips']:.3f}, believed {one['believed']} {', '.join(ended)}".rstrip()
 
 
 if __name__ == "__main__":

@@ -1,44 +1,46 @@
 """How often does the truth lie where several answers say? Calibration of `restore(..., samples=k)` on portraits.
 
     python -m benchmarks.calibration OUT --task inpainting --level L --num-images 20
+    python -m benchmarks.calibration OUT --num-images 20 --device cuda --batch 20
 
 If the truth were one more answer, drawn like the k others, it would lie between the smallest and the largest of them at
 a share (k - 1) / (k + 1) of all values, and the mean of the answers would be sqrt(1 + 1 / k) spreads away from it.
-OUT/TASK-NNN.json holds one portrait, whole or not at all: the same command resumes. OUT/TASK.json sums up those that
-are there, and says where they come from.
+OUT/TASK-NNN.json holds one portrait, whole or not at all: the same command resumes. OUT/TASK.json sums them up, and
+says where they come from.
 """
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from benchmarks.resuming import Measurement, fill, summed_up
 from rusr_core import metrics, priors, tasks
 from rusr_core.degradations import mask_of
-from rusr_core.files import write_atomic
 from rusr_core.images import resize
 from rusr_core.metrics.intervals import mean_interval
-from rusr_core.networks.digests import weights_digest
 from rusr_core.prior import Prior
-from rusr_core.restore import Samples, restore
-from rusr_core.sweeps.provenance import provenance
+from rusr_core.restore import restore
+from rusr_core.results import Samples
 
 BLOCK = 8  # px, the side of the squares whose spread and error are ranked
 
 
-def calibration(result: Samples, truth: Tensor, mask: Tensor | None = None) -> dict[str, float | None]:
-    """The numbers of one portrait, truth [1, 3, R, R]; with a mask [1, 1, R, R], 1 = visible, also of either side.
+def calibration(
+    answers: Tensor, invented: Tensor, truth: Tensor, mask: Tensor | None = None
+) -> dict[str, float | None]:
+    """The numbers of one portrait: k answers [k, 3, R, R], the map of what is invented and truth, each [1, C, R, R].
 
     `inside`: share of values between the smallest and the largest answer; `factor`: error of the mean in units of what
     the spread foretells, 1 if calibrated; `rank`: Spearman's correlation of spread and error over squares of 8 px.
+    With a mask [1, 1, R, R], 1 = visible, also of either side.
     """
-    low, high = result.answers.amin(1), result.answers.amax(1)
+    low, high, mean = answers.amin(0), answers.amax(0), answers.mean(0)
     inside = ((low <= truth) & (truth <= high)).float().mean(1, keepdim=True)
-    error = (result.mean - truth).square().mean(1, keepdim=True)
-    foretold = result.spread.square() * (1 + 1 / result.samples)
+    error = (mean - truth).square().mean(1, keepdim=True)
+    foretold = answers.var(0).mean(0)[None, None] * (1 + 1 / len(answers))
     squares = [resize(value, truth.shape[-1] // BLOCK, "area").flatten() for value in (error, foretold)]
     regions = {"": torch.ones_like(error)}
     if mask is not None:
@@ -50,7 +52,7 @@ def calibration(result: Samples, truth: Tensor, mask: Tensor | None = None) -> d
             found[f"inside{name}"] = float((inside * region).sum() / num)
             found[f"factor{name}"] = float(((error * region).sum() / (foretold * region).sum()).sqrt())
             found[f"error{name}"] = float(((error * region).sum() / num).sqrt())
-            found[f"invented{name}"] = float((result.invented * region).sum() / num)
+            found[f"invented{name}"] = float((invented * region).sum() / num)
     return found
 
 
@@ -60,20 +62,29 @@ def rank_correlation(a: Tensor, b: Tensor) -> float:
     return float(torch.corrcoef(ranks)[0, 1])
 
 
-def measure(prior: Prior, args: argparse.Namespace, number: int) -> dict[str, object]:
-    """One portrait: restored `args.samples` times, and compared with the truth."""
-    f, x = tasks.get(args.task, args.level), priors.portraits([number])
-    y = f.degrade(x, torch.Generator().manual_seed(number))
-    result = restore(prior, y, f, preset=args.preset, seed=number, samples=args.samples)
-    distances = metrics.lpips(torch.cat([result.image, result.mean]), x.expand(args.samples + 1, -1, -1, -1))
-    mask = mask_of(f, x)
+def measure(prior: Prior, args: argparse.Namespace, numbers: list[int]) -> list[Measurement]:
+    """Portraits restored `args.samples` times, with the seed 0, and compared with the truth."""
+    f, x = tasks.get(args.task, args.level), priors.portraits(numbers)
+    draws = [torch.Generator().manual_seed(number) for number in numbers]
+    y = torch.cat([f.degrade(image, draw) for image, draw in zip(x.split(1), draws, strict=True)])
+    result = restore(prior, y, f, preset=args.preset, samples=args.samples)
+    mask = mask_of(f, x[:1])
     mask = mask if mask is not None and mask.shape[2:] == x.shape[2:] else None
-    scores = {"lpips_answers": distances[:-1].tolist(), "lpips_mean": distances[-1].item()}
-    misfit = {"misfit": result.misfit[0].tolist(), "steps": result.steps, "seconds": result.seconds}
-    return calibration(result, x, mask) | scores | misfit
+    return [_one(result, i, x[i : i + 1], mask) for i in range(len(x))]
 
 
-def summary(found: list[dict], samples: int) -> dict[str, object]:
+def _one(result: Samples, i: int, truth: Tensor, mask: Tensor | None) -> Measurement:
+    """The portrait `i` of a result."""
+    answers, invented = result.answers[i].cpu(), result.invented[i : i + 1].cpu()
+    everything = torch.cat([answers, answers.mean(0, keepdim=True)])
+    *distances, of_mean = metrics.lpips(everything, truth.expand(len(everything), -1, -1, -1)).tolist()
+    rows = slice(i * result.samples, (i + 1) * result.samples)
+    cost = {"steps": result.steps[rows], "seconds": result.seconds / len(result.answers)}
+    scores = {"lpips_answers": distances, "lpips_mean": of_mean, "misfit": result.misfit[i].tolist()}
+    return calibration(answers, invented, truth, mask) | scores | cost
+
+
+def summary(found: list[Measurement], samples: int) -> dict[str, object]:
     """Means with their intervals, mean, low, high, over portraits; beside what a calibrated spread would give."""
     names = [name for name, value in found[0].items() if isinstance(value, float) and name != "seconds"]
     means = {name: mean_interval(torch.tensor([one[name] for one in found if name in one])) for name in names}
@@ -90,27 +101,22 @@ def main() -> None:
     parser.add_argument("--preset", default="report", help="NAME or NAME@STEPS")
     parser.add_argument("--samples", type=int, default=4)
     parser.add_argument("--num-images", type=int, default=20)
+    parser.add_argument("--batch", type=int, default=1, help="portraits at once (default: %(default)s)")
+    parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    prior = priors.load_prior(priors.EMBEDDED)
+    prior = priors.load_prior(priors.EMBEDDED, device=args.device)
     settings = {"task": f"{args.task} {args.level}", "preset": args.preset, "samples": args.samples}
-    origin = provenance(prior.device, torch.float32, "exact") | {"weights": weights_digest(prior.generator)}
-    found = []
-    for number in range(args.num_images):
-        path = args.out / f"{args.task}-{number:03d}.json"
-        if path.exists():
-            one = json.loads(path.read_text(encoding="utf-8"))
-            if one["settings"] != settings:
-                sys.exit(f"{path}: made with {one['settings']}; expected {settings}, or another folder")
-        else:
-            one = {"settings": settings} | measure(prior, args, number)
-            write_atomic(path, json.dumps(one, indent=1).encode())
-            print(f"portrait {number}: inside {one['inside']:.2f}, factor {one['factor']:.2f}", flush=True)
-        found.append({name: value for name, value in one.items() if name != "settings"})
-        record = {"settings": settings, "portraits": len(found), "results": summary(found, args.samples)}
-        text = json.dumps(record | {"provenance": origin}, indent=1)
-        write_atomic(args.out / f"{args.task}.json", text.encode(), overwrite=True)
-    print(text)
+    paths = [args.out / f"{args.task}-{number:03d}.json" for number in range(args.num_images)]
+    work = lambda part: measure(prior, args, part)  # noqa: E731
+    found = fill(paths, settings, work, tell=_words, batch=args.batch)
+    record = {"settings": settings, "portraits": len(found), "results": summary(found, args.samples)}
+    summed_up(args.out / f"{args.task}.json", record, prior)
+    print(json.dumps(record, indent=1))
+
+
+def _words(one: Measurement) -> str:
+    return f"inside {one['inside']:.2f}, factor {one['factor']:.2f}"
 
 
 if __name__ == "__main__":

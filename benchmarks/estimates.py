@@ -40,6 +40,7 @@ TOLERANCES = {
     "blur": (0.25, 0.6),
     "gain": (0, 0.02),
     "offset": (0, 0.05),
+    "gamma": (0, 0.03),
 }
 MOTION = (0.2, 2.0, 10.0)  # of the length, px, degrees
 HOLE = (0.93, 0.03)  # least share of the hidden pixels that are found, most of the picture that is hidden in vain
@@ -72,6 +73,7 @@ def cases() -> list[Case]:
     made += [Case(f"noise:{n},0 | readnoise:{s}") for n, s in ((100, 0.05), (300, 0.1), (30, 0.03))] * 2
     made += [
         Case("fade:0.85+0.7+0.6,0.1+0.05+0.02"), Case("fade:0.8,0.15"), Case("fade:1.3,-0.1"), Case("fade:0.9,0.1,1.4"),
+        Case("fade:1,0,1.4"), Case("fade:1,0,0.7"),
     ] * 2 + [Case("fade:0.7,0.1 | noise:48,0"), Case("blur:2 | fade:0.65,0.2")]  # fmt: skip
     made += [_jpeg(i) for i in range(36)] + [_twice(i) for i in range(20)]
     mixtures = (
@@ -102,7 +104,7 @@ def truth(case: Case, x: Tensor) -> dict[str, object]:
     """What `estimate` should find: numbers by the names of findings, 0 or "none" where nothing happened."""
     f, y_size = parse(case.words), None
     found = {"photons": 0.0, "dead pixels": 0.0, "read noise": 0.0, "blur": 0.0, "motion": 0.0, "hole": 0.0}
-    found |= {"gain": (1.0,) * 3, "offset": (0.0,) * 3, "saved before": None, "jpeg": "none"}
+    found |= {"gain": (1.0,) * 3, "offset": (0.0,) * 3, "gamma": (1.0,) * 3, "saved before": None, "jpeg": "none"}
     for stage in Compose(f).stages:
         if isinstance(stage, PoissonBernoulliNoise):
             found |= {"photons": stage.photons, "dead pixels": stage.p}
@@ -111,8 +113,8 @@ def truth(case: Case, x: Tensor) -> dict[str, object]:
         elif isinstance(stage, Blur):
             found |= {"motion": (stage.length, stage.direction)} if stage.length else {"blur": stage.width}
         elif isinstance(stage, Fade):
-            wide = [v if isinstance(v, tuple) else (v,) * 3 for v in (stage.gain, stage.offset)]
-            found |= {"gain": wide[0], "offset": wide[1]} if stage.gamma == 1 else {"gain": None, "offset": None}
+            wide = [v if isinstance(v, tuple) else (v,) * 3 for v in (stage.gain, stage.offset, stage.gamma)]
+            found |= dict(zip(("gain", "offset", "gamma"), wide, strict=True))
         elif isinstance(stage, JPEG):
             found["saved before"] = stage.quality
         elif isinstance(stage, Resize) and y_size is None:

@@ -14,17 +14,9 @@ from torch import Tensor
 from rusr_core import files
 from rusr_core.decoding import MAX_PIXELS, READABLE, READABLE_SUFFIXES, ImageError, decode
 
-WRITABLE = {
-    ".png": "PNG",
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".jpe": "JPEG",
-    ".jfif": "JPEG",
-    ".webp": "WEBP",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-    ".bmp": "BMP",
-}
+WRITABLE = {".png": "PNG"} | dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG")
+WRITABLE |= {".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP"}
+HOLD_METADATA = ("PNG", "JPEG", "WEBP", "TIFF")
 TEXT_CHUNK, XMP_CHUNK, XMP_TAG = "rusr", "XML:com.adobe.xmp", 700  # of PNG, PNG and TIFF
 RESIZE_MODES = ("area", "bilinear", "bicubic", "lanczos", "nearest")
 LANCZOS_LOBES = 3
@@ -148,14 +140,20 @@ def save_image(
     """Write one image `[1, 3, H, W]` or `[3, H, W]` in [0, 1], or a Pillow image in RGB, as 8 bit.
 
     The suffix chooses the format. The file appears complete or not at all. An existing file is only replaced with
-    `force=True`. `metadata` goes into all formats but BMP, which has no place for it.
-    Returns the path. Raises `ImageError` (no image, an unknown suffix) and `files.FileError` (no such folder, no
-    permission, a full disk, a file that exists).
+    `force=True`. Returns the path. Raises `ImageError` (no image, an unknown suffix, no place for `metadata`) and
+    `files.FileError` (no such folder, no permission, a full disk, a file that exists).
     """
     path = Path(path)
     check_writable(path, force=force)
+    return files.write_atomic(path, encoded(image, path, metadata=metadata), overwrite=force)
+
+
+def encoded(image: Tensor | Image.Image, path: Path, *, metadata: Metadata | None = None) -> bytes:
+    """What `save_image` writes to `path`, of a suffix that it knows. Raises `ImageError`."""
     picture = image if isinstance(image, Image.Image) else to_pil(image)
     kind = WRITABLE[path.suffix.lower()]
+    if metadata and not holds_metadata(path):
+        raise ImageError(f"{path}: {kind} has no place for metadata; expected {', '.join(HOLD_METADATA)}")
     options = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}.get(kind, {})
     options |= {} if metadata is None else _metadata_options(kind, metadata)
     data = io.BytesIO()
@@ -163,7 +161,12 @@ def save_image(
         picture.save(data, kind, **options)
     except (OSError, ValueError) as error:  # sides beyond what the format can say
         raise ImageError(f"{path}: cannot be written as {kind} ({error})") from None
-    return files.write_atomic(path, data.getvalue(), overwrite=force)
+    return data.getvalue()
+
+
+def holds_metadata(path: Path) -> bool:
+    """Whether a picture of this suffix, one of `WRITABLE`, has a place for `Metadata`."""
+    return WRITABLE[path.suffix.lower()] in HOLD_METADATA
 
 
 def _metadata_options(kind: str, metadata: Metadata) -> dict[str, object]:
@@ -173,14 +176,12 @@ def _metadata_options(kind: str, metadata: Metadata) -> dict[str, object]:
         chunks.add_itxt(XMP_CHUNK, metadata.xmp.decode())
         chunks.add_text(TEXT_CHUNK, metadata.text)
         return {"pnginfo": chunks}
-    if kind == "BMP":
-        return {}
     exif = Image.Exif()
     exif[ExifTags.Base.ImageDescription] = metadata.text
-    if kind == "TIFF":
-        exif[XMP_TAG] = metadata.xmp
-        return {"exif": exif}
-    return {"exif": exif, "xmp": metadata.xmp}
+    if kind != "TIFF":
+        return {"exif": exif, "xmp": metadata.xmp}
+    exif[XMP_TAG] = metadata.xmp
+    return {"exif": exif}
 
 
 def read_metadata(path: str | Path) -> Metadata | None:

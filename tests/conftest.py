@@ -11,7 +11,7 @@ import torch
 from download_server import Server
 from live_browser import built, engine  # noqa: F401  (fixtures)
 
-from rusr_core import commands, priors
+from rusr_core import commands, presets, priors
 from rusr_core.arithmetic import flushes_denormals
 from rusr_core.files import data_path
 from rusr_core.generator import Generator, GeneratorConfig
@@ -21,6 +21,7 @@ from rusr_core.networks.perceptual import LPIPSFeatures
 from rusr_core.networks.portrait_net import PortraitNet, PortraitNetConfig
 from rusr_core.prior import Prior
 from rusr_core.priors.load import lpips_heads
+from rusr_core.results import PhaseResult, Samples
 from tools.portraits.renderer import render
 from tools.portraits.renderer.portrait import paint
 from tools.portraits.training.render_training_set import draw, factors
@@ -219,13 +220,18 @@ def searches(embedded, monkeypatch) -> list[SimpleNamespace]:
     """The calls of the search, which gives its input back, enlarged. A call may be made to fail by `fails`."""
     calls = []
 
-    def search(prior, y, f, **_options):
+    def search(prior, y, f, samples=1, **_options):
         calls.append(SimpleNamespace(y=y, f=f))
-        num = len(y)
-        image = resize(y, 128, "nearest")
-        return SimpleNamespace(
-            image=image, steps=[3] * num, seconds=0.1, interrupted=False, diverged=(None,) * num, info={}
-        )
+        image = resize(y, 128, "nearest").repeat_interleave(samples, 0)
+        num = len(image)
+        facts = {"steps": [3] * num, "seconds": 0.1, "interrupted": False, "diverged": [None] * num, "info": {}}
+        if samples == 1:
+            return SimpleNamespace(image=image, **facts)
+        shades = 1 - 0.2 * (torch.arange(num) % samples).view(-1, 1, 1, 1)  # the answers differ in brightness
+        history = {"total": torch.ones(1, num)}
+        phases = (PhaseResult("W", image, torch.zeros(num, 1), [3] * num, history),)
+        more = {"seed": 0, "method": "report", "phases": phases, "preset": presets.get("report"), "terms": {}}
+        return Samples(image * shades, **facts, **more, samples=samples, prior_spread=torch.full((1, 1, 128, 128), 0.3))
 
     monkeypatch.setattr("rusr_core.commands.restore.priors.load_prior", lambda *_args, **_options: embedded)
     monkeypatch.setattr("rusr_core.commands.searching.restore", search)

@@ -43,10 +43,10 @@ def test_commands(tmp_path, monkeypatch, capsys):
     shutil.copy(ROOT / "data/portraits/test/000.png", "portrait.png")
     (tmp_path / "inputs").mkdir()
     (tmp_path / "photos").mkdir()
-    for name in ("group.png", "photos/one.png"):
+    for name in ("group.jpg", "photos/one.png"):
         shutil.copy("portrait.png", name)
     rusr = [shlex.split(line)[1:] for line in re.findall(r"^    (rusr .*)$", README, re.M)]
-    expected = "degrade restore inspect restore restore photo photo show sheet"
+    expected = "degrade restore inspect restore restore inspect photo photo sheet"
     assert [words[0] for words in rusr] == expected.split()
     for words in rusr:
         if "inputs/" in words:

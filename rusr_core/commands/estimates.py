@@ -15,7 +15,8 @@ def nothing_said(args: argparse.Namespace) -> bool:
     """Whether no option says what was done to the images. Raises CommandError for options that then mean nothing."""
     if args.task is not None or args.degradation is not None or args.mask is not None:
         return False
-    for option, given in (("--level", args.level), ("--invert-mask", args.invert_mask), ("--fit", args.fit)):
+    options = (("--level", args.level), ("--invert-mask", args.invert_mask), ("--fit", getattr(args, "fit", None)))
+    for option, given in options:
         if given:
             hint = "; resizing and cropping hide what happened before" if option == "--fit" else ""
             raise CommandError(f"{option} needs --task, --degradation or --mask{hint}")
@@ -26,7 +27,7 @@ class Estimates:
     """What `Operators` is where the options say it: the degradation of each file."""
 
     def __init__(self) -> None:
-        self.side, self.by_source, self.notes = 0, {}, []
+        self.side, self.by_source, self.estimated, self.notes = 0, {}, {}, []
 
     def input_size(self, side: int) -> None:
         """Each file has the size that it has; its degradation makes that of images of `side` x `side`."""
@@ -35,9 +36,9 @@ class Estimates:
     def of(self, source: Path, size: tuple[int, int], fitted: tuple[int, int]) -> Degradation:
         """The degradation of the file `source`; `size` and `fitted` are the same, since nothing is fitted."""
         if source not in self.by_source:
-            found = estimate(source)
+            self.estimated[source] = found = estimate(source)
             self.by_source[source] = found.degradation(self.side)
-            self.notes += _notes(found, self.by_source[source])
+            self.notes.append(note(found, self.by_source[source]))
         return self.by_source[source]
 
     def known(self, source: Path) -> Degradation:
@@ -59,10 +60,14 @@ class Estimates:
         self.notes = []
 
 
-def _notes(found: Estimate, f: Degradation) -> list[str]:
+def note(found: Estimate, f: Degradation) -> str:
+    """One line: what is assumed of a file, and why."""
+    return f"{found.path}: assumed {f} ({reasons(found)}); `rusr inspect` says why"
+
+
+def reasons(found: Estimate) -> str:
+    """What was found in a file, and what is unknown."""
     unknown = [item.name for item in found.findings if item.value is None]
     stated = [f"{item.name} {item.words}" for item in found.findings if item.value not in (None, 0, "none")]
     missing = f"; unknown: {', '.join(unknown)}" if unknown else ""
-    return [
-        f"{found.path}: assumed {f} ({', '.join(stated) or 'no damage was found'}{missing}); `rusr inspect` says why"
-    ]
+    return f"{', '.join(stated) or 'no damage was found'}{missing}"

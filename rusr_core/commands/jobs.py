@@ -4,8 +4,7 @@ import argparse
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-from torch import Tensor
+from typing import Protocol
 
 from rusr_core import files
 from rusr_core.commands.memory import out_of_memory
@@ -77,10 +76,16 @@ def _jobs_of_folder(args: argparse.Namespace) -> list[Job]:
     return [Job(source, target) for target, source in targets.items()]
 
 
+class Input(Protocol):
+    """A tensor, or what holds several."""
+
+    nbytes: int
+
+
 class Inputs:
     """The inputs of jobs, read once: when they are checked, or, beyond `HELD` bytes, once more at their turn."""
 
-    def __init__(self, read: Callable[[Job], Tensor]):
+    def __init__(self, read: Callable[[Job], Input]):
         """`read`: the input of a job, or a RusrError."""
         self.read, self.held, self.bytes = read, {}, 0
 
@@ -112,7 +117,7 @@ class Inputs:
             raise CommandError(f"{len(bad)} of {len(jobs)} images cannot be used{ways}")
         return [job for job in jobs if job not in bad]
 
-    def take(self, job: Job) -> Tensor:
+    def take(self, job: Job) -> Input:
         """The input of a job whose turn has come."""
         if job not in self.held:
             return self.read(job)

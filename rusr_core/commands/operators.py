@@ -8,15 +8,14 @@ import torch
 from torch import Tensor
 
 from rusr_core import tasks
+from rusr_core.commands.masks import Masks
 from rusr_core.commands.options import CommandError, find_own_modules
 from rusr_core.commands.output import complain, say
 from rusr_core.degradations import notation
 from rusr_core.degradations.base import Degradation
 from rusr_core.degradations.inpainting import Mask, Strokes
 from rusr_core.degradations.jpeg import JPEG
-from rusr_core.degradations.mask_files import load_mask
 from rusr_core.degradations.operator import shape_after
-from rusr_core.images import list_images
 from rusr_core.photos.jpeg_file import JPEGFile, read_jpeg
 from rusr_core.photos.masks import doubts, fit_mask
 
@@ -28,7 +27,7 @@ class Operators:
     """What --task, --level, --degradation, --mask and --seed say, read and checked when it is made."""
 
     def __init__(self, args: argparse.Namespace):
-        self.args, self.masks, self.made, self.notes = args, {}, {}, []
+        self.args, self.made, self.notes = args, {}, []
         self.by_source: dict[Path, Degradation] = {}
         self.compared: set[Path] = set()
         words = args.degradation or ""
@@ -36,23 +35,12 @@ class Operators:
         self.common = None if args.mask else _common(args, _with_jpeg(words, "jpeg:75"))
         if args.mask:
             _check_mask_options(args)
-            self._read_masks()
+            self.masks = Masks(args)
+            self.notes += self.masks.notes
         elif args.invert_mask:
             raise CommandError("--invert-mask needs --mask")
         if self.auto and not _ends_with_jpeg(self.common):
             raise CommandError("jpeg:auto must be the last stage but for masks: a file tells of its last compression")
-
-    def _read_masks(self) -> None:
-        """One mask for all files, under None, or a folder of them by the places of the files, less their suffixes."""
-        place = self.args.mask
-        paths = list_images(place, recursive=self.args.recursive).images if place.is_dir() else (place,)
-        for path in paths:
-            name = path.relative_to(place).with_suffix("") if place.is_dir() else None
-            if name in self.masks:
-                raise CommandError(f"{place}: holds two masks for {name}")
-            found = load_mask(path, invert=self.args.invert_mask)
-            self.masks[name] = found.known
-            self.notes.append(f"{path}: {found.meaning}, {100 * (1 - found.known.mean()):.1f} % are hidden")
 
     def tell(self) -> None:
         """Say what was read from masks and from the tables of JPEG files."""
@@ -81,15 +69,8 @@ class Operators:
 
     def _mask(self, source: Path, size: tuple[int, int], fitted: tuple[int, int]) -> Mask:
         """The mask of a file; it goes the way of the file if it is of its size."""
-        below = self.args.input if self.args.input.is_dir() else self.args.input.parent
-        name = None if None in self.masks else source.relative_to(below).with_suffix("")
-        if name not in self.masks:
-            raise CommandError(f"{source}: no mask {name} in {self.args.mask}")
-        known = self.masks[name]
-        have = (known.shape[-2], known.shape[-1])
-        if have not in (size, fitted):
-            raise CommandError(f"{source}: the mask is {have[1]}x{have[0]} px, the image {size[1]}x{size[0]} px")
-        key = (name, have, fitted)
+        name, known = self.masks.of(source, size, fitted)
+        key = (name, tuple(known.shape[-2:]), fitted)
         if key not in self.made:
             self.made[key] = Mask(fit_mask(known, fitted, self.args.fit))
         return self.made[key]

@@ -38,8 +38,8 @@ def file_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def degradation_options(parser: argparse.ArgumentParser, *, masks: bool = True) -> None:
-    """What was done to the image, see `operators.Operators`; without `masks` a mask can only be a stage of it."""
+def degradation_options(parser: argparse.ArgumentParser) -> None:
+    """What was done to the image, see `operators.Operators` and, for photographs, `faces.FaceDegradations`."""
     parser.add_argument("--task", help=f"one of {', '.join(tasks.EVERY)}; or --degradation")
     parser.add_argument("--level", help=f"one of {', '.join(tasks.LEVELS)} (default: M)")
     parser.add_argument(
@@ -47,16 +47,13 @@ def degradation_options(parser: argparse.ArgumentParser, *, masks: bool = True) 
         help='your own, left to right: "downsample:8 | jpeg:12", or MODULE:NAME of your own code; '
         "jpeg:auto reads quality and chroma from each file",
     )
-    if masks:
-        parser.add_argument(
-            "--mask",
-            type=Path,
-            help="inpainting: a picture, white where the input is known, or transparent where it is not; of the size "
-            "of the input; or a folder of them, with the names of the inputs",
-        )
-        parser.add_argument("--invert-mask", action="store_true", help="the mask is black (or transparent) where known")
-    else:
-        parser.set_defaults(mask=None, invert_mask=False)
+    parser.add_argument(
+        "--mask",
+        type=Path,
+        help="inpainting: a picture, white where the input is known, or transparent where it is not; of the size "
+        "of the input; or a folder of them, with the names of the inputs",
+    )
+    parser.add_argument("--invert-mask", action="store_true", help="the mask is black (or transparent) where known")
     parser.add_argument("--seed", type=seed, default=0, help="strokes and noise (default: %(default)s)")
 
 
@@ -76,12 +73,27 @@ def search_options(parser: argparse.ArgumentParser) -> None:
     tuned_option(parser)
     denoiser_option(parser)
     parser.add_argument("--steps", type=positive, help="of each phase of a preset, or of a method (default: its own)")
+    parser.add_argument(
+        "--samples",
+        type=positive,
+        default=1,
+        metavar="K",
+        help="K answers of a preset: OUT, OUT.answer2.png, ..., their mean OUT.mean.png, and OUT.invented.png, black "
+        "where the input decides and white where the answers vary as the prior itself does",
+    )
     device_option(parser)
     parser.add_argument("--batch", type=positive, default=4, help="images at once (default: %(default)s)")
     parser.add_argument(
         "--no-mark",
         action="store_true",
         help="leave out the mark in the picture (IPTC digital source type) and the record in it; OUT.json says so",
+    )
+    parser.add_argument(
+        "--sign",
+        nargs=2,
+        type=Path,
+        metavar=("CERT.pem", "KEY.pem"),
+        help="sign the picture's Content Credentials (C2PA) with your own certificate chain and key",
     )
 
 

@@ -1,17 +1,19 @@
 """`rusr photo IN OUT` finds the faces of a photograph, restores them and puts them back."""
 
 import argparse
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
+import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from rusr_core import baselines, priors
+from rusr_core import priors
 from rusr_core.baselines import Configured, Tuned
-from rusr_core.commands.align import align_all
+from rusr_core.commands.faces import FaceDegradations, Faces, Part
 from rusr_core.commands.jobs import Inputs, Job, find_jobs
 from rusr_core.commands.memory import out_of_memory
-from rusr_core.commands.operators import Operators
 from rusr_core.commands.options import (
     INTERRUPTED,
     degradation_options,
@@ -20,24 +22,35 @@ from rusr_core.commands.options import (
     search_options,
 )
 from rusr_core.commands.output import complain
-from rusr_core.commands.saving import Finished, Outcome, save, save_as
-from rusr_core.commands.searching import apply, diverged, planned_steps, restoring_prior
+from rusr_core.commands.saving import (
+    Finished,
+    Outcome,
+    others,
+    save,
+    save_as,
+    signer_of,
+    warn_of_unmarked,
+    why_unmarked,
+)
+from rusr_core.commands.searching import apply, diverged, method_of, planned_steps, restoring_prior
 from rusr_core.commands.subjects import Subject, face_option, subjects_of, whole
-from rusr_core.degradations.base import Degradation
 from rusr_core.errors import RusrError
+from rusr_core.images import check_writable
 from rusr_core.photos.align import FFHQ, PORTRAITS, side_of
+from rusr_core.photos.credentials import Signer
 from rusr_core.photos.paste import enlarged, paste
 from rusr_core.photos.pictures import MAX_PIXELS, as_picture, load_picture
 from rusr_core.photos.records import Misfit, misfits, record_of
 from rusr_core.presets import Preset
-from rusr_core.prior import DiffusionPrior, Prior, prior_shape
+from rusr_core.prior import DiffusionPrior, Prior
+from rusr_core.results import Restoration, Samples
 
 LOSSY = (".jpg", ".jpeg", ".jpe", ".jfif")
 
 
 def photo_options(parser: argparse.ArgumentParser) -> None:
     file_options(parser)
-    degradation_options(parser, masks=False)
+    degradation_options(parser)
     search_options(parser)
     face_option(parser)
     parser.add_argument("--aligned", action="store_true", help="look for no face: the picture is aligned already")
@@ -50,32 +63,52 @@ def photo_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run_photo(args: argparse.Namespace) -> int:
-    """Restore the faces of a photograph, or of every one in a folder.
+    """Restore the faces of a photograph, or of every one in a folder; by what the files say if the options do not.
 
     Returns 0; 1 if a photograph was left out, a face diverged, or a result was not saved where it was wanted; after
     Ctrl-C it returns 130, and what there is has been saved.
     """
-    method = baselines.find(args.method, args.steps, args.tuned)
-    device, operators = device_of(args.device), Operators(args)
+    method, device, degradations = method_of(args), device_of(args.device), FaceDegradations(args)
     jobs = find_jobs(args, recorded=True)
     if not jobs:
         return 0
-    lossy = [job.target for job in jobs if job.target.suffix.lower() in LOSSY]
+    targets = [job.target for job in jobs]
+    if not args.skip_existing:  # what it leaves out it has looked at already
+        more = (path for target in targets for path in others(target, args.samples))
+        check_writable(*more, force=args.force, new_folders=True)
+    lossy = [target for target in targets if target.suffix.lower() in LOSSY]
     if lossy:
         complain(
             f"warning: {lossy[0]} is a JPEG file, which changes all pixels a little; PNG keeps those outside faces"
         )
+    warn_of_unmarked(args, targets)
+    signer = signer_of(args, targets)
     networks = dict(perceptual=args.perceptual, identity=args.identity)
     prior = priors.load_prior(args.prior, device=device, label=args.label, **networks)
-    run = _Photos(args, prior, restoring_prior(method, prior, args), method, operators)
+    degradations.for_prior(prior.generator.resolution)
+    run = _Photos(args, prior, restoring_prior(method, prior, args), method, degradations, signer)
     good = run.inputs.check(jobs, args.skip_bad)
-    operators.tell()
+    degradations.tell()
     everything = len(good) == len(jobs)
     for job in good:
         everything &= run.one(job)
         if run.interrupted:
             return INTERRUPTED
     return 0 if everything else 1
+
+
+@dataclass(frozen=True, eq=False)
+class _Restored:
+    """What a search made of one face."""
+
+    subject: Subject
+    answers: Tensor  # [k, 3, R, R] in [0, 1], on the CPU
+    invented: Tensor | None  # [1, 1, R, R], of several answers
+    degradation: str
+    misfit: Misfit  # of the first answer
+    steps: list[int]
+    diverged: str | None
+    seconds: float
 
 
 @dataclass
@@ -86,33 +119,32 @@ class _Photos:
     prior: Prior  # whose name the records have
     restoring: Prior | DiffusionPrior  # what the method restores with
     method: Preset | Configured | Tuned
-    operators: Operators
+    degradations: FaceDegradations
+    signer: Signer | None
     interrupted: bool = False
     subjects: dict[Job, list[Subject]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.inputs = Inputs(self._read)
 
-    def _read(self, job: Job) -> Tensor:
-        """The faces of a photograph, upright, `[N, 3, h, w]`, of the size that the degradation makes."""
+    def _read(self, job: Job) -> Faces:
+        """The faces of a photograph, upright, each of the size that its degradation makes."""
         picture = load_picture(job.source)
         frame = PORTRAITS if self.prior.name == priors.EMBEDDED else FFHQ
         if job not in self.subjects:
             found = subjects_of(job.source, picture, frame, self.args.face) if not self.args.aligned else whole(picture)
             self.subjects[job] = found
-        size = self.operators.input_size(prior_shape(self.prior, 1)[-1])
-        self.operators.of(job.source, (picture.shape[1], picture.shape[2]), size)
-        return align_all(picture, [subject.quad for subject in self.subjects[job]], size)
+        return self.degradations.of(job.source, picture, self.subjects[job])
 
     def one(self, job: Job) -> bool:
         """Restore, paste and save one photograph; whether all of it is as it was wanted."""
         if self.args.skip_existing and job.target.exists():
             return True
-        y, f = self.inputs.take(job), self.operators.known(job.source)
+        faces = self.inputs.take(job)
         restored: list[_Restored] = []
         try:
-            for part in y.split(self.args.batch):
-                restored += self._search(part, f, job)
+            for part in _batches(faces, max(1, self.args.batch // self.args.samples)):
+                restored += self._search(part, job)
                 if self.interrupted:
                     break
         except (RusrError, RuntimeError, MemoryError) as error:
@@ -121,65 +153,106 @@ class _Photos:
             reason = str(error) if isinstance(error, RusrError) else "not enough memory; --batch 1 takes the least"
             complain(f"error: {job.source}: {reason}")
             return False
-        return self._save(job, f, restored)
+        return self._save(job, faces, restored)
 
-    def _search(self, y: Tensor, f: Degradation, job: Job) -> list["_Restored"]:
+    def _search(self, part: Part, job: Job) -> list[_Restored]:
+        options = {"seed": self.args.seed, "samples": self.args.samples}
         with tqdm(total=planned_steps(self.method), unit="step", desc=job.source.name, disable=None) as bar:
-            result = apply(self.method, self.restoring, y, f, seed=self.args.seed, bar=bar)
+            result = apply(self.method, self.restoring, part.y, part.f, bar=bar, **options)
         self.interrupted = result.interrupted
-        image = result.image.cpu()
-        found = misfits(self.prior, image, y, f, self.args.seed)
-        seconds = result.seconds / len(y)
-        rows = zip(image.split(1), found, result.steps, diverged(result), strict=True)
-        return [_Restored(x, misfit, count, reason, seconds) for x, misfit, count, reason in rows]
+        first = result.image[:: self.args.samples].cpu()
+        found = misfits(self.prior, first, part.y, part.f, self.args.seed)
+        return [self._restored(result, i, part, misfit) for i, misfit in enumerate(found)]
 
-    def _save(self, job: Job, f: Degradation, restored: list["_Restored"]) -> bool:
+    def _restored(self, result: Restoration, i: int, part: Part, misfit: Misfit) -> _Restored:
+        """The face `i` of a part; it has diverged if its first answer has."""
+        rows = slice(i * self.args.samples, (i + 1) * self.args.samples)
+        reason = diverged(result)[rows][0]
+        invented = result.invented[i : i + 1].cpu() if isinstance(result, Samples) else None
+        answers, seconds = result.image[rows].cpu(), result.seconds / len(part.y)
+        return _Restored(part.subjects[i], answers, invented, str(part.f), misfit, result.steps[rows], reason, seconds)
+
+    def _save(self, job: Job, faces: Faces, restored: list[_Restored]) -> bool:
         """Paste what was restored; a face that diverged stays as it was."""
-        subjects = self.subjects[job][: len(restored)]
-        good = True
-        picture = load_picture(job.source)
-        times = 1 if self.args.keep_size else _times(picture, subjects, self.prior.generator.resolution)
-        picture = enlarged(picture, times)
-        for subject, face in zip(subjects, restored, strict=True):
+        good = [face for face in restored if face.diverged is None]
+        for face in restored:
             if face.diverged is not None:
-                complain(f"error: {job.source}: face {subject.number} stays as it was: {face.diverged}")
-                good = False
-                continue
-            if face.misfit.warning:
-                complain(f"warning: {job.source}: face {subject.number}: {face.misfit.warning}")
-            picture = paste(picture, face.image, subject.quad * times)
-        finished = self._finished(job, f, picture, subjects, restored, times)
-        counts = ", ".join(str(face.steps) for face in restored)
-        faces = f"{len(restored)} face{'s' if len(restored) > 1 else ''}"
-        words = f"{faces}, {counts} steps, {sum(face.seconds for face in restored):.1f} s"
+                complain(f"error: {job.source}: face {face.subject.number} stays as it was: {face.diverged}")
+            elif face.misfit.warning:
+                complain(f"warning: {job.source}: face {face.subject.number}: {face.misfit.warning}")
+        picture = load_picture(job.source)
+        resolution = self.prior.generator.resolution
+        times = 1 if self.args.keep_size else _times(picture, [face.subject for face in restored], resolution)
+        picture = enlarged(picture, times)
+        finished = self._finished(job, faces, _pasted(picture, good, times, 0), restored, times)
+        counts = ", ".join(str(face.steps[0]) for face in restored)
+        words = f"{len(restored)} face{'s' if len(restored) > 1 else ''}, {counts} steps"
+        words += f", {sum(face.seconds for face in restored):.1f} s"
         if self.interrupted:
             save_as(finished, job.target, "interrupted", f"{words}, interrupted")
             return False
-        return good & (save(finished, job.target, self.args, words) is not Outcome.ELSEWHERE)
+        everything = len(good) == len(restored)
+        for path, other, text in self._others(job.target, picture, good, times):
+            record = finished.record | {"picture": path.name}
+            beside = replace(finished, image=as_picture(other), record=record, beside=False)
+            everything &= save(beside, path, self.args, text) is not Outcome.ELSEWHERE
+        return everything & (
+            save(finished, job.target, self.args, words) is not Outcome.ELSEWHERE
+        )  # last: see `others`
 
-    def _finished(
-        self, job: Job, f: Degradation, picture: Tensor, subjects: list[Subject], faces: list["_Restored"], times: int
-    ) -> Finished:
-        marked = not self.args.no_mark
-        options = {"method": self.method.name, "seed": self.args.seed, "marked": marked}
-        options |= {"steps": [face.steps for face in faces], "seconds": sum(face.seconds for face in faces)}
-        rows = zip(subjects, faces, strict=True)
-        boxes = [subject.record() | {"restored": face.diverged is None} for subject, face in rows]
+    def _others(
+        self, target: Path, picture: Tensor, faces: list[_Restored], times: int
+    ) -> Iterator[tuple[Path, Tensor, str]]:
+        """Of several answers: where the others, their mean and what was invented go, and the photograph of each."""
+        for number, path in enumerate(others(target, self.args.samples), 1):
+            if number < self.args.samples:
+                yield path, _pasted(picture, faces, times, number), "another answer"
+            elif number == self.args.samples:
+                yield path, _pasted(picture, faces, times, None), "the mean of the answers"
+            else:
+                shares = ", ".join(f"{100 * float(face.invented.mean()):.0f} %" for face in faces)
+                text = f"{shares} of the faces' variance in the prior is left open"
+                yield path, _invented(picture, faces, times), text
+
+    def _finished(self, job: Job, faces: Faces, picture: Tensor, restored: list[_Restored], times: int) -> Finished:
+        unmarked = why_unmarked(self.args, job.target)
+        options = {"method": self.method.name, "seed": self.args.seed, "unmarked": unmarked}
+        options |= {"steps": [n for face in restored for n in face.steps]}
+        options |= {"seconds": sum(face.seconds for face in restored), "found": [face.misfit for face in restored]}
+        boxes = [
+            face.subject.record() | {"degradation": face.degradation, "restored": face.diverged is None}
+            for face in restored
+        ]
         more = {"faces": boxes, "enlarged": times} | ({"interrupted": True} if self.interrupted else {})
-        found = [face.misfit for face in faces]
-        record = record_of(job.source, f, self.prior, found=found, more=more, **options)
-        return Finished(as_picture(picture), record, marked)
+        if faces.estimate is not None:
+            more["estimate"] = faces.estimate.findings_record()
+        words = "; ".join(dict.fromkeys(face.degradation for face in restored))
+        record = record_of(job.source, words, self.prior, more=more, **options)
+        return Finished(as_picture(picture), record, not unmarked, source=job.source, signer=self.signer)
 
 
-@dataclass(frozen=True, eq=False)
-class _Restored:
-    """What a search made of one face."""
+def _batches(faces: Faces, size: int) -> Iterator[Part]:
+    """The parts of a photograph, at most `size` faces at once."""
+    for part in faces.parts:
+        for begin in range(0, len(part.y), size):
+            rows = slice(begin, begin + size)
+            yield Part(part.subjects[rows], part.y[rows], part.f)
 
-    image: Tensor  # [1, 3, R, R]
-    misfit: Misfit
-    steps: int
-    diverged: str | None
-    seconds: float
+
+def _pasted(picture: Tensor, faces: list[_Restored], times: int, number: int | None) -> Tensor:
+    """A photograph `[3, H, W]`, uint8, with the answer `number` of each face, or with the means of the answers."""
+    for face in faces:
+        image = face.answers.mean(0, keepdim=True) if number is None else face.answers[number : number + 1]
+        picture = paste(picture, image, face.subject.quad * times)
+    return picture
+
+
+def _invented(picture: Tensor, faces: list[_Restored], times: int) -> Tensor:
+    """The map of a photograph: black where the input decides, white where the answers vary as the prior does."""
+    picture = torch.zeros_like(picture)
+    for face in faces:
+        picture = paste(picture, face.invented.expand(-1, 3, -1, -1), face.subject.quad * times, match=False)
+    return picture
 
 
 def _times(picture: Tensor, subjects: list[Subject], resolution: int) -> int:

@@ -4,25 +4,35 @@ import argparse
 import os
 import random
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from rusr_core import baselines, priors
+from rusr_core import priors
 from rusr_core.baselines import Configured, Tuned
 from rusr_core.commands.estimates import Estimates, nothing_said
 from rusr_core.commands.jobs import Inputs, Job, batches, find_jobs
 from rusr_core.commands.memory import out_of_memory
 from rusr_core.commands.operators import Operators, batched
-from rusr_core.commands.options import INTERRUPTED, CommandError, device_of, picture_options, positive, search_options
+from rusr_core.commands.options import INTERRUPTED, CommandError, device_of, picture_options, search_options
 from rusr_core.commands.output import complain
-from rusr_core.commands.saving import Finished, Outcome, beside, save, save_as
-from rusr_core.commands.searching import apply, diverged, planned_steps, restoring_prior
+from rusr_core.commands.saving import (
+    Finished,
+    Outcome,
+    others,
+    save,
+    save_as,
+    signer_of,
+    warn_of_unmarked,
+    why_unmarked,
+)
+from rusr_core.commands.searching import apply, diverged, method_of, planned_steps, restoring_prior
 from rusr_core.errors import RusrError
 from rusr_core.images import check_writable, fit_image, load_image
+from rusr_core.photos.credentials import Signer
 from rusr_core.photos.records import Misfit, misfits, record_of
 from rusr_core.presets import Preset
 from rusr_core.prior import DiffusionPrior, Prior, prior_shape
@@ -32,14 +42,6 @@ from rusr_core.results import Restoration, Samples
 def restore_options(parser: argparse.ArgumentParser) -> None:
     picture_options(parser)
     search_options(parser)
-    parser.add_argument(
-        "--samples",
-        type=positive,
-        default=1,
-        metavar="K",
-        help="K answers of a preset to each image: OUT, OUT.answer2.png, ..., their mean OUT.mean.png, and "
-        "OUT.invented.png, black where the input decides and white where the answers vary as the prior itself does",
-    )
 
 
 def run_restore(args: argparse.Namespace) -> int:
@@ -47,17 +49,17 @@ def run_restore(args: argparse.Namespace) -> int:
 
     Returns 0; 1 if an image was left out, diverged, or could not be saved where it was wanted; 130 after Ctrl-C.
     """
-    method = baselines.find(args.method, args.steps, args.tuned)
-    if args.samples > 1 and not isinstance(method, Preset):
-        raise CommandError(f"--samples {args.samples}: {method.name} gives one answer; expected a preset")
+    method = method_of(args)
     device = device_of(args.device)
     operators = Estimates() if nothing_said(args) else Operators(args)
     jobs = find_jobs(args, recorded=True)
     if not jobs:
         return 0
     if not args.skip_existing:  # what it leaves out it has looked at already
-        check_writable(*(path for job in jobs for path in _others(job.target, args.samples)), force=args.force,
+        check_writable(*(path for job in jobs for path in others(job.target, args.samples)), force=args.force,
                        new_folders=True)  # fmt: skip
+    warn_of_unmarked(args, [job.target for job in jobs])
+    signer = signer_of(args, [job.target for job in jobs])
     networks = dict(perceptual=args.perceptual, identity=args.identity)
     prior = priors.load_prior(args.prior, device=device, label=args.label, **networks)
     restoring = restoring_prior(method, prior, args)
@@ -69,7 +71,7 @@ def run_restore(args: argparse.Namespace) -> int:
     waiting = list(batches(good, max(1, args.batch // args.samples), lambda job: operators.kind(job.source)))
     everything, planned = len(good) == len(jobs), len(waiting)
     with tqdm(total=steps * planned, unit="step", disable=None) as bar:
-        run = _Run(args, prior, restoring, method, operators, inputs, bar)
+        run = _Run(args, prior, restoring, method, operators, inputs, bar, signer)
         while waiting:
             everything &= run.restore(waiting.pop(0))
             if run.interrupted:
@@ -110,6 +112,7 @@ class _Run:
     operators: Operators
     inputs: Inputs
     bar: tqdm
+    signer: Signer | None = None
     interrupted: bool = False
     saved: int = 0
     others: bool = False  # whether another process works on the same folder: then each goes its own way through it
@@ -175,13 +178,15 @@ class _Run:
 
     def _finished(self, result: Restoration, i: int, job: Job, misfit: Misfit) -> Finished:
         """The image of row `i` with its record."""
-        marked, f = not self.args.no_mark, self.operators.known(job.source)
-        options = {"method": self.method.name, "seed": self.args.seed, "found": [misfit], "marked": marked}
+        unmarked, f = why_unmarked(self.args, job.target), self.operators.known(job.source)
+        options = {"method": self.method.name, "seed": self.args.seed, "found": [misfit], "unmarked": unmarked}
         options |= {"steps": [result.steps[i]], "seconds": result.seconds / len(result.steps)}
         record = record_of(job.source, f, self.prior, **options)
         free = {name: facts["found"][i] for name, facts in result.info.get("free", {}).items()}
         record |= ({"found": free} if free else {}) | ({"interrupted": True} if result.interrupted else {})
-        return Finished(result.image[i : i + 1], record, marked)
+        if isinstance(self.operators, Estimates):
+            record["estimate"] = self.operators.estimated[job.source].findings_record()
+        return Finished(result.image[i : i + 1], record, not unmarked, source=job.source, signer=self.signer)
 
     def _save_others(self, result: Restoration, i: int, job: Job, first: Finished) -> bool:
         """Of several answers to image `i`: all but the first, their mean, and what was invented."""
@@ -200,19 +205,11 @@ class _Run:
             if reason is not None:
                 complain(f"error: {job.source}, answer {number}: {reason}")
                 good = False
-        for path, picture, text in zip(_others(job.target, result.samples), pictures, words, strict=True):
+        for path, picture, text in zip(others(job.target, result.samples), pictures, words, strict=True):
             record = first.record | {"picture": path.name}
-            finished = Finished(picture, record, first.marked, beside=False)  # the record of all is OUT.json
+            finished = replace(first, image=picture, record=record, beside=False)  # the record of all is OUT.json
             good &= save(finished, path, self.args, text) is not Outcome.ELSEWHERE
         return good
-
-
-def _others(target: Path, samples: int) -> list[Path]:
-    """Beside `target`, where the other answers, their mean and the map of what was invented go."""
-    if samples == 1:
-        return []
-    words = [*(f"answer{number}" for number in range(2, samples + 1)), "mean", "invented"]
-    return [beside(target, word) for word in words]
 
 
 def _reason(error: Exception, source: Path) -> str:

@@ -3,7 +3,7 @@
 import argparse
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -11,10 +11,12 @@ from pathlib import Path
 from PIL import Image
 from torch import Tensor
 
+from rusr_core.commands.options import CommandError
 from rusr_core.commands.output import complain, say
 from rusr_core.errors import RusrError
 from rusr_core.files import FileExistsAlreadyError, with_ending, write_atomic
-from rusr_core.images import save_image
+from rusr_core.images import check_writable, encoded, holds_metadata
+from rusr_core.photos.credentials import Signer, load_signer, signed
 from rusr_core.photos.marks import mark_of
 from rusr_core.photos.records import record_path
 
@@ -35,14 +37,49 @@ class Finished:
     record: dict[str, object] | None = None  # see photos.records; None: of `rusr degrade`
     marked: bool = False  # whether the picture itself carries the mark and the record
     beside: bool = True  # whether the record is also written beside it
+    source: Path | None = None  # what the picture was made from
+    signer: Signer | None = None  # by whose key its Content Credentials are signed, if it gets any
 
     def write(self, path: Path, force: bool) -> None:
-        """The picture, then its record. Raises what `save_image` and `write_atomic` raise."""
-        metadata = mark_of(self.record) if self.marked else None
-        save_image(self.image, path, force=force, metadata=metadata)
+        """The picture, then its record. Raises what `save_image`, `credentials.signed` and `write_atomic` raise."""
+        check_writable(path, force=force)
+        data = encoded(self.image, path, metadata=mark_of(self.record) if self.marked else None)
+        if self.signer is not None:
+            data = signed(data, path, self.record, self.source, self.signer)
+        write_atomic(path, data, overwrite=force)
         if self.record is not None and self.beside:
             words = json.dumps(self.record, indent=1, ensure_ascii=False) + "\n"
             write_atomic(record_path(path), words.encode(), overwrite=True)
+
+
+def why_unmarked(args: argparse.Namespace, target: Path) -> str:
+    """Why the picture `target` will carry neither mark nor record; "" if it will."""
+    if args.no_mark:
+        return "left out, as --no-mark asks"
+    return "" if holds_metadata(target) else f"left out, since {target.suffix} files have no place for it"
+
+
+def signer_of(args: argparse.Namespace, targets: Sequence[Path]) -> Signer | None:
+    """Who signs the pictures, as --sign says. Raises CommandError and CredentialsError where that is not possible."""
+    if args.sign is None:
+        return None
+    if args.no_mark:
+        raise CommandError("--sign signs the mark, which --no-mark leaves out; expected one of them")
+    wrong = next((target for target in targets if not holds_metadata(target)), None)
+    if wrong is not None:
+        raise CommandError(f"{wrong}: cannot hold Content Credentials; --sign needs PNG, JPEG, WebP or TIFF")
+    return load_signer(*args.sign)
+
+
+def warn_of_unmarked(args: argparse.Namespace, targets: Sequence[Path]) -> None:
+    """Say which pictures will carry no mark, unless that was asked for."""
+    left_out = [] if args.no_mark else [target for target in targets if why_unmarked(args, target)]
+    if left_out:
+        more = f" and {len(left_out) - 1} more" if len(left_out) > 1 else ""
+        words = f"{left_out[0].suffix} files have no place for the mark and the record in the picture"
+        complain(
+            f"warning: {left_out[0]}{more}: {words}; the record beside it says so. PNG, JPEG, WebP and TIFF have one"
+        )
 
 
 def save(finished: Finished, target: Path, args: argparse.Namespace, words: str) -> Outcome:
@@ -85,6 +122,14 @@ def save_as(finished: Finished, target: Path, word: str, words: str) -> None:
         complain(f"error: {error}")
     else:
         say(f"{place}: {words}")
+
+
+def others(target: Path, samples: int) -> list[Path]:
+    """Beside `target`, where the other answers, their mean and the map of what was invented go."""
+    if samples == 1:
+        return []
+    words = [*(f"answer{number}" for number in range(2, samples + 1)), "mean", "invented"]
+    return [beside(target, word) for word in words]
 
 
 def beside(target: Path, word: str) -> Path:

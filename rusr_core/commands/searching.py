@@ -6,14 +6,24 @@ from collections.abc import Callable
 from torch import Tensor
 from tqdm import tqdm
 
+from rusr_core import baselines
 from rusr_core.baselines import Configured, Tuned
 from rusr_core.baselines.tuned import configured, prior_of
+from rusr_core.commands.options import CommandError
 from rusr_core.degradations.base import Degradation
 from rusr_core.presets import Preset
 from rusr_core.prior import DiffusionPrior, Prior
 from rusr_core.priors import denoiser_beside
 from rusr_core.restore import Step, restore
 from rusr_core.results import Restoration
+
+
+def method_of(args: argparse.Namespace) -> Preset | Configured | Tuned:
+    """The method that --method, --steps and --samples ask for. Raises CommandError for answers that it cannot give."""
+    method = baselines.find(args.method, args.steps, args.tuned)
+    if args.samples > 1 and not isinstance(method, Preset):
+        raise CommandError(f"--samples {args.samples}: {method.name} gives one answer; expected a preset")
+    return method
 
 
 def restoring_prior(

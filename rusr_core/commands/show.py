@@ -2,11 +2,13 @@
 
 import argparse
 import json
+from importlib.util import find_spec
 from pathlib import Path
 
 from rusr_core.commands.options import CommandError
 from rusr_core.commands.output import say
 from rusr_core.images import check_writable, list_images, save_image
+from rusr_core.photos.credentials import read_credentials
 from rusr_core.photos.records import read_record
 from rusr_core.photos.sheet import contact_sheet
 
@@ -16,12 +18,15 @@ def show_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run_show(args: argparse.Namespace) -> int:
-    """Print the record that each picture carries or that lies beside it."""
+    """Print the record that each picture carries or that lies beside it, and who signed it if somebody did."""
     records = [read_record(path) for path in args.pictures]
     for path, record in zip(args.pictures, records, strict=True):
         say(f"{path}:")
         for key, value in record.items():
             say(f"  {key:12} {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}")
+        credentials = read_credentials(path) if find_spec("c2pa") else None
+        if credentials is not None:
+            say(f"  {'credentials':12} {credentials}")
     return 0
 
 

@@ -22,7 +22,8 @@ WIDEST = 2.5  # px; of wider ones too few edges stand alone
 LONG = 1.8  # widths across and along, at which a motion is told from a Gaussian
 AWAY = 6  # px from a hole
 FEWEST = 40  # edge pixels of a direction
-DIRECTIONS = 12
+DIRECTIONS, NEEDED = 12, 8  # of slopes; fewer leave room for a motion along the others
+DEEP, ALONE = -0.38, 0.15  # the dip of a motion's autocorrelation, and how much deeper it is than in other directions
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,8 @@ def find_blur(pixels: np.ndarray, hidden: np.ndarray | None = None) -> BlurWidth
         length, direction, sure = _motion(grey.numpy())
         apart = abs((direction - _axis(by_direction) + 90) % 180 - 90)
         return BlurWidth(0.0, length, direction, edge) if sure and apart < 25 else unknown
+    if len(by_direction) < NEEDED:
+        return unknown
     if widest < 1.3 and edge < 0.8:
         return BlurWidth(0.0, 0.0, None, edge)
     if not VISIBLE <= edge <= WIDEST:
@@ -87,7 +90,8 @@ def _motion(grey: np.ndarray) -> tuple[float, float, bool]:
         found.append((along.min(), lags[along.argmin()], np.rad2deg(angle)))
     depth, length, direction = min(found)
     usual = float(np.median([item[0] for item in found]))
-    return float(length), float(direction), bool(depth < -0.3 and usual - depth > 0.15)
+    inside = length < lags[-1]  # at the longest lag there may be no minimum yet
+    return float(length), float(direction), bool(depth < DEEP and usual - depth > ALONE and inside)
 
 
 def _sampled(picture: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:

@@ -1,7 +1,8 @@
 """Fading of one channel: scaling 256 values and rounding them doubles some and skips others, in a rhythm.
 
 Stamm and Liu, "Forensic Detection of Image Manipulation Using Statistical Intrinsic Fingerprints" (IEEE TIFS 2010),
-see the same combs. The gain follows from the rhythm; the offset from where the values end, if both ends are known.
+see the same combs. The gain follows from the rhythm; the offset from where the values end, if both ends are known. A
+power, the gamma, has a rhythm that changes from dark to light; it is looked for without a gain and an offset.
 """
 
 from dataclasses import dataclass
@@ -10,10 +11,11 @@ from functools import lru_cache
 import numpy as np
 
 GAINS = np.concatenate([np.arange(0.53, 0.975, 0.0025), np.arange(1.03, 1.9, 0.0025)])
+GAMMAS = np.concatenate([np.arange(0.4, 0.955, 0.0025), np.arange(1.05, 2.5, 0.0025)])
 PHASES = np.linspace(0, 1, 8, endpoint=False)
-EXPLAINED = 0.4  # of the roughness of a histogram, by the comb
+EXPLAINED, SKIPPING = 0.55, 0.42  # of the roughness of a histogram, by the comb; of one that skips values, less
 MARGIN = 0.12  # of it, that no other gain explains
-NEAR = 0.012  # gains that are the same
+NEAR = 0.012, 0.02  # gains, and gammas, that are the same
 FULL = 8  # pixels a value, on average around it, of which none is no chance
 LEVELS = 40  # different values that a channel must have
 PRECISE = 0.08  # width of the interval of possible offsets
@@ -22,45 +24,59 @@ REACH = 4  # values on either side that a count is compared with
 
 @dataclass(frozen=True)
 class Cast:
-    """Gain and offset of each channel (red, green, blue); None is unknown."""
+    """Gain, offset and gamma of each channel (red, green, blue); None is unknown."""
 
     gain: tuple[float | None, float | None, float | None]
     offset: tuple[float | None, float | None, float | None]
+    gamma: tuple[float | None, float | None, float | None]
     match: float  # of the histograms' roughness, what the combs explain; the least of the known channels
 
 
 def find_cast(pixels: np.ndarray) -> Cast:
     """What scaled the channels of `pixels` `[H, W, 3]`, whole numbers of 0 to 255, of an exact file."""
     found = [_channel(pixels[..., channel]) for channel in range(3)]
-    matches = [match for gain, _, match in found if gain is not None]
-    return Cast(tuple(f[0] for f in found), tuple(f[1] for f in found), min(matches, default=0.0))
+    gains, offsets, gammas, matches = zip(*found, strict=True)
+    known = [match for gain, match in zip(gains, matches, strict=True) if gain is not None]
+    return Cast(gains, offsets, gammas, min(known, default=0.0))
 
 
-def _channel(values: np.ndarray) -> tuple[float | None, float | None, float]:
+def _channel(values: np.ndarray) -> tuple[float | None, float | None, float | None, float]:
+    """Gain, offset and gamma of a channel, and what the comb explains."""
     counts = np.bincount(values.ravel().astype(int), minlength=256)[:256].astype(float)
     counts[[0, 255]] = 0  # where values are cut off
     used = np.flatnonzero(counts)
     if len(used) < LEVELS:
-        return None, None, 0.0
+        return None, None, None, 0.0
     inner = slice(int(used[0]) + REACH, int(used[-1]) + 1 - REACH)
+    explained = _explained(counts, inner)
+    combs = _combs()
+    best = int(explained.argmax())
+    near = (np.abs(combs.gains - combs.gains[best]) <= NEAR[0]) & (np.abs(combs.gammas - combs.gammas[best]) <= NEAR[1])
+    gain, gamma, match = float(combs.gains[best]), float(combs.gammas[best]), float(explained[best])
+    needed = SKIPPING if gain > 1 else EXPLAINED
+    if match < needed or match < explained[~near].max() + MARGIN:
+        return None, None, None, match
+    if gamma != 1:
+        return 1.0, 0.0, gamma, match
+    least, most = values.max() / 255 - gain, values.min() / 255  # what was black and white lies in [0, 1]
+    offset = float((least + most) / 2) if 0 <= most - least <= PRECISE else None
+    return gain, offset, 1.0, match
+
+
+def _explained(counts: np.ndarray, inner: slice) -> np.ndarray:
+    """Of the roughness of the counts [256], what each comb explains; -1 where too many or too few values are empty."""
     rough, smooth = (v[0, inner] for v in _rough(counts[None]))
+    combs = _combs()
     power = (smooth * rough**2).sum()
     if power <= 0:
-        return None, None, 0.0
-    combs, gains = _combs()
-    explained = 1 - (smooth * (rough - combs[:, inner]) ** 2).sum(1) / power
+        return np.full(len(combs.gains), -1.0)
+    explained = 1 - (smooth * (rough - combs.rough[:, inner]) ** 2).sum(1) / power
     full = smooth > FULL
-    empty = float((counts[inner][full] == 0).mean()) if full.any() else 0.0
-    skipped = np.maximum(0, 1 - 1 / gains)  # of all values, by a gain above 1; one below 1 skips none
-    explained = np.where(np.where(gains > 1, empty > skipped / 2, empty < 0.02), explained, -1)
-    best = int(explained.argmax())
-    others = explained[np.abs(gains - gains[best]) > NEAR].max()
-    if explained[best] < EXPLAINED or explained[best] < others + MARGIN:
-        return None, None, float(explained[best])
-    gain = float(gains[best])
-    least, most = values.max() / 255 - gain, values.min() / 255  # what was black and white lies in [0, 1]
-    offset = (least + most) / 2 if 0 <= most - least <= PRECISE else None
-    return gain, None if offset is None else float(offset), float(explained[best])
+    if not full.any():
+        return explained
+    empty = float((counts[inner][full] == 0).mean())
+    skipped = combs.skipped[:, inner][:, full].mean(1)
+    return np.where(np.where(skipped > 0.02, empty > skipped / 2, empty < 0.02), explained, -1)
 
 
 def _rough(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -70,12 +86,27 @@ def _rough(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.where(smooth > 0, counts / np.maximum(smooth, 1e-9), 1) - 1, smooth
 
 
+@dataclass(frozen=True, eq=False)
+class _Combs:
+    """What every gain with every phase, and every gamma, makes of 256 values."""
+
+    rough: np.ndarray  # [n, 256], counts relative to their neighbourhood, less 1
+    skipped: np.ndarray  # [n, 256], whether no value is mapped there
+    gains: np.ndarray  # [n]
+    gammas: np.ndarray  # [n]
+
+
 @lru_cache(maxsize=1)
-def _combs() -> tuple[np.ndarray, np.ndarray]:
-    """The combs of every gain and phase, relative to their neighbourhood, `[n, 256]`; and the gains `[n]`."""
+def _combs() -> _Combs:
     values, rows = np.arange(-600, 900), []
     for gain in GAINS:
         for phase in PHASES:
             places = np.floor(gain * values + phase + 0.5).astype(int)
             rows.append(np.bincount(places[(places >= 0) & (places < 256)], minlength=256))
-    return _rough(np.array(rows, float))[0], np.repeat(GAINS, len(PHASES))
+    for gamma in GAMMAS:
+        places = np.floor(255 * (np.arange(256) / 255) ** gamma + 0.5).astype(int)
+        rows.append(np.bincount(places, minlength=256))
+    counts = np.array(rows, float)
+    gains = np.concatenate([np.repeat(GAINS, len(PHASES)), np.ones(len(GAMMAS))])
+    gammas = np.concatenate([np.ones(len(GAINS) * len(PHASES)), GAMMAS])
+    return _Combs(_rough(counts)[0], counts == 0, gains, gammas)

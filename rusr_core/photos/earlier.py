@@ -15,7 +15,10 @@ LUMA = np.array([0.299, 0.587, 0.114])  # ITU-T T.871
 FINEST = 92  # quality; the tables of finer ones have steps that rounding to whole pixels hides
 NEEDED = 60  # coefficients beyond their step, below which nothing is said
 DEEP = 0.2  # of the distance of chance: a picture that was compressed last with a table lies this near to its multiples
-SHALLOW, DIP = 0.5, 0.5  # of chance and of neighbouring qualities: an earlier compression under a later one
+SHALLOW, DIP = 0.45, 0.5  # of chance and of neighbouring qualities: an earlier compression under a later one
+FINER = 15  # by how much a later one has to be finer, whose own steps lie near those of the earlier one otherwise
+RIVAL, NEAR = 1.8, 4  # how much further another quality must be, and how far away qualities are other ones
+OWN = 6  # qualities so near to the last one have its trace
 SMALLEST = 5  # quality
 
 
@@ -36,8 +39,8 @@ def find_earlier(pixels: np.ndarray, last: int | None = None) -> Trace | None:
     coefficients = _coefficients(pixels)
     if len(coefficients) < 8:
         return None
-    most = FINEST if last is None else min(FINEST, last - 6)
-    distances = {q: _distance(coefficients, q) for q in range(SMALLEST, (FINEST if last is None else most + 6) + 1)}
+    most = FINEST if last is None else min(FINEST, last - FINER)
+    distances = {q: _distance(coefficients, q) for q in range(SMALLEST, (FINEST if last is None else last) + 1)}
     known = {q: d for q, d in distances.items() if np.isfinite(d) and q <= most}
     if not known:
         return None
@@ -46,8 +49,12 @@ def find_earlier(pixels: np.ndarray, last: int | None = None) -> Trace | None:
     if len(around) < 3:
         return None
     dip = distances[best] / np.median(around)
-    limit = (DEEP, 0.5) if last is None else (SHALLOW, DIP)
-    return Trace(best, float(distances[best])) if distances[best] < limit[0] and dip < limit[1] else None
+    limit = DEEP if last is None else SHALLOW
+    others = [
+        d for q, d in distances.items() if abs(q - best) > NEAR and np.isfinite(d) and q <= (last or FINEST) - OWN
+    ]
+    clear = last is None or min(others, default=np.inf) > RIVAL * distances[best]
+    return Trace(best, float(distances[best])) if distances[best] < limit and dip < DIP and clear else None
 
 
 def _coefficients(pixels: np.ndarray) -> np.ndarray:

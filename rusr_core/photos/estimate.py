@@ -10,15 +10,18 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor
 
-from rusr_core.decoding import ImageError, decode
+from rusr_core.decoding import MAX_PIXELS, ImageError, decode
 from rusr_core.degradations.base import Degradation
 from rusr_core.degradations.compose import Compose
 from rusr_core.degradations.inpainting import Mask
+from rusr_core.degradations.jpeg_tables import BLOCK
 from rusr_core.degradations.mask_files import load_mask
 from rusr_core.degradations.resampling import Downsample, Resize
 from rusr_core.images import from_pil
+from rusr_core.photos import pictures
 from rusr_core.photos.findings import (
     Finding,
     blur_findings,
@@ -32,6 +35,7 @@ from rusr_core.photos.holes import GROWN, find_hole, rings
 from rusr_core.photos.jpeg_file import JPEGFile, read_jpeg
 from rusr_core.photos.true_size import find_enlarged
 
+PART = "only a part of this large picture was looked at"
 SMALL = 48  # px, the shorter side below which strokes and flat colours are too small to be told from the picture
 
 
@@ -56,10 +60,7 @@ class Estimate:
         """The f that makes this file of a picture of `side` x `side` px. Raises `ImageError` if it is no square."""
         if self.height != self.width or self.before[0] != self.before[1]:
             raise ImageError(f"{self.path}: {self.width}x{self.height} px is not square; expected a picture cropped so")
-        first, size = (), self.before[0]
-        if size != side:
-            first = (Downsample(side // size) if side % size == 0 else Resize(size, "bicubic"),)
-        return Compose(*first, *self._enlarging(), *self.stages)
+        return Compose(*shrinking(side, self.before[0]), *self._enlarging(), *self.stages)
 
     def _enlarging(self) -> tuple[Degradation, ...]:
         return () if self.mode is None else (Resize((self.height, self.width), self.mode),)
@@ -73,49 +74,94 @@ class Estimate:
 
     def record(self) -> dict:
         """Plain values, as a JSON file holds them."""
-        found = {
+        about = {"file": str(self.path), "height": self.height, "width": self.width, "degradation": self.notation}
+        return about | {"findings": self.findings_record()}
+
+    def findings_record(self) -> dict[str, dict[str, object]]:
+        """The findings by their names, as plain values."""
+        return {
             f.name: {"value": f.value, "words": f.words, "confidence": round(f.confidence, 3), "source": f.source}
             for f in self.findings
         }
-        return {
-            "file": str(self.path),
-            "height": self.height,
-            "width": self.width,
-            "degradation": self.notation,
-            "findings": found,
-        }
 
 
-def estimate(path: str | Path, *, mask: str | Path | Tensor | None = None) -> Estimate:
+def shrinking(side: int, size: int) -> tuple[Degradation, ...]:
+    """What makes pictures of `size` x `size` px of those of `side` x `side`; nothing if they are the same."""
+    if side == size:
+        return ()
+    return (Downsample(side // size) if side % size == 0 else Resize(size, "bicubic"),)
+
+
+def estimate(
+    path: str | Path, *, mask: str | Path | Tensor | None = None, window: tuple[int, int, int, int] | None = None
+) -> Estimate:
     """What happened to the picture in `path`.
 
     `mask`: where it is hidden, a picture file as `load_mask` reads it or `[1, 1, H, W]`, 1 where the picture is known.
-    Raises `ImageError` for what is no usable picture, and for a mask of another size.
+    `window`: of a very large picture, the part (left, upper, right, lower) in px that is looked at, and a little more;
+    the true size and holes are then unknown. Raises `ImageError` for what is no usable picture, or a mask of another
+    size than the picture.
     """
     path = Path(path)
-    picture = decode(path)
-    jpeg = read_jpeg(path)
+    picture, jpeg, whole, known = _looked_at(path, mask, window)
     x = from_pil(picture)
     pixels = (255 * x[0].permute(1, 2, 0)).round().numpy()
     lossy = jpeg is not None or picture.format == "WEBP"
-    findings, coded = jpeg_findings(jpeg, picture.format or "a picture", pixels)
-    more, earlier = earlier_findings(pixels, jpeg)
-    findings += more
+    findings, coded = jpeg_findings(jpeg, picture.format or "a picture", whole)
+    saved, earlier = earlier_findings(pixels, jpeg)
+    findings.append(saved)
     blocks = lossy or bool(earlier)
-    known, found = _hole(path, picture, x, mask, lossy, bool(earlier))
+    if known is not None:
+        found = Finding.share("hole", 1 - float(known.mean()), 1.0, "the mask that was given")
+    elif window is None:
+        known, found = _hole(picture, x, lossy, bool(earlier))
+    else:
+        found = Finding.unknown("hole", PART)
     hidden = None if known is None else (known < 1)[0, 0].numpy()
-    enlarged = find_enlarged(pixels, blocks)
+    enlarged = find_enlarged(pixels, blocks) if window is None else None
     more, noise, noisy = noise_findings(pixels, hidden, _noise_hidden(jpeg, lossy, bool(earlier), enlarged is not None))
     findings += more
-    more, blur = blur_findings(pixels, hidden, _blur_hidden(noisy, blocks, enlarged is not None, jpeg, earlier))
-    sharp = not blocks and not noisy and any(f.name == "blur" and f.value == 0 for f in more)
-    findings += [*more, size_finding((pixels.shape[0], pixels.shape[1]), enlarged, sharp)]
-    more, fade = cast_findings(pixels.astype(np.int64), _cast_hidden(lossy, noisy))
+    coarsest = min(jpeg.quality if jpeg else 100, saved.value or 100)
+    more, blur = blur_findings(pixels, hidden, _blur_hidden(noisy, blocks, enlarged is not None, coarsest), blocks)
+    sharp = not blocks and not noisy and known is None and any(f.name == "blur" and f.value == 0 for f in more)
+    size = size_finding(whole, enlarged, sharp) if window is None else Finding.unknown("true size", PART)
+    findings += [*more, size]
+    more, fade = cast_findings(pixels.astype(np.int64), _cast_hidden(blocks, noisy, enlarged is not None))
     findings += [*more, found]
     stages = (*blur, *fade, *noise, *earlier, *coded, *(() if known is None else (Mask(known),)))
     own = (pixels.shape[0], pixels.shape[1])
     before, mode = (own, None) if enlarged is None else ((enlarged.height, enlarged.width), enlarged.mode)
     return Estimate(path, *own, tuple(findings), stages, before, mode)
+
+
+def _looked_at(
+    path: Path, mask: str | Path | Tensor | None, window: tuple[int, int, int, int] | None
+) -> tuple[Image.Image, JPEGFile | None, tuple[int, int], Tensor | None]:
+    """The picture in `path` or a window of it, its compression, its whole (height, width), the mask that was given."""
+    picture, jpeg = decode(path, most=MAX_PIXELS if window is None else pictures.MAX_PIXELS), read_jpeg(path)
+    whole = (picture.height, picture.width)
+    known = None if mask is None else _given(path, mask, whole)
+    if window is not None:
+        kind, box = picture.format, _on_grid(window, whole, jpeg)
+        picture = picture.crop(box)
+        picture.format = kind
+        known = None if known is None else known[..., box[1] : box[3], box[0] : box[2]]
+    return picture, jpeg, whole, known
+
+
+def _on_grid(
+    window: tuple[int, int, int, int], size: tuple[int, int], jpeg: JPEGFile | None
+) -> tuple[int, int, int, int]:
+    """A window in a picture of `size` (height, width), made larger so that it begins where blocks begin."""
+    from_right, from_below = (False, False) if jpeg is None else jpeg.begins_at
+    left, right = _snapped(window[0], window[2], size[1], from_right)
+    upper, lower = _snapped(window[1], window[3], size[0], from_below)
+    return left, upper, right, lower
+
+
+def _snapped(low: int, high: int, length: int, from_end: bool) -> tuple[int, int]:
+    grid = 2 * BLOCK  # of chroma at half its size
+    return (low, length - (length - high) // grid * grid) if from_end else (low // grid * grid, high)
 
 
 def _noise_hidden(jpeg: JPEGFile | None, lossy: bool, earlier: bool, enlarged: bool) -> str:
@@ -125,33 +171,35 @@ def _noise_hidden(jpeg: JPEGFile | None, lossy: bool, earlier: bool, enlarged: b
     return "enlarging changed it" if enlarged else ""
 
 
-def _blur_hidden(noisy: bool, blocks: bool, enlarged: bool, jpeg: JPEGFile | None, earlier: tuple) -> str:
-    """Why a blur cannot be measured; "" if it can."""
+def _blur_hidden(noisy: bool, blocks: bool, enlarged: bool, coarsest: int) -> str:
+    """Why a blur cannot be measured; "" if it can. `coarsest`: the least quality at which the picture was saved."""
     if noisy:
         return "noise hides it"
-    coarse = min([jpeg.quality if jpeg else 100, *(stage.quality for stage in earlier)])
-    if blocks and coarse < 60:
+    if blocks and coarsest < 60:
         return "the blocks of the compression hide it"
     return "the enlarging is a blur" if enlarged else ""
 
 
-def _cast_hidden(lossy: bool, noisy: bool) -> str:
+def _cast_hidden(blocks: bool, noisy: bool, enlarged: bool) -> str:
     """Why gain and offset cannot be measured; "" if they can. Whole photons are a rhythm of their own."""
     if noisy:
         return "noise has a rhythm of its own"
-    return "the compression filled the histogram" if lossy else ""
+    if enlarged:
+        return "enlarging changed the histogram"
+    return "the compression filled the histogram" if blocks else ""
 
 
-def _hole(
-    path: Path, picture: object, x: Tensor, mask: str | Path | Tensor | None, lossy: bool, earlier: bool
-) -> tuple[Tensor | None, Finding]:
+def _given(path: Path, mask: str | Path | Tensor, size: tuple[int, int]) -> Tensor:
+    """The mask `[1, 1, H, W]` that was given for the picture of `size` (height, width) in `path`."""
+    known = mask if isinstance(mask, Tensor) else load_mask(mask).known
+    if known.shape[-2:] != size:
+        have, want = ("x".join(str(n) for n in reversed(side)) for side in (known.shape[-2:], size))
+        raise ImageError(f"{path}: the mask is {have} px, the picture {want} px")
+    return known
+
+
+def _hole(picture: Image.Image, x: Tensor, lossy: bool, earlier: bool) -> tuple[Tensor | None, Finding]:
     """What is known `[1, 1, H, W]`, or None for all of it; and the finding."""
-    if mask is not None:
-        known = mask if isinstance(mask, Tensor) else load_mask(mask).known
-        if known.shape[-2:] != x.shape[-2:]:
-            have, want = ("x".join(str(n) for n in reversed(t.shape[-2:])) for t in (known, x))
-            raise ImageError(f"{path}: the mask is {have} px, the picture {want} px")
-        return known, Finding.share("hole", 1 - float(known.mean()), 1.0, "the mask that was given")
     if picture.mode[0] not in "IF" and picture.has_transparency_data:
         alpha = torch.from_numpy(np.array(picture.convert("RGBA").getchannel("A")))[None, None].float() / 255
         if alpha.min() < 1:

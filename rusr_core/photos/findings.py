@@ -13,7 +13,7 @@ from rusr_core.degradations.noise import PoissonBernoulliNoise, ReadNoise
 from rusr_core.photos.blur_width import find_blur
 from rusr_core.photos.casts import find_cast
 from rusr_core.photos.earlier import find_earlier
-from rusr_core.photos.jpeg_file import JPEGFile
+from rusr_core.photos.jpeg_file import UPRIGHT, JPEGFile, as_stored, turned
 from rusr_core.photos.noise_level import NEEDED, find_noise
 from rusr_core.photos.true_size import Enlarged
 
@@ -43,25 +43,31 @@ class Finding:
         return cls(name, round(value, 4), f"{100 * value:.1f} %", confidence, source)
 
 
-def jpeg_findings(jpeg: JPEGFile | None, kind: str, pixels: np.ndarray) -> tuple[list[Finding], tuple[JPEG, ...]]:
-    """What the file says of its own compression."""
+def jpeg_findings(jpeg: JPEGFile | None, kind: str, size: tuple[int, int]) -> tuple[list[Finding], tuple[JPEG, ...]]:
+    """What the file of `size` (height, width) in px says of its own compression."""
     if jpeg is None:
         return [Finding("jpeg", "none", "none", 1.0, f"the file is {kind}")], ()
     source = "the tables and factors in the file"
     if not jpeg.exact:
         source += "; f takes this chroma for 4:2:0"
+    if not jpeg.on_grid(*size):
+        source += "; EXIF turns it, so that its blocks begin in another corner than those of f"
     return [Finding("jpeg", jpeg.words, jpeg.words, 1.0, source)], (jpeg.degradation,)
 
 
-def earlier_findings(pixels: np.ndarray, jpeg: JPEGFile | None) -> tuple[list[Finding], tuple[JPEG, ...]]:
-    """Compressions before the file was written."""
-    trace = find_earlier(pixels, None if jpeg is None else jpeg.quality)
+def earlier_findings(pixels: np.ndarray, jpeg: JPEGFile | None) -> tuple[Finding, tuple[JPEG, ...]]:
+    """A compression before the file was written, as the file held the picture."""
+    orientation = UPRIGHT if jpeg is None else jpeg.orientation
+    stored = as_stored(pixels, orientation)
+    trace = find_earlier(stored, None if jpeg is None else jpeg.quality)
     if trace is None:
-        return [Finding.unknown("saved before", "no trace of a coarser libjpeg quality; finer ones leave none")], ()
-    stage = JPEG(trace.quality, _sampling(pixels, trace.quality, jpeg))
+        return Finding.unknown("saved before", "no trace of a coarser libjpeg quality; finer ones leave none"), ()
+    sampling = _sampling(stored, trace.quality, jpeg)
     confidence = min(0.99, 1 - 0.5 * trace.sharpness)
     source = "coefficients on the multiples of its table"
-    return [Finding("saved before", trace.quality, str(stage), confidence, source)], (stage,)
+    words = str(JPEG(trace.quality, sampling))
+    found = Finding("saved before", trace.quality, words, confidence, source)
+    return found, (turned(trace.quality, sampling, orientation),)
 
 
 def _sampling(pixels: np.ndarray, quality: int, jpeg: JPEGFile | None) -> str:
@@ -80,7 +86,9 @@ def size_finding(size: tuple[int, int], found: Enlarged | None, sharp: bool) -> 
     if found is None:
         words = f"{size[1]}x{size[0]} px"
         if not sharp:
-            return Finding.unknown("true size", "no edge is sharp, or noise and blocks cover an enlargement's trace")
+            return Finding.unknown(
+                "true size", "no edge is sharp, or noise, blocks or holes cover an enlargement's trace"
+            )
         return Finding("true size", size, words, 0.8, "no trace of an enlargement, and sharp edges")
     words = f"{found.width}x{found.height} px, {found.mode}"
     source = "repeated pixels" if found.mode == "nearest" else "all lines are sums of so few samples"
@@ -101,7 +109,8 @@ def noise_findings(
         reason = "texture, too few flat patches, or noise of another kind"
         found = [Finding.unknown("photons", reason), _dead(dead), Finding.unknown("read noise", reason)]
         return found, (), bool(dead) or level.patches < NEEDED
-    found = [_noise("photons", level.photons, source), _dead(dead), _noise("read noise", level.read, source)]
+    photons = _noise("photons", level.photons, level.certain[0], source)
+    found = [photons, _dead(dead), _noise("read noise", level.read, level.certain[1], source)]
     stages = []
     if level.photons or dead:
         stages.append(PoissonBernoulliNoise(round(level.photons or MANY_PHOTONS, 2), round(dead or 0.0, 4)))
@@ -110,9 +119,11 @@ def noise_findings(
     return found, tuple(stages), bool(stages)
 
 
-def _noise(name: str, value: float | None, source: str) -> Finding:
+def _noise(name: str, value: float | None, certain: bool, source: str) -> Finding:
     if value is None:
         return Finding.unknown(name, "hidden under the other kind of noise")
+    if value and not certain:
+        return Finding.unknown(name, f"shared between photons and read noise, f takes {value:.3g}; {source}")
     return Finding(name, value, f"{value:.3g}" if value else "none", 0.9, source)
 
 
@@ -125,9 +136,12 @@ def _dead(share: float | None) -> Finding:
 
 
 def blur_findings(
-    pixels: np.ndarray, hidden: np.ndarray | None, why: str
+    pixels: np.ndarray, hidden: np.ndarray | None, why: str, blocks: bool
 ) -> tuple[list[Finding], tuple[Degradation, ...]]:
-    """A Gaussian's width, and a motion's length and direction. `why` they cannot be measured, or ""."""
+    """A Gaussian's width, and a motion's length and direction. `why` they cannot be measured, or "".
+
+    `blocks`: whether the picture was compressed, and may have been enlarged before, which looks the same.
+    """
     names = ("blur", "motion")
     if why:
         return [Finding.unknown(name, why) for name in names], ()
@@ -145,26 +159,28 @@ def blur_findings(
     sharp = Finding("motion", 0.0, "none", 0.8, "edges of all directions are alike")
     if not width:
         return [Finding("blur", 0.0, "below 0.6 px", 0.8, source), sharp], ()
+    if blocks:
+        return [Finding.unknown("blur", f"{source}, by a blur or an enlargement under the blocks"), sharp], ()
     return [Finding("blur", width, f"{width} px", 0.8, source), sharp], (Blur(width),)
 
 
 def cast_findings(pixels: np.ndarray, why: str) -> tuple[list[Finding], tuple[Degradation, ...]]:
-    """Gain and offset of each channel. `why` they cannot be measured, or ""."""
+    """Gain, offset and gamma of each channel. `why` they cannot be measured, or ""."""
     if why:
-        return [Finding.unknown(name, why) for name in ("gain", "offset")], ()
+        return [Finding.unknown(name, why) for name in ("gain", "offset", "gamma")], ()
     cast = find_cast(pixels)
     found = []
-    for name, values, source in (
-        ("gain", cast.gain, "the rhythm of the histogram"),
-        ("offset", cast.offset, "the ends of the histogram"),
+    for name, values, source, reason in (
+        ("gain", cast.gain, "the rhythm of the histogram", "no rhythm in the histogram"),
+        ("offset", cast.offset, "the ends of the histogram", "what was black is not known"),
+        ("gamma", cast.gamma, "how the rhythm changes from dark to light", "no rhythm in the histogram"),
     ):
         if all(v is None for v in values):
-            why = "no rhythm in the histogram" if name == "gain" else "what was black is not known"
-            found.append(Finding.unknown(name, why))
+            found.append(Finding.unknown(name, reason))
             continue
         words = ", ".join("unknown" if v is None else f"{v:.3g}" for v in values)
         found.append(Finding(name, tuple(None if v is None else round(v, 4) for v in values), words, 0.9, source))
-    whole = None not in cast.gain and None not in cast.offset
-    if not whole:
+    everything = (cast.gain, cast.offset, cast.gamma)
+    if any(None in values for values in everything):
         return found, ()
-    return found, (Fade(*(tuple(round(v, 4) for v in values) for values in (cast.gain, cast.offset))),)
+    return found, (Fade(*(tuple(round(v, 4) for v in values) for values in everything)),)

@@ -26,5 +26,9 @@ PACKET = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 def mark_of(record: dict[str, object]) -> Metadata:
     """The mark of a picture, and its record, less what differs from run to run: equal pictures are equal files."""
     packet = PACKET.format(source_type=quoteattr(SOURCE_TYPE), tool=quoteattr(str(record["program"])))
-    lasting = {key: value for key, value in record.items() if key != "seconds"}
-    return Metadata(packet.encode(), json.dumps(lasting))
+    return Metadata(packet.encode(), json.dumps(lasting(record)))
+
+
+def lasting(record: dict[str, object]) -> dict[str, object]:
+    """A record less what differs from run to run."""
+    return {key: value for key, value in record.items() if key != "seconds"}

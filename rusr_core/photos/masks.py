@@ -8,6 +8,7 @@ from torch import Tensor
 
 from rusr_core.degradations.mask_files import NEAR
 from rusr_core.images import fit_image
+from rusr_core.photos.align import FINER, corners, homography, map_points, pixel_centres, side_of
 
 FLAT = 3 / 255  # a pixel this near to the median colour belongs to a painted area, in a lossy file, too
 BLOCK = 8  # px, of JPEG
@@ -30,6 +31,30 @@ def fit_mask(known: Tensor, size: tuple[int, int], fit: str | None) -> Tensor:
     hidden = F.max_pool2d(hidden, (2 * reach + 1, 1), 1, (reach, 0))
     hidden = F.max_pool2d(hidden, (1, 2 * reach + 1), 1, (0, reach))
     return fit_image(1 - hidden, size, fit, mode="nearest")
+
+
+def align_mask(known: Tensor, quad: Tensor, size: tuple[int, int]) -> Tensor:
+    """The mask `[1, 1, H, W]` of a photograph after `align(photograph, quad, size)`: `[1, 1, h, w]` of 0 and 1.
+
+    A pixel is known if all pixels are that its value was made of (2 px on either side at the scale of the resizing).
+    Of what lies outside the photograph nothing is known.
+    """
+    height, width = size
+    reach = math.ceil(2 * max(1.0, side_of(quad) / min(size)))
+    corner = (quad.amin(0).floor().long() - reach).clamp(min=0)
+    left, upper = corner.tolist()
+    right, lower = (quad.amax(0).ceil().long() + reach + 1).clamp(min=1).tolist()
+    hidden = (known[..., upper:lower, left:right] < 1 - NEAR).float()
+    if not hidden.numel():
+        return known.new_zeros(1, 1, height, width)
+    hidden = F.max_pool2d(hidden, (2 * reach + 1, 1), 1, (reach, 0))
+    hidden = F.max_pool2d(hidden, (1, 2 * reach + 1), 1, (0, reach))[0, 0]
+    back = homography(corners(FINER * width, FINER * height), quad.double() - corner)
+    columns, rows = map_points(back, pixel_centres(FINER * height, FINER * width)).floor().long().unbind(-1)
+    inside = (columns >= 0) & (columns < hidden.shape[1]) & (rows >= 0) & (rows < hidden.shape[0])
+    fine = torch.ones_like(columns, dtype=hidden.dtype)
+    fine[inside] = hidden[rows[inside], columns[inside]]
+    return 1 - F.max_pool2d(fine[None, None], FINER)
 
 
 def doubts(known: Tensor, y: Tensor) -> list[str]:

@@ -23,17 +23,22 @@ HEADROOM = 2.8  # standard deviations to white
 BRIGHT = 0.3  # mean of living pixels, among which a black one is dead
 SIMPLE = 0.03  # of the log loss, what a second number must gain
 ALIKE = 0.012  # of the log loss, below which photons and read noise cannot be told apart
+CERTAIN = 1.8, 1.96  # among all lines as good as the best: largest to smallest variance of photons, and of read noise
 
 
 @dataclass(frozen=True)
 class NoiseLevel:
     """What a picture's noise is; None is unknown, 0 none (of photons: no photon noise)."""
 
-    photons: float | None
+    photons: float | None  # of the best line, as `read` is
     dead: float | None  # share of the pixels
     read: float | None  # standard deviation, of [0, 1]
     patches: int  # that the line was laid through
     correlation: float  # of neighbouring residuals
+    certain: tuple[bool, bool] = (
+        True,
+        True,
+    )  # whether lines that are as good have about these photons, this read noise
 
 
 def find_noise(pixels: np.ndarray, hidden: np.ndarray | None = None) -> NoiseLevel:
@@ -44,19 +49,19 @@ def find_noise(pixels: np.ndarray, hidden: np.ndarray | None = None) -> NoiseLev
     dead = _dead_share(x, black, hidden)
     size = PATCHES[dead is not None and dead > MANY]
     mean, variance, product = _patches(x, black, hidden, size)
-    line, free = (0.0, 0.0), size**2 * (1 - (dead or 0)) - 3  # degrees of freedom of a patch
+    line, free = None, size**2 * (1 - (dead or 0)) - 3  # degrees of freedom of a patch
     for _ in range(3):
         if mean.size < NEEDED:
             return NoiseLevel(None, dead, None, mean.size, 0.0)
         line = _line(mean, variance, free)
         if line is None:
             return NoiseLevel(None, dead, None, mean.size, 0.0)
-        keep = mean + HEADROOM * np.sqrt(line[0] * mean + line[1]) < 1
-        keep &= mean > 2 * np.sqrt(line[1])
+        keep = mean + HEADROOM * np.sqrt(line.slope * mean + line.floor) < 1
+        keep &= mean > 2 * np.sqrt(line.floor)
         mean, variance, product = mean[keep], variance[keep], product[keep]
     if mean.size < NEEDED:
         return NoiseLevel(None, dead, None, mean.size, 0.0)
-    slope, floor = line
+    slope, floor = line.slope, line.floor
     middle = float(np.median(mean))
     height = slope * mean + floor + 1e-9
     flat = variance / height <= np.quantile(variance / height, QUANTILE)
@@ -70,7 +75,7 @@ def find_noise(pixels: np.ndarray, hidden: np.ndarray | None = None) -> NoiseLev
     part = slope * middle / (slope * middle + floor)  # of the photons in the variance
     photons = 1 / slope if part > LEAST else None
     read = float(np.sqrt(max(floor - ROUNDING, 0))) if part < 1 - LEAST else None
-    return NoiseLevel(photons, dead, read, mean.size, correlation)
+    return NoiseLevel(photons, dead, read, mean.size, correlation, line.certain)
 
 
 def _cut(v: np.ndarray, size: int) -> np.ndarray:
@@ -116,10 +121,19 @@ def _patches(x: np.ndarray, dead: np.ndarray, hidden: np.ndarray, size: int) -> 
     return tuple(np.concatenate(column) for column in zip(*found, strict=True))
 
 
-def _line(mean: np.ndarray, variance: np.ndarray, free: float) -> tuple[float, float] | None:
-    """(slope, height at 0) of the variances, of `free` degrees of freedom, of flat patches.
+@dataclass(frozen=True)
+class _Line:
+    """Variance over mean."""
 
-    The line of the least quantile loss relative to its own height; of photons or of read noise alone, if that is
+    slope: float
+    floor: float  # at mean 0
+    certain: tuple[bool, bool]  # whether all lines that are as good have about this slope, and about this floor
+
+
+def _line(mean: np.ndarray, variance: np.ndarray, free: float) -> _Line | None:
+    """The line through the variances, of `free` degrees of freedom, of flat patches.
+
+    That of the least quantile loss relative to its own height; of photons or of read noise alone, if that is
     hardly worse; None if these two are alike. What a quantile of a patch's variance is of its mean: Wilson and
     Hilferty's cube for chi-squared variables.
     """
@@ -135,5 +149,9 @@ def _line(mean: np.ndarray, variance: np.ndarray, free: float) -> tuple[float, f
     simple = min((0, len(shares) - 1), key=lambda i: losses[i])
     best = simple if losses[simple] - losses[best] < SIMPLE else best
     expected = (1 - 2 / (9 * free) + NORMAL * np.sqrt(2 / (9 * free))) ** 3
-    scale = float(np.exp(scales[best])) / expected
-    return float(shares[best] / middle * scale), float((1 - shares[best]) * scale)
+    heights = np.exp(scales) / expected
+    slopes, floors = shares / middle * heights, (1 - shares) * heights
+    good = np.array(losses) <= min(losses) + SIMPLE
+    rows = zip((slopes[good], floors[good]), CERTAIN, strict=True)
+    certain = tuple(bool(v.max() < most * v.min()) for v, most in rows)
+    return _Line(float(slopes[best]), float(floors[best]), certain)

@@ -17,14 +17,15 @@ FINEST = 16  # samples a pixel, in both directions, at most
 MOST = 0.2  # of a colour's change: what differs by more is a hole or an edge, no cast
 
 
-def paste(picture: Tensor, image: Tensor, quad: Tensor) -> Tensor:
+def paste(picture: Tensor, image: Tensor, quad: Tensor, *, match: bool = True) -> Tensor:
     """A picture `[3, H, W]`, uint8, with the upright `image` `[1, 3, R, R]` in [0, 1] in the square `quad` `[4, 2]`.
 
     The inverse of `photos.align.align`, at the resolution of the picture: bicubic, antialiased where the picture is
-    the coarser one. The edge of the square is feathered, and there the colours follow the picture's. Returns a new
-    picture; pixels whose centres lie outside the square are those of `picture`, bit by bit.
+    the coarser one. The edge of the square is feathered, and with `match` the colours there follow the picture's.
+    Returns a new picture; pixels whose centres lie outside the square are those of `picture`, bit by bit.
     """
-    image = match_colours(image.cpu(), align(picture, quad, tuple(image.shape[-2:])))
+    image = image.cpu()
+    image = match_colours(image, align(picture, quad, tuple(image.shape[-2:]))) if match else image
     low = quad.amin(0).floor().long().clamp(min=0).tolist()
     high = quad.amax(0).ceil().long().tolist()
     there = (slice(low[1], max(high[1], 0)), slice(low[0], max(high[0], 0)))

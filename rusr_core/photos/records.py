@@ -30,7 +30,6 @@ from rusr_core.sweeps import recordings
 
 FORMAT = 1
 SHARE = 99  # percentile of the recorded misfits beyond which a picture is warned of
-UNMARKED = "left out, as --no-mark asks"
 
 
 class RecordError(RusrError):
@@ -97,7 +96,7 @@ def digest(path: Path) -> str:
 
 def record_of(
     source: Path,
-    f: Degradation,
+    f: Degradation | str,
     prior: Prior,
     *,
     method: str,
@@ -105,10 +104,14 @@ def record_of(
     steps: Sequence[int],
     seconds: float,
     found: Sequence[Misfit],
-    marked: bool,
+    unmarked: str,
     more: dict[str, object] | None = None,
 ) -> dict[str, object]:
-    """The record of one picture, as plain JSON values: one entry of `steps` and `found` for each face in it."""
+    """The record of one picture, as plain JSON values: one entry of `steps` for each answer of each face in it, and of
+    `found` for each face.
+
+    `f` may be several in words. `unmarked`: why the picture carries no mark; "" if it does.
+    """
     return {
         "format": FORMAT,
         "program": f"rusr {rusr_core.__version__}",
@@ -128,7 +131,7 @@ def record_of(
             "numpy": np.__version__,
             "pillow": PIL.__version__,
         },
-        "mark": SOURCE_TYPE if marked else UNMARKED,
+        "mark": unmarked or SOURCE_TYPE,
     }
 
 

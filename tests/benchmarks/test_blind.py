@@ -1,4 +1,4 @@
-"""The comparison of known, blind and wrong degradations: its cases, and that it resumes."""
+"""The comparison of known, estimated, blind and wrong degradations: its cases, and that it resumes."""
 
 import json
 import sys
@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from benchmarks import blind
+from rusr_core import priors
 from rusr_core.degradations.free import bound, starts
 
 
@@ -23,14 +24,30 @@ def test_the_blind_search_starts_at_the_wrong_degradation(case):
         assert low < getattr(true, name) < high and getattr(true, name) != getattr(wrong, name)
 
 
+def test_the_estimate_is_that_of_the_file():
+    x = priors.portraits([1])
+    y = blind.CASES["photons"][0].degrade(x, torch.Generator().manual_seed(1))
+    (stage,) = blind.estimated(y, 128).stages
+    assert stage.photons == pytest.approx(24, rel=0.3) and stage.p == 0
+
+
+def test_a_batch_gives_what_each_portrait_gives_alone(embedded):
+    together = blind.measure(embedded, "blur", "blind", "report@1", [0, 1])
+    (alone,) = blind.measure(embedded, "blur", "blind", "report@1", [1])
+    for name in ("lpips", "psnr", "loss", "blur.width"):
+        assert together[1][name] == pytest.approx(alone[name], rel=1e-4)
+
+
 def test_the_command_resumes(tmp_path, monkeypatch, capsys):
     words = ["blind", str(tmp_path / "out"), "--cases", "blur", "--preset", "report@1", "--num-images", "1"]
     monkeypatch.setattr(sys, "argv", words)
     blind.main()
     results = json.loads((tmp_path / "out/blind.json").read_text())["results"]["blur"]
-    assert set(results) == {"known", "blind", "wrong"} and results["blind"]["portraits"] == 1
+    assert set(results) == {"known", "estimated", "blind", "wrong"} and results["blind"]["portraits"] == 1
+    assert results["known"]["lpips_to_known"][0] == 1 != results["wrong"]["lpips_to_known"][0]
+    assert all(words == "identity" or words.startswith("blur") for words in results["estimated"]["believed"])
     assert results["blind"]["blur.width"][0] != pytest.approx(1.2, abs=1e-3)
-    assert capsys.readouterr().out.count("LPIPS") == 3
+    assert capsys.readouterr().out.count("LPIPS") == 4
     blind.main()
     assert capsys.readouterr().out == ""
     monkeypatch.setattr(sys, "argv", [*words[:-3], "report@2", *words[-2:]])

@@ -2,7 +2,6 @@
 
 import json
 import sys
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -16,33 +15,32 @@ def normal(*shape: int, seed: int) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def answers(offset: float = 0.0, scale: float = 1.0) -> tuple[SimpleNamespace, torch.Tensor]:
-    """K answers and a truth of one distribution, if `offset` is 0 and `scale` 1, with a spread that grows downwards."""
+def given(scale: float = 1.0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """K answers, their spread as the map of what is invented, and a truth: of their distribution, if `scale` is 1,
+    with a spread that grows downwards."""
     sigma = torch.linspace(0.02, 0.1, R)[:, None]
-    everything = sigma * normal(1, K, 3, R, R, seed=0)
-    spread = everything.var(1).mean(1, keepdim=True).sqrt()
-    result = SimpleNamespace(answers=everything, samples=K, mean=everything.mean(1), spread=spread, invented=spread)
-    return result, offset + scale * sigma * normal(1, 3, R, R, seed=1)
+    answers = sigma * normal(K, 3, R, R, seed=0)
+    return answers, answers.var(0).mean(0).sqrt()[None, None], scale * sigma * normal(1, 3, R, R, seed=1)
 
 
 def test_answers_like_the_truth_are_calibrated():
-    found = calibration.calibration(*answers())
+    found = calibration.calibration(*given())
     assert found["inside"] == pytest.approx((K - 1) / (K + 1), abs=0.02)
     assert found["factor"] == pytest.approx(1, abs=0.03)
     assert found["rank"] > 0.8
 
 
 def test_answers_that_agree_too_well_are_not():
-    found = calibration.calibration(*answers(scale=3.0))
+    found = calibration.calibration(*given(scale=3.0))
     assert found["inside"] < 0.4 and 2 < found["factor"] < 3
 
 
 def test_hidden_and_visible_parts_are_told_apart():
     mask = torch.ones(1, 1, R, R)
     mask[..., : R // 2, :] = 0
-    result, truth = answers()
+    answers, invented, truth = given()
     truth[..., R // 2 :, :] += 1
-    found = calibration.calibration(result, truth, mask)
+    found = calibration.calibration(answers, invented, truth, mask)
     assert found["inside_hidden"] == pytest.approx(0.6, abs=0.03) and found["inside_visible"] < 0.01
     assert found["error_visible"] > 0.9 > found["error_hidden"]
 
@@ -55,15 +53,26 @@ def test_the_correlation_of_ranks_is_spearmans():
 
 
 def test_the_command_resumes(tmp_path, monkeypatch, capsys):
-    words = ["calibration", str(tmp_path / "out"), "--preset", "report@1", "--samples", "2", "--num-images", "1"]
+    words = [
+        "calibration",
+        str(tmp_path / "out"),
+        "--preset",
+        "report@1",
+        "--samples",
+        "2",
+        "--num-images",
+        "2",
+        "--batch",
+        "2",
+    ]
     monkeypatch.setattr(sys, "argv", words)
     calibration.main()
     record = json.loads((tmp_path / "out/inpainting.json").read_text())
-    assert record["portraits"] == 1 and record["results"]["inside_if_calibrated"] == pytest.approx(1 / 3)
+    assert record["portraits"] == 2 and record["results"]["inside_if_calibrated"] == pytest.approx(1 / 3)
     assert record["results"]["error_hidden"][0] > record["results"]["error_visible"][0] > 0
     capsys.readouterr()
     calibration.main()
-    assert "portrait 0" not in capsys.readouterr().out  # it was there
+    assert "inpainting-000" not in capsys.readouterr().out  # it was there
     monkeypatch.setattr(sys, "argv", [*words, "--level", "M"])
     with pytest.raises(SystemExit, match="made with .*inpainting L"):
         calibration.main()

@@ -61,7 +61,7 @@ def test_a_program_is_stopped_in_time_and_a_failure_says_why(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("item", ["check", "prior", "recordings", "ablation", "denoiser", "at_1024"])
+@pytest.mark.parametrize("item", [name for name in gpu.ITEMS if name != "speed"])
 def test_every_item_works_with_tiny_sizes(item, tmp_path):
     words = [str(tmp_path), "--device", "cpu", "--tiny", "--only", item]
     assert gpu.main(words) == 0, state(tmp_path)
@@ -71,6 +71,8 @@ def test_every_item_works_with_tiny_sizes(item, tmp_path):
         assert set(about["found"]) == set(device_check.CHECKS)
     if item in ("recordings", "ablation"):
         assert (tmp_path / f"{item}-recording" / "scores.csv").exists()
+    if item in ("blind", "calibration"):
+        assert (tmp_path / item / {"blind": "blind.json", "calibration": "inpainting.json"}[item]).exists()
     if item == "at_1024":
         assert set(about["found"]) == {"stylegan2, upsampling", "stylegan3-t, upsampling"}
         lines = [line["check"] for line in about["found"]["stylegan3-t, upsampling"]]

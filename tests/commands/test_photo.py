@@ -10,7 +10,7 @@ from PIL import Image
 
 from rusr_core.commands.saving import beside
 from rusr_core.images import load_image, read_metadata, resize, save_image, to_uint8
-from rusr_core.photos.align import PORTRAITS, quad_of
+from rusr_core.photos.align import PORTRAITS, quad_of, side_of
 from rusr_core.photos.faces import find_faces
 from rusr_core.photos.pictures import MAX_PIXELS, load_picture
 
@@ -102,6 +102,78 @@ def test_an_aligned_picture_needs_no_face(tmp_path, searches):
     source = save_image(torch.full((1, 3, 140, 200), 0.5), tmp_path / "x.png")
     assert run("photo", source, tmp_path / "out.png", *UP, "--aligned") == 0
     assert searches[0].y.shape == (1, 3, 32, 32)
+
+
+def test_without_a_degradation_the_file_says_it(tmp_path, searches, capsys):
+    """Small faces are searched at their own size, with the compression of the file; each face by itself."""
+    with Image.open(group(tmp_path, (30, 20), (140, 250), side=96)) as picture:
+        picture.save(tmp_path / "group.jpg", quality=60, subsampling="4:4:4")
+    assert run("photo", tmp_path / "group.jpg", tmp_path / "out.png") == 0
+    printed = capsys.readouterr().out
+    assert "group.jpg: jpeg jpeg:60,4:4:4" in printed and "unknown: saved before, photons" in printed
+    record = json.loads((tmp_path / "out.json").read_text())
+    assert record["estimate"]["jpeg"]["value"] == "jpeg:60,4:4:4" and len(record["faces"]) == 2
+    for face in record["faces"]:
+        assert f"face {face['number']}: assumed {face['degradation']}; the blocks" in printed
+        size = side_of(torch.tensor(face["square"]))
+        assert face["degradation"] == f"resize:{round(size)} | jpeg:60,sampling=4:4:4"
+        assert any(search.y.shape == (1, 3, round(size), round(size)) for search in searches)
+
+
+def test_a_mask_goes_the_way_of_the_photograph(tmp_path, searches, capsys):
+    source, mask = group(tmp_path, (30, 20), (140, 290)), torch.ones(1, 3, 300, 460)
+    mask[..., 180:220, 330:380] = 0  # in the second portrait
+    save_image(mask, tmp_path / "mask.png")
+    assert run("photo", source, tmp_path / "out.png", "--mask", tmp_path / "mask.png", "--degradation", "jpeg:50") == 0
+    hidden = [
+        float((search.f.stages[-1].visible < 1).float().mean()) for search in searches if len(search.f.stages) > 1
+    ]
+    assert len(searches) == 2 and len(hidden) == 1
+    share = 40 * 50 / 128**2  # and 2 px around
+    assert share < hidden[0] < 1.6 * share
+    assert run("photo", source, tmp_path / "b.png", "--mask", tmp_path / "mask.png", "--invert-mask") == 0
+    assert all("mask" in str(search.f) for search in searches[2:]) and len(searches) == 4
+    assert run("photo", source, tmp_path / "c.png", "--mask", PORTRAIT) == 2
+    assert run("photo", source, tmp_path / "c.png", "--invert-mask") == 2
+    assert "--invert-mask needs --mask" in capsys.readouterr().err and not (tmp_path / "c.png").exists()
+
+
+def test_several_answers_and_what_was_invented(tmp_path, searches, capsys):
+    source, out = group(tmp_path, (30, 20), (140, 290)), tmp_path / "out.png"
+    assert run("photo", source, out, *UP, "--samples", 3, "--batch", 4) == 0
+    assert [search.y.shape[0] for search in searches] == [1, 1]  # three answers to each, four at once
+    names = [beside(out, word) for word in ("answer2", "answer3", "mean", "invented")]
+    first, second, third, mean, invented = (load_picture(path).int() for path in (out, *names))
+    assert len({tuple(picture.flatten().tolist()) for picture in (first, second, third)}) == 3
+    middle = (slice(None), slice(60, 130), slice(50, 120))  # of the first face, away from the seam
+    assert ((first + second + third)[middle] / 3 - mean[middle]).abs().max() <= 2
+    before = load_picture(source).int()
+    assert (invented[:, :20] == 0).all() and invented[middle].float().mean() > 2
+    assert all((picture[:, :20] == before[:, :20]).all() for picture in (second, mean))
+    assert json.loads(out.with_suffix(".json").read_text())["steps"] == [3] * 6
+    assert read_metadata(names[0]) is not None and not names[0].with_suffix(".json").exists()
+    assert run("photo", source, tmp_path / "x.png", *UP, "--samples", 2, "--method", "nothing") == 2
+    assert "nothing gives one answer" in capsys.readouterr().err
+
+
+def test_a_format_without_a_place_for_the_mark_says_so(tmp_path, searches, capsys):
+    source, out = group(tmp_path, (30, 20)), tmp_path / "out.bmp"
+    assert run("photo", source, out, *UP) == 0
+    assert "out.bmp: .bmp files have no place for the mark" in capsys.readouterr().err
+    assert "no place" in json.loads(out.with_suffix(".json").read_text())["mark"]
+    assert run("restore", PORTRAIT, out, "--degradation", "identity", "--force", "--no-mark") == 0
+    assert "no place" not in capsys.readouterr().err
+    assert "--no-mark" in json.loads(out.with_suffix(".json").read_text())["mark"]
+
+
+def test_ten_faces(tmp_path, searches, capsys):
+    """All ten are found and restored; the eleventh is asked for in vain."""
+    places = [(20 + 150 * row, 20 + 150 * column) for row in range(2) for column in range(5)]
+    source = group(tmp_path, *places, size=(320, 790))
+    assert run("photo", source, tmp_path / "out.png", *UP, "--batch", 10) == 0
+    assert searches[0].y.shape[0] == 10 and "face 10 of 10" in capsys.readouterr().out
+    assert run("photo", source, tmp_path / "none.png", *UP, "--face", 11) == 2
+    assert "no face 11; found 10" in capsys.readouterr().err
 
 
 def test_show_and_sheet(tmp_path, searches, capsys):

@@ -1,14 +1,18 @@
 """What a JPEG file says of itself is what was done to it."""
 
+import io
+
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image, ImageOps
 
 from rusr_core.decoding import ImageError
+from rusr_core.degradations import JPEG
 from rusr_core.degradations.notation import parse
 from rusr_core.files import data_path
-from rusr_core.images import load_image
+from rusr_core.images import from_pil, load_image, to_pil
 from rusr_core.metrics.scores import psnr
-from rusr_core.photos.jpeg_file import read_jpeg
+from rusr_core.photos import estimate
+from rusr_core.photos.jpeg_file import read_jpeg, turned
 
 PORTRAIT = data_path("portraits/test/000.png")
 
@@ -106,3 +110,56 @@ def test_other_files(tmp_path):
     assert read_jpeg(tmp_path / "a.jpg") is None
     with pytest.raises(ImageError, match="missing.jpg: cannot be read"):
         read_jpeg(tmp_path / "missing.jpg")
+
+
+def turned_file(path, orientation: int, size=(128, 128), **options):
+    """A JPEG file that EXIF turns, and what it shows upright before it was compressed."""
+    stored = Image.open(PORTRAIT).convert("RGB").crop((0, 0, *size))
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    stored.save(path, "JPEG", exif=exif, **options)
+    file = io.BytesIO()
+    stored.save(file, "PNG", exif=exif)
+    return from_pil(ImageOps.exif_transpose(Image.open(file)))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_file_that_exif_turns(orientation, tmp_path):
+    """The estimate is of the upright picture: for a square of whole blocks, f makes what the file shows."""
+    clean = turned_file(tmp_path / "a.jpg", orientation, quality=20, subsampling="4:4:4")
+    found, shown = read_jpeg(tmp_path / "a.jpg"), load_image(tmp_path / "a.jpg")
+    assert (found.quality, found.orientation, found.exact) == (20, orientation, True)
+    assert found.on_grid(128, 128) and parse(found.notation) == found.degradation
+    assert psnr(found.degradation.degrade(clean), shown) > 50 > psnr(JPEG(20, "4:2:0").degrade(clean), shown)
+    if orientation > 4:  # tables of rows and columns: not as the file names them
+        assert (
+            psnr(JPEG(20, "4:4:4").degrade(clean), shown) < 45 and found.words == "jpeg with quality 20, 4:4:4, lying"
+        )
+
+
+def test_the_grid_of_a_turned_file_and_its_chroma(tmp_path):
+    turned_file(tmp_path / "a.jpg", 3, size=(120, 128), quality=50, subsampling="4:2:0")
+    found = read_jpeg(tmp_path / "a.jpg")
+    assert found.on_grid(128, 128) and not found.on_grid(128, 120) and found.begins_at == (True, True)
+    (jpeg, *_) = estimate(tmp_path / "a.jpg").findings
+    assert "its blocks begin in another corner" in jpeg.source
+    turned_file(tmp_path / "b.jpg", 6, quality=50, subsampling="4:2:2")
+    lying = read_jpeg(tmp_path / "b.jpg")
+    assert not lying.exact and lying.degradation.sampling == "4:2:0" and lying.begins_at == (True, False)
+
+
+@pytest.mark.parametrize("orientation", [3, 6])
+def test_an_earlier_compression_is_looked_for_as_the_file_lies(orientation, tmp_path):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    to_pil(JPEG(20).degrade(load_image(PORTRAIT))).save(tmp_path / "a.jpg", quality=60, exif=exif)
+    earlier, last = estimate(tmp_path / "a.jpg").stages
+    assert last == read_jpeg(tmp_path / "a.jpg").degradation
+    assert earlier == (JPEG(20) if orientation == 3 else turned(20, "4:2:0", 6)) and earlier != last
+
+
+def test_broken_exif_is_upright(tmp_path):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 9
+    Image.open(PORTRAIT).convert("RGB").save(tmp_path / "a.jpg", exif=exif)
+    assert read_jpeg(tmp_path / "a.jpg").orientation == 1

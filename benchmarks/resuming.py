@@ -1,0 +1,52 @@
+"""Measurements that are kept one a file, whole or not at all: the same command resumes, with the same settings only."""
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rusr_core.files import write_atomic
+from rusr_core.networks.digests import weights_digest
+from rusr_core.prior import Prior
+from rusr_core.sweeps.provenance import provenance
+
+Measurement = dict[str, object]  # plain JSON values
+
+
+def fill(
+    paths: Sequence[Path],
+    settings: Measurement,
+    measure: Callable[[list[int]], list[Measurement]],
+    *,
+    tell: Callable[[Measurement], str],
+    batch: int = 1,
+) -> list[Measurement]:
+    """The measurement in each of `paths`; those that are missing are made, `batch` at once, and written.
+
+    `measure` gets their places in `paths`; `tell` says a new measurement in a few words, which are printed. Ends the
+    program if a file that is there was made with other `settings`.
+    """
+    found = {i: _read(path, settings) for i, path in enumerate(paths) if path.exists()}
+    missing = [i for i in range(len(paths)) if i not in found]
+    for begin in range(0, len(missing), batch):
+        part = missing[begin : begin + batch]
+        for i, one in zip(part, measure(part), strict=True):
+            write_atomic(paths[i], json.dumps({"settings": settings} | one, indent=1).encode())
+            print(f"{paths[i].stem}: {tell(one)}", flush=True)
+            found[i] = one
+    return [found[i] for i in range(len(paths))]
+
+
+def _read(path: Path, settings: Measurement) -> Measurement:
+    one = json.loads(path.read_text(encoding="utf-8"))
+    made_with = one.pop("settings")
+    if made_with != settings:
+        sys.exit(f"{path}: made with {made_with}; expected {settings}, or another folder")
+    return one
+
+
+def summed_up(path: Path, record: Measurement, prior: Prior) -> None:
+    """Write what the measurements say together, with the code, the machine and the weights that they come from."""
+    origin = provenance(prior.device, prior.generator.w_mean.dtype, "exact")
+    origin |= {"weights": weights_digest(prior.generator)}
+    write_atomic(path, json.dumps(record | {"provenance": origin}, indent=1).encode())
