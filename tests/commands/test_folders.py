@@ -15,6 +15,7 @@ from conftest import PORTRAIT, run
 from PIL import Image
 
 from rusr_core.commands import jobs, saving
+from rusr_core.files import write_atomic
 from rusr_core.images import load_image, save_image
 
 UP = ("--task", "upsampling")
@@ -176,12 +177,12 @@ def test_a_failed_save_costs_no_other_image_and_not_its_own(tmp_path, small, sea
     given = fill(tmp_path / "in", small, "a.png", "b.png", "c.png")
     broken = tmp_path / "out/b.png"
 
-    def fails(image, path, **options):
+    def fails(path, data, **options):
         if path == broken:
             raise OSError(28, "No space left on device")
-        return save_image(image, path, **options)
+        return write_atomic(path, data, **options)
 
-    monkeypatch.setattr(saving, "save_image", fails)
+    monkeypatch.setattr(saving, "write_atomic", fails)
     assert run("restore", given, tmp_path / "out", *UP) == 1
     assert written(tmp_path / "out") == ["a.png", "b.2.png", "c.png"]
     assert "No space left on device; this result is " in (err := capsys.readouterr().err) and "b.2.png" in err
@@ -192,12 +193,12 @@ def test_where_nothing_can_be_written_the_folder_of_temporary_files_is_left(tmp_
     (tmp_path / "tmp").mkdir()
     monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path / "tmp"))
 
-    def fails(image, path, **options):
+    def fails(path, data, **options):
         if path.parent == tmp_path / "out":
             raise OSError(28, "No space left on device")
-        return save_image(image, path, **options)
+        return write_atomic(path, data, **options)
 
-    monkeypatch.setattr(saving, "save_image", fails)
+    monkeypatch.setattr(saving, "write_atomic", fails)
     assert run("restore", given, tmp_path / "out", *UP) == 1
     assert written(tmp_path / "tmp") == ["a.2.png"]
 
