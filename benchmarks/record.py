@@ -4,9 +4,10 @@
     python -m benchmarks.record SWEEP data/results/portraits-128
 
 Of each task, the images and seeds are recorded for which every method is done (`results.select`), so that methods are
-compared on the same images; tasks may rest on different numbers of them, which every row says. Means and KID have 95 %
-intervals, Frechet distances a spread (`metrics.intervals`). A sweep with another judge than net B needs --judge.
-Pictures of the first image are drawn into one sheet a task. The folder is replaced as a whole.
+compared on the same images; tasks may rest on different numbers of them, which every row says. A method that cannot do
+a task is named with its reason in provenance.json. Means and KID have 95 % intervals, Frechet distances a spread
+(`metrics.intervals`). A sweep with another judge than net B needs --judge. Pictures of the first image are drawn into
+one sheet a task. The folder is replaced as a whole.
 
 With --add a task that it already holds with as many images or more is kept as it is, with the commit that each of its
 rows names. A sweep of other methods is joined to the tasks and images that are there, if it repeats a method that is
@@ -30,7 +31,7 @@ from rusr_core.figures import panel
 from rusr_core.images import load_image
 from rusr_core.sweeps import results
 from rusr_core.sweeps.measurements import truth_path
-from rusr_core.sweeps.storage import manifest
+from rusr_core.sweeps.storage import manifest, not_applicable
 
 PEAKS = ("peak_memory_mb", "process_peak_memory_mb")  # of a unit on CUDA, of a process elsewhere
 DROPPED = ("version", "code", "python", "numpy", "platform", "dtype", "arithmetic", "device", *PEAKS)
@@ -183,11 +184,11 @@ def sheet(sweep: Path, rows: list[dict], letter: str, out: Path) -> None:
     methods = list(dict.fromkeys(row["method"] for row in rows))
     if not chosen:
         return
-    seed, columns = rows[0]["seed"], []
+    seed, columns, grey = rows[0]["seed"], [], torch.full_like(load_image(truth_path(sweep, image)), 0.5)
     folders = ["measurements", *(f"units/{method}" for method in methods)]
     for folder in folders:
         files = [sweep / folder / f"{t.letters}-{t.level}" / f"{image}_{seed}.png" for t in chosen]
-        columns.append([load_image(file) for file in files])
+        columns.append([load_image(file) if file.exists() else grey for file in files])  # grey: n/a
     columns.append([load_image(truth_path(sweep, image))] * len(chosen))
     side = columns[-1][0].shape[-1]
     stacked = [torch.cat([_enlarged(x, side) for x in column]) for column in columns]
@@ -214,9 +215,10 @@ def record(
     """Write the recording."""
     if out.exists() and not (out / "provenance.json").is_file():
         raise SystemExit(f"{out} exists and is no recording: nothing is replaced")
-    rows, chosen = results.rows(sweep), results.selections(sweep)
+    rows, chosen, missing = results.rows(sweep), results.selections(sweep), not_applicable(sweep)
     methods = {row["method"] for row in rows}
-    chosen = {task: found for task, found in chosen.items() if set(found.results) == methods}
+    able = {task: {method for method in methods if (method, task) not in missing} for task in chosen}
+    chosen = {task: found for task, found in chosen.items() if set(found.results) >= able[task]}
     if not chosen:
         raise SystemExit(f"{sweep}: no image has every method yet")
     pairs = {(task, image, seed) for task, found in chosen.items() for image in found.images for seed in found.seeds}
@@ -226,6 +228,8 @@ def record(
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     scores, said = list(csv.DictReader(io.StringIO(table.to_csv()))), about(sweep, rows, note)
+    scores = [row for row in scores if row["metric"]]
+    said["not_applicable"] = [[*pair, reason] for pair, reason in sorted(missing.items()) if pair[1] in chosen]
     drawn = rows
     if adding:
         same_methods = said["methods"]

@@ -169,3 +169,22 @@ def wait_until(condition: Callable[[], bool], what: object) -> None:
             return
         time.sleep(0.01)
     raise TimeoutError(what)
+
+
+def counting_tune(config: SweepConfig, plan: object, counts: Path) -> None:
+    """Tune a method, with a line in the file `counts` for each evaluation that begins; it can be killed at work."""
+    from rusr_core.sweeps import tuning
+
+    evaluate = tuning.evaluate
+
+    def counted(config: SweepConfig, item: tuning.Evaluation) -> dict[str, list]:
+        with counts.open("a") as file:
+            file.write(f"{json.dumps(item.method.how.settings, sort_keys=True)} {item.names}\n")
+        time.sleep(0.03)
+        return evaluate(config, item)
+
+    tuning.evaluate = counted
+    try:
+        tuning.tune(config, plan)
+    finally:
+        tuning.evaluate = evaluate

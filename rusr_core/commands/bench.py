@@ -34,7 +34,7 @@ def bench_options(parser: argparse.ArgumentParser) -> None:
     """Options of `rusr bench`."""
     parser.add_argument("output", type=Path, metavar="OUT", help="folder of the results; the same command resumes it")
     _what_options(parser)
-    _network_options(parser)
+    network_options(parser)
     _worker_options(parser)
 
 
@@ -70,7 +70,7 @@ def _what_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _network_options(parser: argparse.ArgumentParser) -> None:
+def network_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--prior", default=priors.EMBEDDED, help="name or file (default: %(default)s)")
     class_option(parser)
     parser.add_argument("--perceptual", choices=("lpips", "portraits"), help="default: the prior's")
@@ -87,6 +87,14 @@ def _worker_options(parser: argparse.ArgumentParser) -> None:
         default=MODES[0],
         help="on a GPU: exact repeats its results bit for bit, fast allows TF32 and any order (default: %(default)s)",
     )
+    parallel_options(parser)
+    parser.add_argument(
+        "--scheduler", help="of a Dask cluster, tcp://HOST:PORT; local: one of --workers processes with a thread each"
+    )
+
+
+def parallel_options(parser: argparse.ArgumentParser) -> None:
+    """How many processes work, and with how many threads."""
     parser.add_argument(
         "--workers",
         type=positive,
@@ -94,9 +102,6 @@ def _worker_options(parser: argparse.ArgumentParser) -> None:
         help="processes; the GPUs of --device cuda are dealt out (default: %(default)s)",
     )
     parser.add_argument("--threads", type=positive, help="of each process (default: the cores divided among them)")
-    parser.add_argument(
-        "--scheduler", help="of a Dask cluster, tcp://HOST:PORT; local: one of --workers processes with a thread each"
-    )
 
 
 def run_bench(args: argparse.Namespace) -> int:
@@ -105,12 +110,12 @@ def run_bench(args: argparse.Namespace) -> int:
     words = [word for words in args.methods for word in words.split(",") if word]
     methods = tuple(method for word in words for method in _methods(word, args.steps, args.tuned))
     images = ImageFolder((args.images or data_path("portraits/test")).absolute())
-    names = _image_names(images, args.num_images)
+    names = image_names(images, args.num_images)
     tasks = parse_tasks(args.tasks)
-    seeds, left_out = tuple(args.seeds), _left_out(methods, tasks)
-    plan = SweepPlan(tuple(m.name for m in methods), tasks, names, seeds, args.batch, left_out)
+    seeds, missing = tuple(args.seeds), _not_applicable(methods, tasks)
+    plan = SweepPlan(tuple(m.name for m in methods), tasks, names, seeds, args.batch, missing)
     words = (args.prior, args.identity, args.judge, args.denoiser)
-    files = [_absolute(word) for word in words]  # workers may live elsewhere
+    files = [absolute(word) for word in words]  # workers may live elsewhere
     cluster = args.scheduler not in (None, "local")  # its machines have devices of their own
     device = args.device.replace("auto", "cpu") if cluster else device_of(args.device)
     networks = (files[0], args.perceptual, *files[1:], device, args.arithmetic)
@@ -136,19 +141,19 @@ def run_bench(args: argparse.Namespace) -> int:
     return 0 if summary.ok else 1
 
 
-def _left_out(methods: tuple[Method, ...], tasks: tuple[Task, ...]) -> frozenset[tuple[str, str]]:
-    """Methods on tasks that they cannot do; each is said with its reason."""
-    found = set()
+def _not_applicable(methods: tuple[Method, ...], tasks: tuple[Task, ...]) -> dict[tuple[str, str], str]:
+    """Methods on tasks that they cannot do, with the reasons, which are said."""
+    found = {}
     for method in methods:
         for task in tasks:
             reason = method.reason(task.degradation())
             if reason is not None:
                 print(f"n/a: {method.name} on {task}: {reason}")
-                found.add((method.name, str(task)))
-    return frozenset(found)
+                found[method.name, str(task)] = reason
+    return found
 
 
-def _image_names(images: ImageFolder, number: int | None) -> tuple[str, ...]:
+def image_names(images: ImageFolder, number: int | None) -> tuple[str, ...]:
     """The first `number` images of a folder, or all; says what else lies in the folder."""
     names = tuple(images.paths)
     if number is not None and number > len(names):
@@ -181,6 +186,6 @@ def _methods(word: str, steps: int | None, tuned_in: Path | None = None) -> list
     return [Method(found.name, found)]
 
 
-def _absolute(word: str | None) -> str | None:
+def absolute(word: str | None) -> str | None:
     """A file by its full path; a name as it is."""
     return str(Path(word).absolute()) if word not in (None, priors.EMBEDDED) and Path(word).is_file() else word

@@ -29,6 +29,7 @@ from rusr_core.commands.photo import photo_options, run_photo
 from rusr_core.commands.report import report_options, run_report
 from rusr_core.commands.restore import restore_options, run_restore
 from rusr_core.commands.show import run_sheet, run_show, sheet_options, show_options
+from rusr_core.commands.tune import run_tune, tune_options
 from rusr_core.errors import RusrError
 
 BROKEN_PIPE = 141  # 128 + SIGPIPE
@@ -101,6 +102,7 @@ COMMANDS = (
     Command("inspect", "Say what happened to an image, and how sure that is.", inspect_options, run_inspect),
     Command("degrade", "Degrade a clean image, or a folder of them.", degrade_options, run_degrade),
     Command("bench", "Run or resume a benchmark.", bench_options, run_bench),
+    Command("tune", "Search for the best settings of a method.", tune_options, run_tune),
     Command("report", "Performance reports.", report_options, run_report),
     Command("papermill", "Run a chapter over a grid of parameters.", papermill.options, papermill.run),
     Command("zoo", "List, fetch and convert priors.", zoo.options, zoo.run),

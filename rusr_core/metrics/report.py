@@ -23,6 +23,7 @@ from rusr_core.metrics.judges import METRICS, Judge, Score, image_scores, label,
 
 MAIN = ("lpips", "fid", "fidelity")  # the report's three lines
 RULE = 72
+NONE = "n/a"  # of a method that cannot do a task
 COLUMNS = "task method images seeds question metric value low high spread lower_is_better notes".split()
 ARROWS = {True: "↓", False: "↑"}
 INTERVAL = "[low, high]: 95 % interval over images (Student)"
@@ -52,13 +53,17 @@ class Report:
     scores: dict[str, Score]  # by the keys of `judges.METRICS`
     notes: tuple[str, ...] = ()  # ORACLE, what was left out
     seeds: int = 1  # restorations of each image, whose scores are averaged
+    applicable: bool = True  # False: the method cannot do the task, and the note says why
 
     def __str__(self) -> str:
         """The report as text; `print` it."""
         rule = "-" * RULE
         name, _, level = self.task.partition(" ")
         title = f"{name} ({level})" if level else name
-        lines = [rule, f"PERFORMANCE REPORT FOR TASK: {title}", rule, *map(self._line, MAIN), rule]
+        head = [rule, f"PERFORMANCE REPORT FOR TASK: {title}", rule]
+        if not self.applicable:
+            return "\n".join([*head, f"{self.method}: {'; '.join(self.notes)}", rule])
+        lines = [*head, *map(self._line, MAIN), rule]
         lines += [self._line(key) for key in METRICS if key not in MAIN and key in self.scores]
         lines += [f"{self.method}; {self._number()}", *legend(self.scores.values()), *self.notes, rule]
         return "\n".join(lines)
@@ -73,7 +78,7 @@ class Report:
 
     def to_markdown(self) -> str:
         """A Markdown table, one row a score."""
-        return _markdown(self._header(), self._cells(), self._below())
+        return markdown(self._header(), self._cells(), self._below())
 
     def to_latex(self) -> str:
         """A LaTeX tabular (no packages needed), one row a score."""
@@ -115,18 +120,23 @@ class Table:
 
     def to_markdown(self) -> str:
         """A Markdown table, a row a task and method."""
-        return _markdown(*self._grid(), self._below())
+        return markdown(*self._grid(), self._below())
 
     def to_latex(self) -> str:
         """A LaTeX tabular, a row a task and method."""
         return _latex(*self._grid(), self._below())
 
     def to_csv(self) -> str:
-        """Tidy CSV, a row a task, method and score: the columns `COLUMNS`. Fields without a value are empty."""
+        """Tidy CSV, a row a task, method and score: the columns `COLUMNS`. Fields without a value are empty.
+
+        A method that cannot do a task has one row, without a metric, whose note begins with "n/a".
+        """
         file = io.StringIO()
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
         for report in self.reports:
+            if not report.applicable:
+                writer.writerow({"task": report.task, "method": report.method, "notes": "; ".join(report.notes)})
             about = {"task": report.task, "method": report.method, "images": report.images, "seeds": report.seeds}
             for key in METRICS:
                 if key in report.scores:
@@ -158,7 +168,8 @@ class Table:
         for report in self.reports:
             method = report.method + "".join(f" ({note})" for note in report.notes)
             images = str(report.images) if report.seeds == 1 else f"{report.images} x {report.seeds} seeds"
-            rows.append([report.task, method, images, *(str(report.score(key)) for key in keys)])
+            cells = [str(report.score(key)) if report.applicable else NONE for key in keys]
+            rows.append([report.task, method, images if report.applicable else NONE, *cells])
         return header, rows
 
 
@@ -211,11 +222,17 @@ def summarize(
     return Report(task, method, suffix, images, scores | realism, tuple(notes), seeds)
 
 
+def summarize_none(task: str, method: str, suffix: str, reason: str) -> Report:
+    """The report of a method that cannot do a task, with the reason."""
+    return Report(task, method, suffix, 0, {}, (f"{NONE}: {reason}",), applicable=False)
+
+
 def _column(key: str, suffix: str) -> str:
     return f"{label(key, suffix)} {ARROWS[METRICS[key].lower_is_better]}"
 
 
-def _markdown(header: list[str], rows: list[list[str]], below: Sequence[str] = ()) -> str:
+def markdown(header: list[str], rows: list[list[str]], below: Sequence[str] = ()) -> str:
+    """A Markdown table, and lines below it."""
     lines = [header, ["---"] * len(header), *rows]
     table = "".join("| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |\n" for line in lines)
     return table + "".join(f"\n{line}\n" for line in below)

@@ -6,8 +6,8 @@ the seed itself. The two never draw the same numbers.
 """
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from rusr_core import tasks
 from rusr_core.errors import RusrError
@@ -63,7 +63,7 @@ class SweepPlan:
     images: tuple[str, ...]
     seeds: tuple[int, ...] = (0,)
     batch_size: int = 1
-    left_out: frozenset[tuple[str, str]] = frozenset()  # (method, task) that a method cannot do, "n/a" in tables
+    not_applicable: Mapping[tuple[str, str], str] = field(default_factory=dict)  # (method, task): why it is "n/a"
 
     def __post_init__(self) -> None:
         for kind in ("methods", "tasks", "images", "seeds"):
@@ -84,7 +84,7 @@ class SweepPlan:
             raise PlanError(f"seeds {self.seeds}: expected whole numbers from 0, below 2^63")
 
     def __len__(self) -> int:
-        pairs = len(self.methods) * len(self.tasks) - len(self.left_out)
+        pairs = len(self.methods) * len(self.tasks) - len(self.not_applicable)
         return pairs * len(self.images) * len(self.seeds)
 
     def batches(self) -> Iterator[WorkBatch]:
@@ -93,7 +93,7 @@ class SweepPlan:
             for start in range(0, len(self.images), self.batch_size):
                 for task in self.tasks:
                     for method in self.methods:
-                        if (method, str(task)) in self.left_out:
+                        if (method, str(task)) in self.not_applicable:
                             continue
                         yield WorkBatch(method, task, seed, self.images[start : start + self.batch_size])
 

@@ -21,7 +21,7 @@ from rusr_core.sweeps.own_code import source_digest
 from rusr_core.sweeps.plan import SweepPlan, WorkBatch
 from rusr_core.sweeps.provenance import code_digest
 from rusr_core.sweeps.stamps import CheckedFiles
-from rusr_core.sweeps.storage import agree, digest, read_record
+from rusr_core.sweeps.storage import agree, digest, note_not_applicable, read_record
 from rusr_core.tasks import Task
 
 GROWS = ("methods", "tasks", "images")  # a folder may gain these; what it holds of them may not change
@@ -70,6 +70,7 @@ def prepare(
         "images": digests,
     }
     agree(config.folder, wanted, GROWS, CODE if accept_code_change else ())
+    note_not_applicable(config.folder, plan.not_applicable)
     images.save()
 
 

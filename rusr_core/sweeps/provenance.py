@@ -38,7 +38,11 @@ WITHOUT_EFFECT_ON_UNITS = (
     "sweeps/parameters.py",
     "sweeps/recordings.py",
     "sweeps/results.py",
+    "sweeps/rivals.py",
     "sweeps/stamps.py",
+    "sweeps/trials.py",
+    "sweeps/tuned_files.py",
+    "sweeps/tuning.py",
     "sweeps/workers.py",
 )
 

@@ -23,12 +23,12 @@ from rusr_core.metrics.judges import (
     realism_scores,
     set_features,
 )
-from rusr_core.metrics.report import Report, Table, summarize
+from rusr_core.metrics.report import Report, Table, summarize, summarize_none
 from rusr_core.networks.digests import weights_digest
 from rusr_core.sweeps.claims import claim
 from rusr_core.sweeps.measurements import truth_path
 from rusr_core.sweeps.stamps import CheckedFiles
-from rusr_core.sweeps.storage import manifest, read_head, read_record, write_atomic
+from rusr_core.sweeps.storage import manifest, not_applicable, read_head, read_record, write_atomic
 
 ORACLE = "ORACLE: the clean image was used"
 
@@ -135,6 +135,8 @@ def selections(folder: Path, methods: Collection[str] | None = None) -> dict[str
             by_task[result.record["task"]].append(result)
     if not known:
         raise ResultsError(f"{folder}: no finished unit")
+    if methods is not None:
+        known |= {method for method, _ in not_applicable(folder)}
     for name in methods or ():
         if name not in known:
             raise ResultsError(f"{folder}: no finished unit of {name!r}, expected one of {', '.join(sorted(known))}")
@@ -155,16 +157,18 @@ def reports(
 
     All lines of a task rest on the same images and seeds (`select`); what is left out is counted in a note. Several
     seeds of an image count as one image: its scores are averaged. Realism needs two images and the
-    `judge` that scored the sweep.
+    `judge` that scored the sweep. A method that cannot do a task has a line "n/a" with the reason.
 
     Raises `ResultsError` for another judge, and for a task of which the methods share no image.
     """
     if judge is not None:
         check_judge(folder, judge)
     found, truths, table = selections(folder, methods), {}, []
+    missing = {pair: reason for pair, reason in not_applicable(folder).items() if methods is None or pair[0] in methods}
     for task, selection in found.items():
         if only is not None and task not in only:
             continue
+        absent = [pair for pair in missing if pair[1] == task and pair[0] not in selection.results]
         if not selection.images:
             done = ", ".join(f"{number} by {method}" for method, number in sorted(selection.left_out.items()))
             raise ResultsError(f"{task}: no image is done by every method ({done}): compare fewer methods")
@@ -176,6 +180,8 @@ def reports(
                     truths = {selection.images: _features(files, judge, crops, realism.REFERENCE)}  # of one task
                 sets = _realism(selection, method, truths[selection.images], judge, crops, rounds)
             table.append(_report(selection, method, sets))
+        suffix = manifest(folder)["judge"]["suffix"]
+        table += [summarize_none(task, method, suffix, missing[method, task]) for method, _ in sorted(absent)]
     return Table(tuple(table))
 
 

@@ -9,7 +9,7 @@ import io
 import json
 import math
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from PIL import PngImagePlugin
@@ -21,6 +21,7 @@ from rusr_core.sweeps.claims import StorageError, claim
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 KEYWORD = b"rusr"
+NOT_APPLICABLE = "not_applicable.json"  # which methods cannot do which tasks, and why
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -140,6 +141,26 @@ def agree(folder: Path, wanted: dict, grows: tuple[str, ...], accepted: tuple[st
             merged["accepted_changes"] = changes
         if merged != known | ({"accepted_changes": changes} if changes else {}):
             write_json(path, merged)
+
+
+def note_not_applicable(folder: Path, found: Mapping[tuple[str, str], str]) -> None:
+    """Add (method, task) pairs that are "n/a", each with its reason, to those that a folder knows."""
+    with claim(folder, NOT_APPLICABLE, wait=True):
+        known = not_applicable(folder)
+        if not found.items() <= known.items():
+            rows = [[*pair, reason] for pair, reason in (known | dict(found)).items()]
+            write_json(folder / NOT_APPLICABLE, rows)
+
+
+def not_applicable(folder: Path) -> dict[tuple[str, str], str]:
+    """The (method, task) pairs of a folder that are "n/a", with their reasons. Raises StorageError for other text."""
+    try:
+        rows = json.loads((folder / NOT_APPLICABLE).read_text(encoding="utf-8"))
+        return {(method, task): reason for method, task, reason in rows}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError) as error:
+        raise StorageError(f"{folder / NOT_APPLICABLE}: cannot be read ({error})") from error
 
 
 def manifest(folder: Path) -> dict:

@@ -1,5 +1,8 @@
 """`rusr bench` as a person types it: what it runs, resumes, names and refuses."""
 
+import csv
+import io
+import json
 import os
 import shutil
 import subprocess
@@ -9,6 +12,7 @@ import pytest
 import torch
 from stylegan3_examples import random_stylegan3
 
+from benchmarks.record import record
 from rusr_core import commands, presets, restore
 from rusr_core.checkpoints import save_generator
 from rusr_core.errors import RusrWarning
@@ -39,7 +43,7 @@ def test_a_sweep_is_resumed_and_failures_are_named(words, config, capsys):
     assert commands.main([*presets[:-1], "2"]) == 0, "report@2 is another method than report@1"
 
 
-def test_presets_and_compared_methods_are_one_list(words, config, capsys):
+def test_presets_and_compared_methods_are_one_list(words, config, tmp_path, capsys):
     chosen = [*words, "--methods", "nothing,report", "classical", "--tasks", "upsampling:XS", "downsample:2 | fade:0.5"]
     assert commands.main([*chosen, "--steps", "1"]) == 0
     out = capsys.readouterr().out
@@ -48,6 +52,20 @@ def test_presets_and_compared_methods_are_one_list(words, config, capsys):
     found = [(row["method"], row["task"]) for row in results.rows(config.folder)]
     assert len(found) == 5 and ("classical", "downsample:2 | fade:0.5") not in found
     assert {method for method, _ in found} == {"nothing", "report@1", "classical"}
+    report = ["report", str(config.folder), "--no-realism"]
+    assert commands.main([*report, "--form", "markdown"]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if "classical" in line]
+    assert "n/a: none of its tools undoes fade" in lines[1] and lines[1].count("| n/a ") == 7 and "n/a" not in lines[0]
+    assert commands.main([*report, "--form", "csv"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    row = next(row for row in rows if row["method"] == "classical" and "fade" in row["task"])
+    assert row["notes"].startswith("n/a: none of its tools") and row["metric"] == row["value"] == ""
+    assert commands.main(report) == 0
+    assert "classical: n/a: none of its tools undoes fade" in capsys.readouterr().out
+    record(config.folder, tmp_path / "recording", realism=False)
+    known = json.loads((tmp_path / "recording" / "provenance.json").read_text())
+    assert [row[:2] for row in known["not_applicable"]] == [["classical", "downsample:2 | fade:0.5"]]
+    assert "fade" in (tmp_path / "recording" / "scores.csv").read_text(), "the others' rows are kept"
     assert commands.main([*chosen, "--methods", "pulsar"]) == 2
     assert "method 'pulsar': expected one of report, cvpr2023, nothing, classical" in capsys.readouterr().err
 

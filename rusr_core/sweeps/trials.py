@@ -1,0 +1,159 @@
+"""A search for settings that survives being killed: Optuna's proposals and a study that holds everything in SQLite.
+
+Every score of a portrait is stored as soon as it is known. Trial number n is proposed by a TPE sampler (Bergstra et
+al., "Algorithms for Hyper-Parameter Optimization", NeurIPS 2011, as Optuna implements it) whose random numbers follow
+from the seed, the study's name and n alone, given the trials before it. So a study that was killed and continued holds
+the trials of an undisturbed one: a trial is entered with all its settings in one transaction, and one that was under
+way is taken up with the scores that it has.
+"""
+
+import json
+import math
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+
+from rusr_core.baselines.method import Choice, Range, Real, Whole
+from rusr_core.errors import RusrError
+from rusr_core.sweeps.storage import differences
+
+STARTUP = 8  # trials that are drawn at random, the published settings aside, before the sampler models anything
+BUSY = 60.0  # s to wait for a database that another process writes
+
+
+class TuningError(RusrError):
+    """A tuning that cannot be run as it is described, or continued as it was begun."""
+
+
+def optuna() -> ModuleType:
+    """Optuna, which the library does not need otherwise. TuningError where it is missing."""
+    try:
+        import optuna as found
+    except ImportError as error:
+        raise TuningError("rusr tune needs Optuna: pip install 'rusr[tune]'") from error
+    found.logging.set_verbosity(found.logging.WARNING)
+    return found
+
+
+def key(settings: Mapping[str, object]) -> str:
+    """Settings as one word, the same for equal ones."""
+    return json.dumps(dict(settings), sort_keys=True)
+
+
+def database(path: Path) -> object:
+    """The SQLite database of a method's studies, made at first need."""
+    library = optuna()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    options = {"connect_args": {"timeout": BUSY}}
+    return library.storages.RDBStorage(f"sqlite:///{path.absolute()}", engine_kwargs=options)
+
+
+def names(storage: object) -> list[str]:
+    """The studies that a database holds."""
+    return optuna().get_all_study_names(storage)
+
+
+class Trials:
+    """The trials of one study: the published settings, those that are `given`, then what the sampler proposes.
+
+    Only one process may hold a study (see `tuning.tune`). Scores have names; smaller ones are better.
+    """
+
+    def __init__(self, storage: object, name: str, space: Mapping[str, Range], first: list[dict], seed: int):
+        self.storage = storage  # see `database`
+        self.study = optuna().create_study(storage=storage, study_name=name, load_if_exists=True)
+        self.id = self.storage.get_study_id_from_name(name)
+        self.name, self.first, self.seed = name, first, seed
+        self.space = {word: _distribution(values) for word, values in space.items()}
+
+    def agree(self, configuration: dict, accepted: tuple[str, ...] = ()) -> None:
+        """Fix what the trials rest on, or raise TuningError naming what differs from when they were begun.
+
+        What is under the names `accepted` may differ; both values are kept then, under "accepted_changes".
+        """
+        wanted, known = json.loads(json.dumps(configuration)), self.study.user_attrs.get("configuration")
+        if known is not None:
+            changed = {name: [known.get(name), wanted[name]] for name in accepted if known.get(name) != wanted[name]}
+            wrong = list(differences({**known, **{name: wanted[name] for name in changed}}, wanted))
+            if wrong:
+                raise TuningError(f"study {self.name!r} was begun with another configuration: {'; '.join(wrong[:3])}")
+            if not changed:
+                return
+            before = self.study.user_attrs.get("accepted_changes", [])
+            self.study.set_user_attr("accepted_changes", [*before, changed])
+        self.study.set_user_attr("configuration", wanted)
+
+    def configuration(self) -> dict:
+        """What `agree` has fixed; empty if the process was killed before."""
+        return self.study.user_attrs.get("configuration", {})
+
+    def accepted_changes(self) -> list[dict]:
+        """Versions of the code that have changed while the trials were collected."""
+        return self.study.user_attrs.get("accepted_changes", [])
+
+    def finished(self) -> list[tuple[dict, float]]:
+        """Settings and values of the trials that are over, in their order."""
+        return [(trial.params, trial.value) for trial in self.study.get_trials(states=self._states("COMPLETE"))]
+
+    def current(self) -> tuple[dict, dict[str, list]]:
+        """The trial under way, or the next: its settings, and the scores that it has by name."""
+        running = self.study.get_trials(states=self._states("RUNNING"))
+        if not running:
+            create = optuna().trial.create_trial
+            state = optuna().trial.TrialState.RUNNING
+            self.study.add_trial(create(state=state, params=self._proposal(), distributions=self.space))
+            running = self.study.get_trials(states=self._states("RUNNING"))
+        return running[0].params, running[0].user_attrs
+
+    def note(self, scores: Mapping[str, list]) -> None:
+        """Store scores of the trial under way."""
+        trial = self.storage.get_trial_id_from_study_id_trial_number(self.id, self._number())
+        for name, score in scores.items():
+            self.storage.set_trial_user_attr(trial, name, score)
+
+    def tell(self, value: float) -> None:
+        """End the trial under way."""
+        self.study.tell(self._number(), value)
+
+    def scores(self) -> dict[tuple[str, str], list]:
+        """All scores that are known, by (settings, name)."""
+        found = {}
+        for trial in self.study.get_trials(deepcopy=False):
+            found |= {(key(trial.params), name): score for name, score in trial.user_attrs.items()}
+        return found
+
+    def best(self) -> tuple[dict, float] | None:
+        """Settings and value of the best finished trial, the earliest of equal ones; None if none gave an image."""
+        good = [trial for trial in self.finished() if math.isfinite(trial[1])]
+        return min(good, key=lambda each: each[1]) if good else None
+
+    def _proposal(self) -> dict:
+        """The settings of the next trial."""
+        done = self.study.get_trials(states=self._states("COMPLETE"))
+        if len(done) < len(self.first):
+            return self.first[len(done)]
+        word = np.random.SeedSequence([self.seed, zlib.crc32(self.name.encode()), len(done)]).generate_state(1)[0]
+        library = optuna()
+        sampler = library.samplers.TPESampler(seed=int(word), n_startup_trials=STARTUP + len(self.first))
+        memory = library.create_study(sampler=sampler)
+        memory.add_trials(done)
+        return memory.ask(self.space).params
+
+    def _number(self) -> int:
+        return self.study.get_trials(deepcopy=False, states=self._states("RUNNING"))[0].number
+
+    @staticmethod
+    def _states(name: str) -> tuple:
+        return (optuna().trial.TrialState[name],)
+
+
+def _distribution(values: Range) -> object:
+    """Optuna's word for a range."""
+    distributions = optuna().distributions
+    if isinstance(values, Choice):
+        return distributions.CategoricalDistribution(values.values)
+    kind = {Real: distributions.FloatDistribution, Whole: distributions.IntDistribution}[type(values)]
+    return kind(values.low, values.high, log=values.log)
