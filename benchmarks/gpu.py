@@ -12,6 +12,7 @@ failed, the file says what, and the next start tries it again.
 import argparse
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -213,8 +214,22 @@ def calibration(run: Run) -> None:
     run.program("calibration", "benchmarks.calibration", run.out / "calibration", "--device", run.device, *size)
 
 
+def one_setting(run: Run) -> None:
+    """(j) The experiment of one setting: all 31 tasks, 100 portraits. Tiny: two methods on one task."""
+    words: tuple = ("--tasks", "all", "--num-images", 100, "--batch", 20, "--workers", 16)
+    if run.tiny:
+        tiny, tested = world(run.out, "one_setting"), run.out / "tested"
+        tested.mkdir(exist_ok=True)
+        shutil.copy(tiny.images / "004.png", tested)
+        words = ("--prior", tiny.prior, "--judge", tiny.judge, "--perceptual", "portraits", "--images", tested)
+        words += ("--images-to-tune", tiny.images, "--tasks", "upsampling:XS", "--tasks-of-one", "upsampling:XS")
+        words += ("--methods", "nothing", "classical", "--num-images", 1, "--portraits", 2, "--trials", 2)
+    run.program("one_setting", "benchmarks.one_setting", run.out / "one_setting", "--device", run.device, *words)
+
+
 ITEMS: dict[str, Callable[[Run], None]] = {
-    item.__name__: item for item in (check, prior, recordings, ablation, speed, denoiser, at_1024, blind, calibration)
+    item.__name__: item
+    for item in (check, prior, recordings, ablation, speed, denoiser, at_1024, blind, calibration, one_setting)
 }
 
 

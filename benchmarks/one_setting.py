@@ -1,0 +1,151 @@
+"""The experiment of one setting against rivals that are tuned for each task; given again, it goes on.
+
+    python -m benchmarks.one_setting OUT --workers 2                        the report's four rows, 20 portraits
+    python -m benchmarks.one_setting OUT --tasks all --num-images 100 --device cuda --workers 16 --batch 20
+    python -m benchmarks.one_setting OUT --tables                           what there is so far, as tables
+
+It renders portraits to tune on, tunes every method that has settings (`rusr tune`: one setting for the 20 single tasks,
+then one for each task of the experiment), restores Portraits-X in all columns (`rusr bench`), and writes tables:
+
+    OUT/validation/        portraits that are neither trained on nor tested on
+    OUT/tuning/            the studies, METHOD.db, and what they found, METHOD.toml: install it in data/tuned
+    OUT/sweep/             the restorations
+    OUT/distances.md, differences.md, prices.md, and the same as CSV
+
+Each part can be killed at any moment. Never move OUT to another kind of device: it refuses to go on there.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from rusr_core import baselines, commands
+from rusr_core.baselines.tuned import COLUMNS, prior_of, space_of
+from rusr_core.errors import RusrError
+from rusr_core.priors import EMBEDDED, ZooError, load_diffusion_prior
+from rusr_core.sweeps import parse_tasks, rivals
+from rusr_core.sweeps.storage import note_not_applicable, write_atomic
+from tools.portraits import validation
+
+ROWS = ("upsampling:L", "denoising:L", "deartifacting:M", "UNA")  # the report's own, and a composition of three
+TABLES = {"distances": rivals.distances, "differences": rivals.differences, "prices": rivals.prices}
+
+
+class StepError(RusrError):
+    """A command of the experiment that did not end well: given again, it is tried again."""
+
+
+def methods_of(words: list[str], denoiser: str | None) -> tuple[list[str], dict[str, str]]:
+    """The methods that can be run, and those that cannot, each with the reason: no denoiser is installed."""
+    able, missing = [], {}
+    for name in words:
+        try:
+            if prior_of(baselines.base_of(name)) == "diffusion":
+                load_diffusion_prior(denoiser or EMBEDDED)
+            able.append(name)
+        except ZooError as error:
+            missing[name] = str(error)
+    return able, missing
+
+
+def tune(args: argparse.Namespace, methods: list[str], network: list[str]) -> None:
+    """The two studies of every method that has settings: at first the one setting of each method, then the tasks'."""
+    folder = args.out / "validation"
+    if len(list(folder.glob("*.png"))) < args.portraits:
+        validation.main([str(folder), "--count", str(args.portraits)])
+    images = args.images_to_tune or folder
+    common = ["--images", images, "--num-images", args.portraits, "--trials", args.trials, "--batch", args.batch]
+    for only, tasks in (("one", args.tasks_of_one), ("each", args.tasks)):
+        for name in (name for name in methods if tunable(name, tasks)):
+            words = ["tune", name, args.out / "tuning", *common, "--tasks", *tasks, "--only", only]
+            run(*words, *workers(args), *network)
+
+
+def tunable(name: str, tasks: list[str]) -> bool:
+    """Whether a method has settings, and can do one of these tasks."""
+    base = baselines.base_of(name)
+    can = base.can if isinstance(base, baselines.Baseline) else lambda f: None
+    return bool(space_of(base)) and any(can(task.degradation()) is None for task in parse_tasks(tasks))
+
+
+def sweep(args: argparse.Namespace, methods: list[str], missing: dict[str, str], network: list[str]) -> None:
+    """All methods in all their columns on the test portraits."""
+    columns = list(methods)
+    for column, tasks in zip(COLUMNS, (args.tasks_of_one, args.tasks), strict=True):
+        columns += [f"{name}@{column}" for name in methods if tunable(name, tasks)]
+    words = ["bench", args.out / "sweep", "--methods", *columns, "--tasks", *args.tasks, "--tuned", args.out / "tuning"]
+    images = ["--images", args.images] if args.images else []
+    run(*words, "--num-images", args.num_images, "--batch", args.batch, *images, *workers(args), *network)
+    pairs = {(name, str(task)): reason for name, reason in missing.items() for task in parse_tasks(args.tasks)}
+    note_not_applicable(args.out / "sweep", pairs)
+
+
+def tables(out: Path) -> None:
+    """What the sweep holds so far, as Markdown and CSV."""
+    found = rivals.Comparison.of_folder(out / "sweep")
+    for name, table in TABLES.items():
+        grid = table(found)
+        write_atomic(out / f"{name}.md", grid.to_markdown().encode())
+        write_atomic(out / f"{name}.csv", grid.to_csv().encode())
+        print(grid.to_markdown())
+
+
+def run(*words: object) -> None:
+    """A command of rusr in this process. Raises StepError unless it ends well."""
+    told = [str(word) for word in words]
+    print("$ rusr", *told, flush=True)
+    if (status := commands.main(told)) == 130:
+        raise KeyboardInterrupt
+    if status:
+        raise StepError(f"rusr {told[0]} {told[1]} ended with {status}, see above; the same command goes on")
+
+
+def workers(args: argparse.Namespace) -> list[str]:
+    """How the work is shared."""
+    return ["--workers", str(args.workers), "--device", args.device]
+
+
+def networks(args: argparse.Namespace) -> list[str]:
+    """The options that name networks, as `rusr tune` and `rusr bench` have them."""
+    given = {"--prior": args.prior, "--perceptual": args.perceptual, "--judge": args.judge, "--denoiser": args.denoiser}
+    return [str(word) for option, value in given.items() if value for word in (option, value)]
+
+
+def options() -> argparse.ArgumentParser:
+    """The options of the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--methods", nargs="+", default=list(baselines.names()))
+    parser.add_argument("--tasks", nargs="+", default=list(ROWS), help="of the experiment (default: %(default)s)")
+    parser.add_argument("--tasks-of-one", nargs="+", default=["single"], help="on which the one setting is found")
+    parser.add_argument("--num-images", type=int, default=20, help="of Portraits-X (default: %(default)s)")
+    parser.add_argument("--portraits", type=int, default=8, help="to tune on (default: %(default)s)")
+    parser.add_argument("--trials", type=int, default=20, help="of each study (default: %(default)s)")
+    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--images", type=Path, help="other portraits to test on")
+    parser.add_argument("--images-to-tune", type=Path, help="other portraits to tune on")
+    parser.add_argument("--tables", action="store_true", help="only write the tables of what there is")
+    for word in ("--prior", "--perceptual", "--judge", "--denoiser"):
+        parser.add_argument(word)
+    return parser
+
+
+def main(words: list[str] | None = None) -> int:
+    """Command line; -> the exit status: 0 when all is done, 2 if something failed."""
+    args = options().parse_args(words)
+    try:
+        if not args.tables:
+            able, missing = methods_of(args.methods, args.denoiser)
+            tune(args, able, networks(args))
+            sweep(args, able, missing, networks(args))
+        tables(args.out)
+    except RusrError as error:
+        print(f"one_setting: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
