@@ -17,7 +17,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -115,15 +116,16 @@ def check(run: Run) -> None:
 
 
 def prior(run: Run) -> None:
-    """(b) The prior is trained again from the shipped weights; the results stay in OUT/prior until somebody installs
-    them. Tiny: only the first program of it, on four people.
+    """(b) More of the adversarial stage for the shipped generator, for half of the time that is left; the result stays
+    in OUT/prior until somebody installs it. Tiny: only the first program of it, on four people.
     """
     work = run.out / "prior"
     if run.tiny:
         program = "tools.portraits.training.render_training_set"
         run.program("prior", program, work / "data", "--identities", 4, "--views", 1, "--processes", 1)
         return
-    run.program("prior", "tools.portraits.make", "--work", work, "--device", run.device, "--continue-shipped")
+    seconds = ("--seconds", round(run.left() / 2))
+    run.program("prior", "tools.portraits.make", "--work", work, "--device", run.device, "--sharpen-shipped", *seconds)
 
 
 def recordings(run: Run) -> None:
@@ -148,7 +150,7 @@ def _sweep(run: Run, name: str, words: tuple, sheets: bool = True) -> None:
     if run.tiny:
         tiny = world(run.out, name)
         network = ("--prior", tiny.prior, "--judge", tiny.judge, "--perceptual", "portraits", "--images", tiny.images)
-    workers = () if run.device == "cpu" else ("--workers", 6)
+    workers = () if run.device == "cpu" else ("--workers", len(os.sched_getaffinity(0)))
     run.program(name, "rusr_core", "bench", sweep, "--device", run.device, *workers, *network, *words)
     options = () if sheets else ("--no-sheets",)
     options = (*options, "--no-realism") if run.tiny else options
@@ -227,6 +229,23 @@ def one_setting(run: Run) -> None:
     run.program("one_setting", "benchmarks.one_setting", run.out / "one_setting", "--device", run.device, *words)
 
 
+@contextmanager
+def sharing(run: Run) -> Iterator[None]:
+    """Inside, processes share the card through NVIDIA's MPS, if its daemon is there (benchmarks/README.md)."""
+    control = shutil.which("nvidia-cuda-mps-control") if run.device.startswith("cuda") else None
+    if control is None:
+        yield
+        return
+    folder = run.out / "mps"
+    folder.mkdir(exist_ok=True)
+    os.environ.update(CUDA_MPS_PIPE_DIRECTORY=str(folder), CUDA_MPS_LOG_DIRECTORY=str(folder))
+    subprocess.run([control, "-d"], check=False, capture_output=True)
+    try:
+        yield
+    finally:
+        subprocess.run([control], input=b"quit\n", check=False, capture_output=True, timeout=30)
+
+
 ITEMS: dict[str, Callable[[Run], None]] = {
     item.__name__: item
     for item in (check, prior, recordings, ablation, speed, denoiser, at_1024, blind, calibration, one_setting)
@@ -273,7 +292,8 @@ def main(words: list[str] | None = None) -> int:
     path = out / STATE
     state = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     run = Run(out, args.device, args.tiny, time.monotonic() + 60 * args.minutes, state)
-    return go_on(run, [name for name in ITEMS if name in args.only])
+    with sharing(run):
+        return go_on(run, [name for name in ITEMS if name in args.only])
 
 
 if __name__ == "__main__":

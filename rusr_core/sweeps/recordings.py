@@ -4,7 +4,8 @@
 
     results.csv      a row a unit: scores, seconds, steps, provenance
     scores.csv       a row a task, method and metric: value, and its 95 % interval over images or its spread
-    provenance.json  commit, machine, weights, number of images; what the columns of scores.csv mean; what was withdrawn
+    provenance.json  commit, machine, weights, number of images; what the columns of scores.csv mean; what was
+                     withdrawn; what it is of, if not of the weights that are shipped
 
 A chapter shows them beside its live run and says which is which. Chapter: book/benchmark.ipynb.
 """
@@ -65,6 +66,11 @@ class Recording:
         return values
 
     @property
+    def earlier(self) -> str:
+        """Why the recording says nothing of the weights that are shipped today; "" if it was made with them."""
+        return self.provenance.get("earlier_weights", "")
+
+    @property
     def methods(self) -> list[str]:
         return list(dict.fromkeys(row["method"] for row in self.scores))
 
@@ -75,7 +81,8 @@ class Recording:
         portraits = "1 portrait" if str(p["images"]) == "1" else f"{p['images']} portraits"
         return (
             f"recorded run: profile {p['prior']}, {portraits}, {p['units']} restorations, {p['device']}, "
-            f"commit {commits}, {p['date']}" + (f"; {p['note']}" if p.get("note") else "")
+            f"commit {commits}, {p['date']}"
+            + "".join(f"; {text}" for text in (p.get("note"), self.earlier) if text)
         )
 
 

@@ -14,6 +14,7 @@ from rusr_core.images import ImageError, load_image, read_metadata, save_image
 from rusr_core.photos import records
 from rusr_core.photos.marks import SOURCE_TYPE, mark_of
 from rusr_core.photos.records import Misfit, RecordError, digest, misfits, read_record, record_of
+from rusr_core.sweeps.recordings import Recording
 
 IPTC = "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}DigitalSourceType"
 
@@ -58,8 +59,17 @@ def test_what_the_record_says(record):
     assert set(record["versions"]) == {"python", "torch", "numpy", "pillow"}
 
 
-def test_a_misfit_is_judged_by_what_is_recorded(embedded):
+def test_a_recording_of_earlier_weights_says_nothing_of_these(embedded, monkeypatch):
+    monkeypatch.setattr(Recording, "earlier", "of others")
+    f = tasks.get("deartifacting", "M")
+    x = load_image(PORTRAIT)
+    (found,) = misfits(embedded, x, f.degrade(x), f, 0)
+    assert found.value < 1e-3 and found.usual is None and found.limit is None and found.warning is None
+
+
+def test_a_misfit_is_judged_by_what_is_recorded(embedded, monkeypatch):
     """The truth explains its input; another person does not, and that is said. Strokes of any seed are known."""
+    monkeypatch.setattr(Recording, "earlier", "")  # whichever weights the shipped one is of: it is a table here
     x = torch.cat([load_image(PORTRAIT), load_image(PORTRAIT.with_name("007.png"))])
     f = tasks.get("deartifacting", "M")
     y = f.degrade(x[:1]).expand(2, -1, -1, -1)

@@ -41,6 +41,14 @@ def test_shipped_weights_are_trained_further_side_by_side_on_a_gpu(commanded):
     assert "--forget-noise" in groups[1][2] and "torch.distributed" not in groups[1][2]
 
 
+def test_the_shipped_generator_alone_is_sharpened_for_as_long_as_there_is_time(commanded):
+    groups = commanded("--device", "cuda", "--sharpen-shipped", "--seconds", "200")
+    assert [len(group) for group in groups] == [1, 1, 1]
+    generator = groups[1][0]
+    assert "--images 0 0 0 150000" in generator and "--seconds 200.0" in generator
+    assert "--prior" in generator and "--forget-noise" not in generator
+
+
 def test_a_program_that_fails_stops_the_rest():
     with pytest.raises(SystemExit) as stopped:
         make.run(("tools.portraits.check", "--no-such-option"))

@@ -2,12 +2,14 @@
 
     python -m tools.portraits.make --work FOLDER [--processes 2] [--install]
     python -m tools.portraits.make --work FOLDER --device cuda
-    python -m tools.portraits.make --work FOLDER --device cuda --continue-shipped
+    python -m tools.portraits.make --work FOLDER --device cuda --continue-shipped [--seconds 300]
+    python -m tools.portraits.make --work FOLDER --device cuda --sharpen-shipped --seconds 300
 
 Every step resumes where it stopped, so that the command can be given again after a time limit. `--continue-shipped`
 starts from the shipped weights instead of from nothing: the nets keep what they know of people and learn to judge, the
-generator's noise maps are drawn anew and its training continues. On a GPU all three then train side by side, by a
-schedule that is meant to fit twelve minutes of a large one; it was not yet run there.
+generator's noise maps are drawn anew and its training continues. On a GPU all three then train side by side.
+`--sharpen-shipped` gives the shipped generator more of the adversarial stage and leaves the nets alone. `--seconds` is
+for a machine that is lent: the last stage of each training is made as long as that many seconds of its program allow.
 Hours on a CPU. Without `--install` the results stay in FOLDER, beside what is shipped, to be compared with it first
 (evaluate.py, judges.py).
 """
@@ -24,14 +26,18 @@ from tools.portraits import DATA
 ROOT = DATA.parents[1]
 TRAINING = "tools.portraits.training"
 GPU = {  # options of each program
-    "render": "--identities 16000 --views 6 --device cuda",
+    "render": "--identities 12000 --views 4 --device cuda",
     "people": "--images 3300000 --batch 256 --device cuda",
     "judge": "--steps 1000 --batch 64 --bank 800 --device cuda",
     "generator": "--images 300000 250000 300000 200000 --batch 64 --last-rate 2e-4 --ema-images 20000 --device cuda",
-    "continue": "--images 60000 60000 120000 100000 --batch 64 --rate 1e-2 --last-rate 2e-4 --ema-images 20000 "
+    "continue": "--images 40000 60000 130000 100000 --batch 64 --rate 1e-2 --last-rate 2e-4 --ema-images 20000 "
     "--device cuda",
+    "sharpen": "--images 0 0 0 150000 --batch 64 --last-rate 2e-4 --ema-images 20000 --device cuda",
 }
-CPU = {"continue": "--images 12000 16000 24000 5008 --rate 8e-3 --ema-images 2000"}
+CPU = {
+    "continue": "--images 12000 16000 24000 5008 --rate 8e-3 --ema-images 2000",
+    "sharpen": "--images 0 0 0 16000 --last-rate 2e-4 --ema-images 3000",
+}
 WEIGHTS = ("generator.safetensors", "features_a.safetensors", "features_b.safetensors")
 
 
@@ -57,13 +63,18 @@ def net_programs(work: Path, options: dict[str, list[str]], shipped: bool) -> di
     return out
 
 
-def generator_program(work: Path, options: dict[str, list[str]], shipped: bool, processes: int) -> Sequence[object]:
-    """The generator, in several processes where that is asked for (on a CPU); it learns by the net A that is there."""
-    program, features = f"{TRAINING}.train_generator", (DATA if shipped else work) / "features_a.safetensors"
+def generator_program(work: Path, options: dict[str, list[str]], how: str, processes: int) -> Sequence[object]:
+    """The generator, in several processes where that is asked for (on a CPU); it learns by the net A that is there.
+
+    `how` is the name of its options: "generator" from nothing, "continue" or "sharpen" from what is shipped.
+    """
+    program = f"{TRAINING}.train_generator"
+    features = (work if how == "generator" else DATA) / "features_a.safetensors"
     launcher = ("torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m", program)
-    more = ("--prior", DATA / "generator.safetensors", "--forget-noise", *options["continue"])
+    start = () if how == "generator" else ("--prior", DATA / "generator.safetensors")
+    noise = ("--forget-noise",) if how == "continue" else ()  # the maps of the first generators were trained
     common = ("--data", work / "data", "--out", work, "--features", features)
-    return *(launcher if processes > 1 else (program,)), *common, *(more if shipped else options["generator"])
+    return *(launcher if processes > 1 else (program,)), *common, *start, *noise, *options[how]
 
 
 def main() -> None:
@@ -72,15 +83,22 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="folder for the training set and checkpoints")
     parser.add_argument("--processes", type=int, default=2, help="on a CPU")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--continue-shipped", action="store_true", help="start from the shipped weights")
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument("--continue-shipped", action="store_true", help="start from the shipped weights")
+    start.add_argument("--sharpen-shipped", action="store_true", help="the generator's adversarial stage only")
+    parser.add_argument("--seconds", type=float, help="of each training, into which its last stage is fitted")
     parser.add_argument("--install", action="store_true", help="replace what is shipped by the results")
     args = parser.parse_args()
-    work, shipped, on_gpu = args.work.resolve(), args.continue_shipped, args.device == "cuda"
-    processes = 1 if on_gpu else args.processes
+    work, on_gpu = args.work.resolve(), args.device == "cuda"
+    shipped, processes = args.continue_shipped or args.sharpen_shipped, 1 if on_gpu else args.processes
     options = {name: (text if on_gpu else CPU.get(name, "")).split() for name, text in GPU.items()}
+    for name in ("judge", "generator", "continue", "sharpen") if args.seconds else ():
+        options[name] += ["--seconds", str(args.seconds)]
     run((f"{TRAINING}.render_training_set", work / "data", "--processes", processes, *options["render"]))
-    nets, generator = net_programs(work, options, shipped), generator_program(work, options, shipped, processes)
-    steps = [step for programs in nets.values() for step in programs] + [generator]
+    how = "sharpen" if args.sharpen_shipped else "continue" if shipped else "generator"
+    nets = {} if args.sharpen_shipped else net_programs(work, options, shipped)
+    steps = [step for programs in nets.values() for step in programs]
+    steps.append(generator_program(work, options, how, processes))
     if on_gpu and shipped:
         run(*steps)
     else:
@@ -89,7 +107,8 @@ def main() -> None:
     run(("tools.portraits.make_test", work / "test"))
     if args.install:
         for name in WEIGHTS:
-            shutil.copy(work / name, DATA / name)
+            if (work / name).exists():
+                shutil.copy(work / name, DATA / name)
         shutil.copytree(work / "test", DATA / "test", dirs_exist_ok=True)
         run(("tools.portraits.check", "--write"))
 
