@@ -57,7 +57,8 @@ def sweep_of(out: Path, args: argparse.Namespace) -> tuple[SweepConfig, SweepPla
     names = installed(args.methods)
     wanted = {name: {f"{task} {args.level}" for task in CLAIMS[name]} for name in names}
     tasks = parse_tasks([f"{task}:{args.level}" for task in sorted({t for name in names for t in CLAIMS[name]})])
-    left_out = frozenset((name, str(task)) for name in names for task in tasks if str(task) not in wanted[name])
+    pairs = [(name, str(task)) for name in names for task in tasks]
+    left_out = {pair: "its paper does not show this task" for pair in pairs if pair[1] not in wanted[pair[0]]}
     steps = {name: args.steps if "steps" in METHODS[name].settings else None for name in names}
     methods = tuple(Method(name, baselines.find(name, steps[name])) for name in names)
     folder = args.images or data_path("portraits/test")

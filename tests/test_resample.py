@@ -15,7 +15,7 @@ def assert_same(found: torch.Tensor, expected: torch.Tensor, x: torch.Tensor) ->
     """Values and gradients."""
     torch.testing.assert_close(found, expected, atol=1e-10, rtol=1e-10)
     weights = random(*found.shape, seed=2)
-    gradients = [torch.autograd.grad((y * weights).sum(), x)[0] for y in (found, expected)]
+    gradients = [torch.autograd.grad((y * weights).sum(), x, retain_graph=True)[0] for y in (found, expected)]
     torch.testing.assert_close(*gradients, atol=1e-10, rtol=1e-10)
 
 

@@ -36,6 +36,7 @@ def test_a_chapter_stands_without_its_solutions(path):
     from_loops = tuple(key.split("{")[0] for key in glued if "{" in key or key.endswith("-"))
     assert all(key in glued or key.startswith(from_loops) for key in told)
     figures = {cell["metadata"]["mystnb"]["figure"]["name"] for cell in kept["cells"] if _has_figure(cell)}
+    figures |= set(re.findall(r"\{figure\} \S+\n:name: (\S+)", prose(kept)))
     assert set(re.findall(r"\{numref\}`([^`]+)`", prose(kept))) <= figures
 
 
