@@ -62,8 +62,8 @@ def mix_styles(w: Tensor, other: Tensor, layers: int, generator: torch.Generator
 def fresh_noise(synthesis: torch.nn.Module, count: int, generator: torch.Generator) -> Iterator[None]:
     """Inside, noise mode "const" adds a new draw of the maps for each of `count` pictures.
 
-    The mode "random" draws on the CPU, so that one seed gives one picture everywhere; for a GPU's training that would
-    be a fifth of a step. Here `generator` lies where the network lies.
+    The mode "random" draws on the CPU, so that one seed gives one picture everywhere, and a GPU would wait for it in
+    every step of a training. Here `generator` lies where the network lies.
     """
     layers = [m for m in synthesis.modules() if hasattr(m, "noise_const")]
     stored = [m.noise_const for m in layers]
