@@ -99,7 +99,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES))
-    parser.add_argument("--preset", default="report", help="NAME or NAME@STEPS")
+    parser.add_argument("--preset", default="default", help="NAME or NAME@STEPS")
     parser.add_argument("--num-images", type=int, default=8)
     parser.add_argument("--batch", type=int, default=1, help="portraits at once (default: %(default)s)")
     parser.add_argument("--device", default="cpu")

@@ -98,7 +98,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--task", default="inpainting")
     parser.add_argument("--level", default="L")
-    parser.add_argument("--preset", default="report", help="NAME or NAME@STEPS")
+    parser.add_argument("--preset", default="default", help="NAME or NAME@STEPS")
     parser.add_argument("--samples", type=int, default=4)
     parser.add_argument("--num-images", type=int, default=20)
     parser.add_argument("--batch", type=int, default=1, help="portraits at once (default: %(default)s)")

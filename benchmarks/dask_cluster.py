@@ -115,7 +115,7 @@ def main() -> None:
         calm = world(Path(folder), "calm")
         plan = small_plan()
         run(calm, plan)
-        long = tuple(Method(m, presets.get(m).shortened(40)) for m in ("report", "cvpr2023"))
+        long = tuple(Method(m, presets.get(m).shortened(40)) for m in ("default", "cvpr2023"))
         one, two = (
             timed(replace(calm, folder=Path(folder) / f"by{n}", methods=long), small_plan(1), n) for n in (1, 2)
         )

@@ -30,7 +30,7 @@ def main() -> None:
     """Restore, report each row, save the picture."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("_build/demo.png"))
-    parser.add_argument("--preset", default="report", choices=tuple(presets.PRESETS))
+    parser.add_argument("--preset", default="default", choices=tuple(presets.PRESETS))
     parser.add_argument("--steps", type=int, help="steps of each phase (default: the preset's)")
     args = parser.parse_args()
     prior = load_prior()

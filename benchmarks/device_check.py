@@ -50,7 +50,7 @@ class Bench:
         f = tasks.get(*KINDS[kind], seed=tuple(range(len(self.truth))))
         return f, f.degrade(self.truth, torch.Generator().manual_seed(0))
 
-    def search(self, kind: str, preset: str = "report", num: int = IMAGES, on_cpu: bool = False, **changes) -> Search:
+    def search(self, kind: str, preset: str = "default", num: int = IMAGES, on_cpu: bool = False, **changes) -> Search:
         """A shortened search for the first `num` portraits; `changes` replace fields of the preset."""
         _, y = self.measured(kind)
         f = tasks.get(*KINDS[kind], seed=tuple(range(num)))
@@ -146,7 +146,7 @@ def operator_on_the_card(bench: Bench) -> list[dict]:
     for name, f in (("alone", own), ("in a composition", Compose(own, Downsample(2)))):
         with torch.no_grad():
             y = f(x, torch.Generator().manual_seed(0)) if isinstance(f, Compose) else f(x)
-        result = restore(bench.prior, y.clamp(0, 1), f, preset=presets.get("report").shortened(bench.steps))
+        result = restore(bench.prior, y.clamp(0, 1), f, preset=presets.get("default").shortened(bench.steps))
         rows.append(row(f"operator on the card, {name}", 1, "finite", result.image.isfinite().all()))
     return rows
 

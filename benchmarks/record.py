@@ -29,6 +29,7 @@ import torch
 from rusr_core import tasks
 from rusr_core.figures import panel
 from rusr_core.images import load_image
+from rusr_core.presets import known_as
 from rusr_core.sweeps import results
 from rusr_core.sweeps.measurements import truth_path
 from rusr_core.sweeps.storage import manifest, not_applicable
@@ -64,9 +65,9 @@ def write_rows(path: Path, rows: list[dict]) -> None:
 
 
 def read_rows(path: Path) -> list[dict]:
-    """A CSV's rows, all values as text."""
+    """A CSV's rows, all values as text; methods by the names of today's presets."""
     with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+        return [row | {"method": known_as(row["method"])} for row in csv.DictReader(file)]
 
 
 def number_of_images(rows: list[dict]) -> dict[str, int]:
@@ -128,6 +129,9 @@ def counted(rows: list[dict]) -> dict:
 def add(known: Path, rows: list[dict], table: list[dict], said: dict) -> tuple[list[dict], list[dict], dict]:
     """Rows, scores and provenance of a sweep together with those that are already recorded."""
     before = json.loads((known / "provenance.json").read_text(encoding="utf-8"))
+    for each in (before, said):
+        each["methods"] = sorted(known_as(name) for name in each["methods"])
+    rows, table = ([row | {"method": known_as(row["method"])} for row in part] for part in (rows, table))
     for key in ("weights", "seeds", "judge"):
         if before[key] != said[key]:
             raise SystemExit(f"{known} has {key} {before[key]}, the sweep {said[key]}: nothing is added")

@@ -78,14 +78,14 @@ def slider(level: str = "L") -> Html:
     buttons, views, rules = "", "", ""
     for i, name in enumerate(NAMES):
         grid = tiles(load_image(recordings.picture(PRIOR, name)))
-        recorded = [each for each in LEVELS if recordings.load(PRIOR).has(f"{name} {each}", "report")]
+        recorded = [each for each in LEVELS if recordings.load(PRIOR).has(f"{name} {each}", "default")]
         methods = recordings.load(PRIOR).methods
         if len(grid) != len(recorded) or {len(row) for row in grid} != {len(methods) + 2}:
             raise ValueError(f"sheet of {name}: {len(grid)} rows of {[len(row) for row in grid]} pictures, expected "
                              f"{len(recorded)} rows of {len(methods) + 2}")  # fmt: skip
         row = grid[recorded.index(level)]
         picture = compare(
-            row[0], _sized(row[1 + methods.index("report")], row[0]), labels=("given", "restored"),
+            row[0], _sized(row[1 + methods.index("default")], row[0]), labels=("given", "restored"),
             alt=f"A drawn portrait before and after {name} at level {level}, recorded", width=360,
         )  # fmt: skip
         checked = " checked" if i == 0 else ""
@@ -106,7 +106,7 @@ def numbers() -> Html:
     """Three numbers and where they come from; they are recomputed whenever the page is built."""
     main, ablation = recordings.load(PRIOR), recordings.load(f"{PRIOR}-ablations")
     found = {each.key: each for each in findings.findings(main, ablation)}
-    count = len({unit["task"] for unit in main.units if unit["method"] == "report"})
+    count = len({unit["task"] for unit in main.units if unit["method"] == "default"})
     published = found["published"]
     shown = (
         ("1 setting", f"for {count} recorded tasks; nothing is tuned to the damage"),

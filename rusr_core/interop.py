@@ -57,7 +57,7 @@ class RUSRReconstructor(Reconstructor):
     y is brought to the prior's device, and the images come back to y's.
     """
 
-    def __init__(self, prior: Prior, preset: str | Preset = "report", seed: int = 0):
+    def __init__(self, prior: Prior, preset: str | Preset = "default", seed: int = 0):
         super().__init__()
         self.prior, self.preset, self.seed = prior, get(preset), seed
 

@@ -155,16 +155,17 @@ def rate_of_unknown(phase: Phase, first: Phase) -> float:
 
 
 PRESETS = {
-    # The report ("Algorithm"): Adam, LPIPS + 0.1 L1 + lambda_ID ID, patience 15 in every phase. It gives neither rates
-    # nor lambda_ID. The rates are ours, of nine sets tried on rendered portraits outside Portraits-X: larger ones fit
+    # The setting of this project, whose algorithm an unpublished project report describes (Adam, LPIPS + 0.1 L1 +
+    # lambda_ID ID, patience 15 in every phase): hence its other name, "report". The report gives neither rates nor
+    # lambda_ID. The rates are ours, of nine sets tried on rendered portraits outside Portraits-X: larger ones fit
     # JPEG better, and what the input hardly determines worse. The number of steps is the published one: half as many
     # cost 9 % in LPIPS or more, a third of them 16 % or more (benchmarks/README.md). lambda_ID was not tuned. LPIPS is
     # the published pyramid: on one level the search escapes from pixel noise into colours that have little of it
     # (denoising M: 15 dB instead of 24). Two draws of a random f, since strong noise wins over three levels (128 px),
     # too: with smaller rates, on a rendered portrait, denoising M, XL and UN reached 25.5, 22.7 and 22.4 dB, and with
     # one draw 21.8, 7.1 and 18.1.
-    "report": Preset(
-        name="report",
+    "default": Preset(
+        name="default",
         phases=(Phase("W", 0.24, 150), Phase("W+", 0.12, 150), Phase("W++", 0.04, 150)),
         optimizer="adam",
         patience=15,
@@ -187,12 +188,28 @@ PRESETS = {
     ),
 }
 
+ALIASES = {"report": "default"}  # other names of presets; recordings and results of before hold them
+
+
+def known_as(name: str) -> str:
+    """The name of a preset, of a shortened one or of a variant, where it is given by an alias; others as they are.
+
+    "report" -> "default", "report@30" -> "default@30", "report-ngd" -> "default-ngd".
+    """
+    for alias, preset in ALIASES.items():
+        if name == alias or name.startswith((f"{alias}@", f"{alias}-")):
+            return preset + name.removeprefix(alias)
+    return name
+
 
 def get(preset: str | Preset) -> Preset:
-    """A preset by name, "report@30" for one that is shortened to 30 steps a phase; a `Preset` is returned as it is."""
+    """A preset by name, "default@30" for one that is shortened to 30 steps a phase; a `Preset` is returned as it is.
+
+    "report" is another name of "default".
+    """
     if isinstance(preset, Preset):
         return preset
-    name, at, steps = str(preset).partition("@")
+    name, at, steps = known_as(str(preset)).partition("@")
     if name not in PRESETS or (at and not steps.isdecimal()):
         raise PresetError(f"preset {preset!r}: expected one of {', '.join(PRESETS)}, or NAME@STEPS")
     return PRESETS[name].shortened(int(steps)) if at else PRESETS[name]

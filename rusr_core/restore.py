@@ -58,7 +58,7 @@ def restore(
     y: Tensor,
     f: AnyOperator,
     *,
-    preset: str | Preset = "report",
+    preset: str | Preset = "default",
     seed: int = 0,
     callback: Callable[[Step], None] | None = None,
     clean: Tensor | None = None,

@@ -52,7 +52,7 @@ class Restoration:
     seconds: float  # for all images
     steps: list[int]  # of each image
     seed: int
-    method: str  # its name, such as "report", "report@30" or "ddrm"
+    method: str  # its name, such as "default", "default@30" or "ddrm"
     info: dict = field(default_factory=dict)  # whatever else is worth keeping, as plain JSON values
     interrupted: bool = False  # by Ctrl-C: the result holds what there was
     oracle: bool = False  # the clean image was used

@@ -47,7 +47,7 @@ def config_of(world: Path, out: Path, **options) -> SweepConfig:
 
 def presets_of(steps: int = 1) -> tuple[Method, ...]:
     """Both presets, shortened."""
-    return tuple(Method(name, presets.get(name).shortened(steps)) for name in ("report", "cvpr2023"))
+    return tuple(Method(name, presets.get(name).shortened(steps)) for name in ("default", "cvpr2023"))
 
 
 def plan(num_images: int = 2, seeds: int = 1, names=("denoising:M", "inpainting:S"), **options) -> SweepPlan:
@@ -112,7 +112,7 @@ def interrupted(prior, y, f, *, seed=0, callback=None) -> Restoration:
     def interrupt(step):
         raise KeyboardInterrupt
 
-    return restore(prior, y, f, preset=presets.get("report").shortened(2), callback=interrupt)
+    return restore(prior, y, f, preset=presets.get("default").shortened(2), callback=interrupt)
 
 
 def contents(folder: Path) -> dict[str, tuple]:

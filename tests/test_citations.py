@@ -15,7 +15,7 @@ from rusr_core.restore import Restoration
 
 BIB = (Path(__file__).resolve().parent.parent / "book/references.bib").read_text(encoding="utf-8")
 ROOT = "poirierginter2023robust"
-OURS = ("kingma2015adam", "gneiting2007strictly")  # the preset report: Adam, and two draws of noise
+OURS = ("kingma2015adam", "gneiting2007strictly")  # the preset default: Adam, and two draws of noise
 
 
 def named(result) -> list[str]:
@@ -31,7 +31,7 @@ def test_the_book_has_the_same_entry(name):
 def test_a_search_names_what_it_used(prior, truth, tmp_path):
     f = Compose(PoissonBernoulliNoise(24, 0.1), JPEG(50))
     y = f.degrade(truth[:1], torch.Generator().manual_seed(0))
-    report, published = (presets.get(name).shortened(1) for name in ("report", "cvpr2023"))
+    report, published = (presets.get(name).shortened(1) for name in ("default", "cvpr2023"))
     result = rusr.restore(prior, y, f, preset=report)
     assert named(result) == [ROOT, "karras2020analyzing", "zhang2018unreasonable", "wallace1992jpeg", *OURS]
     calm = rusr.restore(prior, truth[:1], Compose(), preset=published)

@@ -40,7 +40,7 @@ FAMILIES = {
 def test_a_physics_of_each_family_is_restored(prior, truth, family):
     physics = FAMILIES[family]()
     y = degrade(physics, truth[:1], seeded(1))
-    found = restore(prior, y, physics, preset="report@4")
+    found = restore(prior, y, physics, preset="default@4")
     total = found.history["total"][:, 0]
     assert total[-1] < 0.9 * total[0] and found.diverged == [None]
     assert is_random(physics, truth) == (family in ("noisy blur", "poisson"))
@@ -50,7 +50,7 @@ def test_their_inpainting_is_restored_as_our_mask(prior, truth):
     ours, theirs = Mask(HALF), FAMILIES["inpainting"]()
     y = degrade(theirs, truth[:2])
     assert torch.equal(y, ours.degrade(truth[:2]))
-    found = [restore(prior, y, f, preset="report@2").image for f in (ours, theirs)]
+    found = [restore(prior, y, f, preset="default@2").image for f in (ours, theirs)]
     assert torch.equal(*found)
 
 
@@ -150,14 +150,14 @@ def test_what_says_no_mean_cannot_be_theirs():
 def test_the_reconstructor_gives_what_restore_gives(prior, truth, context):
     f = Compose(Downsample(2), PoissonBernoulliNoise(96, 0.04))
     y = f.degrade(truth[:1], seeded(1))
-    model = interop.RUSRReconstructor(prior, "report@2", seed=3)
+    model = interop.RUSRReconstructor(prior, "default@2", seed=3)
     with context():
         found = model(y.clone(), interop.DegradationPhysics(f, seeded(1)))
-    assert torch.equal(found, restore(prior, y, f, preset="report@2", seed=3).image) and not found.requires_grad
+    assert torch.equal(found, restore(prior, y, f, preset="default@2", seed=3).image) and not found.requires_grad
 
 
 def test_deepinv_tests_our_model(prior, truth):
-    model = interop.RUSRReconstructor(prior, "report@2")
+    model = interop.RUSRReconstructor(prior, "default@2")
     for physics in (interop.DegradationPhysics(Downsample(2), seeded()), FAMILIES["inpainting"]()):
         pairs = list(zip(truth, degrade(physics, truth, seeded()), strict=True))
         loader = torch.utils.data.DataLoader(pairs, batch_size=2, generator=seeded())

@@ -19,7 +19,7 @@ def test_strong_noise_does_not_darken_the_picture():
     -0.14 with one draw, 0.01, -0.07 and -0.04 with two; the mean squared errors of two draws are 0.27 of those of one.
     """
     prior, f = load_prior(), PoissonBernoulliNoise(3, 0.8)
-    short = presets.get("report").shortened(12)
+    short = presets.get("default").shortened(12)
     brighter, errors = {}, {}
     for draws in (1, 2):
         preset = dataclasses.replace(short, phases=short.phases[:1], draws=draws)

@@ -10,7 +10,7 @@ import torch
 from rusr_core import presets
 from rusr_core.presets import Phase, Preset, PresetError
 
-REPORT, PUBLISHED = presets.get("report"), presets.get("cvpr2023")
+DEFAULT, PUBLISHED = presets.get("default"), presets.get("cvpr2023")
 
 
 def rms(latents, lr):
@@ -28,25 +28,32 @@ def test_fewer_steps_are_longer_ones_and_the_name_says_so():
 
 
 def test_a_changed_preset_is_shortened_before_it_is_shortened_again():
-    patient = dataclasses.replace(REPORT, patience=40)
+    patient = dataclasses.replace(DEFAULT, patience=40)
     assert patient.shortened(20).patience == 40
-    changed = dataclasses.replace(REPORT.shortened(20), patience=40)
-    with pytest.raises(PresetError, match="'report@20' was shortened already"):
+    changed = dataclasses.replace(DEFAULT.shortened(20), patience=40)
+    with pytest.raises(PresetError, match="'default@20' was shortened already"):
         changed.shortened(30)
-    own = dataclasses.replace(REPORT, name="mine").shortened(20)
-    with pytest.raises(PresetError, match="'mine@20' was shortened already.*report, cvpr2023"):
+    own = dataclasses.replace(DEFAULT, name="mine").shortened(20)
+    with pytest.raises(PresetError, match="'mine@20' was shortened already.*default, cvpr2023"):
         own.shortened(30)
 
 
 @pytest.mark.parametrize("steps", [0, -1, 2.5, True, "3"])
 def test_steps_are_counted(steps):
-    with pytest.raises(PresetError, match=f"steps of 'report' when shortened is {steps!r}: expected a whole number"):
-        REPORT.shortened(steps)
+    with pytest.raises(PresetError, match=f"steps of 'default' when shortened is {steps!r}: expected a whole number"):
+        DEFAULT.shortened(steps)
 
 
-@pytest.mark.parametrize("name", ["best", "report@", "report@many", "best@3", "report@30@2"])
+@pytest.mark.parametrize("end", ["", "@30"])
+def test_the_default_preset_has_another_name(end):
+    assert presets.get(f"report{end}") == presets.get(f"default{end}")
+    names = {"default": "default", "default@30": "default@30", "default-ngd": "default-ngd", "reporter": "reporter"}
+    assert {name: presets.known_as(name) for name in names} == names
+
+
+@pytest.mark.parametrize("name", ["best", "default@", "default@many", "best@3", "default@30@2"])
 def test_unknown_names(name):
-    with pytest.raises(PresetError, match=f"preset {name!r}: expected one of report, cvpr2023, or NAME@STEPS"):
+    with pytest.raises(PresetError, match=f"preset {name!r}: expected one of default, cvpr2023, or NAME@STEPS"):
         presets.get(name)
 
 
@@ -57,9 +64,9 @@ def test_unknown_names(name):
         ("phases", (), "are none: a latent can only be widened, expected the order W, W"),
         ("phases", (Phase("W+", 1, 1), Phase("W", 1, 1)), r"are W\+, W: a latent can only be widened"),
         ("phases", (Phase("W++", 1, 1), Phase("W+", 1, 1)), r"are W\+\+, W\+: a latent can only be widened"),
-        ("phases", ("W",), r"phases of preset 'report' is \('W',\): expected a tuple of presets.Phase"),
+        ("phases", ("W",), r"phases of preset 'default' is \('W',\): expected a tuple of presets.Phase"),
         ("optimizer", "Adam", "'Adam': expected one of adam, ngd, sgd, or a function"),
-        ("patience", -3, "patience of preset 'report' is -3: expected a whole number from 1, or None"),
+        ("patience", -3, "patience of preset 'default' is -3: expected a whole number from 1, or None"),
         ("patience", 0, "is 0: expected a whole number from 1, or None"),
         ("lpips_levels", 0, "lpips_levels .* is 0"),
         ("lpips_smallest", -1, "lpips_smallest .* is -1"),
@@ -72,7 +79,7 @@ def test_unknown_names(name):
 )
 def test_what_no_search_can_follow(field, value, message):
     with pytest.raises(PresetError, match=message):
-        dataclasses.replace(REPORT, **{field: value})
+        dataclasses.replace(DEFAULT, **{field: value})
 
 
 @pytest.mark.parametrize(
@@ -91,15 +98,15 @@ def test_what_no_phase_can_be(phase, message):
 
 
 def test_the_same_space_may_be_searched_twice():
-    coarse_to_fine = dataclasses.replace(REPORT, phases=(Phase("W", 0.2, 3), Phase("W", 0.1, 3)))
+    coarse_to_fine = dataclasses.replace(DEFAULT, phases=(Phase("W", 0.2, 3), Phase("W", 0.1, 3)))
     assert [phase.lr for phase in coarse_to_fine.phases] == [0.2, 0.1]
 
 
 def test_values_are_plain_and_come_back():
-    for preset in (*presets.PRESETS.values(), REPORT.shortened(7)):
+    for preset in (*presets.PRESETS.values(), DEFAULT.shortened(7)):
         values = json.loads(json.dumps(preset.values()))
         assert Preset.of_values(values) == preset
-    own = dataclasses.replace(REPORT, optimizer=functools.partial(rms))
+    own = dataclasses.replace(DEFAULT, optimizer=functools.partial(rms))
     assert own.values()["optimizer"] == f"{__name__}:rms"
     assert Preset.of_values(own.values()).optimizer == f"{__name__}:rms"  # by name: nothing is imported
     with pytest.raises(PresetError, match="not the values of a preset"):

@@ -19,7 +19,7 @@ def test_examples(monkeypatch):
     assert len(blocks) == 2  # ten lines; an own degradation, which goes on from there
     shown = []
     monkeypatch.chdir(ROOT)
-    monkeypatch.setitem(presets.PRESETS, "report", presets.get("report").shortened(2))
+    monkeypatch.setitem(presets.PRESETS, "default", presets.get("default").shortened(2))
     monkeypatch.setattr(figures, "show", lambda *images, titles: shown.append((len(images), titles)))
     names: dict = {}
     exec("\n".join(blocks), names)  # noqa: S102

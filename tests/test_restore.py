@@ -22,7 +22,7 @@ def short(name: str, steps: int = 12, **changes) -> Preset:
     return dataclasses.replace(presets.get(name).shortened(steps), **changes)
 
 
-@pytest.mark.parametrize("name", ["report", "cvpr2023"])
+@pytest.mark.parametrize("name", ["default", "cvpr2023"])
 def test_three_phases(name, prior, truth):
     f = Downsample(2, "bilinear")
     y = f.degrade(truth)
@@ -54,7 +54,7 @@ def test_same_seed_same_bytes(prior, truth):
 
 def test_early_stopping_waits_for_patience(prior, truth):
     f = Downsample(2, "bilinear")
-    preset = short("report", 60, patience=3)
+    preset = short("default", 60, patience=3)
     result = restore(prior, f.degrade(truth[:1], seeded()), f, preset=preset)
     for phase in result.phases:
         totals = phase.history["total"][:, 0].tolist()
@@ -65,7 +65,7 @@ def test_early_stopping_waits_for_patience(prior, truth):
 def test_callback_sees_every_step(prior, truth):
     f, seen = Compose(), []
     result = restore(
-        prior, f.degrade(truth[:2]), f, preset=short("report", 3), callback=lambda s: seen.append((s, s.image()))
+        prior, f.degrade(truth[:2]), f, preset=short("default", 3), callback=lambda s: seen.append((s, s.image()))
     )
     assert [(s.phase, s.step) for s, _ in seen] == [(p, k) for p in ("W", "W+", "W++") for k in range(3)]
     for k, (step, image) in enumerate(seen):
@@ -122,7 +122,7 @@ def test_a_users_own_degradation(prior, truth):
 @pytest.mark.parametrize("f, draws", [(Downsample(2, "bilinear"), 1), (PoissonBernoulliNoise(12, 0.3), 2)])
 def test_a_random_degradation_is_drawn_twice_a_step(prior, truth, f, draws):
     y = f.degrade(truth[:1], seeded())
-    for preset, expected in (("report", draws), ("cvpr2023", 1)):
+    for preset, expected in (("default", draws), ("cvpr2023", 1)):
         steps = {}
         for number in (1, 5):  # what is tried out before the search counts in both
             counted = Counted(f)
@@ -148,7 +148,7 @@ def test_identity_compares_like_with_like(prior, truth, reference):
     """Blind: the degraded guess with y. Oracle: the guess with the truth."""
     f = JPEG(10)
     y = f.degrade(truth)
-    preset = short("report", 1, identity_reference=reference)
+    preset = short("default", 1, identity_reference=reference)
     result = restore(prior, y, f, preset=preset, clean=truth if reference == "clean" else None)
     start = prior.generator.image(prior.generator.mapping.w_avg[None])
     pair = (f.forward(start), y) if reference == "input" else (start, truth)
@@ -192,7 +192,7 @@ def test_another_generator_may_stand_in(prior):
     assert theirs.lr_scale == 0.5 and not hasattr(G, "config")
     x = G.image(G.w_mean[None] + torch.randn(2, 6, generator=seeded(2)))
     f = PoissonBernoulliNoise(100, 0.0)
-    result = restore(theirs, f.degrade(x.clamp(0, 1), seeded()), f, preset=short("report", 30))
+    result = restore(theirs, f.degrade(x.clamp(0, 1), seeded()), f, preset=short("default", 30))
     assert [tuple(phase.latents.shape) for phase in result.phases] == [(2, 6), (2, 3, 6), (2, 1, 3, 6)]
     before = (G.image(G.w_mean[None]).clamp(0, 1) - x).square().mean()
     assert (result.image - x).square().mean() < 0.5 * before
@@ -200,7 +200,7 @@ def test_another_generator_may_stand_in(prior):
 
 def test_a_loss_of_ones_own(prior, truth):
     """A sum with one more term; a function alone; each step's terms are recorded."""
-    f, preset = Compose(), short("report", 3)
+    f, preset = Compose(), short("default", 3)
     y = f.degrade(truth)
     seen = []
 
@@ -228,7 +228,7 @@ def test_a_loss_of_ones_own(prior, truth):
 
 def test_an_optimiser_of_ones_own(prior, truth):
     f = Compose()
-    own = dataclasses.replace(short("report", 2), optimizer=lambda latents, lr: torch.optim.SGD(latents, lr))
+    own = dataclasses.replace(short("default", 2), optimizer=lambda latents, lr: torch.optim.SGD(latents, lr))
     named = dataclasses.replace(own, optimizer="sgd")
     a, b = (restore(prior, truth[:1], f, preset=preset) for preset in (own, named))
     assert torch.equal(a.image, b.image) and ":" in a.preset.values()["optimizer"]
@@ -242,5 +242,5 @@ def test_denormal_numbers_are_flushed_in_the_search_only(prior, truth):
     def look(step):
         inside.append((tiny * 1).sum())
 
-    restore(prior, truth[:1], Compose(), preset=short("report", 1), callback=look)
+    restore(prior, truth[:1], Compose(), preset=short("default", 1), callback=look)
     assert all(value == 0 for value in inside) and (tiny * 1).sum() > 0

@@ -13,7 +13,7 @@ from pathlib import Path
 from rusr_core.baselines import brgm, classical, daps, ddrm, dps, lbrgm, mganprior, na_nhmc, nothing, pti, pulse
 from rusr_core.baselines.method import Baseline, BaselineError, Choice, Configured, Range, Real, Whole
 from rusr_core.baselines.tuned import COLUMNS, Tuned, load
-from rusr_core.presets import PRESETS, Preset
+from rusr_core.presets import PRESETS, Preset, known_as
 
 _FILES = (nothing, classical, pulse, brgm, lbrgm, mganprior, pti, na_nhmc, ddrm, dps, daps)
 METHODS: dict[str, Baseline] = {module.BASELINE.name: module.BASELINE for module in _FILES}
@@ -26,6 +26,7 @@ def names() -> tuple[str, ...]:
 
 def base_of(name: str) -> Preset | Baseline:
     """A preset or a compared method by its name alone. BaselineError for another name."""
+    name = known_as(name)
     if name not in names():
         raise BaselineError(f"method {name!r}: expected one of {', '.join(names())}")
     return METHODS[name] if name in METHODS else PRESETS[name]
@@ -35,7 +36,7 @@ def find(name: str, steps: int | None = None, tuned_in: str | Path | None = None
     """A method by name: a preset or a compared method, NAME@STEPS or `steps` for a quick look, NAME@one or NAME@tuned
     with settings that `rusr tune` found, which lie in the folder `tuned_in`, by default data/tuned. BaselineError.
     """
-    word, at, column = name.partition("@")
+    word, at, column = known_as(name).partition("@")
     if word not in names() or (at and column not in COLUMNS and not column.isdecimal()):
         forms = "NAME@STEPS, NAME@one or NAME@tuned"
         raise BaselineError(f"method {name!r}: expected one of {', '.join(names())}, or {forms}")

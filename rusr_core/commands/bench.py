@@ -27,7 +27,7 @@ from rusr_core.sweeps.plan import SweepPlan, parse_tasks
 from rusr_core.sweeps.workers import run
 from rusr_core.tasks import Task
 
-RANDOM_START = "report-random=rusr_core.sweeps.ablations:random_start"  # the variant that no preset can say
+RANDOM_START = "default-random=rusr_core.sweeps.ablations:random_start"  # the variant that no preset can say
 
 
 def bench_options(parser: argparse.ArgumentParser) -> None:
@@ -58,7 +58,7 @@ def _what_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--num-images", type=positive, help="the first so many of them (default: all)")
     parser.add_argument("--seeds", nargs="+", type=seed, default=[0], help="default: 0")
     parser.add_argument(
-        "--steps", type=positive, help="steps of each phase, for quick looks: the preset report becomes report@STEPS"
+        "--steps", type=positive, help="steps of each phase, for quick looks: the preset default becomes default@STEPS"
     )
     tuned_option(parser)
     parser.add_argument("--batch", type=positive, default=1, help="images restored at once (default: %(default)s)")
@@ -171,11 +171,12 @@ def _methods(word: str, steps: int | None, tuned_in: Path | None = None) -> list
     name, equals, function = word.partition("=")
     if equals:
         return [Method(name, function)]
+    name = presets.known_as(name)
     if name == "variants":
-        return [m for known in (*ablations.VARIANTS, "report-random") for m in _methods(known, steps)]
-    if name == "report-random":
+        return [m for known in (*ablations.VARIANTS, "default-random") for m in _methods(known, steps)]
+    if name == "default-random":
         if steps is not None:
-            raise BenchmarkError(f"--steps {steps}: report-random has the steps of the preset report and no others")
+            raise BenchmarkError(f"--steps {steps}: default-random has the steps of the preset default and no others")
         return _methods(RANDOM_START, None)
     variant = ablations.VARIANTS.get(name)
     if variant is not None:

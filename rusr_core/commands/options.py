@@ -69,7 +69,7 @@ def search_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--identity", help="face network by name or file, see `rusr zoo list` (default: the prior's)")
     names = ", ".join(baselines.names())
     words = f"one of {names}; NAME@one or NAME@tuned, as rusr tune found it (default: %(default)s)"
-    parser.add_argument("--method", default="report", help=words)
+    parser.add_argument("--method", default="default", help=words)
     tuned_option(parser)
     denoiser_option(parser)
     parser.add_argument("--steps", type=positive, help="of each phase of a preset, or of a method (default: its own)")

@@ -156,7 +156,7 @@ def explorer(prior: object, x: Tensor, *, steps: int = 40, seed: int = 0) -> obj
         y = f.degrade(x, torch.Generator().manual_seed(seed))
         with output:
             output.clear_output(wait=True)
-            result = restore(prior, y, f, preset=presets.get("report").shortened(count.value))
+            result = restore(prior, y, f, preset=presets.get("default").shortened(count.value))
             display(panel(y, *[p.image for p in result.phases], x, titles=["input", "W", "W+", "W++", "truth"]))
 
     button.on_click(run)

@@ -81,7 +81,7 @@ def _known(prior: str, f: Degradation) -> list[float]:
     for task in dict.fromkeys(unit["task"] for unit in recording.units):
         name, _, level = task.rpartition(" ")
         if _stages(tasks.get(name, level)) == _stages(f):
-            return recording.column("fidelity", task=task, method="report")
+            return recording.column("fidelity", task=task, method="default")
     return []
 
 

@@ -10,7 +10,7 @@ from rusr_core.prior import Prior
 from rusr_core.search.stopping import RestorationError
 
 # How far from the mean the other searches start, as a share of the way to a random w. On one portrait (inpainting L,
-# report@30, 3 answers) the misfits were 0.015 from the mean and 0.019 and 0.026 from starts of 0.4, 0.021 and 0.032 of
+# default@30, 3 answers) the misfits were 0.015 from the mean and 0.019 and 0.026 from starts of 0.4, 0.021 and 0.032 of
 # 0.7, 0.036 and 0.082 of 1: what starts further away explains y less, and what starts nearer varies less.
 PSI = 0.7
 DRAWN = 64  # images of the prior whose spread is that of a y which decides nothing

@@ -39,32 +39,32 @@ def scaled(preset: Preset, *, lr: float = 1.0, steps: float = 1.0, space: str | 
 
 
 def _variants() -> dict[str, Preset]:
-    report, published = get("report"), get("cvpr2023")
+    ours, published = get("default"), get("cvpr2023")
     changes: dict[str, tuple[Preset, dict]] = {
-        "report": (report, {}),
+        "default": (ours, {}),
         "cvpr2023": (published, {}),
         # fewer phases; no other order, since a latent can be widened, never narrowed
-        "W": (report, {"phases": in_spaces(report, "W")}),
-        "W+": (report, {"phases": in_spaces(report, "W+")}),
-        "W++": (report, {"phases": in_spaces(report, "W++")}),
-        "W++-fast": (report, {"phases": (dataclasses.replace(in_spaces(report, "W++")[0], lr=report.phases[0].lr),)}),
-        "W-W+": (report, {"phases": in_spaces(report, "W", "W+")}),
-        "W-W++": (report, {"phases": in_spaces(report, "W", "W++")}),
-        "W+-W++": (report, {"phases": in_spaces(report, "W+", "W++")}),
+        "W": (ours, {"phases": in_spaces(ours, "W")}),
+        "W+": (ours, {"phases": in_spaces(ours, "W+")}),
+        "W++": (ours, {"phases": in_spaces(ours, "W++")}),
+        "W++-fast": (ours, {"phases": (dataclasses.replace(in_spaces(ours, "W++")[0], lr=ours.phases[0].lr),)}),
+        "W-W+": (ours, {"phases": in_spaces(ours, "W", "W+")}),
+        "W-W++": (ours, {"phases": in_spaces(ours, "W", "W++")}),
+        "W+-W++": (ours, {"phases": in_spaces(ours, "W+", "W++")}),
         # the optimiser, at the same rates
-        "report-ngd": (report, {"optimizer": "ngd"}),
-        "report-sgd": (report, {"optimizer": "sgd"}),
+        "default-ngd": (ours, {"optimizer": "ngd"}),
+        "default-sgd": (ours, {"optimizer": "sgd"}),
         # the loss
-        "report-noid": (report, {"identity_weight": 0.0}),
-        "report-oracle": (report, {"identity_reference": "clean"}),  # ORACLE: it is shown the truth
-        "report-single": (report, {"lpips_levels": 1}),
+        "default-noid": (ours, {"identity_weight": 0.0}),
+        "default-oracle": (ours, {"identity_reference": "clean"}),  # ORACLE: it is shown the truth
+        "default-single": (ours, {"lpips_levels": 1}),
         # random degradations: one draw a step, as published, or the energy score of two
-        "report-draws1": (report, {"draws": 1}),
+        "default-draws1": (ours, {"draws": 1}),
         "cvpr2023-draws2": (published, {"draws": 2}),
         # early stopping
-        "report-nostop": (report, {"patience": None}),
+        "default-nostop": (ours, {"patience": None}),
     }
-    for base, spaces in ((report, (None, "W", "W+", "W++")), (published, (None,))):
+    for base, spaces in ((ours, (None, "W", "W+", "W++")), (published, (None,))):
         for space in spaces:  # None: all phases at once
             part = base.name if space is None else f"{base.name}-{space}"
             for label, factor in (("05", 0.5), ("2", 2.0)):
@@ -81,11 +81,11 @@ def random_start(
     y: Tensor,
     f: Operator,
     *,
-    preset: str | Preset = "report",
+    preset: str | Preset = "default",
     seed: int = 0,
     callback: Callable[[Step], None] | None = None,
 ) -> Restoration:
-    """`restore` from a random w instead of the mean: the variant "report-random", which no preset can say.
+    """`restore` from a random w instead of the mean: the variant "default-random", which no preset can say.
 
     An image's w follows from the seed and the image's own bytes, so that each has its own, alone or in a batch.
     """

@@ -13,10 +13,11 @@ import torch
 
 from rusr_core.errors import RusrError
 from rusr_core.metrics.intervals import LEVEL, mean_interval
+from rusr_core.presets import known_as
 from rusr_core.sweeps.recordings import Recording
 
 PHASES = ("W", "W+", "W++")
-SINGLE_RATES = tuple(f"report-{space}-lr{factor}" for space in PHASES for factor in ("05", "2"))
+SINGLE_RATES = tuple(f"default-{space}-lr{factor}" for space in PHASES for factor in ("05", "2"))
 TWO_PHASES = ("W-W+", "W-W++", "W+-W++")
 NOISE = "denoising M"  # the task on which drawing twice, and stopping early, can matter most
 
@@ -77,6 +78,7 @@ def factor(
 def _distances(recording: Recording, method: str) -> dict[tuple[str, str], float]:
     """{(task, portrait): LPIPS}, the mean over seeds where there are several."""
     values: dict[tuple[str, str], list[float]] = {}
+    method = known_as(method)
     for unit in recording.units:
         if unit["method"] == method and "lpips" in unit:
             values.setdefault((unit["task"], unit["image"]), []).append(unit["lpips"])
@@ -114,8 +116,8 @@ def _check(supported: bool, key: str, number: object) -> None:
 
 
 def _against_published(main: Recording) -> Finding:
-    measured = factor(main, "report", "cvpr2023")
-    num = len({task for task, _ in _distances(main, "report")})
+    measured = factor(main, "default", "cvpr2023")
+    num = len({task for task, _ in _distances(main, "default")})
     _check(measured[2] < 1, "published", measured)
     return Finding(
         "published",
@@ -126,8 +128,8 @@ def _against_published(main: Recording) -> Finding:
 
 
 def _deartifacting(main: Recording) -> Finding:
-    tasks = sorted({task for task, _ in _distances(main, "report") if task.startswith("deartifacting ")})
-    measured = factor(main, "report", "cvpr2023", tasks)
+    tasks = sorted({task for task, _ in _distances(main, "default") if task.startswith("deartifacting ")})
+    measured = factor(main, "default", "cvpr2023", tasks)
     _check(measured[1] < 1 < measured[2], "deartifacting", measured)
     return Finding(
         "deartifacting",
@@ -140,8 +142,8 @@ def _deartifacting(main: Recording) -> Finding:
 def _lost_person(main: Recording) -> Finding:
     task = "upsampling XL"
     label = next(row["metric"] for row in main.scores if row["metric"].startswith("identity"))
-    measured = main.score(task, "report", label)
-    others = main.score("upsampling S", "report", label)
+    measured = main.score(task, "default", label)
+    others = main.score("upsampling S", "default", label)
     _check(measured[2] < 0.5 < 0.9 < others[1], "person", (measured, others))
     return Finding(
         "person",
@@ -154,7 +156,7 @@ def _lost_person(main: Recording) -> Finding:
 
 
 def _single_phase(ablation: Recording) -> Finding:
-    measured = together(ablation, PHASES, "report")
+    measured = together(ablation, PHASES, "default")
     _check(all(low > 1 for _, low, _ in measured.values()), "one phase", measured)
     name = min(PHASES, key=lambda each: measured[each][0])
     return Finding(
@@ -166,8 +168,8 @@ def _single_phase(ablation: Recording) -> Finding:
 
 
 def _which_phases(ablation: Recording) -> Finding:
-    measured = together(ablation, TWO_PHASES, "report")
-    one = together(ablation, PHASES, "report")
+    measured = together(ablation, TWO_PHASES, "default")
+    one = together(ablation, PHASES, "default")
     worst = max(TWO_PHASES, key=lambda each: measured[each][0])
     _check(measured[worst][0] < min(value for value, _, _ in one.values()), "which phases", measured)
     _check(measured["W+-W++"][1] < 1 < measured["W+-W++"][2], "which phases", measured)
@@ -181,7 +183,7 @@ def _which_phases(ablation: Recording) -> Finding:
 
 
 def _start(ablation: Recording) -> Finding:
-    measured = factor(ablation, "report-random", "report")
+    measured = factor(ablation, "default-random", "default")
     _check(measured[1] > 1, "start", measured)
     return Finding(
         "start",
@@ -192,7 +194,7 @@ def _start(ablation: Recording) -> Finding:
 
 
 def _draws(ablation: Recording) -> Finding:
-    measured = factor(ablation, "report-draws1", "report", [NOISE])
+    measured = factor(ablation, "default-draws1", "default", [NOISE])
     _check(measured[1] > 1, "draws", measured)
     return Finding(
         "draws",
@@ -203,7 +205,7 @@ def _draws(ablation: Recording) -> Finding:
 
 
 def _stopping(ablation: Recording) -> Finding:
-    measured = factor(ablation, "report-nostop", "report")
+    measured = factor(ablation, "default-nostop", "default")
     _check(measured[1] > 1, "early stopping", measured)
     return Finding(
         "early stopping",
@@ -214,7 +216,7 @@ def _stopping(ablation: Recording) -> Finding:
 
 
 def _identity_term(ablation: Recording) -> Finding:
-    measured = factor(ablation, "report-noid", "report")
+    measured = factor(ablation, "default-noid", "default")
     _check(measured[1] < 1 < measured[2], "identity term", measured)
     return Finding(
         "identity term",
@@ -225,7 +227,7 @@ def _identity_term(ablation: Recording) -> Finding:
 
 
 def _rates(ablation: Recording) -> Finding:
-    measured = together(ablation, SINGLE_RATES, "report")
+    measured = together(ablation, SINGLE_RATES, "default")
     worst = max(SINGLE_RATES, key=lambda each: abs(math.log(measured[each][0])))
     widest = max(abs(math.log(bound)) for row in measured.values() for bound in row[1:])
     _check(widest < math.log(1.2), "rates", measured)

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from rusr_core.errors import RusrError
 from rusr_core.files import DataError, data_path
+from rusr_core.presets import known_as
 
 FILES = ("results.csv", "scores.csv", "provenance.json")
 
@@ -30,7 +31,7 @@ class RecordingError(RusrError):
 
 @dataclass(frozen=True)
 class Recording:
-    """One recorded sweep."""
+    """One recorded sweep. Methods go by the names of today's presets; their aliases are understood, too."""
 
     name: str
     units: tuple[dict, ...]  # rows of results.csv; numbers are floats
@@ -44,7 +45,7 @@ class Recording:
         `RecordingError` says why a metric was withdrawn, or names the rows that exist.
         """
         for row in self.scores:
-            if (row["task"], row["method"], _name(row)) == (task, method, metric):
+            if (row["task"], row["method"], _name(row)) == (task, known_as(method), metric):
                 return row["value"], row.get("low", math.nan), row.get("high", math.nan)
         if reason := self.provenance.get("withdrawn", {}).get(metric):
             raise RecordingError(f"{metric} of recording {self.name!r} was withdrawn: {reason}")
@@ -54,11 +55,12 @@ class Recording:
 
     def has(self, task: str, method: str, *metrics: str) -> bool:
         """Whether the recording holds this task and method, with all these metrics."""
-        found = {_name(row) for row in self.scores if (row["task"], row["method"]) == (task, method)}
+        found = {_name(row) for row in self.scores if (row["task"], row["method"]) == (task, known_as(method))}
         return bool(found) and found.issuperset(metrics)
 
     def column(self, key: str, **where: str) -> list[float]:
         """One column of the units whose other columns are as given: `column("lpips", task="upsampling L")`."""
+        where = {key: known_as(value) if key == "method" else value for key, value in where.items()}
         chosen = (u for u in self.units if all(u.get(k) == v for k, v in where.items()))
         values = [u[key] for u in chosen if key in u]
         if not values:
@@ -129,10 +131,12 @@ def _rows(path: Path) -> Iterator[dict]:
     """A CSV's rows, numbers as floats; empty fields are left out."""
     with path.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
-            yield {key: _number(key, value) for key, value in row.items() if value != ""}
+            yield {key: _cell(key, value) for key, value in row.items() if value != ""}
 
 
-def _number(key: str, value: str) -> float | str:
+def _cell(key: str, value: str) -> float | str:
+    if key == "method":
+        return known_as(value)
     if key in ("image", "commit"):  # names that look like numbers
         return value
     try:

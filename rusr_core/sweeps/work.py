@@ -1,7 +1,7 @@
 """The work of a sweep: methods x tasks x images x seeds, one result file a unit, resumed by running it again.
 
-    config = SweepConfig(folder, methods=(Method("report", presets.get("report")),))
-    summary = run(config, SweepPlan(("report",), tasks.SINGLE, images, seeds=(0,)))
+    config = SweepConfig(folder, methods=(Method("default", presets.get("default")),))
+    summary = run(config, SweepPlan(("default",), tasks.SINGLE, images, seeds=(0,)))
 
 A run processes every unit that is neither finished nor claimed by another process; several runs on one folder share
 the work. A unit that fails is recorded and the sweep goes on. Nothing here prints or draws. Protocol: baselines.md,

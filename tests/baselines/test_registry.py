@@ -18,16 +18,16 @@ def restored(prior, y, f, *, seed=0, callback=None, steps=7, lr=0.1) -> Restorat
 
 def test_every_entry_is_sound():
     for name, method in METHODS.items():
-        assert name == method.name and name not in ("report", "cvpr2023")
+        assert name == method.name and name not in ("default", "cvpr2023")
         assert method.paper is None or method.paper in PAPERS
         assert all(method.space[key].holds(method.settings[key]) for key in method.space)
 
 
 def test_presets_and_methods_are_one_list():
-    assert baselines.names()[:2] == ("report", "cvpr2023") and "nothing" in baselines.names()
-    assert isinstance(baselines.find("report@30"), Preset)
+    assert baselines.names()[:2] == ("default", "cvpr2023") and "nothing" in baselines.names()
+    assert isinstance(baselines.find("default@30"), Preset)
     assert isinstance(baselines.find("nothing"), Configured)
-    with pytest.raises(BaselineError, match="method 'pulsar': expected one of report, cvpr2023, nothing"):
+    with pytest.raises(BaselineError, match="method 'pulsar': expected one of default, cvpr2023, nothing"):
         baselines.find("pulsar")
     with pytest.raises(BaselineError, match="method 'nothing' takes no steps"):
         baselines.find("nothing@5")

@@ -55,14 +55,14 @@ def test_every_published_setting_lies_in_its_space():
 def test_a_preset_is_its_published_settings_and_takes_others():
     for preset in presets.PRESETS.values():
         assert ours.configured(preset, preset.name, published(preset)) == preset
-    changed = ours.configured(presets.get("report"), "mine", {"lr_wplus": 0.3, "steps": 60, "l1_weight": 0.5})
+    changed = ours.configured(presets.get("default"), "mine", {"lr_wplus": 0.3, "steps": 60, "l1_weight": 0.5})
     assert [(phase.space, phase.lr, phase.steps) for phase in changed.phases] == [
         ("W", 0.24, 60), ("W+", 0.3, 60), ("W++", 0.04, 60),
     ]  # fmt: skip
     assert changed.l1_weight == 0.5 and changed.name == "mine" and changed.draws == 2
     with pytest.raises(BaselineError, match="no setting 'rate': expected one of lr_w, lr_wplus"):
-        ours.configured(presets.get("report"), "mine", {"rate": 1})
-    odd = dataclasses.replace(presets.get("report"), phases=presets.get("report").phases[:2])
+        ours.configured(presets.get("default"), "mine", {"rate": 1})
+    odd = dataclasses.replace(presets.get("default"), phases=presets.get("default").phases[:2])
     with pytest.raises(BaselineError, match="expected W, W\\+, W\\+\\+ with as many steps"):
         ours.settings(odd)
 

@@ -39,7 +39,7 @@ def test_a_batch_gives_what_each_portrait_gives_alone(embedded):
 
 
 def test_the_command_resumes(tmp_path, monkeypatch, capsys):
-    words = ["blind", str(tmp_path / "out"), "--cases", "blur", "--preset", "report@1", "--num-images", "1"]
+    words = ["blind", str(tmp_path / "out"), "--cases", "blur", "--preset", "default@1", "--num-images", "1"]
     monkeypatch.setattr(sys, "argv", words)
     blind.main()
     results = json.loads((tmp_path / "out/blind.json").read_text())["results"]["blur"]
@@ -50,6 +50,6 @@ def test_the_command_resumes(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out.count("LPIPS") == 4
     blind.main()
     assert capsys.readouterr().out == ""
-    monkeypatch.setattr(sys, "argv", [*words[:-3], "report@2", *words[-2:]])
+    monkeypatch.setattr(sys, "argv", [*words[:-3], "default@2", *words[-2:]])
     with pytest.raises(SystemExit, match="made with"):
         blind.main()

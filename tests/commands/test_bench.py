@@ -34,13 +34,13 @@ def test_a_sweep_is_resumed_and_failures_are_named(words, config, capsys):
     presets = [*words, "--tasks", "denoising:M", "UP", "--steps", "1"]
     assert commands.main(presets) == 0
     assert "4 units: 0 were done, 0 failed" in capsys.readouterr().out
-    assert {row["method"] for row in results.rows(config.folder)} == {"report@1", "cvpr2023@1"}
+    assert {row["method"] for row in results.rows(config.folder)} == {"default@1", "cvpr2023@1"}
     assert commands.main(presets) == 0
     assert "4 units: 4 were done" in capsys.readouterr().out
     assert commands.main([*presets, "--methods", "mine=sweep_world:always_fails"]) == 1
     out, err = capsys.readouterr()
     assert err.count("ZeroDivisionError") == 2 and "2 units: 0 were done, 2 failed" in out, "every failure is named"
-    assert commands.main([*presets[:-1], "2"]) == 0, "report@2 is another method than report@1"
+    assert commands.main([*presets[:-1], "2"]) == 0, "default@2 is another method than default@1"
 
 
 def test_presets_and_compared_methods_are_one_list(words, config, tmp_path, capsys):
@@ -51,7 +51,7 @@ def test_presets_and_compared_methods_are_one_list(words, config, tmp_path, caps
     assert "5 units: 0 were done, 0 failed" in out
     found = [(row["method"], row["task"]) for row in results.rows(config.folder)]
     assert len(found) == 5 and ("classical", "downsample:2 | fade:0.5") not in found
-    assert {method for method, _ in found} == {"nothing", "report@1", "classical"}
+    assert {method for method, _ in found} == {"nothing", "default@1", "classical"}
     report = ["report", str(config.folder), "--no-realism"]
     assert commands.main([*report, "--form", "markdown"]) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if "classical" in line]
@@ -67,7 +67,7 @@ def test_presets_and_compared_methods_are_one_list(words, config, tmp_path, caps
     assert [row[:2] for row in known["not_applicable"]] == [["classical", "downsample:2 | fade:0.5"]]
     assert "fade" in (tmp_path / "recording" / "scores.csv").read_text(), "the others' rows are kept"
     assert commands.main([*chosen, "--methods", "pulsar"]) == 2
-    assert "method 'pulsar': expected one of report, cvpr2023, nothing, classical" in capsys.readouterr().err
+    assert "method 'pulsar': expected one of default, cvpr2023, nothing, classical" in capsys.readouterr().err
 
 
 def test_one_class_of_a_conditional_prior(config, capsys, cache, tmp_path):

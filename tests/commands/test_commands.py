@@ -154,7 +154,7 @@ BAD_OPTIONS = {
     "not both": ("--task", "denoising", "--degradation", "jpeg:12"),
     "haze": ("--degradation", "haze:3"),
     "quality": ("--degradation", "jpeg:900"),
-    "method 'fast': expected one of report, cvpr2023, nothing": ("--task", "denoising", "--method", "fast"),
+    "method 'fast': expected one of default, cvpr2023, nothing": ("--task", "denoising", "--method", "fast"),
     "'0' is not a whole number": ("--task", "denoising", "--steps", "0"),
     "'warp9' is not available": ("--task", "denoising", "--device", "warp9"),
     "memory|at most 8192": ("--degradation", "resize:1000000"),

@@ -130,7 +130,7 @@ def test_the_search_finds_the_number_where_the_latent_is_known(prior, truth, cas
     known, unknown = CASES[case]
     w = prior.generator.mapping.sample(4, torch.Generator().manual_seed(5))[:1]
     y = known.degrade(truth[:1], seeded(1))
-    result = restore(prior, y, unknown, preset="report@12", start=w)
+    result = restore(prior, y, unknown, preset="default@12", start=w)
     for name, facts in result.info["free"].items():
         wanted = getattr(known, name.partition(".")[2])
         assert abs(facts["found"][0] - wanted) < 0.6 * abs(facts["start"] - wanted), (name, facts)
@@ -140,16 +140,16 @@ def test_the_search_finds_the_number_where_the_latent_is_known(prior, truth, cas
 def test_a_batch_finds_what_each_image_finds_alone(prior, truth):
     f = free(Blur(1.0), width=(0.4, 5))
     y = torch.cat([Blur(w).degrade(x) for w, x in zip((0.6, 2.5), truth[:2].split(1), strict=True)])
-    together = restore(prior, y, f, preset="report@2")
-    alone = [restore(prior, one, f, preset="report@2") for one in y.split(1)]
+    together = restore(prior, y, f, preset="default@2")
+    alone = [restore(prior, one, f, preset="default@2") for one in y.split(1)]
     assert torch.equal(together.image, torch.cat([one.image for one in alone]))
     found = together.info["free"]["blur.width"]["found"]
     assert found == [one.info["free"]["blur.width"]["found"][0] for one in alone] and found[0] != found[1]
-    several = restore(prior, y[:1], f, preset="report@2", samples=2).info["free"]["blur.width"]
+    several = restore(prior, y[:1], f, preset="default@2", samples=2).info["free"]["blur.width"]
     assert several["found"][0] == found[0] and len(several["found"]) == 2
     assert several["spread"] == [pytest.approx(torch.tensor(several["found"]).std().item())]
 
 
 def test_a_known_degradation_records_nothing_free(prior, truth):
-    assert "free" not in restore(prior, truth[:1], Downsample(1), preset="report@1").info
+    assert "free" not in restore(prior, truth[:1], Downsample(1), preset="default@1").info
     assert found_numbers(Downsample(1), []) == {}

@@ -37,7 +37,7 @@ def test_a_batch_gives_each_image_what_it_gets_alone(name, prior):
     f = OPERATORS[name]
     x = prior.generator.image(sample_w(prior.generator, 3, generator=seeded(5))).clamp(0, 1)
     y = degrade(f, x, seeded(1))
-    preset = presets.get("report").shortened(4)
+    preset = presets.get("default").shortened(4)
     preset = dataclasses.replace(preset, phases=preset.phases[:2])
     together = restore(prior, y, f, preset=preset).image
     assert torch.equal(together, restore(prior, y, f, preset=preset).image)

@@ -117,7 +117,7 @@ def test_image_loss_and_gradient_are_the_librarys(engine, embedded, portrait, sp
     stages = [STAGES[letter][0] for letter in letters]
     f = Compose(*(STAGES[letter][1] for letter in letters))
     y = f.degrade(portrait, seeded(5))
-    ws, preset = latents(embedded, space).requires_grad_(True), PRESETS["report"]
+    ws, preset = latents(embedded, space).requires_grad_(True), PRESETS["default"]
     loss = preset.loss(embedded).fit(tuple(y.shape[2:]), f.mask(portrait.shape) is not None)
     loss = type(loss)(tuple(t for t in loss.terms if t.name not in loss.blind(tuple(y.shape[2:]))))
     word, x = randomness.seeds(4, 1, 0)[0], embedded.generator.image(ws)
@@ -127,7 +127,7 @@ def test_image_loss_and_gradient_are_the_librarys(engine, embedded, portrait, sp
     values["total"].sum().backward()
     found = evaluate(engine, MAKE.replace("x = ", "clean = ") + """
         const D = live.method.generator.w_dim, ws = tf.tensor(a[2], [a[2].length / D, D]);
-        const preset = live.method.presets.report;
+        const preset = live.method.presets.default;
         const weights = { lpips: 1, l1: preset.l1_weight, identity: preset.identity_weight };
         const y = image(a[3], f.side, f.side), goal = Live.search.objective(live, { y, f, preset, weights, seed: 4 });
         goal.reseed(0);

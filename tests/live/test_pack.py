@@ -40,7 +40,7 @@ def test_packed_weights_are_the_files_to_the_bit():
 
 def test_the_method_is_the_librarys_as_plain_json(embedded):
     method = json.loads(json.dumps(packer().method(embedded)))
-    assert method["presets"]["report"] == json.loads(json.dumps(PRESETS["report"].values()))
+    assert method["presets"]["default"] == json.loads(json.dumps(PRESETS["default"].values()))
     assert method["lr_scale"] == embedded.lr_scale and method["tasks"]["upsampling"] == [2, 4, 8, 16, 32]
     assert method["jpeg"]["luma"][:3] == [16, 11, 10] and len(method["jpeg"]["chroma"]) == 64
 

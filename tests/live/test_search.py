@@ -48,7 +48,7 @@ def both(engine, prior, letter, preset):
 
 @pytest.mark.parametrize("letter", STAGES)
 def test_a_short_search_ends_as_near_as_the_librarys(engine, embedded, letter):
-    preset = PRESETS["report"].shortened(STEPS)
+    preset = PRESETS["default"].shortened(STEPS)
     preset = dataclasses.replace(preset, phases=preset.phases[:2])
     found, expected, clean = both(engine, embedded, letter, preset)
     assert found["left"] == 0
@@ -62,7 +62,7 @@ def test_a_short_search_ends_as_near_as_the_librarys(engine, embedded, letter):
 
 def test_early_stopping_comes_at_the_same_step(engine, embedded):
     """With steps so long that the search overshoots, patience ends the phase."""
-    preset = dataclasses.replace(PRESETS["report"], phases=(Phase("W", 3.0, 20),), patience=2)
+    preset = dataclasses.replace(PRESETS["default"], phases=(Phase("W", 3.0, 20),), patience=2)
     found, expected, _ = both(engine, embedded, "U", preset)
     assert expected.steps[0] < 20
     assert found["phases"] == [{"space": "W", "steps": expected.steps[0], "reason": "patience"}]

@@ -293,11 +293,11 @@ def test_what_is_no_term(arguments, message):
 
 def test_two_terms_of_one_name():
     with pytest.raises(LossError, match="two terms are called 'l1'"):
-        presets.get("report").loss(Prior.of(random_generator(), Net(), Net())) + Term("l1", 1.0, L1())
+        presets.get("default").loss(Prior.of(random_generator(), Net(), Net())) + Term("l1", 1.0, L1())
 
 
 def test_a_presets_loss_has_the_terms_that_the_prior_has_networks_for():
-    G, net, report = random_generator(), Net(), presets.get("report")
+    G, net, report = random_generator(), Net(), presets.get("default")
     assert report.loss(Prior.of(G, net, net)).weights == {"lpips": 1.0, "l1": 0.1, "identity": 0.1}
     assert report.loss(Prior.of(G, net)).weights == {"lpips": 1.0, "l1": 0.1}
     assert presets.get("cvpr2023").loss(Prior.of(G, net, net)).weights == {"lpips": 1.0, "l1": 0.1}

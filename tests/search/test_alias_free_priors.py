@@ -17,7 +17,7 @@ from rusr_core.prior import Prior
 from rusr_core.priors import load_prior
 
 
-@pytest.mark.parametrize("preset", ["report", "cvpr2023"])
+@pytest.mark.parametrize("preset", ["default", "cvpr2023"])
 @pytest.mark.parametrize("kind", ["t", "r", "xl"])
 def test_both_presets_come_closer_in_every_phase(kind, preset):
     """The network's own image, reduced four times: the loss ends below its start in W, W+ and W++."""

@@ -44,7 +44,7 @@ def alone(prior, y, kind, preset, seed=0):
     return [restore(prior, y[keep], damage(kind, keep), preset=preset, seed=seed) for keep in parts]
 
 
-@pytest.mark.parametrize("name", ["report", "cvpr2023"])
+@pytest.mark.parametrize("name", ["default", "cvpr2023"])
 @pytest.mark.parametrize("kind", ["noise", "masked"])
 def test_a_batch_gives_each_image_what_it_gets_alone(name, kind, prior, truth):
     y = damage(kind).degrade(truth, seeded())
@@ -60,7 +60,7 @@ def test_a_batch_gives_each_image_what_it_gets_alone(name, kind, prior, truth):
     assert len(set(batch.steps)) > 1, "the images were to stop at different steps"
 
 
-@pytest.mark.parametrize("name", ["report", "cvpr2023"])
+@pytest.mark.parametrize("name", ["default", "cvpr2023"])
 @pytest.mark.parametrize("kind", ["noise", "masked"])
 def test_images_that_are_seen_together_and_stop_one_after_another(name, kind, prior, truth, together, monkeypatch):
     """What a GPU does: one group, from which images are taken when they stop. Rounding differs, and is amplified."""
@@ -79,7 +79,7 @@ def test_images_that_are_seen_together_and_stop_one_after_another(name, kind, pr
 
 def test_the_embedded_prior_sees_a_batch_together(together, monkeypatch):
     prior, f = load_prior(), JPEG(12)
-    report = short("report", 2)
+    report = short("default", 2)
     preset = dataclasses.replace(report, phases=report.phases[:1])
     y = f.degrade(portraits([0, 1]))
     batch = restore(prior, y, f, preset=preset)
@@ -93,7 +93,7 @@ def test_targets_are_gathered_only_when_an_image_stops(prior, truth, together, m
     gathered = []
     select = objective.Target.select
     monkeypatch.setattr(objective.Target, "select", lambda self, index: gathered.append(1) or select(self, index))
-    preset = short("report", 25, patience=2)
+    preset = short("default", 25, patience=2)
     y = damage("masked").degrade(truth)
     search = Objective(prior, damage("masked"), preset.loss(prior), y, damage("masked").mask(truth.shape))
     mean = prior.generator.w_mean[None]
@@ -122,7 +122,7 @@ class Breaks:
 
 
 @pytest.mark.parametrize("groups", ["one by one", "together"])
-@pytest.mark.parametrize("name", ["report", "cvpr2023"])
+@pytest.mark.parametrize("name", ["default", "cvpr2023"])
 def test_one_image_that_diverges_costs_no_other(name, groups, prior, truth, request):
     if groups == "together":
         request.getfixturevalue("together")
@@ -168,11 +168,11 @@ def test_a_latent_that_diverges(prior, truth):
             return Infinite.apply(x) if self.ready == 2 else x * 1
 
     with pytest.warns(RusrWarning, match="image 1: NaN or infinity in the latent, phase W, step 1"):
-        result = restore(prior, truth[:2], Blows(), preset=short("report", 3))
+        result = restore(prior, truth[:2], Blows(), preset=short("default", 3))
     assert result.image.isfinite().all() and result.steps == [9, 2]
 
 
-@pytest.mark.parametrize("name", ["report", "cvpr2023"])
+@pytest.mark.parametrize("name", ["default", "cvpr2023"])
 def test_nothing_is_left_when_all_have_diverged(name, prior, truth):
     with pytest.raises(RestorationError, match=r"image 0: NaN or infinity in the loss, phase W\+, step 2; no image"):
         restore(prior, truth, Breaks([0, 1, 2, 3], 5 + 3), preset=short(name, 5))

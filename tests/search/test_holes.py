@@ -44,11 +44,11 @@ def test_content_of_a_hole_that_later_stages_moved(later, size, prior, truth):
     moved = f.mask(truth.shape)
     y = f.degrade(truth[:2])
     assert y.shape[-1] == size and (y * (moved == 0)).abs().max() >= 0
-    assert_same(prior, y, moved, f, presets.get("report").shortened(1))
+    assert_same(prior, y, moved, f, presets.get("default").shortened(1))
 
 
 def test_content_of_the_hole_with_the_embedded_prior():
-    report = presets.get("report").shortened(1)
+    report = presets.get("default").shortened(1)
     f, x = tasks.get("inpainting", "M", seed=3), portraits([10])
     result = assert_same(load_prior(), x, f.mask(x.shape), f, dataclasses.replace(report, phases=report.phases[:2]))
     assert set(result.terms) == {"lpips", "l1", "identity"}

@@ -15,7 +15,7 @@ from rusr_core.results import Restoration, ResultError, Search
 
 @pytest.fixture(scope="module")
 def search(prior, truth) -> Search:
-    preset = dataclasses.replace(presets.get("report"), patience=1).shortened(3)
+    preset = dataclasses.replace(presets.get("default"), patience=1).shortened(3)
     return restore(prior, truth[:2], Compose(Downsample(1, "bilinear")), preset=preset, seed=4)
 
 
@@ -26,7 +26,7 @@ def other(**changes) -> Restoration:
 
 def test_a_result_prints_as_one_line(search):
     text = repr(search)
-    assert len(text) < 160 and "\n" not in text and text.startswith("Search(2 images of 32x32 px, method='report@3'")
+    assert len(text) < 160 and "\n" not in text and text.startswith("Search(2 images of 32x32 px, method='default@3'")
     assert repr(other(interrupted=True)) == (
         "Restoration(1 image of 8x8 px, method='ddrm', seed=0, steps=[7], 1.5 s, interrupted)"
     )
@@ -38,7 +38,7 @@ def test_a_search_knows_all_its_phases(search):
     assert search.history["total"].shape == (sum(max(phase.steps) for phase in search.phases), 2)
     assert torch.equal(search.history["total"][0], search.phases[0].history["total"][0])
     assert search.steps == [sum(phase.steps[i] for phase in search.phases) for i in range(2)]
-    assert search.method == search.preset.name == "report@3" and search.preset.patience == 1
+    assert search.method == search.preset.name == "default@3" and search.preset.patience == 1
     assert search.terms == {"lpips": 1.0, "l1": 0.1, "identity": 0.1} and search.diverged == [None, None]
     assert search.info["prior"] == "random" and search.info["degradation"] == "downsample:1,filter=bilinear"
     json.dumps(search.info)

@@ -17,7 +17,7 @@ from rusr_core.presets import Phase
 from rusr_core.prior import Prior
 from rusr_core.restore import RestorationError, restore
 
-ONE = presets.get("report").shortened(1)
+ONE = presets.get("default").shortened(1)
 HALF = Downsample(2, "bilinear")
 
 
@@ -113,7 +113,7 @@ def test_an_image_too_small_for_the_networks(prior, truth):
 
 def test_networks_that_the_prior_lacks(prior, truth):
     faceless = dataclasses.replace(prior, identity=None)
-    with pytest.warns(RusrWarning, match="'report@1' asks for the term 'identity', but the prior 'random' has no netw"):
+    with pytest.warns(RusrWarning, match="'default@1' asks for the term 'identity', but the prior 'random' has no net"):
         result = restore(faceless, truth, Compose(), preset=ONE)
     assert set(result.terms) == {"lpips", "l1"}
     with pytest.warns(RusrWarning, match="asks for the term 'lpips'"):
@@ -136,12 +136,12 @@ def test_no_term_is_left(prior, truth, no_step):
 
 def test_the_truth_is_not_used_unless_an_oracle_is_asked_for(prior, truth):
     f = Compose()
-    blind = presets.get("report").shortened(3)
+    blind = presets.get("default").shortened(3)
     oracle = dataclasses.replace(blind, identity_reference="clean")
     y = JPEG(20).degrade(truth)
     without = restore(prior, y, f, preset=blind)
     assert not without.oracle
-    with pytest.warns(RusrWarning, match="clean= is not looked at: no term of preset 'report@3' is an oracle"):
+    with pytest.warns(RusrWarning, match="clean= is not looked at: no term of preset 'default@3' is an oracle"):
         with_it = restore(prior, y, f, preset=blind, clean=truth)
     assert torch.equal(with_it.image, without.image) and not with_it.oracle
     result = restore(prior, y, f, preset=oracle, clean=truth)

@@ -22,7 +22,7 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 
 def found(prior, y, f, **options) -> Samples:
-    return restore(prior, y, f, preset="report@2", **options)
+    return restore(prior, y, f, preset="default@2", **options)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def test_answers_of_a_random_f_draw_their_own_numbers(prior, truth):
 def test_starts_are_the_mean_and_random_ones(prior, truth):
     f, seen = Downsample(1, "bilinear"), []
     restore(
-        prior, f.degrade(truth[:2]), f, preset="report@1", samples=2, callback=lambda step: seen.append(step.image())
+        prior, f.degrade(truth[:2]), f, preset="default@1", samples=2, callback=lambda step: seen.append(step.image())
     )
     word = int(np.random.SeedSequence([0, 1]).generate_state(1)[0])
     w = sample_w(prior.generator, 1, PSI, generator=seeded(word))

@@ -20,7 +20,7 @@ VARIANTS = ablations.VARIANTS
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_a_variant_changes_one_thing(name):
-    base = presets.get("cvpr2023" if name.startswith("cvpr2023") else "report")
+    base = presets.get("cvpr2023" if name.startswith("cvpr2023") else "default")
     variant = VARIANTS[name]
     fields = [f.name for f in dataclasses.fields(base) if f.name != "name"]
     changed = [field for field in fields if getattr(variant, field) != getattr(base, field)]
@@ -28,11 +28,11 @@ def test_a_variant_changes_one_thing(name):
 
 
 def test_scaled_and_reduced_phases():
-    report = presets.get("report")
-    for name, lr, steps in (("report-lr05", 0.5, 1), ("report-lr2", 2, 1), ("report-steps05", 1, 0.5)):
+    report = presets.get("default")
+    for name, lr, steps in (("default-lr05", 0.5, 1), ("default-lr2", 2, 1), ("default-steps05", 1, 0.5)):
         for phase, base in zip(VARIANTS[name].phases, report.phases, strict=True):
             assert (phase.lr, phase.steps) == (pytest.approx(base.lr * lr), base.steps * steps)
-    alone = {"report-W-lr05": (0, 0.5, 1), "report-W+-steps2": (1, 1, 2), "report-W++-lr2": (2, 2, 1)}
+    alone = {"default-W-lr05": (0, 0.5, 1), "default-W+-steps2": (1, 1, 2), "default-W++-lr2": (2, 2, 1)}
     for name, (changed, lr, steps) in alone.items():
         for i, (phase, base) in enumerate(zip(VARIANTS[name].phases, report.phases, strict=True)):
             factors = (lr, steps) if i == changed else (1, 1)
@@ -46,7 +46,7 @@ def test_a_random_start_is_reproducible_and_each_image_has_its_own():
     G = random_generator()
     net = small_portrait_net(8, 8)
     prior = Prior("random", G, net, net, lr_scale=1.0)
-    f, preset = Downsample(2, "bilinear"), presets.get("report").shortened(1)
+    f, preset = Downsample(2, "bilinear"), presets.get("default").shortened(1)
     x = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
     y = f.degrade(x)
     both = ablations.random_start(prior, y, f, preset=preset)
@@ -58,12 +58,12 @@ def test_a_random_start_is_reproducible_and_each_image_has_its_own():
 
 def test_the_benchmark_knows_the_variants():
     every = bench_command._methods("variants", None)
-    assert [m.name for m in every] == [*VARIANTS, "report-random"]
-    (short,) = bench_command._methods("report-draws1", 7)
-    assert short.name == "report-draws1@7" and short.how == VARIANTS["report-draws1"].shortened(7)
-    (start,) = bench_command._methods("report-random", None)
-    assert start.name == "report-random"
-    with pytest.raises(BenchmarkError, match="--steps 7: report-random"):
+    assert [m.name for m in every] == [*VARIANTS, "default-random"]
+    (short,) = bench_command._methods("default-draws1", 7)
+    assert short.name == "default-draws1@7" and short.how == VARIANTS["default-draws1"].shortened(7)
+    (start,) = bench_command._methods("default-random", None)
+    assert start.name == "default-random"
+    with pytest.raises(BenchmarkError, match="--steps 7: default-random"):
         bench_command._methods("variants", 7)
-    with pytest.raises(RusrError, match="'unheard'.*report"):
+    with pytest.raises(RusrError, match="'unheard'.*default"):
         bench_command._methods("unheard", None)

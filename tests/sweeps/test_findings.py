@@ -11,6 +11,7 @@ from scipy import stats
 
 from rusr_core.files import data_path
 from rusr_core.metrics import mean_interval
+from rusr_core.presets import known_as
 from rusr_core.sweeps import findings, recordings
 from rusr_core.sweeps.findings import FindingError
 from rusr_core.sweeps.recordings import Recording
@@ -27,7 +28,7 @@ def recomputed(recording, method, reference, tasks, level=0.95):
     """The factor from the CSV file, with SciPy's interval."""
     with data_path(f"results/{recording}/results.csv").open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["task"] in tasks]
-    lpips = {(row["method"], row["image"], row["task"]): float(row["lpips"]) for row in rows}
+    lpips = {(known_as(row["method"]), row["image"], row["task"]): float(row["lpips"]) for row in rows}
     images = sorted({row["image"] for row in rows})
     means = [statistics.fmean(math.log(lpips[method, i, t] / lpips[reference, i, t]) for t in tasks) for i in images]
     low, high = stats.t.interval(level, len(means) - 1, statistics.fmean(means), stats.sem(means))
@@ -39,15 +40,15 @@ def tasks_of(name):
 
 
 COMPARED = {
-    "published": (MAIN, "report", "cvpr2023", 0.95, None),
-    "deartifacting": (MAIN, "report", "cvpr2023", 0.95, [f"deartifacting {v}" for v in ("L", "M", "S", "XL", "XS")]),
-    "one phase": (ABLATION, "W+", "report", 1 - 0.05 / 3, None),
-    "which phases": (ABLATION, "W+-W++", "report", 1 - 0.05 / 3, None),
-    "start": (ABLATION, "report-random", "report", 0.95, None),
-    "draws": (ABLATION, "report-draws1", "report", 0.95, ["denoising M"]),
-    "early stopping": (ABLATION, "report-nostop", "report", 0.95, None),
-    "identity term": (ABLATION, "report-noid", "report", 0.95, None),
-    "rates": (ABLATION, "report-W++-lr2", "report", 1 - 0.05 / 6, None),
+    "published": (MAIN, "default", "cvpr2023", 0.95, None),
+    "deartifacting": (MAIN, "default", "cvpr2023", 0.95, [f"deartifacting {v}" for v in ("L", "M", "S", "XL", "XS")]),
+    "one phase": (ABLATION, "W+", "default", 1 - 0.05 / 3, None),
+    "which phases": (ABLATION, "W+-W++", "default", 1 - 0.05 / 3, None),
+    "start": (ABLATION, "default-random", "default", 0.95, None),
+    "draws": (ABLATION, "default-draws1", "default", 0.95, ["denoising M"]),
+    "early stopping": (ABLATION, "default-nostop", "default", 0.95, None),
+    "identity term": (ABLATION, "default-noid", "default", 0.95, None),
+    "rates": (ABLATION, "default-W++-lr2", "default", 1 - 0.05 / 6, None),
 }
 
 
@@ -61,7 +62,7 @@ def test_a_finding_is_recomputed_from_the_file(found, key):
 
 def test_the_lost_person_is_recomputed_from_the_file(found):
     with data_path(f"results/{MAIN}/results.csv").open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["method"] == "report"]
+        rows = [row for row in csv.DictReader(file) if known_as(row["method"]) == "default"]
     values = [float(row["identity"]) for row in rows if row["task"] == "upsampling XL"]
     low, high = stats.t.interval(0.95, len(values) - 1, statistics.fmean(values), stats.sem(values))
     person = found["person"]
@@ -89,11 +90,11 @@ def changed(recording: Recording, method: str, by: float) -> Recording:
         ("published", "cvpr2023", 0.7),
         ("one phase", "W+", 0.8),
         ("which phases", "W+-W++", 1.3),
-        ("start", "report-random", 0.7),
-        ("draws", "report-draws1", 0.6),
-        ("early stopping", "report-nostop", 0.8),
-        ("identity term", "report-noid", 1.2),
-        ("rates", "report-W-lr2", 1.3),
+        ("start", "default-random", 0.7),
+        ("draws", "default-draws1", 0.6),
+        ("early stopping", "default-nostop", 0.8),
+        ("identity term", "default-noid", 1.2),
+        ("rates", "default-W-lr2", 1.3),
     ],
 )
 def test_another_recording_breaks_the_sentence(key, method, by):
@@ -127,27 +128,26 @@ def test_intervals_of_factors_hold_the_true_factor_as_often_as_they_say():
 def test_a_comparison_that_is_not_recorded_is_refused():
     main = recordings.load(MAIN)
     with pytest.raises(FindingError, match="expected \\['haze M'\\]"):
-        findings.factor(main, "report", "cvpr2023", ["haze M"])
+        findings.factor(main, "default", "cvpr2023", ["haze M"])
     alone = dataclasses.replace(main, units=tuple(u for u in main.units if u["image"] == "000"))
     with pytest.raises(FindingError, match="1 portraits"):
-        findings.factor(alone, "report", "cvpr2023")
+        findings.factor(alone, "default", "cvpr2023")
 
 
 def test_the_conclusions_in_words_hold():
     """What the ends of the chapters Benchmark and Ablations say without a number."""
     main, ablation = recordings.load(MAIN), recordings.load(ABLATION)
-    ratio = {t: findings.factor(main, "report", "cvpr2023", [t])[0] for t in tasks_of(MAIN)}
+    ratio = {t: findings.factor(main, "default", "cvpr2023", [t])[0] for t in tasks_of(MAIN)}
     assert min(ratio, key=ratio.get) == "denoising XL"
     for task in tasks_of(MAIN):  # shrunk, then noise or JPEG: far from the truth
         if task.startswith("upsampling+denoising") or task.startswith("upsampling+deartifacting"):
-            assert main.score(task, "report", "LPIPS-portraits")[1] > 1
-    assert findings.factor(ablation, "report-sgd", "report")[1] > 2
-    assert (
-        findings.factor(ablation, "report-ngd", "report")[1] < 1 < findings.factor(ablation, "report-ngd", "report")[2]
-    )
+            assert main.score(task, "default", "LPIPS-portraits")[1] > 1
+    assert findings.factor(ablation, "default-sgd", "default")[1] > 2
+    _, low, high = findings.factor(ablation, "default-ngd", "default")
+    assert low < 1 < high
     for task in ("denoising M", "inpainting M", "deartifacting M"):
-        assert findings.factor(ablation, "report-oracle", "report", [task])[2] < 1
+        assert findings.factor(ablation, "default-oracle", "default", [task])[2] < 1
     for task in ("upsampling M", "upsampling+denoising+deartifacting+inpainting M"):
-        assert findings.factor(ablation, "report-oracle", "report", [task])[1] > 1
-    assert findings.factor(ablation, "report-nostop", "report", ["denoising M"])[1] > 1
-    assert findings.factor(main, "report", "cvpr2023", ["upsampling XS"])[2] < 1
+        assert findings.factor(ablation, "default-oracle", "default", [task])[1] > 1
+    assert findings.factor(ablation, "default-nostop", "default", ["denoising M"])[1] > 1
+    assert findings.factor(main, "default", "cvpr2023", ["upsampling XS"])[2] < 1

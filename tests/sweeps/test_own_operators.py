@@ -45,7 +45,7 @@ def test_a_batch_gives_what_each_image_gets_alone(config, tmp_path):
 @pytest.mark.parametrize("word", ["sweep_operators:noisy", "sweep_operators:grey", "downsample:4 | jpeg:30"])
 def test_a_search_with_them(config, word):
     config = replace(config, methods=presets_of()[:1])
-    assert run(config, plan(2, names=(word,), methods=("report",), batch_size=2)).ok
+    assert run(config, plan(2, names=(word,), methods=("default",), batch_size=2)).ok
     assert {row["task"] for row in results.rows(config.folder)} == {word}
 
 

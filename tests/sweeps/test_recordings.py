@@ -18,15 +18,15 @@ from rusr_core.sweeps import recordings
 from rusr_core.sweeps.recordings import RecordingError
 
 UNITS = [
-    {"method": "report", "task": "upsampling L", "image": "001", "seed": 0, "lpips": 0.25, "seconds": 3.5},
-    {"method": "report", "task": "upsampling L", "image": "002", "seed": 0, "lpips": 0.35, "seconds": 4.5},
+    {"method": "default", "task": "upsampling L", "image": "001", "seed": 0, "lpips": 0.25, "seconds": 3.5},
+    {"method": "default", "task": "upsampling L", "image": "002", "seed": 0, "lpips": 0.35, "seconds": 4.5},
 ]
 METRICS = ("LPIPS-portraits", "FID-portraits")
 SCORES = [
     {"task": task, "method": method, "images": 2, "question": question, "metric": metric}
     | {"value": value, "low": value - 0.1, "high": value + 0.1}
     for task, value in (("upsampling M", 0.2), ("upsampling L", 0.3))
-    for method in ("report", "cvpr2023")
+    for method in ("default", "cvpr2023")
     for question, metric in (("fidelity", "LPIPS-portraits"), *(("accuracy", m) for m in METRICS))
 ]
 ABOUT = {"prior": "tiny", "images": 2, "units": 2, "device": "cpu", "commits": ["0123456789"], "date": "2026-01-01"}
@@ -55,23 +55,25 @@ def existing(path):
 
 
 def test_a_recording_is_read_as_it_was_written(recording):
-    assert recordings.names() == ["tiny"] and recording.methods == ["report", "cvpr2023"]
-    assert recording.score("upsampling L", "report", "LPIPS-portraits") == pytest.approx((0.3, 0.2, 0.4))
-    assert recording.score("upsampling L", "report", "fidelity")[0] == pytest.approx(0.3)
+    assert recordings.names() == ["tiny"] and recording.methods == ["default", "cvpr2023"]
+    assert recording.score("upsampling L", "default", "LPIPS-portraits") == pytest.approx((0.3, 0.2, 0.4))
+    old = recording.score("upsampling L", "default", "LPIPS-portraits")  # the other name of the preset
+    assert old == recording.score("upsampling L", "default", "LPIPS-portraits")
+    assert recording.score("upsampling L", "default", "fidelity")[0] == pytest.approx(0.3)
     assert recording.column("lpips", task="upsampling L") == [0.25, 0.35]
     assert recording.units[0]["image"] == "001"  # a name, not the number 1
-    assert recording.has("upsampling M", "report") and not recording.has("upsampling XL", "report")
+    assert recording.has("upsampling M", "default") and not recording.has("upsampling XL", "default")
     assert str(recording).startswith("recorded run: profile tiny, 2 portraits, 2 restorations, cpu, commit 0123456")
 
 
 def test_the_infinite_psnr_of_equal_images_is_a_number():
-    assert recordings._number("psnr", "inf") == math.inf and recordings._number("commit", "1e999") == "1e999"
+    assert recordings._cell("psnr", "inf") == math.inf and recordings._cell("commit", "1e999") == "1e999"
 
 
 def test_what_was_withdrawn_says_why(recording):
     recording.provenance["withdrawn"] = {"KID-portraits": "counted the pairs"}
     with pytest.raises(RecordingError, match="KID-portraits of recording 'tiny' was withdrawn: counted the pairs"):
-        recording.score("upsampling L", "report", "KID-portraits")
+        recording.score("upsampling L", "default", "KID-portraits")
 
 
 @pytest.mark.parametrize("name", recordings.names())
@@ -95,7 +97,7 @@ def test_what_is_not_there_is_an_error(recording):
     with pytest.raises(RecordingError, match="no recording 'other'; expected one of tiny"):
         recordings.load("other")
     with pytest.raises(RecordingError, match="no score .*upsampling XL.*upsampling L"):
-        recording.score("upsampling XL", "report", "LPIPS-portraits")
+        recording.score("upsampling XL", "default", "LPIPS-portraits")
     with pytest.raises(RecordingError, match="no 'psnr'"):
         recording.column("psnr", task="upsampling L")
 

@@ -126,7 +126,7 @@ def test_changes_refuse_to_mix(change, config, world, monkeypatch):
     other = load_portrait_net(data_path("portraits/features_a.safetensors"))
     monkeypatch.setattr("rusr_core.metrics.scores.judge", lambda *_: other)
     config = replace(config, methods=presets_of())
-    wanted = plan(1, names=("upsampling:XS",), methods=("report", "cvpr2023"))
+    wanted = plan(1, names=("upsampling:XS",), methods=("default", "cvpr2023"))
     run(config, replace(wanted, methods=("cvpr2023",)))
     before = contents(config.folder)
     altered, message = CHANGES[change]

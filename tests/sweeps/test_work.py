@@ -21,7 +21,7 @@ RUN = ("version", "commit", "code", "device", "device_name", "dtype", "arithmeti
 def test_what_a_sweep_writes(config):
     seen = []
     config = replace(config, methods=presets_of())
-    wanted = plan(methods=("report", "cvpr2023"))
+    wanted = plan(methods=("default", "cvpr2023"))
     summary = run(config, wanted, callback=lambda done, planned: seen.append((done, planned)))
     assert (summary.planned, summary.before, summary.failures) == (8, 0, ())
     assert seen == [(i, 8) for i in range(9)]
@@ -68,7 +68,7 @@ def test_a_batch_gives_what_single_images_give(config, tmp_path):
 
 def test_a_search_in_a_batch_gives_what_single_images_give(config, tmp_path):
     config = replace(config, methods=presets_of()[:1])
-    wanted = plan(3, names=("inpainting:S",), methods=("report",))
+    wanted = plan(3, names=("inpainting:S",), methods=("default",))
     batched = replace(config, folder=tmp_path / "batched")
     run(config, wanted)
     run(batched, replace(wanted, batch_size=2))
@@ -113,7 +113,7 @@ def test_ctrl_c_stores_nothing_unfinished(config):
 
 
 def test_oracles_are_marked(config):
-    oracle = replace(presets.get("report").shortened(1), name="oracle", identity_reference="clean")
+    oracle = replace(presets.get("default").shortened(1), name="oracle", identity_reference="clean")
     embedded = replace(config, methods=(Method("oracle", oracle),), identity="portraits")
     run(embedded, SweepPlan(("oracle",), parse_tasks(["denoising:M"]), ("000",)))
     assert results.rows(config.folder)[0]["oracle"] is True
@@ -124,7 +124,7 @@ def test_a_sweep_leaves_the_arithmetic_of_its_caller_alone(config):
     """Denormals are flushed inside a search only."""
     tiny = torch.tensor([1e-40])
     before = torch.get_num_threads()
-    run(replace(config, methods=presets_of()[:1]), plan(1, names=("upsampling:XS",), methods=("report",)))
+    run(replace(config, methods=presets_of()[:1]), plan(1, names=("upsampling:XS",), methods=("default",)))
     assert (tiny * 1).item() != 0 and torch.get_num_threads() == before
 
 
