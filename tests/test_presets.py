@@ -47,7 +47,7 @@ def test_steps_are_counted(steps):
 @pytest.mark.parametrize("end", ["", "@30"])
 def test_the_default_preset_has_another_name(end):
     assert presets.get(f"report{end}") == presets.get(f"default{end}")
-    names = {"default": "default", "default@30": "default@30", "default-ngd": "default-ngd", "reporter": "reporter"}
+    names = {"report": "default", "report@30": "default@30", "report-ngd": "default-ngd", "reporter": "reporter"}
     assert {name: presets.known_as(name) for name in names} == names
 
 
