@@ -35,6 +35,7 @@ class About:
 CHAPTERS = {
     "start": About("Start here", 20),
     "problem": About("The problem", 35, ("start",)),
+    "plane": About("The whole search on a plane", 25, ("problem",)),
     "generator": About("The generator", 40, ("start",)),
     "degradations": About("Degradations", 40, ("problem",)),
     "near": About("What is near?", 25, ("start",)),

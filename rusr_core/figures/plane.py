@@ -8,8 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
+import numpy as np
 import torch
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Rectangle
 from torch import Tensor
@@ -127,6 +129,15 @@ def plane(
         ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, fontsize=8)
         plt.close(figure)
     return figure
+
+
+def drawn(task: str, y: Tensor, ways: Mapping[str, Way] | None = None, *, size: float = 4.6) -> Tensor:
+    """`plane` as an image [1, 3, H, W] in [0, 1], for sliders and for panels of several."""
+    figure = plane(task, y, ways, size=size)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    pixels = torch.from_numpy(np.asarray(canvas.buffer_rgba()).copy())  # [H, W, 4]
+    return pixels[..., :3].permute(2, 0, 1)[None] / 255
 
 
 def _draw_agreeing(ax: Axes, task: str, y: Tensor) -> None:

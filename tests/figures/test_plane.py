@@ -87,6 +87,13 @@ def test_what_is_drawn_as_agreeing_agrees(task):
     assert torch.allclose(seen, y.expand_as(seen))
 
 
+def test_a_drawing_is_an_image_too():
+    y = plane.observed("inpainting")
+    without, drawn = plane.drawn("inpainting", y), plane.drawn("inpainting", y, {"": plane.search("inpainting", y)})
+    assert drawn.shape[:2] == (1, 3) and drawn.dtype == torch.float32 and drawn.max() == 1 and drawn.min() >= 0
+    assert drawn.shape[3] == without.shape[3] and not torch.equal(drawn[..., :200, :], without[..., :200, :])
+
+
 def test_a_task_that_the_toy_does_not_have_is_refused():
     with pytest.raises(FigureError, match="task 'haze': expected one of upsampling, inpainting"):
         plane.observed("haze")
