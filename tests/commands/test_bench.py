@@ -75,7 +75,7 @@ def test_one_class_of_a_conditional_prior(config, capsys, cache, tmp_path):
     file = tmp_path / "animals.safetensors"
     save_generator(random_stylegan3(kind="xl"), file)
     sweep = ["bench", str(config.folder), "--prior", str(file), "--perceptual", "portraits", "--judge", config.judge]
-    sweep += ["--images", str(config.images), "--num-images", "1", "--methods", "report", "--steps", "1"]
+    sweep += ["--images", str(config.images), "--num-images", "1", "--methods", "default", "--steps", "1"]
     sweep += ["--tasks", "upsampling:XS"]
     assert commands.main([*sweep, "--class", "4"]) == 2
     assert "class 4: expected a whole number from 0 to 3" in capsys.readouterr().err and not config.folder.exists()
@@ -85,7 +85,7 @@ def test_one_class_of_a_conditional_prior(config, capsys, cache, tmp_path):
     (found,), f = results.read(config.folder), get("upsampling", "XS")
     y = load_image(config.folder / "measurements/U-XS/000_0.png")
     with pytest.warns(RusrWarning, match="goes without"):
-        expected = restore(prior, y, f, preset=presets.get("report").shortened(1), seed=0)
+        expected = restore(prior, y, f, preset=presets.get("default").shortened(1), seed=0)
     torch.testing.assert_close(load_image(found.path), quantize(expected.image.clamp(0, 1)), atol=1.01 / 255, rtol=0)
     capsys.readouterr()
     assert commands.main([*sweep, "--class", "1"]) == 2

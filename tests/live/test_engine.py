@@ -149,7 +149,7 @@ def test_memory_is_the_same_after_twenty_searches(engine, portrait):
     found = evaluate(engine, """
         const rgba = new Uint8ClampedArray(128 * 128 * 4).map((_, k) => 255 * (a[0][(k >> 2) * 3 + k % 4] ?? 1));
         const picture = { width: 128, height: 128, rgba }, memory = [], kept = window.postMessage;
-        const ask = { picture, preset: "report", steps: 1, seed: 2, weights: {} };
+        const ask = { picture, preset: "default", steps: 1, seed: 2, weights: {} };
         const painted = new Float32Array(128 * 128).fill(1).fill(0, 5000, 6000);
         const kinds = [...a[1].map((stage) => [stage]), a[1], [{ kind: "mask", painted }]];
         for (let k = 0; k < 20; k++) {

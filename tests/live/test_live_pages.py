@@ -324,7 +324,7 @@ def test_a_saved_picture_holds_its_record(browser, address, tmp_path):
         assert isinstance(picture, PngImagePlugin.PngImageFile) and picture.size == (128, 128)
     assert record["stages"] == [{"kind": "jpeg", "quality": 12}] and record["source"] == "portrait-000"
     assert [phase["steps"] for phase in record["phases"]] == [2] and len(record["losses"]) == 2
-    assert record["preset"]["name"] == "report@2" and record["observed"] is False
+    assert record["preset"]["name"] == "default@2" and record["observed"] is False
 
 
 def test_inline_figures_open_when_asked(browser, address):

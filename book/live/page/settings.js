@@ -11,7 +11,7 @@ Page.settings = (() => {
     /** `options`: { task, level, seed, steps, spaces, weights }, all optional; `changed()` is called on each change. */
     constructor(options, method, mask, changed) {
       Object.assign(this, { method, mask, changed, file: null });
-      const { l1_weight: l1, identity_weight: identity } = method.presets.report;
+      const { l1_weight: l1, identity_weight: identity } = method.presets.default;
       this.state = {
         task: options.task || "paint",
         level: options.level || "M",

@@ -170,7 +170,7 @@ Page.studio = (() => {
       this.enter("running");
       this.say("Searching …");
       const { steps, spaces, weights, seed } = this.settings.state;
-      const asked = { preset: "report", steps, spaces, weights, seed, ...this.given() };
+      const asked = { preset: "default", steps, spaces, weights, seed, ...this.given() };
       this.points = [];
       try {
         this.finish(asked, await client.post("search", asked, (report) => this.report(report)));
