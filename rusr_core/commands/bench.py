@@ -174,11 +174,13 @@ def _methods(word: str, steps: int | None, tuned_in: Path | None = None) -> list
     name = presets.known_as(name)
     if name == "variants":
         return [m for known in (*ablations.VARIANTS, "default-random") for m in _methods(known, steps)]
+    if name == "rates":
+        return [m for known in ablations.RATES for m in _methods(known, steps)]
     if name == "default-random":
         if steps is not None:
             raise BenchmarkError(f"--steps {steps}: default-random has the steps of the preset default and no others")
         return _methods(RANDOM_START, None)
-    variant = ablations.VARIANTS.get(name)
+    variant = (ablations.RATES | ablations.VARIANTS).get(name)
     if variant is not None:
         variant = variant if steps is None else variant.shortened(steps)
         return [Method(variant.name, variant)]

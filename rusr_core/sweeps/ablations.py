@@ -1,7 +1,8 @@
 """The presets with one part taken away, exchanged or scaled: what the ablation runs.
 
 A variant differs from its preset in the part that its name says and in nothing else; no rate was tuned again for it.
-`rusr bench OUT --methods variants` runs them all. Chapter: book/ablations.ipynb.
+`rusr bench OUT --methods variants` runs them all, `--methods rates` those whose rates are a quarter to four times
+the preset's. Chapter: book/ablations.ipynb.
 """
 
 import dataclasses
@@ -74,6 +75,22 @@ def _variants() -> dict[str, Preset]:
 
 
 VARIANTS: dict[str, Preset] = _variants()
+
+FACTORS = {"025": 0.25, "05": 0.5, "2": 2.0, "4": 4.0}  # of all learning rates at once, beside 1
+
+
+def _rates() -> dict[str, Preset]:
+    """Both presets with all their rates multiplied: {name: preset}, with `NAME` itself in the middle."""
+    found: dict[str, Preset] = {}
+    for base in (get("default"), get("cvpr2023")):
+        scales = sorted([*FACTORS.items(), ("", 1.0)], key=lambda pair: pair[1])
+        for label, factor in scales:
+            name = f"{base.name}-lr{label}" if label else base.name
+            found[name] = dataclasses.replace(base, name=name, phases=scaled(base, lr=factor))
+    return found
+
+
+RATES: dict[str, Preset] = _rates()  # how much a rate matters; `rusr bench OUT --methods rates`
 
 
 def random_start(

@@ -27,6 +27,17 @@ def test_a_variant_changes_one_thing(name):
     assert variant.name == name and len(changed) == (0 if name in presets.PRESETS else 1)
 
 
+@pytest.mark.parametrize("base", ["default", "cvpr2023"])
+def test_rates_from_a_quarter_to_four_times(base):
+    names = [f"{base}-lr025", f"{base}-lr05", base, f"{base}-lr2", f"{base}-lr4"]
+    assert [name for name in ablations.RATES if name.startswith(base)] == names
+    whole = presets.get(base)
+    for name, factor in zip(names, (0.25, 0.5, 1, 2, 4), strict=True):
+        changed = dataclasses.replace(whole, name=name, phases=ablations.scaled(whole, lr=factor))
+        assert ablations.RATES[name] == changed
+    assert all(ablations.RATES[name] == VARIANTS[name] for name in names[1:4])
+
+
 def test_scaled_and_reduced_phases():
     report = presets.get("default")
     for name, lr, steps in (("default-lr05", 0.5, 1), ("default-lr2", 2, 1), ("default-steps05", 1, 0.5)):
@@ -59,6 +70,7 @@ def test_a_random_start_is_reproducible_and_each_image_has_its_own():
 def test_the_benchmark_knows_the_variants():
     every = bench_command._methods("variants", None)
     assert [m.name for m in every] == [*VARIANTS, "default-random"]
+    assert [m.name for m in bench_command._methods("rates", None)] == list(ablations.RATES)
     (short,) = bench_command._methods("default-draws1", 7)
     assert short.name == "default-draws1@7" and short.how == VARIANTS["default-draws1"].shortened(7)
     (start,) = bench_command._methods("default-random", None)

@@ -105,6 +105,34 @@ def test_another_recording_breaks_the_sentence(key, method, by):
         findings.findings(main, ablation)
 
 
+@pytest.mark.parametrize("by", [0.5, 2.0])
+def test_a_difference_in_deartifacting_breaks_its_sentence(by):
+    """Whichever setting is nearer there, "cannot be told apart" falls; all other tasks stay as they are."""
+    main, ablation = recordings.load(MAIN), recordings.load(ABLATION)
+    units = tuple(
+        unit | {"lpips": unit["lpips"] * by}
+        if unit["method"] == "default" and unit["task"].startswith("deartifacting ")
+        else unit
+        for unit in main.units
+    )
+    with pytest.raises(FindingError, match="does not support the finding 'deartifacting'"):
+        findings.findings(dataclasses.replace(main, units=units), ablation)
+
+
+@pytest.mark.parametrize("task, similarity", [("upsampling XL", 0.8), ("upsampling S", 0.7)])
+def test_a_person_who_is_kept_or_lost_elsewhere_breaks_the_sentence(task, similarity):
+    main, ablation = recordings.load(MAIN), recordings.load(ABLATION)
+    scores = tuple(
+        row | {"value": similarity, "low": similarity - 0.05, "high": similarity + 0.05}
+        if (row["task"], row["method"]) == (task, "default") and row["metric"].startswith("identity")
+        else row
+        for row in main.scores
+    )
+    assert scores != main.scores
+    with pytest.raises(FindingError, match="does not support the finding 'person'"):
+        findings.findings(dataclasses.replace(main, scores=scores), ablation)
+
+
 def test_intervals_of_factors_hold_the_true_factor_as_often_as_they_say():
     """Means of portraits as skewed as the recorded ones are; alone, and the six of `together` all at once.
 
