@@ -41,7 +41,7 @@ CHAPTERS = {
     "near": About("What is near?", 25, ("start",)),
     "losses": About("The loss of the search", 35, ("degradations", "near")),
     "phases": About("Three phases", 45, ("generator", "losses")),
-    "upsampling": About("Up-sampling", 35, ("phases",)),
+    "upsampling": About("Upsampling", 35, ("phases",)),
     "denoising": About("Denoising", 45, ("phases",)),
     "inpainting": About("Inpainting", 30, ("phases",)),
     "deartifacting": About("Deartifacting", 35, ("phases",)),
