@@ -8,6 +8,7 @@ import pytest
 from rusr_core.figures import FigureError, evidence
 from rusr_core.sweeps import findings, recordings
 from rusr_core.sweeps.ablations import FACTORS, RATES
+from rusr_core.tasks import TASKS
 
 MAIN, ABLATION = "portraits-128", "portraits-128-ablations"
 LABEL = "LPIPS-portraits"
@@ -31,7 +32,7 @@ def test_opponents_of_all_recordings_stand_in_one_figure():
     main = recordings.load(MAIN)
     figure = evidence.opponents(main, of_nothing(), metric=LABEL)
     titles = [ax.get_title() for ax in figure.axes]
-    assert titles == ["upsampling", "denoising", "inpainting", "deartifacting"]
+    assert titles == list(TASKS)
     for ax, task in zip(figure.axes, titles, strict=True):
         assert ax.get_yscale() == "log"
         shown = lines(ax)
