@@ -206,13 +206,13 @@ def at_1024(run: Run) -> None:
 
 def blind(run: Run) -> None:
     """(h) What it costs not to know f: known, estimated, blind and wrong, five cases, eight portraits."""
-    size = ("--cases", "photons", "--preset", "report@1", "--num-images", 1) if run.tiny else ("--batch", 8)
+    size = ("--cases", "photons", "--preset", "default@1", "--num-images", 1) if run.tiny else ("--batch", 8)
     run.program("blind", "benchmarks.blind", run.out / "blind", "--device", run.device, *size)
 
 
 def calibration(run: Run) -> None:
     """(i) How often the truth lies where four answers say, twenty portraits."""
-    size = ("--preset", "report@1", "--samples", 2, "--num-images", 1) if run.tiny else ("--batch", 20)
+    size = ("--preset", "default@1", "--samples", 2, "--num-images", 1) if run.tiny else ("--batch", 20)
     run.program("calibration", "benchmarks.calibration", run.out / "calibration", "--device", run.device, *size)
 
 

@@ -230,7 +230,7 @@ def searches(embedded, monkeypatch) -> list[SimpleNamespace]:
         shades = 1 - 0.2 * (torch.arange(num) % samples).view(-1, 1, 1, 1)  # the answers differ in brightness
         history = {"total": torch.ones(1, num)}
         phases = (PhaseResult("W", image, torch.zeros(num, 1), [3] * num, history),)
-        more = {"seed": 0, "method": "report", "phases": phases, "preset": presets.get("report"), "terms": {}}
+        more = {"seed": 0, "method": "default", "phases": phases, "preset": presets.get("default"), "terms": {}}
         return Samples(image * shades, **facts, **more, samples=samples, prior_spread=torch.full((1, 1, 128, 128), 0.3))
 
     monkeypatch.setattr("rusr_core.commands.restore.priors.load_prior", lambda *_args, **_options: embedded)

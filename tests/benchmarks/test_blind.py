@@ -32,8 +32,8 @@ def test_the_estimate_is_that_of_the_file():
 
 
 def test_a_batch_gives_what_each_portrait_gives_alone(embedded):
-    together = blind.measure(embedded, "blur", "blind", "report@1", [0, 1])
-    (alone,) = blind.measure(embedded, "blur", "blind", "report@1", [1])
+    together = blind.measure(embedded, "blur", "blind", "default@1", [0, 1])
+    (alone,) = blind.measure(embedded, "blur", "blind", "default@1", [1])
     for name in ("lpips", "psnr", "loss", "blur.width"):
         assert together[1][name] == pytest.approx(alone[name], rel=1e-4)
 

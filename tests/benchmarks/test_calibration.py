@@ -57,7 +57,7 @@ def test_the_command_resumes(tmp_path, monkeypatch, capsys):
         "calibration",
         str(tmp_path / "out"),
         "--preset",
-        "report@1",
+        "default@1",
         "--samples",
         "2",
         "--num-images",

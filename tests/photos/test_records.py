@@ -21,7 +21,7 @@ IPTC = "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}DigitalSourceType"
 
 @pytest.fixture
 def record(embedded):
-    done = {"method": "report", "seed": 3, "steps": [7], "seconds": 1.234, "found": [Misfit(0.2, 0.1, 0.15, 20)]}
+    done = {"method": "default", "seed": 3, "steps": [7], "seconds": 1.234, "found": [Misfit(0.2, 0.1, 0.15, 20)]}
     return record_of(PORTRAIT, Downsample(8), embedded, **done, unmarked="")
 
 
