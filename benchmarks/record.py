@@ -206,6 +206,19 @@ def _enlarged(x: torch.Tensor, side: int) -> torch.Tensor:
     return x.repeat_interleave(times, 2).repeat_interleave(times, 3)
 
 
+def finished(sweep: Path) -> tuple[list[dict], dict, dict]:
+    """Of a sweep: the rows of those tasks, images and seeds that every method has done that can, what was chosen by
+    task, and why a method cannot do a task."""
+    rows, chosen, missing = results.rows(sweep), results.selections(sweep), not_applicable(sweep)
+    methods = {row["method"] for row in rows}
+    able = {task: {method for method in methods if (method, task) not in missing} for task in chosen}
+    chosen = {task: found for task, found in chosen.items() if set(found.results) >= able[task]}
+    if not chosen:
+        raise SystemExit(f"{sweep}: no image has every method yet")
+    pairs = {(task, image, seed) for task, found in chosen.items() for image in found.images for seed in found.seeds}
+    return [row for row in rows if (row["task"], row["image"], row["seed"]) in pairs], chosen, missing
+
+
 def record(
     sweep: Path,
     out: Path,
@@ -219,14 +232,7 @@ def record(
     """Write the recording."""
     if out.exists() and not (out / "provenance.json").is_file():
         raise SystemExit(f"{out} exists and is no recording: nothing is replaced")
-    rows, chosen, missing = results.rows(sweep), results.selections(sweep), not_applicable(sweep)
-    methods = {row["method"] for row in rows}
-    able = {task: {method for method in methods if (method, task) not in missing} for task in chosen}
-    chosen = {task: found for task, found in chosen.items() if set(found.results) >= able[task]}
-    if not chosen:
-        raise SystemExit(f"{sweep}: no image has every method yet")
-    pairs = {(task, image, seed) for task, found in chosen.items() for image in found.images for seed in found.seeds}
-    rows = [row for row in rows if (row["task"], row["image"], row["seed"]) in pairs]
+    rows, chosen, missing = finished(sweep)
     table = results.reports(sweep, results.judge_for(sweep, judge) if realism else None, only=chosen)
     temporary = out.with_name(out.name + ".new")
     shutil.rmtree(temporary, ignore_errors=True)
@@ -249,12 +255,17 @@ def record(
     write_rows(temporary / "results.csv", rows)
     write_rows(temporary / "scores.csv", scores)
     (temporary / "provenance.json").write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
-    replaced = out.with_name(out.name + ".old")
-    if out.exists():
-        out.rename(replaced)
-    temporary.rename(out)
-    shutil.rmtree(replaced, ignore_errors=True)
+    _replace(out, temporary)
     print(f"{out}: {len(rows)} units")
+
+
+def _replace(folder: Path, by: Path) -> None:
+    """Put another folder in the place of one that may be there."""
+    old = folder.with_name(folder.name + ".old")
+    if folder.exists():
+        folder.rename(old)
+    by.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def main() -> None:

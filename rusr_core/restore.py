@@ -111,21 +111,32 @@ def restore(
         warnings.warn(note, RusrWarning, stacklevel=2)
     with flushed_denormals():
         objective = Objective(prior, f, chosen, y, mask, clean, preset.draws, samples)
-        phases, diverged, interrupted = _search(objective, preset, seed, latents, callback)
+        searched = _search(objective, preset, seed, latents, callback)
+    info = facts(prior, f, preset, chosen, objective.twice, notes) | facts_of_unknown(f, objective, samples)
+    said = {"seed": seed, "preset": preset, "method": preset.name, "oracle": clean is not None, "info": info}
+    return _result(objective, *searched, begun, said)
+
+
+def _result(
+    objective: Objective,
+    phases: tuple[PhaseResult, ...],
+    diverged: list[str | None],
+    interrupted: bool,
+    begun: float,
+    said: dict[str, object],
+) -> Search:
+    """What the phases found, with one answer or several to each y, and what was `said` before; it began at `begun`."""
+    samples, prior = objective.samples, objective.prior
     kind = partial(Samples, samples=samples, prior_spread=prior_spread(prior)) if samples > 1 else Search
     return kind(
         image=phases[-1].image,
         seconds=time.perf_counter() - begun,
         steps=[sum(counts) for counts in zip(*(phase.steps for phase in phases), strict=True)],
-        seed=seed,
-        method=preset.name,
-        info=facts(prior, f, preset, chosen, objective.twice, notes) | facts_of_unknown(f, objective, samples),
         interrupted=interrupted,
-        oracle=clean is not None,
         phases=phases,
-        preset=preset,
-        terms=chosen.weights,
+        terms=objective.loss.weights,
         diverged=diverged,
+        **said,
     )
 
 

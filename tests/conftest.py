@@ -34,6 +34,11 @@ LAYERS = {0: (3, 64), 2: (64, 64), 5: (64, 128), 7: (128, 128), 10: (128, 256), 
 LAYERS |= {17: (256, 512), 19: (512, 512), 21: (512, 512), 24: (512, 512), 26: (512, 512), 28: (512, 512)}
 
 
+def seeded(seed: int = 0) -> torch.Generator:
+    """A generator of random numbers on the CPU."""
+    return torch.Generator().manual_seed(seed)
+
+
 def golden(name: str) -> dict[str, torch.Tensor]:
     """All arrays of one golden file as tensors (text stays bytes)."""
     with np.load(GOLDEN / f"{name}.npz", allow_pickle=False) as data:
@@ -207,6 +212,14 @@ def pytest_xdist_make_scheduler(config, log):
 def run(*words: object) -> int:
     """A command as it is typed; its exit status."""
     return commands.main([str(word) for word in words])
+
+
+def failure(capsys: pytest.CaptureFixture, *words: object) -> str:
+    """The error message of a command that must fail with one line on stderr and nothing on stdout."""
+    assert run(*words) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and "error: " in err
+    return err
 
 
 @pytest.fixture(scope="session")

@@ -25,10 +25,6 @@ PUBLISHED = "cvpr2023"
 SIZE = 64
 
 
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
 def picture() -> Tensor:
     return ARRAYS["in/image_u8"].float()[None] / 255
 

@@ -140,51 +140,18 @@ def calls_in_python(folder: Path) -> dict[str, bytes]:
     return {f"{key}, protocol {p}": pickle.dumps({"G_ema": v}, protocol=p) for key, v in calls.items() for p in (2, 4)}
 
 
-def written_by_hand(folder: Path) -> dict[str, bytes]:
-    """What no pickler writes."""
-    command = text(canary(folder))
-    system = name("os.system") + command + b"\x85R"
-    builtin = name("__builtin__.eval") + text("1") + b"\x85R"
-    stacked = b"\x8c\x02os\x8c\x06system\x93" + command + b"\x85R"
-    allowed = name("collections.OrderedDict")
+def greedy_by_hand(folder: Path) -> dict[str, bytes]:
+    """Written by hand as well: what would take all memory, or for ever."""
+    system = name("os.system") + text(canary(folder)) + b"\x85R"
     return {
-        "call of a getattr": raw_pickle(
-            name("builtins.getattr")
-            + name("builtins.__import__")
-            + text("os")
-            + b"\x85R"
-            + text("system")
-            + b"\x86R"
-            + command
-            + b"\x85R"
-        ),
-        "text pickle": b"cos\nsystem\n(S'" + canary(folder).encode() + b"'\ntR.",
-        "builtins by alias": raw_pickle(builtin),
-        "stack global": raw_pickle(stacked, protocol=4),
-        "dotted name": raw_pickle(b"\x8c\x05torch\x8c\x10serialization.os\x93", protocol=4),
-        "dotted allowed name": raw_pickle(b"\x8c\x0bcollections\x8c\x14OrderedDict.__init__\x93", protocol=4),
-        "name of a list": raw_pickle(b"]" + text("system") + b"\x93", protocol=4),
-        "state of an allowed name": raw_pickle(allowed + b"}" + text("__init__") + text("x") + b"sb)R"),
-        "slots of an allowed name": raw_pickle(allowed + b"N}" + text("x") + b"K\x01s\x86b)R"),
-        "call of a call": raw_pickle(allowed + b")R" + b")R"),
-        "arguments that are no tuple": raw_pickle(allowed + b"]R"),
-        "memo never stored": raw_pickle(b"h\x07"),
         "memo of 2^32": raw_pickle(b"Nr\xff\xff\xff\xff" + b"j\xff\xff\xff\xff"),
-        "memo swapped": raw_pickle(allowed + b"q\x010" + system + b"q\x01h\x01)R"),
-        "popped bare stack": raw_pickle(b"0000"),
-        "mark without end": raw_pickle(b"t"),
-        "extension registry": raw_pickle(b"\x82\x01)R"),
-        "instance": raw_pickle(b"(" + command + b"ios\nsystem\n"),
-        "new object with keywords": raw_pickle(allowed + b")}\x92", protocol=4),
-        "persistent id": raw_pickle(text("x") + b"Q"),
-        "out-of-band buffer": raw_pickle(b"\x97", protocol=5),
+        "too many lists": raw_pickle(b"]" * (MAX_INSTRUCTIONS + 9)),
+        "too many memos": raw_pickle(b"N" + b"\x94" * (MAX_INSTRUCTIONS + 9), protocol=4),
         "byte array of 10 GB": raw_pickle(b"\x96" + struct.pack("<Q", 10**10), protocol=5),
         "bytes of 10 GB": raw_pickle(b"\x8e" + struct.pack("<Q", 10**10), protocol=4),
         "text of 10 GB": raw_pickle(b"\x8d" + struct.pack("<Q", 10**10), protocol=4),
         "number of 2 GB": raw_pickle(b"\x8b" + struct.pack("<I", 2**31 - 1)),
         "frame of 2^62": raw_pickle(b"\x95" + struct.pack("<Q", 2**62) + system, protocol=4),
-        "too many lists": raw_pickle(b"]" * (MAX_INSTRUCTIONS + 9)),
-        "too many memos": raw_pickle(b"N" + b"\x94" * (MAX_INSTRUCTIONS + 9), protocol=4),
         "laughs as a key": laughs_of_pickle(),
         "keys of one hash": raw_pickle(b"}(" + b"".join(colliding(i) + b"N" for i in range(100_000)) + b"u"),
         "a long chain of calls": raw_pickle(name("a.b") + b")R" * 200_000),
@@ -200,6 +167,40 @@ def written_by_hand(folder: Path) -> dict[str, bytes]:
         "copies of one text": raw_pickle(
             text("x" * 2**20) + b"q\x010" + (name("_codecs.encode") + b"h\x01" + text("latin1") + b"\x86R") * 10_000
         ),
+    }
+
+
+def written_by_hand(folder: Path) -> dict[str, bytes]:
+    """What no pickler writes."""
+    command = text(canary(folder))
+    system = name("os.system") + command + b"\x85R"
+    builtin = name("__builtin__.eval") + text("1") + b"\x85R"
+    stacked = b"\x8c\x02os\x8c\x06system\x93" + command + b"\x85R"
+    allowed = name("collections.OrderedDict")
+    imported = name("builtins.__import__") + text("os") + b"\x85R"
+    return {
+        "call of a getattr": raw_pickle(
+            name("builtins.getattr") + imported + text("system") + b"\x86R" + command + b"\x85R"
+        ),
+        "text pickle": b"cos\nsystem\n(S'" + canary(folder).encode() + b"'\ntR.",
+        "builtins by alias": raw_pickle(builtin),
+        "stack global": raw_pickle(stacked, protocol=4),
+        "dotted name": raw_pickle(b"\x8c\x05torch\x8c\x10serialization.os\x93", protocol=4),
+        "dotted allowed name": raw_pickle(b"\x8c\x0bcollections\x8c\x14OrderedDict.__init__\x93", protocol=4),
+        "name of a list": raw_pickle(b"]" + text("system") + b"\x93", protocol=4),
+        "state of an allowed name": raw_pickle(allowed + b"}" + text("__init__") + text("x") + b"sb)R"),
+        "slots of an allowed name": raw_pickle(allowed + b"N}" + text("x") + b"K\x01s\x86b)R"),
+        "call of a call": raw_pickle(allowed + b")R" + b")R"),
+        "arguments that are no tuple": raw_pickle(allowed + b"]R"),
+        "memo never stored": raw_pickle(b"h\x07"),
+        "memo swapped": raw_pickle(allowed + b"q\x010" + system + b"q\x01h\x01)R"),
+        "popped bare stack": raw_pickle(b"0000"),
+        "mark without end": raw_pickle(b"t"),
+        "extension registry": raw_pickle(b"\x82\x01)R"),
+        "instance": raw_pickle(b"(" + command + b"ios\nsystem\n"),
+        "new object with keywords": raw_pickle(allowed + b")}\x92", protocol=4),
+        "persistent id": raw_pickle(text("x") + b"Q"),
+        "out-of-band buffer": raw_pickle(b"\x97", protocol=5),
         "another encoding": raw_pickle(name("_codecs.encode") + text("x") + text("zlib") + b"\x86R"),
         "numpy object scalar": raw_pickle(
             name("numpy.core.multiarray.scalar") + name("numpy.dtype") + text("O8") + b"\x85R" + b"C\x00\x86R"
@@ -279,4 +280,10 @@ def safetensors_of(count: int) -> bytes:
 
 
 def hostile(folder: Path) -> dict[str, bytes]:
-    return calls_in_python(folder) | written_by_hand(folder) | tricks_of_dill(folder) | nested_and_zipped(folder)
+    return (
+        calls_in_python(folder)
+        | written_by_hand(folder)
+        | greedy_by_hand(folder)
+        | tricks_of_dill(folder)
+        | nested_and_zipped(folder)
+    )

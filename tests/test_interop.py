@@ -4,7 +4,8 @@ import sys
 
 import pytest
 import torch
-from degradation_examples import EVERY, images, seeded
+from conftest import seeded
+from degradation_examples import EVERY, images
 
 from rusr_core.degradations import (
     Compose,

@@ -2,17 +2,13 @@
 
 import pytest
 import torch
-from conftest import random_generator
+from conftest import random_generator, seeded
 from stylegan3_examples import random_stylegan3
 
 from rusr_core.errors import RusrError
 from rusr_core.generator import LatentError
 from rusr_core.latents import mean_w, sample_w, space, to_w_plus, to_w_plus_plus
 from rusr_core.randomness import RandomnessError
-
-
-def seeded(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def test_shapes_and_names(small_generator):

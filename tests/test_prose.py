@@ -1,11 +1,9 @@
 """Docstrings read well: no paragraph ends in an orphan, a word alone on its last line."""
 
 import ast
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = ("rusr_core", "tests", "tools", "benchmarks", "book")
-FILES = sorted(path for name in FOLDERS for path in (ROOT / name).rglob("*.py"))
+from sources import FILES, ROOT
+
 SHORTEST = 14  # characters that the last line of a paragraph must exceed where the line before it is a full one
 
 

@@ -5,6 +5,7 @@ import random
 import numpy as np
 import pytest
 import torch
+from conftest import seeded
 
 from rusr_core.randomness import (
     RandomnessError,
@@ -18,10 +19,6 @@ from rusr_core.randomness import (
 )
 
 CPU = torch.device("cpu")
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def test_random_numbers_are_what_torch_draws():

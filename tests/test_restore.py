@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 import torch
+from conftest import seeded
 
 from rusr_core import presets
 from rusr_core.degradations import JPEG, Compose, Downsample, PoissonBernoulliNoise
@@ -12,10 +13,6 @@ from rusr_core.losses import Term
 from rusr_core.presets import Phase, Preset
 from rusr_core.prior import Prior
 from rusr_core.restore import restore
-
-
-def seeded(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def short(name: str, steps: int = 12, **changes) -> Preset:

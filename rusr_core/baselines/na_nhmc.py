@@ -35,6 +35,7 @@ from rusr_core.baselines.mapped import mapped
 from rusr_core.baselines.method import Baseline, Real, Whole
 from rusr_core.baselines.observation import Observation, observe
 from rusr_core.degradations.operator import AnyOperator
+from rusr_core.generator import Generator
 from rusr_core.prior import Prior
 from rusr_core.restore import Restoration, Step
 from rusr_core.search.stopping import RestorationError
@@ -126,15 +127,12 @@ def na_nhmc(
     seen, G = observe(prior, y, f, seed), prior.generator
     if not 1 <= samples <= int(share * steps):
         raise RestorationError(f"{samples} samples of {steps} proposals: expected no more than {share} of them")
-    draws = seen.stream(3)
-    count = seen.y.new_full((len(seen),), float(seen.y[0].numel()))
-    if seen.mask is not None:
-        count = 3 * (seen.mask > 0).flatten(1).sum(1).to(seen.y).expand(len(seen))
-    energy = partial(_energy, prior, seen, count)
+    draws, energy = seen.stream(3), partial(_energy, prior, seen, _visible_values(seen))
     z = torch.cat([randomness.normal((1, G.mapping.z_dim), one, G.w_mean) for one in draws])
     length, kept, accepted = StepLength(step, len(seen), seen.y), [], torch.zeros(len(seen))
-    start = steps - int(share * steps)
+    start = steps - int(share * steps)  # of the samples
     wanted = {start + (i + 1) * (steps - start) // samples - 1 for i in range(samples)}
+    everybody = torch.ones(len(seen), dtype=torch.bool)
     for number in range(steps):
         fixed = [one.get_state() for one in seen.generators]
         value, gradient = energy(z, fixed)
@@ -144,18 +142,34 @@ def na_nhmc(
         z, accepted = done.z, accepted + done.accepted.cpu()
         if number < start:
             length.learn(done.accepted)
-        for one in seen.generators:  # the next proposal sees other draws of f
-            randomness.uniform((1,), one, value)
-        if number in wanted or callback is not None:
-            with torch.no_grad():
-                image = G.image(mapped(G, z)).clamp(0, 1)
-            kept += [image] if number in wanted else []
+        _move_on(seen.generators, value)
+        picture = partial(_picture, G, z)
+        if number in wanted:
+            kept.append(picture())
         if callback is not None:
-            active = torch.ones(len(seen), dtype=torch.bool)
-            callback(Step("Z", number, {"total": done.energy.float().cpu()}, active, lambda image=image: image))
+            callback(Step("Z", number, {"total": done.energy.float().cpu()}, everybody, picture))
     drawn = torch.stack(kept, 1)
     info = {"accepted": (accepted / steps).tolist(), "step": length.step.flatten().tolist()}
     return seen.result(prior, drawn.mean(1), [steps] * len(seen), (G,), drawn=drawn, info=info)
+
+
+@torch.no_grad()
+def _picture(G: Generator, z: Tensor) -> Tensor:
+    """G(M(z)), [N, 3, R, R] in [0, 1]."""
+    return G.image(mapped(G, z)).clamp(0, 1)
+
+
+def _move_on(generators: list[torch.Generator], like: Tensor) -> None:
+    """The next proposal sees other draws of f."""
+    for one in generators:
+        randomness.uniform((1,), one, like)
+
+
+def _visible_values(seen: Observation) -> Tensor:
+    """How many values of each y are visible, [N]."""
+    if seen.mask is None:
+        return seen.y.new_full((len(seen),), float(seen.y[0].numel()))
+    return 3 * (seen.mask > 0).flatten(1).sum(1).to(seen.y).expand(len(seen))
 
 
 def _energy(prior: Prior, seen: Observation, count: Tensor, z: Tensor, states: list[Tensor]) -> tuple[Tensor, Tensor]:

@@ -142,10 +142,8 @@ def tune(
         w = pivot[i : i + 1]
         x = tuned[i].image(w)
         made = each[i].degraded(x)
-        terms = {
-            "pix": how.pixels * 4 * mean_square(made, each[i].y),
-            "perc": how.perc * perceptual(network, made, each[i].y, side),
-        }
+        pixels, perc = mean_square(made, each[i].y), perceptual(network, made, each[i].y, side)
+        terms = {"pix": how.pixels * 4 * pixels, "perc": how.perc * perc}
         if how.locality.weight:
             z = randomness.normal((1, G.mapping.z_dim), draws[i], w)
             terms["locality"] = how.locality(tuned[i], G, how.locality.near(G, w, z))

@@ -55,12 +55,15 @@ def reading(path: str | Path, explain: Callable[[], str] | None = None) -> Itera
 
 
 def map_file(path: str | Path) -> memoryview:
-    """The bytes of a file, read-only, mapped rather than read. Missing or empty: CheckpointError."""
+    """The bytes of a file, mapped rather than read; what is written to them does not reach the file.
+
+    Missing or empty: CheckpointError.
+    """
     try:
         with open(path, "rb") as file:
             if os.fstat(file.fileno()).st_size == 0:
                 raise CheckpointError(f"{path}: the file is empty")
-            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))  # torch warns of a read-only buffer
     except (OSError, ValueError) as error:
         if isinstance(error, CheckpointError):
             raise

@@ -135,7 +135,7 @@ def load_tensors(state: State, file_size: int) -> dict[str, Tensor]:
         raise CheckpointError("tensors that share their numbers, declared larger than the file: refused")
     for name, tensor in state.items():
         require_floats(name, tensor.storage.dtype)
-    return {name: tensor.load().float().clone() for name, tensor in state.items()}
+    return {name: tensor.load().float() for name, tensor in state.items()}
 
 
 def require_floats(name: str, dtype: torch.dtype) -> None:

@@ -87,8 +87,9 @@ class LazyTensor:
         size = self.storage.dtype.itemsize
         reach = sum((n - 1) * step for n, step in zip(self.shape, self.stride, strict=True)) + 1
         window = self.storage.bytes()[self.offset * size : (self.offset + reach) * size]
-        flat = torch.frombuffer(bytearray(window), dtype=self.storage.dtype)
-        return flat.as_strided(self.shape, self.stride).contiguous()
+        window = bytearray(window) if window.readonly else window  # bytes that a pickle spells out as text
+        flat = torch.frombuffer(window, dtype=self.storage.dtype)  # at any byte: convolutions would round otherwise
+        return flat.as_strided(self.shape, self.stride).clone(memory_format=torch.contiguous_format)
 
 
 def _sizes(values: object) -> tuple[int, ...]:
@@ -253,9 +254,8 @@ class Reader:
             part, crc = records[f"{prefix}data/{name}"]
             storage = storages.setdefault(name, Storage(dtype, count, part, crc))
             if storage.nbytes != len(part) or storage.dtype is not dtype:
-                raise CheckpointError(
-                    f"declares a storage of {storage.nbytes} bytes, its record has {len(part)}: refused"
-                )
+                declared = f"declares a storage of {storage.nbytes} bytes"
+                raise CheckpointError(f"{declared}, its record has {len(part)}: refused")
             return storage
 
         return Machine(raw, self.names, self.budget, persistent).run()

@@ -192,18 +192,15 @@ def _layers(
 ) -> tuple[LayerDesign, ...]:
     """Layers from their bands; `before` is what the first of them continues, `number` the one in its name."""
     rates = np.exp2(np.ceil(np.log2(np.minimum(stopbands * 2, resolution))))
-    channels = np.rint(np.minimum(channel_base / 2 / cutoffs, channel_max))
-    channels[-1] = img_channels
+    channels = np.append(np.rint(np.minimum(channel_base / 2 / cutoffs[:-1], channel_max)), img_channels)
     if before is not None:
         rates[0], channels[0] = before.out_rate, before.shape.out_channels
     half_widths = np.maximum(stopbands, rates / 2) - cutoffs
-    sizes = rates + MARGIN * 2
-    sizes[-2:] = resolution
+    sizes = np.append(rates[:-2] + MARGIN * 2, [resolution] * 2)
     last, layers = len(cutoffs) - 1, []
     for i in range(len(cutoffs)):
         at, critical, to_rgb = max(i - 1, 0), i >= last - CRITICAL, i == last
-        inner = 1 if to_rgb else 2
-        top = inner * max(rates[at], rates[i])
+        top = max(rates[at], rates[i]) * (1 if to_rgb else 2)
         shape = LayerShape(
             name=f"L{number + i}_{int(sizes[i])}_{int(channels[i])}",
             in_channels=int(channels[at]),

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from conftest import seeded
 from PIL import Image
 from skimage import restoration
 
@@ -11,10 +12,6 @@ from rusr_core.degradations import Compose, parse
 from rusr_core.files import data_path
 from rusr_core.images import resize
 from rusr_core.metrics import psnr
-
-
-def seeded() -> torch.Generator:
-    return torch.Generator().manual_seed(0)
 
 
 @pytest.fixture(scope="module")

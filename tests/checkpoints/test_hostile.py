@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -48,6 +49,25 @@ FORBIDDEN = (
 # ---- the child: read every file of a folder, report what happened
 
 
+def watched() -> tuple[list[str], Callable[[], None]]:
+    """The forbidden events of this process from now on, and a function that ends the watch; a hook stays for ever."""
+    events: list[str] = []
+    watch = [True]
+
+    def hook(event: str, args: tuple) -> None:
+        if not watch:
+            return
+        if event == "open":
+            mode, flags = args[1], args[2]
+            writes = isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+            event = "open-for-writing" if writes or (isinstance(mode, str) and set(mode) & set("wax+")) else event
+        if event.startswith(FORBIDDEN):
+            events.append(f"{event} {args!r}"[:200])
+
+    sys.addaudithook(hook)
+    return events, watch.clear
+
+
 def read_all(folder: Path) -> dict:
     """Read each file in this process; report its outcome, the events of the hook and the peak of memory."""
     import resource
@@ -62,20 +82,7 @@ def read_all(folder: Path) -> dict:
     warm.unlink()
     zipfile.ZipFile(io.BytesIO(archive({"a": b"x"}))).infolist()
     files = sorted(folder.iterdir())
-    events: list[str] = []
-    watch = [True]
-
-    def hook(event: str, args: tuple) -> None:
-        if not watch[0]:
-            return
-        if event == "open":
-            mode, flags = args[1], args[2]
-            writes = isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC)
-            event = "open-for-writing" if writes or (isinstance(mode, str) and set(mode) & set("wax+")) else event
-        if event.startswith(FORBIDDEN):
-            events.append(f"{event} {args!r}"[:200])
-
-    sys.addaudithook(hook)
+    events, stop = watched()
     with open("/proc/self/statm") as statm:
         size = int(statm.read().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (size + LIMIT, resource.RLIM_INFINITY))
@@ -89,7 +96,7 @@ def read_all(folder: Path) -> dict:
             outcomes[file.name] = f"refused: {error}"
         except BaseException as error:  # noqa: BLE001
             outcomes[file.name] = f"ESCAPED {type(error).__name__}: {error}"
-    watch[0] = False
+    stop()
     grown = peak_memory() - before
     return {"outcomes": outcomes, "events": events, "grown": grown}
 

@@ -3,38 +3,20 @@
 import json
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from conftest import PORTRAIT, failure, run
 from PIL import Image
 
-from rusr_core import commands
 from rusr_core.checkpoints import load_generator, save_generator
-from rusr_core.commands.main import COMMANDS
-from rusr_core.degradations import notation
 from rusr_core.files import data_path
 from rusr_core.images import load_image, read_metadata, save_image
 from rusr_core.photos.marks import SOURCE_TYPE
 from rusr_core.photos.records import read_record
 from rusr_core.restore import restore
-
-PORTRAIT = data_path("portraits/test/000.png")
-
-
-def run(*words: object) -> int:
-    return commands.main([str(word) for word in words])
-
-
-def failure(capsys: pytest.CaptureFixture, *words: object) -> str:
-    """The error message of a command that must fail with one line on stderr and nothing on stdout."""
-    assert run(*words) == 2
-    out, err = capsys.readouterr()
-    assert out == "" and err.count("\n") == 1 and "error: " in err
-    return err
 
 
 @pytest.fixture
@@ -282,12 +264,6 @@ def test_the_seed_places_strokes_that_name_none(tmp_path):
     assert torch.equal(a, b) and not torch.equal(a, c)
 
 
-@pytest.mark.slow
-def test_the_command_line_starts_where_there_is_no_resource_module():
-    code = "import sys; sys.modules['resource'] = sys.modules['fcntl'] = None; import rusr_core.commands"
-    subprocess.run([sys.executable, "-c", code], check=True)
-
-
 def test_out_of_memory_is_one_line(tmp_path, monkeypatch, capsys):
     def exhausted(*_args, **_options):
         raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory")
@@ -301,17 +277,3 @@ def test_out_of_memory_is_one_line(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("rusr_core.commands.searching.restore", defective)
     with pytest.raises(RuntimeError, match="defect"):
         run("restore", PORTRAIT, tmp_path / "x.png", "--task", "denoising")
-
-
-def test_help_names_every_command(capsys):
-    assert run("--help") == 0
-    text = capsys.readouterr().out
-    for command in COMMANDS:
-        assert command.name in text
-        assert run(command.name, "--help") == 0
-    capsys.readouterr()
-    assert "'polish'" in failure(capsys, "polish")
-
-
-def test_notation_of_the_help_is_valid():
-    assert str(notation.parse("downsample:8 | jpeg:12")) == "downsample:8 | jpeg:12"

@@ -1,45 +1,19 @@
 """A folder as people have it: foreign files, bad ones, long and strange names, two jobs at once. No work is lost."""
 
-import argparse
 import io
 import os
 import subprocess
 import sys
-import threading
-import time
 from pathlib import Path
 
 import pytest
 import torch
 from conftest import PORTRAIT, run
+from picture_folders import UP, fill, raising, written
 from PIL import Image
 
-from rusr_core.commands import jobs, saving
-from rusr_core.files import write_atomic
+from rusr_core.commands import jobs
 from rusr_core.images import load_image, save_image
-
-UP = ("--task", "upsampling")
-
-
-def fill(folder: Path, small: bytes, *names: str) -> Path:
-    for name in names:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(small)
-    return folder
-
-
-def written(folder: Path) -> list[str]:
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return sorted(str(path.relative_to(folder)) for path in files if path.suffix != ".json")
-
-
-def raising(error: Exception):
-    """A function that fails."""
-
-    def fail(*_args, **_options):
-        raise error
-
-    return fail
 
 
 @pytest.mark.parametrize("command", ["restore", "degrade"])
@@ -131,120 +105,6 @@ def test_the_streams_are_left_as_they_were(capsys):
     assert (sys.stdout.errors, sys.stderr.errors) == before
 
 
-@pytest.mark.parametrize("interrupted", [False, True])
-def test_the_longest_name(tmp_path, small, searches, monkeypatch, interrupted):
-    name = "\u00e9" * 125 + "x.png"  # 255 bytes
-    given = fill(tmp_path / "in", small, name)
-    if interrupted:
-        from rusr_core.commands import searching as module
-
-        search = module.restore
-
-        def stop(*args, **options):
-            result = search(*args, **options)
-            result.interrupted = True
-            return result
-
-        monkeypatch.setattr("rusr_core.commands.searching.restore", stop)
-    assert run("restore", given, tmp_path / "out", *UP) == (130 if interrupted else 0)
-    (found,) = written(tmp_path / "out")
-    assert found == ("\u00e9" * 119 + ".interrupted.png" if interrupted else name)
-
-
-def test_names_too_long_are_refused_before_the_search(tmp_path, small, searches, capsys):
-    given = fill(tmp_path / "in", small, "x" * 252 + ".gif"[:3])  # no image by its suffix
-    fill(given, small, "x" * 251 + ".bmp")
-    assert run("restore", given, tmp_path / "out", *UP) == 0
-    (tmp_path / "y.png").write_bytes(small)
-    assert run("restore", tmp_path / "y.png", tmp_path / ("x" * 252 + ".png"), *UP) == 2
-    assert "too long" in capsys.readouterr().err and len(searches) == 1
-
-
-def test_places_that_cannot_be_written_are_refused_before_the_search(tmp_path, small, searches, monkeypatch, capsys):
-    (tmp_path / "y.png").write_bytes(small)
-    given = fill(tmp_path / "in", small, "a.png")
-    (tmp_path / "file").write_text("no folder")
-    for source, target in ((given, tmp_path / "file"), (given, tmp_path / "no/out"), (given, tmp_path / "file/out")):
-        assert run("restore", source, target, *UP) == 2
-    monkeypatch.setattr("rusr_core.files._open_temporary", raising(OSError(30, "Read-only")))
-    for source, target in ((tmp_path / "y.png", tmp_path / "x.png"), (given, tmp_path / "out")):
-        assert run("restore", source, target, *UP) == 2
-        assert capsys.readouterr().err.endswith("cannot be written (Read-only)\n")
-    assert not searches
-
-
-def test_a_failed_save_costs_no_other_image_and_not_its_own(tmp_path, small, searches, monkeypatch, capsys):
-    given = fill(tmp_path / "in", small, "a.png", "b.png", "c.png")
-    broken = tmp_path / "out/b.png"
-
-    def fails(path, data, **options):
-        if path == broken:
-            raise OSError(28, "No space left on device")
-        return write_atomic(path, data, **options)
-
-    monkeypatch.setattr(saving, "write_atomic", fails)
-    assert run("restore", given, tmp_path / "out", *UP) == 1
-    assert written(tmp_path / "out") == ["a.png", "b.2.png", "c.png"]
-    assert "No space left on device; this result is " in (err := capsys.readouterr().err) and "b.2.png" in err
-
-
-def test_where_nothing_can_be_written_the_folder_of_temporary_files_is_left(tmp_path, small, searches, monkeypatch):
-    given = fill(tmp_path / "in", small, "a.png")
-    (tmp_path / "tmp").mkdir()
-    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path / "tmp"))
-
-    def fails(path, data, **options):
-        if path.parent == tmp_path / "out":
-            raise OSError(28, "No space left on device")
-        return write_atomic(path, data, **options)
-
-    monkeypatch.setattr(saving, "write_atomic", fails)
-    assert run("restore", given, tmp_path / "out", *UP) == 1
-    assert written(tmp_path / "tmp") == ["a.2.png"]
-
-
-def test_two_jobs_on_one_folder(tmp_path, small, searches, monkeypatch, capsys):
-    """Both end well, and share the work: who comes second to an image takes the others in an order of its own."""
-    names = [f"{i:02d}.png" for i in range(12)]
-    given = fill(tmp_path / "in", small, *names)
-    from rusr_core.commands import restore as command
-    from rusr_core.commands import searching as module
-
-    search, together, begun = module.restore, threading.Barrier(2, timeout=20), threading.local()
-
-    def slow(*args, **options):
-        if not hasattr(begun, "first"):
-            begun.first = together.wait()  # both have begun the same image
-        time.sleep(0.02)
-        return search(*args, **options)
-
-    monkeypatch.setattr(module, "restore", slow)
-    parser = argparse.ArgumentParser()
-    command.restore_options(parser)
-    words = [str(word) for word in (given, tmp_path / "out", *UP, "--batch", 1, "--skip-existing")]
-    status = []
-
-    def job() -> None:
-        status.append(command.run_restore(parser.parse_args(words)))
-
-    threads = [threading.Thread(target=job) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert status == [0, 0] and written(tmp_path / "out") == names
-    assert "another process was first; its result is kept" in capsys.readouterr().out
-    assert len(searches) < 20
-
-
-def test_a_closed_pipe_is_no_failed_save(tmp_path, small, searches, monkeypatch):
-    given = fill(tmp_path / "in", small, "a.png", "b.png")
-    monkeypatch.setattr(saving, "say", raising(BrokenPipeError(32, "Broken pipe")))
-    monkeypatch.setattr("os.dup2", lambda *_args: None)
-    assert run("restore", given, tmp_path / "out", *UP, "--batch", 1) == 141
-    assert written(tmp_path / "out") == ["a.png"]
-
-
 def test_names_with_line_breaks_are_one_line(tmp_path, small, searches, capsys):
     given = fill(tmp_path / "in", small, "a\nb.png", "c\x1b[31m.png")
     (given / "d\n.png").write_bytes(b"broken")
@@ -254,22 +114,6 @@ def test_names_with_line_breaks_are_one_line(tmp_path, small, searches, capsys):
     out, err = capsys.readouterr()
     assert out.count("\n") == 2 and "a\\nb.png: 3 steps" in out and "\x1b" not in out and "d\\n.png" in err
     assert written(tmp_path / "out") == ["a\nb.png", "c\x1b[31m.png"]
-
-
-def test_what_appears_meanwhile_is_neither_lost_nor_overwritten(tmp_path, small, searches, monkeypatch, capsys):
-    (tmp_path / "y.png").write_bytes(small)
-    from rusr_core.commands import searching as module
-
-    search = module.restore
-
-    def slow(*args, **options):
-        (tmp_path / "x.png").write_bytes(b"precious")
-        return search(*args, **options)
-
-    monkeypatch.setattr(module, "restore", slow)
-    assert run("restore", tmp_path / "y.png", tmp_path / "x.png", *UP) == 1
-    assert (tmp_path / "x.png").read_bytes() == b"precious" and load_image(tmp_path / "x.2.png").shape[-1] == 128
-    assert "x.png: appeared meanwhile and is kept; this result is" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("held", [jobs.HELD, 4000])
@@ -366,27 +210,6 @@ def test_one_image_that_fails_costs_no_other(tmp_path, small, searches, monkeypa
     assert written(tmp_path / "out") == ["a.png", "c.png"]
     assert "error: " in (err := capsys.readouterr().err) and "b.png: image 1: NaN" in err
     assert run("restore", given / "b.png", tmp_path / "b.png", *UP) == 2
-
-
-def test_an_image_that_diverges_has_no_finished_name(tmp_path, small, searches, monkeypatch, capsys):
-    """Its last finite state is kept beside; the others of its batch are finished; the resumed folder tries it again."""
-    given = fill(tmp_path / "in", small, "a.png", "b.png", "c.png")
-    from rusr_core.commands import searching as module
-
-    search = module.restore
-
-    def diverges(*args, **options):
-        result = search(*args, **options)
-        result.diverged = (None, "NaN in the loss, phase W+, step 7", None)
-        return result
-
-    monkeypatch.setattr(module, "restore", diverges)
-    assert run("restore", given, tmp_path / "out", *UP) == 1
-    assert written(tmp_path / "out") == ["a.png", "b.diverged.png", "c.png"]
-    assert "b.png: NaN in the loss, phase W+, step 7" in capsys.readouterr().err
-    monkeypatch.setattr(module, "restore", search)
-    assert run("restore", given, tmp_path / "out", *UP, "--skip-existing") == 0
-    assert "b.png" in written(tmp_path / "out")
 
 
 def test_wide_pictures_are_shrunk_before_they_are_padded(tmp_path, searches):

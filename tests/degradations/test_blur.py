@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from degradation_examples import images, seeded
+from conftest import seeded
+from degradation_examples import images
 from scipy import ndimage
 
 from rusr_core import tasks

@@ -1,7 +1,8 @@
 """Compositions: their order, their 8 bit, their masks."""
 
 import torch
-from degradation_examples import SIZE, GrainAndCrop, Vignette, half_mask, images, seeded
+from conftest import seeded
+from degradation_examples import SIZE, GrainAndCrop, Vignette, half_mask, images
 from torch import Tensor
 
 from rusr_core.degradations import JPEG, Compose, Downsample, Mask, PoissonBernoulliNoise, Resize

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from degradation_examples import EVERY, half_mask, images, seeded
+from conftest import seeded
+from degradation_examples import EVERY, half_mask, images
 
 from rusr_core import tasks
 from rusr_core.degradations import (

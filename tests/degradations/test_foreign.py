@@ -5,7 +5,8 @@ import functools
 import numpy as np
 import pytest
 import torch
-from degradation_examples import SIZE, Vignette, images, seeded
+from conftest import seeded
+from degradation_examples import SIZE, Vignette, images
 from torch import Tensor
 
 from rusr_core.degradations import (

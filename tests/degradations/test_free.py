@@ -5,7 +5,8 @@ import math
 
 import pytest
 import torch
-from degradation_examples import images, seeded
+from conftest import seeded
+from degradation_examples import images
 
 from rusr_core.degradations import (
     JPEG,

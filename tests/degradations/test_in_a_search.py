@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 import torch
-from degradation_examples import seeded
+from conftest import seeded
 
 from rusr_core import presets
 from rusr_core.degradations import JPEG, Compose, Downsample, PoissonBernoulliNoise, Strokes, degrade, for_image

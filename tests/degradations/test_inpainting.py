@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from degradation_examples import ARRAYS, PUBLISHED, SIZE, half_mask, images, picture, seeded
+from conftest import seeded
+from degradation_examples import ARRAYS, PUBLISHED, SIZE, half_mask, images, picture
 
 from rusr_core.degradations import Compose, Downsample, Mask, Strokes, for_image, inpainting
 from rusr_core.degradations.inpainting import draw

@@ -4,7 +4,8 @@ import sys
 
 import pytest
 import torch
-from degradation_examples import ARRAYS, EVERY, PUBLISHED, half_mask, images, picture, seeded
+from conftest import seeded
+from degradation_examples import ARRAYS, EVERY, PUBLISHED, half_mask, images, picture
 
 from rusr_core.degradations import (
     JPEG,

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import pytest
 import torch
-from degradation_examples import SIZE, Vignette, half_mask, images, seeded
+from conftest import seeded
+from degradation_examples import SIZE, Vignette, half_mask, images
 
 from rusr_core.degradations import (
     JPEG,

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from conftest import seeded
 from live_browser import evaluate
 
 from rusr_core import randomness
@@ -23,10 +24,6 @@ STAGES = {
     "P": ({"kind": "strokes", "count": 5, "seed": 3}, Strokes(5, seed=3)),
 }
 MAKE = "const f = Live.degradations.create(a[0], live.method), x = image(a[1], 128, 128);"
-
-
-def seeded(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def rows(x: torch.Tensor) -> list[float]:

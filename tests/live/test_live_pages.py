@@ -12,6 +12,7 @@ import pytest
 import torch
 from live_browser import missing, opened
 from live_files import no_pictures, odd_pictures
+from live_page import dropped, focus, open_page, painted, press, requests, set_up, status, until
 from PIL import Image, PngImagePlugin
 
 from rusr_core.degradations import Downsample
@@ -61,62 +62,6 @@ def address(page):
 class Quiet(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *_words):
         """A server of a test says nothing."""
-
-
-def until(driver, condition: str, seconds: float = 90) -> object:
-    """Wait for a JavaScript condition to hold; the page's status line is in the error."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if found := driver.execute_script(f"return {condition}"):
-            return found
-        time.sleep(0.1)
-    raise AssertionError(f"{condition} does not come true; the page says: {status(driver)}")
-
-
-def status(driver) -> str:
-    return driver.execute_script("return document.querySelector('.rl-studio > .rl-status').textContent")
-
-
-def requests(driver) -> list[str]:
-    """The addresses that the page has asked for since the last call."""
-    events = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]
-    return [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
-
-
-def open_page(driver, url: str) -> None:
-    driver.get(url)
-    until(driver, "!!document.querySelector('.rl-studio') && document.querySelector('.rl-portraits input:checked')")
-
-
-def press(driver, *keys: str) -> None:
-    from selenium.webdriver.common.action_chains import ActionChains
-
-    for key in keys:
-        ActionChains(driver).send_keys(key).perform()
-
-
-def focus(driver, selector: str) -> None:
-    """Reach an element by the tab key, as somebody without a mouse does."""
-    for _ in range(60):
-        if driver.execute_script("return document.activeElement.matches(arguments[0])", selector):
-            return
-        press(driver, "\ue004")
-    raise AssertionError(f"the tab key does not reach {selector}")
-
-
-def set_up(driver, task: str, steps: int = 4, spaces: tuple[str, ...] = ("W",)) -> None:
-    """A damage, and very few steps, which the page does not offer."""
-    driver.execute_script(
-        """const [task, steps, spaces] = arguments, box = document.querySelector('.rl-studio');
-        const [damage, count] = box.querySelectorAll('.rl-setup select');
-        damage.value = task; damage.dispatchEvent(new Event('change'));
-        count.add(new Option(steps)); count.value = steps; count.dispatchEvent(new Event('change'));
-        for (const tick of box.querySelectorAll('.tick')) {
-          const control = tick.firstElementChild, on = spaces.includes(tick.textContent);
-          if (control.checked !== on) { control.checked = on; control.dispatchEvent(new Event('change')); }
-        }""",
-        task, steps, list(spaces),
-    )  # fmt: skip
 
 
 def test_a_search_from_a_file_by_keyboard_alone(browser, page):
@@ -175,27 +120,6 @@ def test_pause_scrub_continue_and_stop(browser, address):
     browser.execute_script("document.querySelectorAll('.rl-bar button')[1].click()")
     until(browser, "document.querySelector('.rl-main').textContent === 'Start'")
     assert "stopped by you" in status(browser)
-
-
-def dropped(driver, file: Path) -> str:
-    """Drop a file on the page as a mouse does; the line that the page then shows."""
-    from selenium.webdriver.common.by import By
-
-    driver.find_element(By.ID, "hand").send_keys(str(file))
-    driver.execute_script("""
-        const held = new DataTransfer(), hand = document.getElementById("hand");
-        held.items.add(hand.files[0]);
-        const place = document.querySelector('.rl-source');
-        place.dispatchEvent(new DragEvent('drop', { dataTransfer: held, bubbles: true, cancelable: true }));
-        hand.value = '';""")
-    line = "document.querySelector('.rl-studio > .rl-status').textContent"
-    return until(driver, f"{line}.startsWith({json.dumps(file.name)}) && {line}", 20)
-
-
-def painted(driver, x: int, y: int) -> list[int]:
-    """A pixel of the portrait's canvas."""
-    canvas = "document.querySelector('.rl-stage canvas').getContext('2d')"
-    return driver.execute_script(f"return [...{canvas}.getImageData({x}, {y}, 1, 1).data]")
 
 
 def test_fifty_odd_files_dropped_on_the_page_have_a_line_each(browser, address, tmp_path):

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from conftest import seeded
 
 from rusr_core import metrics
 from rusr_core.metrics import realism
@@ -14,10 +15,6 @@ POPULATIONS = {  # draws, true mean, how many of 100 intervals at least hold it 
     "skewed as distances are": (lambda shape, g: (0.4 * torch.randn(shape, generator=g)).exp(), math.exp(0.08), 90),
     "bounded": (lambda shape, g: torch.rand(shape, generator=g), 0.5, 92),
 }
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 @pytest.mark.parametrize("num", (8, 20))

@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from conftest import small_portrait_net
+from conftest import seeded, small_portrait_net
 from scipy import linalg
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
@@ -18,10 +18,6 @@ from rusr_core.images import load_image
 from rusr_core.metrics import judges, realism
 from rusr_core.networks.perceptual import to_device_of
 from rusr_core.networks.portrait_net import PortraitNet
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 @pytest.fixture(scope="module")

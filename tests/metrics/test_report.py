@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 import torch
-from conftest import small_portrait_net
+from conftest import seeded, small_portrait_net
 
 from rusr_core import metrics, tasks
 from rusr_core.degradations import Compose, PoissonBernoulliNoise
@@ -140,14 +140,11 @@ def test_numbers_are_those_of_the_metrics(net):
     truth = (truth * 255).round() / 255
     f = PoissonBernoulliNoise(48, 0.08)
 
-    def seeded():
-        return torch.Generator().manual_seed(3)
-
-    y = f.degrade(truth, seeded())
-    found = report(tasks.find("N", "S"), y, truth, y, f, judge=portraits_judge(net), generator=seeded(), rounds=20)
+    y = f.degrade(truth, seeded(3))
+    found = report(tasks.find("N", "S"), y, truth, y, f, judge=portraits_judge(net), generator=seeded(3), rounds=20)
     assert found.task == "denoising S" and found.images == 5
     assert found.scores["lpips"] == Score("lpips", *metrics.mean_interval(metrics.lpips(y, truth, net)))
-    again = f.degrade(y, seeded())
+    again = f.degrade(y, seeded(3))
     assert found.scores["fidelity"].value == pytest.approx(metrics.lpips(again, y, net).mean().item(), rel=1e-6)
     whole = [realism.image_features(x, net.pooled) for x in (y, truth)]
     starts = (0, realism.REFERENCE)

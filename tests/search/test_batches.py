@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 import torch
+from conftest import seeded
 
 from rusr_core import presets
 from rusr_core.degradations import JPEG, Compose, Mask, PoissonBernoulliNoise
@@ -12,10 +13,6 @@ from rusr_core.priors import load_prior, portraits
 from rusr_core.restore import RestorationError, restore
 from rusr_core.search import objective
 from rusr_core.search.objective import Objective
-
-
-def seeded(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def short(name: str, steps: int = 12, **changes):

@@ -6,6 +6,7 @@ import warnings
 
 import pytest
 import torch
+from conftest import seeded
 
 from rusr_core import presets
 from rusr_core.degradations import JPEG, Compose, Downsample, PoissonBernoulliNoise
@@ -19,10 +20,6 @@ from rusr_core.restore import RestorationError, restore
 
 ONE = presets.get("default").shortened(1)
 HALF = Downsample(2, "bilinear")
-
-
-def seeded(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from conftest import seeded
 
 from rusr_core.degradations import Compose, Downsample, Mask, PoissonBernoulliNoise, Strokes
 from rusr_core.latents import sample_w
@@ -15,10 +16,6 @@ from rusr_core.search.sampling import PSI
 
 HIDDEN = torch.ones(32, 32)
 HIDDEN[:, 16:] = 0
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def found(prior, y, f, **options) -> Samples:

@@ -14,7 +14,7 @@ outputs: at chance it is silent.
 import math
 
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tools.portraits.training.distillation import autocast, cell_loss, pyramid_loss, shrink

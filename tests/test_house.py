@@ -1,0 +1,37 @@
+"""What is read at one sitting: no file is longer than 300 lines, no function than 40 besides its docstring."""
+
+import ast
+
+import pytest
+from sources import FILES, ROOT
+
+LONGEST_FILE, LONGEST_FUNCTION = 300, 40  # lines
+
+
+def long_functions(source: str) -> list[str]:
+    """Name and length of each function of a file that is too long; a docstring does not count, a signature does."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            lines = node.end_lineno - node.lineno + 1
+            if ast.get_docstring(node) is not None:
+                lines -= node.body[0].end_lineno - node.body[0].lineno + 1
+            if lines > LONGEST_FUNCTION:
+                found.append(f"{node.name}: {lines} lines")
+    return found
+
+
+def test_no_file_is_too_long():
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in FILES}
+    assert {path: lines for path, lines in lengths.items() if lines > LONGEST_FILE} == {}
+
+
+def test_no_function_is_too_long():
+    found = {str(path.relative_to(ROOT)): long_functions(path.read_text(encoding="utf-8")) for path in FILES}
+    assert {path: functions for path, functions in found.items() if functions} == {}
+
+
+@pytest.mark.parametrize("lines, found", [(39, []), (40, ["f: 41 lines"])])
+def test_a_long_function_is_seen(lines, found):
+    source = 'def f():\n    """One.\n\n    Two.\n    """\n' + "    x = 1\n" * lines
+    assert long_functions(source) == found
