@@ -2,7 +2,7 @@
 
     python -m benchmarks.costs                          print the table
     python -m benchmarks.costs --write                  put it into benchmarks/README.md, in place of the one there
-    python -m benchmarks.costs --methods pti report     these methods; without --write, which needs all
+    python -m benchmarks.costs --methods pti default    these methods; without --write, which needs all
 
 One portrait, inpainting M, each method in a process of its own with one thread. Two short runs give what the start and
 what a step costs, and so the published number of steps; nothing is taken off for a search that may stop early. Seconds

@@ -83,8 +83,7 @@ class Recording:
         portraits = "1 portrait" if str(p["images"]) == "1" else f"{p['images']} portraits"
         return (
             f"recorded run: profile {p['prior']}, {portraits}, {p['units']} restorations, {p['device']}, "
-            f"commit {commits}, {p['date']}"
-            + "".join(f"; {text}" for text in (p.get("note"), self.earlier) if text)
+            f"commit {commits}, {p['date']}" + "".join(f"; {text}" for text in (p.get("note"), self.earlier) if text)
         )
 
 

@@ -29,7 +29,7 @@ from rusr_core.sweeps.recordings import Recording
 from rusr_core.sweeps.storage import not_applicable
 
 COLUMNS = ("default", "one", "tuned")
-OURS = "report"
+OURS = "default"
 NOT_RUN = "-"  # no restoration, and no reason: not asked for, or not finished
 
 
@@ -114,7 +114,7 @@ class Comparison:
 
 
 def _column(method: str) -> str | None:
-    """The column of a method as it was run; None for "report@30", which is another method."""
+    """The column of a method as it was run; None for "default@30", which is another method."""
     column = method.partition("@")[2] or "default"
     return column if column in COLUMNS else None
 

@@ -11,10 +11,10 @@ from rusr_core.sweeps.rivals import Comparison
 
 PORTRAITS = ("000", "001", "002", "003")
 TASKS = ("upsampling L", "denoising L")
-# how far each method ends from the truth on each portrait, as multiples of report's
+# how far each method ends from the truth on each portrait, as multiples of default's
 FACTORS = {
-    "report": (1, 1, 1, 1),
-    "report@tuned": (0.9, 0.8, 0.9, 0.85),
+    "default": (1, 1, 1, 1),
+    "default@tuned": (0.9, 0.8, 0.9, 0.85),
     "brgm": (2.0, 2.1, 1.9, 2.2),
     "brgm@one": (1.2, 0.8, 1.1, 0.9),
     "brgm@tuned": (0.7, 0.75, 0.72, 0.69),
@@ -39,31 +39,31 @@ def interval(method: str, other: str) -> tuple[float, float, float]:
 
 
 def test_the_price_of_one_setting_is_paired_and_has_an_interval(found):
-    assert found.price("report") == pytest.approx(interval("report", "report@tuned"))
+    assert found.price("default") == pytest.approx(interval("default", "default@tuned"))
     assert found.price("brgm") == pytest.approx(interval("brgm@one", "brgm@tuned"))
     assert found.price("ddrm") is None
-    assert [row[:3] for row in rivals.prices(found).rows] == [("report", "as it is", "2"), ("brgm", "one", "2")]
+    assert [row[:3] for row in rivals.prices(found).rows] == [("default", "as it is", "2"), ("brgm", "one", "2")]
 
 
 def test_a_win_is_one_whose_interval_excludes_as_far(found):
     rows = {row[:3]: row[3:] for row in rivals.differences(found).rows}
     assert rows["brgm", "default", "all 2"][1] == "farther" and rows["brgm", "tuned", "all 2"][1] == "nearer"
     assert rows["brgm", "one", "all 2"][1] == "tie" and rows["brgm", "one", "count"][0] == "0 nearer, 2 tie, 0 farther"
-    value, low, high = (round(100 * (x - 1)) for x in interval("brgm", "report"))
+    value, low, high = (round(100 * (x - 1)) for x in interval("brgm", "default"))
     assert rows["brgm", "default", "denoising L"][0] == f"+{value} % [+{low}, +{high}]"
-    assert not any(key[:2] == ("report", "default") for key in rows), "nothing is compared with itself"
+    assert not any(key[:2] == ("default", "default") for key in rows), "nothing is compared with itself"
     assert rivals.verdict((0.9, math.nan, math.nan)) == rivals.verdict(None) == "not known"
 
 
 def test_every_method_has_a_line_for_every_task(found):
     grid = rivals.distances(found)
     rows = {row[:2]: row[2:] for row in grid.rows}
-    assert list(rows) == [(task, name) for task in TASKS for name in ("report", "brgm", "ddrm")]
+    assert list(rows) == [(task, name) for task in TASKS for name in ("default", "brgm", "ddrm")]
     assert rows["upsampling L", "ddrm"] == ("4", "n/a", "-", "-")
     values = [0.1 * (1 + 0.2 * i) * FACTORS["brgm@one"][i] for i in range(4)]
     low, high = stats.t.interval(0.95, 3, sum(values) / 4, stats.sem(values))
     assert rows["upsampling L", "brgm"][2] == f"{sum(values) / 4:.4f} [{low:.4f}, {high:.4f}]"
-    assert rows["upsampling L", "report"][2] == "-", "report@one was not run"
+    assert rows["upsampling L", "default"][2] == "-", "default@one was not run"
     assert "n/a: ddrm on denoising L: no denoiser" in grid.below
     assert "| upsampling L | ddrm | 4 | n/a |" in grid.to_markdown() and grid.to_csv().count("\n") == 7
 
@@ -72,4 +72,4 @@ def test_means_rest_on_the_portraits_that_all_methods_have(found):
     units = [u for u in found.recording.units if not (u["method"] == "brgm" and u["image"] == "003")]
     short = Comparison(Recording("x", tuple(units), (), {}), {})
     assert short.portraits("upsampling L") == ["000", "001", "002"]
-    assert short.mean("report", "upsampling L")[0] == pytest.approx(0.12)
+    assert short.mean("default", "upsampling L")[0] == pytest.approx(0.12)
