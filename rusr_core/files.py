@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import json
 import os
 import secrets
 import stat
@@ -184,3 +185,14 @@ def _sync_folder(folder: Path) -> None:
 def _reason(error: Exception) -> str:
     """Why, without the name of the temporary file."""
     return getattr(error, "strerror", None) or str(error)
+
+
+def json_object(text: str | bytes) -> dict:
+    """The object that `text` holds as JSON. ValueError for anything else, be it no JSON or nested too deeply."""
+    try:
+        found = json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if not isinstance(found, dict):
+        raise ValueError(f"holds a {type(found).__name__}, expected an object")
+    return found

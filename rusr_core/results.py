@@ -18,7 +18,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from rusr_core.errors import RusrError
-from rusr_core.files import FileError, FileExistsAlreadyError, write_atomic
+from rusr_core.files import FileError, FileExistsAlreadyError, json_object, write_atomic
 from rusr_core.images import save_image
 from rusr_core.presets import Preset
 
@@ -98,12 +98,12 @@ class Restoration:
         """The result that `save` kept: a `Restoration` or, where it was one, a `Search`. ResultError for no result."""
         folder = Path(folder)
         try:
-            record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+            record = json_object((folder / RECORD).read_text(encoding="utf-8"))
             tensors = load_tensors((folder / TENSORS).read_bytes())
         except (OSError, ValueError, SafetensorError) as error:
             raise ResultError(f"{folder}: no result of a restoration ({error})") from error
         kinds = {kind.__name__: kind for kind in (Restoration, Search, Samples)}
-        if not isinstance(record, dict) or record.get("format") != FORMAT or record.get("kind") not in kinds:
+        if record.get("format") != FORMAT or record.get("kind") not in kinds:
             raise ResultError(f"{folder / RECORD}: expected the record of a result, of format {FORMAT}")
         kind = kinds[record["kind"]]
         if not issubclass(kind, cls):

@@ -1,7 +1,6 @@
 """The record beside a restored picture: what it was made of, how, and how well it explains its input."""
 
 import hashlib
-import json
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +18,7 @@ from rusr_core.degradations.free import free_stages
 from rusr_core.degradations.inpainting import Strokes
 from rusr_core.degradations.operator import as_operator
 from rusr_core.errors import RusrError
-from rusr_core.files import with_ending
+from rusr_core.files import json_object, with_ending
 from rusr_core.images import read_metadata
 from rusr_core.losses.guess import visible
 from rusr_core.metrics.scores import fidelity
@@ -159,11 +158,11 @@ def read_record(picture: Path) -> dict[str, object]:
     beside = record_path(picture)
     try:
         text = beside.read_text(encoding="utf-8") if found is None else found.text
-        record = json.loads(text)
+        record = json_object(text)
     except FileNotFoundError:
         raise RecordError(f"{picture}: carries no record, and there is no {beside.name} beside it") from None
     except (OSError, ValueError) as error:
         raise RecordError(f"{picture}: its record cannot be read ({error})") from None
-    if not isinstance(record, dict) or record.get("format") != FORMAT:
+    if record.get("format") != FORMAT:
         raise RecordError(f"{picture}: expected a record of format {FORMAT}, found {text[:40]!r}")
     return record

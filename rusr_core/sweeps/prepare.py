@@ -21,7 +21,7 @@ from rusr_core.sweeps.own_code import source_digest
 from rusr_core.sweeps.plan import SweepPlan, WorkBatch
 from rusr_core.sweeps.provenance import code_digest
 from rusr_core.sweeps.stamps import CheckedFiles
-from rusr_core.sweeps.storage import agree, digest, note_not_applicable, read_record
+from rusr_core.sweeps.storage import FORMAT, agree, digest, note_not_applicable, read_record
 from rusr_core.tasks import Task
 
 GROWS = ("methods", "tasks", "images")  # a folder may gain these; what it holds of them may not change
@@ -50,7 +50,7 @@ def prepare(
     except OSError as error:
         raise BenchmarkError(f"{config.folder}: cannot be made ({error.strerror or error})") from error
     wanted = {
-        "format": 2,
+        "format": FORMAT,
         "version": __version__,
         "code": code_digest(),
         "torch": torch.__version__,

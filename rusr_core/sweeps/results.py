@@ -30,6 +30,7 @@ from rusr_core.sweeps.measurements import truth_path
 from rusr_core.sweeps.stamps import CheckedFiles
 from rusr_core.sweeps.storage import manifest, not_applicable, read_head, read_record, write_atomic
 
+UNIT = ("method", "task", "image", "seed", "scores", "run")  # what the record of a unit has at least
 ORACLE = "ORACLE: the clean image was used"
 
 
@@ -46,12 +47,19 @@ class Result:
 
 
 def read(folder: Path) -> Iterator[Result]:
-    """All whole results of a folder, by method, task, image and seed. Of those with a stamp only the record is read."""
+    """All whole results of a folder, by method, task, image and seed. Of those with a stamp only the record is read.
+
+    Raises ResultsError for a picture of another origin, StorageError for a folder that is none of a sweep.
+    """
     manifest(folder)
     files = CheckedFiles(folder, lambda path: read_record(path) is not None or None)
     for path in sorted((folder / "units").glob("*/*/*.png")):
         if not path.name.startswith(".") and files.note(path.relative_to(folder).as_posix()):
-            yield Result(path, read_head(path))
+            record = read_head(path) or {}
+            missing = [key for key in UNIT if key not in record]
+            if missing:
+                raise ResultsError(f"{path}: no result of a sweep, its record has no {', '.join(missing)}")
+            yield Result(path, record)
 
 
 def rows(folder: Path) -> list[dict]:

@@ -22,6 +22,7 @@ from rusr_core.sweeps.claims import StorageError, claim
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 KEYWORD = b"rusr"
 NOT_APPLICABLE = "not_applicable.json"  # which methods cannot do which tasks, and why
+FORMAT = 2  # of bench.json
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -98,9 +99,9 @@ def _plain(record: dict) -> dict:
 def _record(text: bytes) -> dict | None:
     """The record that `_plain` wrote."""
     try:
-        record = json.loads(text)
+        record = files.json_object(text)
         scores = {key: float(value) for key, value in record.get("scores", {}).items()}
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, TypeError):
         return None
     return record | ({"scores": scores} if scores else {})
 
@@ -173,11 +174,14 @@ def manifest(folder: Path) -> dict:
 
 def _read_manifest(path: Path) -> dict | None:
     try:
-        return json.loads(path.read_text())
+        known = files.json_object(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
         raise StorageError(f"{path}: cannot be read ({error}); its results cannot be resumed") from error
+    if known.get("format") != FORMAT:
+        raise StorageError(f"{path}: of the format {known.get('format')!r}, expected {FORMAT}")
+    return known
 
 
 def differences(known: object, wanted: object, grows: tuple[str, ...] = (), name: str = "") -> Iterator[str]:

@@ -90,11 +90,14 @@ def test_records_that_are_none(tmp_path):
     path = save_image(load_image(PORTRAIT), tmp_path / "x.png")
     with pytest.raises(RecordError, match="no x.json beside"):
         read_record(path)
-    records.record_path(path).write_text("[]")
-    with pytest.raises(RecordError, match="format 1"):
-        read_record(path)
-    records.record_path(path).write_text("{")
-    with pytest.raises(RecordError, match="cannot be read"):
-        read_record(path)
+    for text, expected in (
+        ("{}", "expected a record of format 1"),
+        ("[]", "cannot be read .holds a list, expected an object"),
+        ("{", "cannot be read"),
+        ("[" * 100_000, "cannot be read .nested too deeply"),
+    ):
+        records.record_path(path).write_text(text)
+        with pytest.raises(RecordError, match=expected):
+            read_record(path)
     with pytest.raises(ImageError, match="cannot be read"):
         read_record(tmp_path / "none.png")

@@ -163,15 +163,36 @@ def test_a_changed_method_of_ones_own_does_not_mix(config, tmp_path, monkeypatch
         run(own, alone)
 
 
+def test_pictures_of_another_origin_are_named(config):
+    """Somebody's picture among the results, whole and with a record, but not with that of a unit."""
+    run(config, plan(1))
+    stranger = config.folder / "units/plain/N-M/holiday_0.png"
+    write_result(stranger, torch.zeros(1, 3, 4, 4), {"method": "plain"})
+    with pytest.raises(results.ResultsError, match="holiday_0.png: no result .* has no task, image, seed, scores, run"):
+        results.rows(config.folder)
+    for text in ('{"scores": {"psnr": []}}', "[1]", "[" * 100_000):
+        info = PngImagePlugin.PngInfo()
+        info.add_text("rusr", text)
+        Image.new("RGB", (4, 4)).save(stranger, pnginfo=info)
+        assert read_record(stranger) is None and read_head(stranger) is None
+
+
 def test_strange_folders_are_left_alone(config):
     config.folder.mkdir()
     (config.folder / "thesis.tex").write_text("")
     with pytest.raises(StorageError, match="not empty and holds no bench.json"):
         run(config, plan(1))
     assert sorted(p.name for p in config.folder.iterdir() if not p.name.startswith(".")) == ["thesis.tex"]
-    (config.folder / "bench.json").write_text("{")
-    with pytest.raises(StorageError, match="cannot be read"):
-        run(config, plan(1))
+    for text, expected in (
+        ("{", "cannot be read"),
+        ("[1]", "cannot be read .holds a list, expected an object"),
+        ("[" * 100_000, "cannot be read .nested too deeply"),
+        ("{}", "of the format None, expected 2"),
+    ):
+        (config.folder / "bench.json").write_text(text)
+        for read in (lambda: run(config, plan(1)), lambda: list(results.read(config.folder))):
+            with pytest.raises(StorageError, match=expected):
+                read()
     with pytest.raises(StorageError, match="holds no bench.json"):
         list(results.read(config.images))
 
