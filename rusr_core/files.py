@@ -187,12 +187,17 @@ def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
-def json_object(text: str | bytes) -> dict:
-    """The object that `text` holds as JSON. ValueError for anything else, be it no JSON or nested too deeply."""
+def json_value(text: str | bytes) -> object:
+    """What `text` holds as JSON. ValueError for anything else, be it no JSON or nested too deeply."""
     try:
-        found = json.loads(text)
+        return json.loads(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+
+
+def json_object(text: str | bytes) -> dict:
+    """The object that `text` holds as JSON. ValueError for anything else, be it no JSON or nested too deeply."""
+    found = json_value(text)
     if not isinstance(found, dict):
         raise ValueError(f"holds a {type(found).__name__}, expected an object")
     return found

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from rusr_core.checkpoints.safetensors import read_metadata
-from rusr_core.files import FileError, cache_dir, data_path, write_atomic
+from rusr_core.files import FileError, cache_dir, data_path, json_object, write_atomic
 from rusr_core.generator import StyleGenerator
 from rusr_core.priors.zoo import ZooError
 
@@ -58,7 +58,7 @@ def mapping_digest(G: StyleGenerator) -> str:
 
 def _read(place: Path, key: str) -> float | None:
     try:
-        kept = json.loads(place.read_text())
+        kept = json_object(place.read_text(encoding="utf-8"))
         return _positive(kept["w_std"]) if kept["mapping_sha256"] == key else None
     except (OSError, ValueError, KeyError, TypeError):
         return None  # absent or of other weights: computed again

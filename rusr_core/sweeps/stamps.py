@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from rusr_core.files import json_value
 from rusr_core.sweeps.claims import StorageError, claim
 
 STAMPS = "stamps.jsonl"
@@ -34,7 +35,7 @@ def read_stamps(folder: Path) -> dict[str, tuple[Stamp, object]]:
     with suppress(FileNotFoundError), open(folder / STAMPS, encoding="utf-8", errors="replace") as file:
         for line in file:
             with suppress(ValueError, TypeError):
-                name, size, changed, note = json.loads(line)
+                name, size, changed, note = json_value(line)
                 found[name] = (size, changed), note
     return found
 

@@ -156,7 +156,7 @@ def note_not_applicable(folder: Path, found: Mapping[tuple[str, str], str]) -> N
 def not_applicable(folder: Path) -> dict[tuple[str, str], str]:
     """The (method, task) pairs of a folder that are "n/a", with their reasons. Raises StorageError for other text."""
     try:
-        rows = json.loads((folder / NOT_APPLICABLE).read_text(encoding="utf-8"))
+        rows = files.json_value((folder / NOT_APPLICABLE).read_text(encoding="utf-8"))
         return {(method, task): reason for method, task, reason in rows}
     except FileNotFoundError:
         return {}

@@ -207,9 +207,10 @@ def test_the_radius_is_computed_once_and_belongs_to_its_weights(tmp_path, cache,
     assert json.loads((tmp_path / "n.pkl.w_std.json").read_text())["w_std"] == first
     write_nvidia(random_generator(1, resolution=8, channels=(4, 4)), path)
     assert prior_w_std(load_generator(path), path) != first and len(calls) == 2
-    (tmp_path / "n.pkl.w_std.json").write_text("{")  # damaged: computed again
-    prior_w_std(load_generator(path), path)
-    assert len(calls) == 3
+    for n, damaged in enumerate(("{", "[1]", "[" * 100_000), 3):  # computed again
+        (tmp_path / "n.pkl.w_std.json").write_text(damaged)
+        prior_w_std(load_generator(path), path)
+        assert len(calls) == n
 
 
 def test_the_radius_of_weights_in_a_read_only_place(tmp_path, cache, monkeypatch):

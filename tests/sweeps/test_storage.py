@@ -20,7 +20,7 @@ from rusr_core.sweeps import Method, results, run, stamps
 from rusr_core.sweeps import config as sweep_config
 from rusr_core.sweeps.claims import StorageError
 from rusr_core.sweeps.prepare import remaining
-from rusr_core.sweeps.storage import manifest, read_head, read_record, write_result
+from rusr_core.sweeps.storage import NOT_APPLICABLE, manifest, not_applicable, read_head, read_record, write_result
 
 
 def test_damaged_results_are_done_again(config):
@@ -86,7 +86,7 @@ def test_verify_notices_what_size_and_time_do_not_show(config):
 def test_a_line_of_stamps_that_was_cut_off_costs_one_reading(config, read_files):
     run(config, plan(1))
     path = config.folder / stamps.STAMPS
-    path.write_text(path.read_text()[:-20] + "\x00")
+    path.write_text(path.read_text()[:-20] + "\x00\n" + "[" * 100_000)
     assert remaining(config.folder, plan(1)) == []
     read_files.clear()
     assert remaining(config.folder, plan(1)) == [] and read_files == []
@@ -193,6 +193,10 @@ def test_strange_folders_are_left_alone(config):
         for read in (lambda: run(config, plan(1)), lambda: list(results.read(config.folder))):
             with pytest.raises(StorageError, match=expected):
                 read()
+    for text in ("{", "3", "[[1]]", "[" * 100_000):
+        (config.folder / NOT_APPLICABLE).write_text(text)
+        with pytest.raises(StorageError, match=f"{NOT_APPLICABLE}: cannot be read"):
+            not_applicable(config.folder)
     with pytest.raises(StorageError, match="holds no bench.json"):
         list(results.read(config.images))
 
