@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy.ndimage import gaussian_filter
 from torch import Tensor
-from torchvision.transforms.v2.functional import gaussian_blur
 
 from rusr_core.errors import RusrError
 from rusr_core.images import resize
@@ -109,6 +109,11 @@ def sample(x: Tensor, points: Tensor) -> Tensor:
     return F.grid_sample(x, grid, "bicubic", "border", align_corners=False).clamp(0, 1)
 
 
+def gaussian_blur(x: Tensor, sigma: float, reach: int) -> Tensor:
+    """`x` `[N, C, H, W]` on a CPU, smoothed by a Gaussian that ends after `reach` px; mirrored at its borders."""
+    return torch.from_numpy(gaussian_filter(x.detach().numpy(), sigma, radius=reach, mode="mirror", axes=(2, 3)))
+
+
 def align(picture: Tensor, quad: Tensor, size: int | tuple[int, int]) -> Tensor:
     """The upright picture of a square: `[1, 3, h, w]`, float32, in [0, 1]; `size`: a side or (height, width) in px.
 
@@ -170,8 +175,7 @@ def _padded(x: Tensor, quad: Tensor) -> tuple[Tensor, Tensor]:
     mask = 1 - torch.minimum(inside_x, inside_y)  # 1 at the edge, 0 where the picture begins, negative in it
     sigma = BLUR * side
     reach = min(math.ceil(4 * sigma), min(wide.shape[-2:]) - 1)
-    blurred = gaussian_blur(wide, [2 * reach + 1] * 2, [sigma] * 2)
-    wide = wide + (blurred - wide) * (3 * mask + 1).clamp(0, 1)
+    wide = wide + (gaussian_blur(wide, sigma, reach) - wide) * (3 * mask + 1).clamp(0, 1)
     median = wide.flatten(2).median(2).values[..., None, None]
     wide = wide + (median - wide) * mask.clamp(0, 1)
     return wide, quad + quad.new_tensor([left, upper])

@@ -5,10 +5,9 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchvision.transforms.v2.functional import gaussian_blur
 
 from rusr_core.images import resize, to_uint8
-from rusr_core.photos.align import align, corners, homography, map_points, pixel_centres, sample, side_of
+from rusr_core.photos.align import align, corners, gaussian_blur, homography, map_points, pixel_centres, sample, side_of
 
 FEATHER = 0.08  # width of the seam, in sides of the square
 MATCH = 0.25  # how far into the square the colour of the seam is led, in sides
@@ -64,8 +63,7 @@ def match_colours(image: Tensor, before: Tensor) -> Tensor:
     depth = _depth(places)
     band = (_smoothstep(depth / FEATHER) * (1 - _smoothstep(depth / (2 * FEATHER))) + 1e-4).to(image)[None, None]
     sigma = SMOOTH * image.shape[-1]
-    kernel = [2 * max(1, int(3 * sigma)) + 1] * 2
-    spread = gaussian_blur(torch.cat(((before - image) * band, band), 1), kernel, [sigma] * 2)
+    spread = gaussian_blur(torch.cat(((before - image) * band, band), 1), sigma, max(1, int(3 * sigma)))
     cast = (spread[:, :3] / spread[:, 3:]).clamp(-MOST, MOST)
     return (image + cast * (1 - _smoothstep(depth / MATCH)).to(image)).clamp(0, 1)
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from conftest import PORTRAIT
 from PIL import Image
+from torchvision.transforms.v2 import functional
 
 from benchmarks.faces import SIDE, place
 from rusr_core.images import load_image, resize, to_uint8
@@ -19,6 +20,7 @@ from rusr_core.photos.align import (
     Frame,
     align,
     corners,
+    gaussian_blur,
     homography,
     map_points,
     pixel_centres,
@@ -93,6 +95,13 @@ def test_align_averages_what_it_shrinks():
     stripes[:, :, ::2] = 255
     small = align(stripes, torch.tensor([[50.0, 50], [50, 550], [550, 550], [550, 50]]).double(), 32)
     assert (small - 0.5).abs().max() < 0.02
+
+
+@pytest.mark.parametrize(("sigma", "reach"), [(1.3, 4), (2.5, 19)])
+def test_the_blur_is_torchvisions(sigma, reach):
+    x = torch.rand(1, 4, 20, 31, generator=torch.Generator().manual_seed(0))
+    expected = functional.gaussian_blur(x, [2 * reach + 1] * 2, [sigma] * 2)
+    assert (gaussian_blur(x, sigma, reach) - expected).abs().max() < 2e-6
 
 
 def test_what_lies_outside_is_mirrored_then_led_to_the_median(portrait):
