@@ -3,6 +3,7 @@
     python -m benchmarks.costs                          print the table
     python -m benchmarks.costs --write                  put it into benchmarks/README.md, in place of the one there
     python -m benchmarks.costs --methods pti default    these methods; without --write, which needs all
+    python -m benchmarks.costs --keep costs.json        keep each row; given again, it measures what is missing
 
 One portrait, inpainting M, each method in a process of its own with one thread. Two short runs give what the start and
 what a step costs, and so the published number of steps; nothing is taken off for a search that may stop early. Seconds
@@ -12,6 +13,7 @@ it; for diffusion methods it is one look of the denoiser.
 """
 
 import argparse
+import json
 import multiprocessing
 import os
 import platform
@@ -82,8 +84,8 @@ def alone(name: str, file: str, image: str) -> dict:
     used = denoiser_beside(prior, file) if prior_of(how) == "diffusion" else prior
     if numbers(how) is None:
         return once(name, how, prior.generator, used, x) | {"per step": None}
-    prior.perceptual.features(prior.generator.image(prior.generator.w_mean[None]))  # torch's own start is not counted
-    each = [shortened(name, steps) for steps in LENGTHS.get(name, (4, 10))]
+    each = [shortened(name, steps) for steps in LENGTHS.get(name, (5, 20))]
+    once(name, each[0], prior.generator, used, x)  # torch's own start is not counted
     short, long = (once(name, one, prior.generator, used, x) for one in each)
     return line(short, long, numbers(how))
 
@@ -128,16 +130,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--methods", nargs="+", default=list(baselines.names()))
     parser.add_argument("--prior", default=priors.EMBEDDED)
-    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--keep", type=Path, help="JSON file of the rows, which grows")
+    parser.add_argument("--write", action="store_true", help="put the table into benchmarks/README.md")
     args = parser.parse_args()
-    rows, image = {}, str(data_path("portraits/test/000.png"))
-    for name in args.methods:
+    rows = json.loads(args.keep.read_text()) if args.keep and args.keep.exists() else {}
+    image = str(data_path("portraits/test/000.png"))
+    for name in (word for word in args.methods if word not in rows):
         try:
             rows[name] = cost(name, args.prior, image)
         except ZooError as error:
             print(f"{name}: {error}", file=sys.stderr)
             continue
         print(name, rows[name], flush=True)
+        if args.keep:
+            write_atomic(args.keep, json.dumps(rows, indent=1).encode())
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
     day, cores = f"{datetime.now(UTC):%Y-%m-%d}", f"{platform.machine()}, {os.cpu_count()} cores"
     about = f"Measured by `benchmarks.costs` on {day}, torch {torch.__version__}, {cores}, load at the end {load:.0f}."

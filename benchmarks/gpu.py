@@ -17,8 +17,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +28,7 @@ import torch
 
 from benchmarks import device_check, step_1024
 from benchmarks.kill import world
+from benchmarks.sharing import sharing
 from rusr_core.files import write_atomic
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -128,6 +129,12 @@ def prior(run: Run) -> None:
     run.program("prior", "tools.portraits.make", "--work", work, "--device", run.device, "--sharpen-shipped", *seconds)
 
 
+def _tiny(run: Run, name: str) -> tuple:
+    """Words for a tiny prior, its judge and its images."""
+    tiny = world(run.out, name)
+    return ("--prior", tiny.prior, "--judge", tiny.judge, "--perceptual", "portraits", "--images", tiny.images)
+
+
 def recordings(run: Run) -> None:
     """(c) The recorded results: 31 tasks, both presets, twenty portraits."""
     size = ("--tasks", "upsampling:XS", "--steps", 1) if run.tiny else ()
@@ -146,10 +153,7 @@ def ablation(run: Run) -> None:
 
 def _sweep(run: Run, name: str, words: tuple, sheets: bool = True) -> None:
     """A sweep into OUT/NAME, and its recording in OUT/NAME-recording when it is complete."""
-    sweep, network = run.out / name, ()
-    if run.tiny:
-        tiny = world(run.out, name)
-        network = ("--prior", tiny.prior, "--judge", tiny.judge, "--perceptual", "portraits", "--images", tiny.images)
+    sweep, network = run.out / name, _tiny(run, name) if run.tiny else ()
     workers = () if run.device == "cpu" else ("--workers", len(os.sched_getaffinity(0)))
     run.program(name, "rusr_core", "bench", sweep, "--device", run.device, *workers, *network, *words)
     options = () if sheets else ("--no-sheets",)
@@ -216,8 +220,16 @@ def calibration(run: Run) -> None:
     run.program("calibration", "benchmarks.calibration", run.out / "calibration", "--device", run.device, *size)
 
 
+def beats_nothing(run: Run) -> None:
+    """(j) Whether each compared method, with its published setting, beats doing nothing; the log says it."""
+    size = ("--num-images", 8, "--batch", 8, "--workers", 6)
+    if run.tiny:
+        size = (*_tiny(run, "beats_nothing"), "--methods", "pulse", "--level", "S", "--steps", 1, "--num-images", 1)
+    run.program("beats_nothing", "benchmarks.beats_nothing", run.out / "beats_nothing", "--device", run.device, *size)
+
+
 def one_setting(run: Run) -> None:
-    """(j) The experiment of one setting: all 31 tasks, 100 portraits. Tiny: two methods on one task."""
+    """(k) The experiment of one setting: all 31 tasks, 100 portraits. Tiny: two methods on one task."""
     words: tuple = ("--tasks", "all", "--num-images", 100, "--batch", 20, "--workers", 16)
     if run.tiny:
         tiny, tested = world(run.out, "one_setting"), run.out / "tested"
@@ -229,26 +241,10 @@ def one_setting(run: Run) -> None:
     run.program("one_setting", "benchmarks.one_setting", run.out / "one_setting", "--device", run.device, *words)
 
 
-@contextmanager
-def sharing(run: Run) -> Iterator[None]:
-    """Inside, processes share the card through NVIDIA's MPS, if its daemon is there (benchmarks/README.md)."""
-    control = shutil.which("nvidia-cuda-mps-control") if run.device.startswith("cuda") else None
-    if control is None:
-        yield
-        return
-    folder = run.out / "mps"
-    folder.mkdir(exist_ok=True)
-    os.environ.update(CUDA_MPS_PIPE_DIRECTORY=str(folder), CUDA_MPS_LOG_DIRECTORY=str(folder))
-    subprocess.run([control, "-d"], check=False, capture_output=True)
-    try:
-        yield
-    finally:
-        subprocess.run([control], input=b"quit\n", check=False, capture_output=True, timeout=30)
-
-
 ITEMS: dict[str, Callable[[Run], None]] = {
     item.__name__: item
-    for item in (check, prior, recordings, ablation, speed, denoiser, at_1024, blind, calibration, one_setting)
+    for item in (check, prior, recordings, ablation, speed, denoiser, at_1024)
+    + (blind, calibration, beats_nothing, one_setting)
 }
 
 
@@ -292,7 +288,7 @@ def main(words: list[str] | None = None) -> int:
     path = out / STATE
     state = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     run = Run(out, args.device, args.tiny, time.monotonic() + 60 * args.minutes, state)
-    with sharing(run):
+    with sharing(out / "mps") if args.device.startswith("cuda") else nullcontext():
         return go_on(run, [name for name in ITEMS if name in args.only])
 
 

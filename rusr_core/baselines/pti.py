@@ -204,6 +204,8 @@ def pti(
     """
     if space not in SPACES:
         raise RestorationError(f"space is {space!r}: expected one of {', '.join(SPACES)}")
+    if not noise_maps.layers(prior.generator):
+        raise RestorationError(f"{prior.name!r} has no noise maps: expected a StyleGAN2 generator that adds noise")
     seen, G, network = observe(prior, y, f, seed), prior.generator, network_of(prior)
     first, side = round(share * steps), side_of(prior, side)
     pivot = find_pivot(prior, seen, first, lr, space, side, callback)

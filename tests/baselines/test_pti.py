@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import golden, golden_generator
+from conftest import golden, golden_generator, random_generator
 from golden_table import compare
 
 from rusr_core import baselines
@@ -258,3 +258,6 @@ def test_what_does_not_fit_is_refused(prior, truth):
         method.configured(space="W++").restore(prior, truth, parse("identity"))
     with pytest.raises(RestorationError, match="has no perceptual network"):
         method.configured(steps=2).restore(replace(prior, perceptual=None), truth, parse("identity"))
+    silent = replace(prior, generator=random_generator(use_noise=False))
+    with pytest.raises(RestorationError, match="'random' has no noise maps: expected a StyleGAN2 generator that adds"):
+        method.configured(steps=2).restore(silent, truth, parse("identity"))

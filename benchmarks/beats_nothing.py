@@ -1,12 +1,12 @@
 """Does each rival beat doing nothing, on the tasks that its paper claims, with its published setting?
 
-    python -m benchmarks.rivals OUT --num-images 4                                  on a CPU: hours
-    python -m benchmarks.rivals OUT --num-images 4 --device cuda --workers 6        on a GPU: minutes
-    python -m benchmarks.rivals OUT --methods pulse classical --steps 20            a quick look
+    python -m benchmarks.beats_nothing OUT --num-images 4                                  on a CPU: hours
+    python -m benchmarks.beats_nothing OUT --num-images 4 --device cuda --workers 6        on a GPU: minutes
+    python -m benchmarks.beats_nothing OUT --methods pulse classical --steps 20            a quick look
 
 The same command goes on where it was stopped; OUT is a folder as `rusr bench` makes them. Compared is LPIPS-portraits
-(net B) of the input, enlarged where it is small, and of the restoration. The exit status is 1 if one method does not
-come nearer to the truth on the mean of a task, and the table says on how many portraits it does.
+(net B) of the input, enlarged where it is small, and of the restoration: on how many portraits a method comes nearer to
+the truth, and whether it does on the mean. The exit status is 1 if a restoration failed.
 """
 
 import argparse
@@ -110,7 +110,7 @@ def main(words: list[str] | None = None) -> int:
         nearer = f"{row['nearer']} of {row['of']}"
         verdict = "" if row["better"] else "   not better than nothing"
         print(f"{row['task']:20}{row['method']:14}{nearer:>9}{row['before']:9.3f}{row['after']:9.3f}{verdict}")
-    return 0 if summary.ok and all(row["better"] for row in table) else 1
+    return 0 if summary.ok else 1
 
 
 if __name__ == "__main__":
