@@ -25,7 +25,7 @@ from torch import Tensor
 from rusr_core import randomness
 from rusr_core.baselines.brgm import FEATURES, data_terms
 from rusr_core.baselines.descent import Losses, network_of, perceptual, run, side_of, summed
-from rusr_core.baselines.mapped import mapped
+from rusr_core.baselines.mapped import mapped, mapping_of
 from rusr_core.baselines.method import Baseline, Choice, Real, Whole
 from rusr_core.baselines.observation import Observation, observe
 from rusr_core.degradations.operator import AnyOperator
@@ -66,7 +66,8 @@ def lbrgm(
     def perception(x: Tensor) -> Tensor:
         return perc / FEATURES * perceptual(network, seen.degraded(x), seen.y, side)
 
-    draws = torch.stack([randomness.normal((starts, G.mapping.z_dim), one, G.w_mean) for one in seen.stream(2)])
+    size = (starts, mapping_of(G).z_dim)
+    draws = torch.stack([randomness.normal(size, one, G.w_mean) for one in seen.stream(2)])
     z = best_start(G, draws, perception).requires_grad_(True)
     w = mapped(G, z).detach().clone().requires_grad_(True)
 

@@ -32,7 +32,7 @@ from torch import Tensor
 
 from rusr_core import randomness
 from rusr_core.baselines.descent import Losses, descend, mean_square, network_of, perceptual, side_of, summed
-from rusr_core.baselines.mapped import truncated
+from rusr_core.baselines.mapped import mapping_of, truncated
 from rusr_core.baselines.method import Baseline, Choice, Real, Whole
 from rusr_core.baselines.observation import observe
 from rusr_core.degradations.operator import AnyOperator
@@ -95,7 +95,7 @@ def mganprior(
     if not isinstance(codes, int) or codes < 1:
         raise RestorationError(f"codes is {codes!r}: expected a whole number from 1")
     side = side_of(prior, side)
-    z = torch.cat([randomness.normal((codes, G.mapping.z_dim), one, G.w_mean) for one in seen.stream(4)])
+    z = torch.cat([randomness.normal((codes, mapping_of(G).z_dim), one, G.w_mean) for one in seen.stream(4)])
     each = truncated(G, z, psi)[:, 0].unflatten(0, (len(seen), codes))
     importance = torch.ones(len(seen), codes, G.config.channels[G.synthesis.names.index(f"b{split}")]).to(each)
     rest = G.num_ws - G.synthesis.vectors(2 * split).start

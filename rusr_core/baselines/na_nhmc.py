@@ -31,7 +31,7 @@ import torch
 from torch import Tensor
 
 from rusr_core import randomness
-from rusr_core.baselines.mapped import mapped
+from rusr_core.baselines.mapped import mapped, mapping_of
 from rusr_core.baselines.method import Baseline, Real, Whole
 from rusr_core.baselines.observation import Observation, observe
 from rusr_core.degradations.operator import AnyOperator
@@ -128,7 +128,7 @@ def na_nhmc(
     if not 1 <= samples <= int(share * steps):
         raise RestorationError(f"{samples} samples of {steps} proposals: expected no more than {share} of them")
     draws, energy = seen.stream(3), partial(_energy, prior, seen, _visible_values(seen))
-    z = torch.cat([randomness.normal((1, G.mapping.z_dim), one, G.w_mean) for one in draws])
+    z = torch.cat([randomness.normal((1, mapping_of(G).z_dim), one, G.w_mean) for one in draws])
     length, kept, accepted = StepLength(step, len(seen), seen.y), [], torch.zeros(len(seen))
     start = steps - int(share * steps)  # of the samples
     wanted = {start + (i + 1) * (steps - start) // samples - 1 for i in range(samples)}

@@ -35,7 +35,7 @@ from torch import Tensor
 from rusr_core import randomness
 from rusr_core.baselines import noise_maps
 from rusr_core.baselines.descent import Losses, mean_square, network_of, perceptual, run, side_of, summed
-from rusr_core.baselines.mapped import truncated
+from rusr_core.baselines.mapped import mapping_of, truncated
 from rusr_core.baselines.method import Baseline, Choice, Real, Whole
 from rusr_core.baselines.observation import Observation, observe
 from rusr_core.degradations.operator import AnyOperator
@@ -206,6 +206,8 @@ def pti(
         raise RestorationError(f"space is {space!r}: expected one of {', '.join(SPACES)}")
     if not noise_maps.layers(prior.generator):
         raise RestorationError(f"{prior.name!r} has no noise maps: expected a StyleGAN2 generator that adds noise")
+    if locality:
+        mapping_of(prior.generator)
     seen, G, network = observe(prior, y, f, seed), prior.generator, network_of(prior)
     first, side = round(share * steps), side_of(prior, side)
     pivot = find_pivot(prior, seen, first, lr, space, side, callback)

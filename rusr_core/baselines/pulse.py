@@ -8,7 +8,8 @@ moves on the sphere of its own first radius, so that it stays as likely as a dra
 GEO is the mean squared angle between the style vectors of two layers. Where we depart from the public code:
 
     generator      StyleGAN2 for StyleGAN1: 2 log2(R) - 3 noise maps, of which the first five are searched and the last
-                   is zero, as there; mu and sigma are measured on 100,000 samples in place of 1,000,000
+                   is zero, as there, and a generator that has none is searched in W+ alone; mu and sigma are
+                   measured on 100,000 samples in place of 1,000,000
     down-sampling  any f in place of the bicubic D; the mean square is taken of images that are black in the holes
     noise          where f draws, eps would lie below the noise and is not used, as the loss never reaches it
     result         the image of the smallest loss (the code pairs the last image with the best down-scaled one), and
@@ -27,6 +28,7 @@ from torch import Tensor
 from rusr_core import randomness
 from rusr_core.baselines import noise_maps
 from rusr_core.baselines.descent import Losses, descend, mean_square, one_cycle
+from rusr_core.baselines.mapped import mapping_of
 from rusr_core.baselines.method import Baseline, Real, Whole
 from rusr_core.baselines.observation import observe
 from rusr_core.degradations.operator import AnyOperator
@@ -109,11 +111,12 @@ def pulse(
     """
     seen, G = observe(prior, y, f, seed), prior.generator
     near, draws = 0.0 if seen.random else eps, seen.stream(0)
-    gaussian = Gaussian.of(G.mapping.sample(SAMPLES, torch.Generator().manual_seed(0)))
+    gaussian = Gaussian.of(mapping_of(G, classes=True).sample(SAMPLES, torch.Generator().manual_seed(0)))
     shape = (1, G.num_ws, G.w_mean.shape[0])
     v = torch.cat([randomness.normal(shape, one, G.w_mean) for one in draws]).requires_grad_(True)
     maps = noise_maps.draw(G, draws)
-    maps[-1] = torch.zeros_like(maps[-1])
+    if maps:
+        maps[-1] = torch.zeros_like(maps[-1])
 
     def losses(x: Tensor, w: Tensor) -> Losses:
         error = mean_square(seen.degraded(x), seen.y)
