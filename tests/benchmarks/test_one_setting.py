@@ -1,0 +1,60 @@
+"""The experiment of one setting works with tiny sizes, goes on where it stopped, and leaves no method out."""
+
+import csv
+
+import pytest
+import torch
+
+from benchmarks import one_setting
+from rusr_core.checkpoints import save_denoiser
+from rusr_core.networks.denoiser import Denoiser, DenoiserConfig
+from rusr_core.priors import diffusion
+from rusr_core.sweeps import results
+
+TASKS = ("upsampling XS", "upsampling+deartifacting M")
+TINY = DenoiserConfig((16,), 1, 4, features=2, head=4, embedding=8, coarse=4, modes=6, resolution=32)
+
+
+@pytest.fixture
+def words(world, tmp_path) -> list[str]:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        save_denoiser(Denoiser(TINY), tmp_path / "denoiser.safetensors")
+    found = [tmp_path / "out", "--prior", world / "prior.safetensors", "--judge", world / "judge.safetensors"]
+    found += ["--perceptual", "portraits", "--images", world / "images", "--images-to-tune", world / "images"]
+    found += ["--tasks", "upsampling:XS", "UA", "--tasks-of-one", "upsampling:XS", "--methods", "nothing", "classical"]
+    return [str(word) for word in (*found, "ddrm", "--num-images", 2, "--portraits", 2, "--trials", 2)]
+
+
+def shown(out) -> str:
+    return (out / "distances.md").read_text()
+
+
+@pytest.mark.slow
+def test_the_whole_experiment(words, world, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(diffusion, "DENOISER", "portraits/absent.safetensors")  # as long as none is shipped, and later
+    assert one_setting.main(words) == 2
+    said = capsys.readouterr()
+    assert "was tuned on 2 of these images" in said.err, "tuned and tested on the same portraits"
+    out = tmp_path / "out"
+    others = tmp_path / "others"
+    others.mkdir()
+    for name in ("002", "003"):
+        (others / f"{name}.png").write_bytes((world / "images" / f"{name}.png").read_bytes())
+    words[words.index("--images") + 1] = str(others)
+    assert one_setting.main(words) == 0
+    once = {row["method"] for row in results.rows(out / "sweep")}
+    assert once == {"nothing", "classical", "classical@one", "classical@tuned"}
+    rows = list(csv.DictReader((out / "distances.csv").open()))
+    every = [(task, name) for task in TASKS for name in ("classical", "nothing", "ddrm")]
+    assert [(row["task"], row["method"]) for row in rows] == every
+    of_ddrm = [row for row in rows if row["method"] == "ddrm"]
+    assert all(row["default"] == "n/a" for row in of_ddrm), "without a denoiser it is n/a and not left out"
+    assert "n/a: ddrm on upsampling XS: the denoiser of portraits-128 is not installed" in shown(out)
+    assert "| classical | one | 2 |" in (out / "prices.md").read_text()
+    before = {row["method"] + row["task"] + row["image"]: row["at"] for row in results.rows(out / "sweep")}
+    assert one_setting.main([*words, "--denoiser", str(tmp_path / "denoiser.safetensors")]) == 0
+    after = {row["method"] + row["task"] + row["image"]: row["at"] for row in results.rows(out / "sweep")}
+    assert {name: after[name] for name in before} == before, "what was done is not done again"
+    rows = {(row["task"], row["method"]): row for row in csv.DictReader((out / "distances.csv").open())}
+    assert "[" in rows[TASKS[0], "ddrm"]["tuned"] and rows[TASKS[1], "ddrm"]["one"] == "n/a"
