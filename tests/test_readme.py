@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from rusr_core import commands, figures, presets
-from rusr_core.images import load_image
+from rusr_core.images import load_image, save_image
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -43,10 +43,13 @@ def test_commands(tmp_path, monkeypatch, capsys):
     shutil.copy(ROOT / "data/portraits/test/000.png", "portrait.png")
     (tmp_path / "inputs").mkdir()
     (tmp_path / "photos").mkdir()
-    for name in ("group.jpg", "photos/one.png"):
+    for name in ("group.jpg", "photos/one.png", "painted.png"):
         shutil.copy("portrait.png", name)
+    paint = torch.zeros(1, 3, 128, 128)
+    paint[..., 40:60, 30:90] = 1  # white in the hole: --invert-mask
+    save_image(paint, "paint.png")
     rusr = [shlex.split(line)[1:] for line in re.findall(r"^    (rusr .*)$", README, re.M)]
-    expected = "degrade restore inspect restore restore inspect photo photo sheet"
+    expected = "degrade restore inspect restore restore restore inspect photo photo sheet"
     assert [words[0] for words in rusr] == expected.split()
     for words in rusr:
         if "inputs/" in words:
