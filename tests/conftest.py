@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from download_server import Server
-from live_browser import built, engine  # noqa: F401  (fixtures)
+from live_browser import built, engine, serving  # noqa: F401  (fixtures)
 
 from rusr_core import commands, presets, priors
 from rusr_core.arithmetic import flushes_denormals

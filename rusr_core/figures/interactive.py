@@ -17,7 +17,7 @@ from torch import Tensor
 
 from rusr_core.figures.book import is_static
 from rusr_core.figures.panels import FigureError, _batch, panel
-from rusr_core.images import resize, to_pil
+from rusr_core.images import Metadata, encoded, resize, to_pil
 
 JPEG_QUALITY = 92
 LIVE_OPTIONS = {
@@ -174,8 +174,13 @@ def _same_size(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     return resize(a, (height, width), "nearest"), resize(b, (height, width), "nearest")
 
 
+def data_url(image: Tensor, metadata: Metadata | None = None) -> str:
+    """One image `[1, 3, H, W]` in [0, 1] as the data URL of a PNG file, which says `metadata` of itself."""
+    return "data:image/png;base64," + base64.b64encode(encoded(image, Path("figure.png"), metadata=metadata)).decode()
+
+
 def _jpeg(image: Tensor) -> str:
-    """One image as a data URI."""
+    """One image as a data URI, smaller and a little changed."""
     buffer = io.BytesIO()
     to_pil(image).save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0, optimize=True)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
