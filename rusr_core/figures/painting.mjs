@@ -179,11 +179,11 @@ async function pixels(url, canvas = document.createElement("canvas")) {
   return { width, height, rgba: context.getImageData(0, 0, width, height).data };
 }
 
-/** The widget of a notebook. `model`: picture and restored, data URLs; width, CSS pixels; painted, the mask in bytes. */
+/** The widget. `model`: picture and restored, data URLs; width, CSS pixels; painted, the mask in bytes. */
 async function render({ model, el }) {
   const below = element("canvas"),
     after = element("canvas", { className: "rb-after", hidden: true, ":role": "img", ":aria-label": "restored" }),
-    cut = element("input", { type: "range", hidden: true, ":aria-label": "Where the restored picture begins, percent" }),
+    cut = element("input", { type: "range", hidden: true, ":aria-label": "Where the restored one begins, percent" }),
     clear = element("button", { type: "button", textContent: "Clear the holes" }),
     frame = element("div", { className: "rb-frame" }, below, after),
     box = element("div", { className: "rusr-brush" }, element("style", { textContent: STYLE }), frame, cut, clear);

@@ -21,7 +21,7 @@ def brush(x: Tensor, *, width: int = 384) -> object:
     """A widget to paint holes on `x` `[1, 3, H, W]` in [0, 1], by mouse, touch or keyboard; `width` in CSS pixels.
 
     Its `known` is the mask `[1, 1, H, W]` for `degradations.Mask`: 1 where nothing was painted, at first everywhere.
-    `show(image)` lays a restored picture over it, with a slider to compare. While the book is built it is a sentence
+    `lay_over(image)` lays a restored picture over it, with a slider to compare. While the book is built it is a sentence
     instead. FigureError for several images, and where anywidget is not installed.
     """
     x = _batch(x)
@@ -50,7 +50,7 @@ def brush(x: Tensor, *, width: int = 384) -> object:
             values = np.frombuffer(self.painted, np.uint8).astype(np.float32) / 255
             return torch.from_numpy(values).view(1, 1, *x.shape[-2:])
 
-        def show(self, image: Tensor) -> None:
+        def lay_over(self, image: Tensor) -> None:
             """Lay `image` `[1, 3, h, w]` over the picture, behind a slider."""
             self.restored = data_url(resize(_batch(image)[:1].clamp(0, 1), tuple(x.shape[-2:]), "area"))
 

@@ -36,7 +36,7 @@ def test_the_picture_travels_without_loss_and_the_restoration_at_its_size():
     canvas = figures.brush(x)
     with Image.open(io.BytesIO(base64.b64decode(canvas.picture.partition(",")[2]))) as picture:
         assert np.array_equal(np.asarray(picture), (255 * x[0].permute(1, 2, 0)).round().to(torch.uint8).numpy())
-    canvas.show(noise(16, 24))
+    canvas.lay_over(noise(16, 24))
     with Image.open(io.BytesIO(base64.b64decode(canvas.restored.partition(",")[2]))) as picture:
         assert picture.size == (12, 8)
 
@@ -91,7 +91,7 @@ def test_the_widget_paints_by_mouse_and_keyboard_and_compares(tmp_path, serving)
         ActionChains(driver).send_keys("\ue017").perform()  # delete
         until("Math.min(...new Uint8Array(model.get('painted').buffer)) === 255")
         assert driver.execute_script("return document.querySelector('.rb-after').hidden")
-        canvas.show(torch.zeros(1, 3, 32, 48))
+        canvas.lay_over(torch.zeros(1, 3, 32, 48))
         driver.execute_script("return model.python('restored', arguments[0])", canvas.restored)
         until("!document.querySelector('.rb-after').hidden && document.querySelector('.rb-after').width === 48")
         assert driver.get_log("browser") == []
