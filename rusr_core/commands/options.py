@@ -59,14 +59,7 @@ def degradation_options(parser: argparse.ArgumentParser) -> None:
 
 def search_options(parser: argparse.ArgumentParser) -> None:
     """The prior and the settings of a search, and whether its results are marked."""
-    parser.add_argument("--prior", default=priors.EMBEDDED, help="name or file of the generator (default: %(default)s)")
-    class_option(parser)
-    parser.add_argument(
-        "--perceptual",
-        choices=("lpips", "portraits"),
-        help="default: portraits (embedded) for the embedded prior, else lpips (VGG)",
-    )
-    parser.add_argument("--identity", help="face network by name or file, see `rusr zoo list` (default: the prior's)")
+    prior_options(parser)
     names = ", ".join(baselines.names())
     words = f"one of {names}; NAME@one or NAME@tuned, as rusr tune found it (default: %(default)s)"
     parser.add_argument("--method", default="default", help=words)
@@ -95,6 +88,18 @@ def search_options(parser: argparse.ArgumentParser) -> None:
         metavar=("CERT.pem", "KEY.pem"),
         help="sign the picture's Content Credentials (C2PA) with your own certificate chain and key",
     )
+
+
+def prior_options(parser: argparse.ArgumentParser) -> None:
+    """The generator, and the networks that look at its pictures."""
+    parser.add_argument("--prior", default=priors.EMBEDDED, help="name or file of the generator (default: %(default)s)")
+    class_option(parser)
+    parser.add_argument(
+        "--perceptual",
+        choices=("lpips", "portraits"),
+        help="default: portraits (embedded) for the embedded prior, else lpips (VGG)",
+    )
+    parser.add_argument("--identity", help="face network by name or file, see `rusr zoo list` (default: the prior's)")
 
 
 def tuned_option(parser: argparse.ArgumentParser) -> None:

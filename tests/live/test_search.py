@@ -1,7 +1,8 @@
-"""Short whole searches in a real browser against `restore`: as near to the portrait, and stopped at the same step."""
+"""Whole searches in a real browser against `restore`: the same way, as near to the portrait, and stopped alike."""
 
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 from live_browser import evaluate
@@ -14,7 +15,7 @@ from rusr_core.restore import restore
 
 pytestmark = pytest.mark.slow
 
-STEPS = 5
+STEPS = 30  # of each phase: 60 in all
 STAGES = {
     "U": {"kind": "downsample", "factor": 8},
     "N": {"kind": "noise", "photons": 24, "p": 0.16},
@@ -26,8 +27,10 @@ SEARCH = """
     const y = image(a[3], f.side, f.side), before = tf.memory().numTensors;
     const weights = { lpips: 1, l1: preset.l1_weight, identity: preset.identity_weight }, losses = [];
     const turn = async ({ loss }) => { losses.push(loss); return true; };
+    const begun = performance.now();
     const { ws, phases } = await Live.search.run(live, { y, f, preset, weights, seed: 3, start: null }, { turn });
-    const found = { phases, losses, image: [...tf.tidy(() => live.generator.image(ws)).dataSync()] };
+    const seconds = (performance.now() - begun) / 1000;
+    const found = { phases, losses, seconds, image: [...tf.tidy(() => live.generator.image(ws)).dataSync()] };
     ws.dispose();
     found.left = tf.memory().numTensors - before - 1; // the picture that was just read
     return found;"""
@@ -47,17 +50,22 @@ def both(engine, prior, letter, preset):
 
 
 @pytest.mark.parametrize("letter", STAGES)
-def test_a_short_search_ends_as_near_as_the_librarys(engine, embedded, letter):
+def test_a_search_of_sixty_steps_goes_the_librarys_way(engine, embedded, letter):
+    """The losses of the first steps agree to rounding, all of them to a few percent, and the ends to 0.3 dB. What lies
+    between is Adam's, which divides small gradients by themselves, and JPEG's, which rounds."""
     preset = PRESETS["default"].shortened(STEPS)
     preset = dataclasses.replace(preset, phases=preset.phases[:2])
     found, expected, clean = both(engine, embedded, letter, preset)
     assert found["left"] == 0
-    assert [phase["steps"] for phase in found["phases"]] == [STEPS, STEPS]
+    assert [phase["steps"] for phase in found["phases"]] == [phase.steps[0] for phase in expected.phases]
     image = torch.tensor(found["image"]).view(1, 128, 128, 3).permute(0, 3, 1, 2).clamp(0, 1)
-    near, wanted = (float(metrics.psnr(x, clean)) for x in (image, expected.image))
-    assert near == pytest.approx(wanted, abs=0.3)
-    first = expected.phases[0].history["total"][0, 0].item()
-    assert found["losses"][0] == pytest.approx(first, rel=1e-3)
+    near, wanted_psnr = (float(metrics.psnr(x, clean)) for x in (image, expected.image))
+    assert near == pytest.approx(wanted_psnr, abs=0.3)
+    wanted = expected.history["total"][:, 0].numpy()
+    off = np.abs(np.array(found["losses"]) - wanted) / np.abs(wanted[0])
+    cost = f"{1000 * found['seconds'] / len(wanted):.0f} ms a step, {found['seconds'] / expected.seconds:.1f} times"
+    print(f"{letter}: losses {off[:3].max():.1e}, then {off.max():.1e}; {near - wanted_psnr:+.2f} dB; {cost}")
+    assert off[:3].max() < 1e-3 and np.median(off) < 0.05
 
 
 def test_early_stopping_comes_at_the_same_step(engine, embedded):
