@@ -21,8 +21,8 @@ def brush(x: Tensor, *, width: int = 384) -> object:
     """A widget to paint holes on `x` `[1, 3, H, W]` in [0, 1], by mouse, touch or keyboard; `width` in CSS pixels.
 
     Its `known` is the mask `[1, 1, H, W]` for `degradations.Mask`: 1 where nothing was painted, at first everywhere.
-    `lay_over(image)` lays a restored picture over it, with a slider to compare. While the book is built it is a sentence
-    instead. FigureError for several images, and where anywidget is not installed.
+    `lay_over(image)` lays a restored picture over it, with a slider to compare. While the book is built it is one
+    sentence. FigureError for several images, and where anywidget is not installed.
     """
     x = _batch(x)
     if len(x) != 1:
