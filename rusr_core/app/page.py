@@ -126,7 +126,7 @@ class Page:
             steps=result.steps,
             seconds=result.seconds,
             found=[misfit],
-            marked=True,
+            unmarked="",
             more={"interrupted": True} if result.interrupted else {},
         )
         how = "stopped by you" if result.interrupted else "done"
@@ -197,7 +197,7 @@ def _editor() -> gr.ImageEditor:
 def _settings() -> list[object]:
     """Preset, steps a phase, seed, answers, in the order of the listeners' arguments."""
     with gr.Row():
-        preset = gr.Dropdown(list(PRESETS), value="report", label="Preset")
+        preset = gr.Dropdown(list(PRESETS), value="default", label="Preset")
         steps = gr.Slider(1, 150, value=60, step=1, label="Steps a phase", elem_id="steps")
     with gr.Row():
         seed = gr.Number(0, precision=0, minimum=0, label="Seed")

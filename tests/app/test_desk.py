@@ -67,11 +67,11 @@ def test_a_search_shows_its_way_and_its_outcome_can_be_saved(embedded, tmp_path)
     path = save_image(JPEG(30).degrade(load_image(PORTRAIT)), tmp_path / "<b>damaged.png")
     picture = look(path, embedded)
     y, f = task_of(picture, picture.notation, None, embedded, 0)
-    *way, result = searched(embedded, y, f, preset="report@1", seed=0, samples=1, stop=threading.Event())
+    *way, result = searched(embedded, y, f, preset="default@1", seed=0, samples=1, stop=threading.Event())
     assert isinstance(result, Search) and way and all(isinstance(step, Shown) for step in way)
     found = misfits(embedded, result.image, y, f, 0)
     options = {"method": result.method, "seed": 0, "steps": result.steps, "seconds": 1.0, "found": found}
-    html = views.outcome(picture.name, y, result, record_of(path, f, embedded, marked=True, **options))
+    html = views.outcome(picture.name, y, result, record_of(path, f, embedded, unmarked="", **options))
     assert 'download="&lt;b&gt;damaged-restored.png"' in html and "<b>" not in html
     assert "W+" in views.progress(y, way[-1], [("W", way[0].image)]) or len(way) == 1
     assert "jpeg" in views.findings(picture).lower()
@@ -80,10 +80,10 @@ def test_a_search_shows_its_way_and_its_outcome_can_be_saved(embedded, tmp_path)
 def test_a_stopped_search_gives_what_there_is_and_errors_come_through(embedded):
     y, stop = load_image(PORTRAIT), threading.Event()
     stop.set()
-    *_, result = searched(embedded, y, JPEG(30), preset="report@50", seed=0, samples=1, stop=stop)
+    *_, result = searched(embedded, y, JPEG(30), preset="default@50", seed=0, samples=1, stop=stop)
     assert result.interrupted and result.steps == [1]
     with pytest.raises(Exception, match="seed"):
-        list(searched(embedded, y, JPEG(30), preset="report@1", seed=-1, samples=1, stop=threading.Event()))
+        list(searched(embedded, y, JPEG(30), preset="default@1", seed=-1, samples=1, stop=threading.Event()))
 
 
 @pytest.mark.parametrize("headers, status", [
