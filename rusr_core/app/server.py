@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rusr_core.errors import RusrError
+from rusr_core.limits import MAX_PORT, check_whole
 from rusr_core.prior import Prior
 
 HOST = "127.0.0.1"
@@ -52,6 +53,8 @@ def serve(prior: Prior, *, port: int | None = None, browser: bool = False) -> It
     `port`: None takes a free one. `browser` opens the page. What is handed in lies in a folder of temporary files that
     only this user may read, and which is deleted at the end. Raises AppError.
     """
+    if port is not None:
+        check_whole("port", port, 1, MAX_PORT, AppError)
     with tempfile.TemporaryDirectory(prefix="rusr-app-") as folder:
         os.environ.update(QUIET | {"GRADIO_TEMP_DIR": folder})
         try:

@@ -6,14 +6,14 @@ import threading
 
 from rusr_core import priors
 from rusr_core.app import serve
-from rusr_core.commands.options import device_of, device_option, positive, prior_options
+from rusr_core.commands.options import device_of, device_option, port, prior_options
 from rusr_core.commands.output import say
 
 
 def app_options(parser: argparse.ArgumentParser) -> None:
     prior_options(parser)
     device_option(parser)
-    parser.add_argument("--port", type=positive, help="of 127.0.0.1 (default: a free one from 7860)")
+    parser.add_argument("--port", type=port, help="of 127.0.0.1 (default: a free one from 7860)")
     parser.add_argument("--no-browser", action="store_true", help="print the address and open no browser")
 
 

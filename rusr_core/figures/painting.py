@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from rusr_core.figures.book import is_static
-from rusr_core.figures.interactive import Html, data_url
+from rusr_core.figures.interactive import Html, check_width, data_url
 from rusr_core.figures.panels import FigureError, _batch
 from rusr_core.images import resize
 
@@ -24,6 +24,7 @@ def brush(x: Tensor, *, width: int = 384) -> object:
     `lay_over(image)` lays a restored picture over it, with a slider to compare. While the book is built it is one
     sentence. FigureError for several images, and where anywidget is not installed.
     """
+    check_width(width)
     x = _batch(x)
     if len(x) != 1:
         raise FigureError(f"a brush paints on one image, got {len(x)}")
