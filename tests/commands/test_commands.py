@@ -139,7 +139,7 @@ BAD_OPTIONS = {
     "method 'fast': expected one of default, cvpr2023, nothing": ("--task", "denoising", "--method", "fast"),
     "argument --steps: '0': expected a whole number from 1 to 100000": ("--task", "denoising", "--steps", "0"),
     "'warp9' is not available": ("--task", "denoising", "--device", "warp9"),
-    "memory|at most 8192": ("--degradation", "resize:1000000"),
+    "from 1 to 8192 px, got 1000000": ("--degradation", "resize:1000000"),
     "no-such.png": ("--mask", "no-such.png"),
     "no-such.safetensors": ("--task", "denoising", "--prior", "no-such.safetensors"),
 }
