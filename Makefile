@@ -40,12 +40,12 @@ demo: $(READY)
 
 check: $(READY) lint
 	@echo "== Quick unit tests in $(JOBS) processes"
-	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadscope -m "not slow" tests
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadscope --no-loadscope-reorder -m "not slow" tests
 
 test: $(READY) lint
 	@echo "== Unit, golden, notebook and book tests in $(JOBS) processes"
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope --nbval-lax --nbval-current-env \
-	  --nbval-cell-timeout=300 --durations=15 tests book
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder --nbval-lax \
+	  --nbval-current-env --nbval-cell-timeout=300 --durations=15 tests book
 
 book: $(READY)
 	@echo "== Executing every chapter and building the book; warnings are errors"

@@ -179,7 +179,7 @@ def denoiser(run: Run) -> None:
         data.mkdir(parents=True, exist_ok=True)
         noise = np.random.default_rng(0).integers(256, size=(50, 1, 3, 128, 128), dtype=np.uint8)
         np.save(data / "images.npy", noise)
-        size, out = ("--batch", 2, "--images", 4), ("--out", work / "measured.json", "--samples", 0)
+        size, out = ("--batch", 2, "--images", 4), ("--out", work / "measured.json", "--held-out", 2, "--samples", 0)
     else:
         rendering = "tools.portraits.training.render_training_set"
         run.program("denoiser", rendering, data, "--identities", 40_000, "--views", 4, *device)

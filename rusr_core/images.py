@@ -13,6 +13,7 @@ from torch import Tensor
 
 from rusr_core import files
 from rusr_core.decoding import MAX_PIXELS, READABLE, READABLE_SUFFIXES, ImageError, decode
+from rusr_core.limits import sides_of
 
 WRITABLE = {".png": "PNG"} | dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG")
 WRITABLE |= {".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP"}
@@ -55,8 +56,8 @@ def fit_image(
         side = {None: None, "crop": min(height, width), "pad": max(height, width)}[fit]
         target = (height, width) if side is None else (side, side)
     else:
-        target = (size, size) if isinstance(size, int) else tuple(size)
-    if min(target) < 1 or target[0] * target[1] > MAX_PIXELS:
+        target = sides_of(size, MAX_PIXELS, ImageError)
+    if target[0] * target[1] > MAX_PIXELS:
         raise ImageError(f"size must be 1 to {MAX_PIXELS} pixels, got {target[1]}x{target[0]} px")
     if height * target[1] != width * target[0]:
         if fit is None:
@@ -269,9 +270,7 @@ def resize(x: Tensor, size: int | tuple[int, int], mode: str = "area") -> Tensor
     """
     if x.dim() != 4 or not x.numel() or not x.is_floating_point():
         raise ImageError(f"expected images [N, C, H, W] of floats, got {list(x.shape)} {x.dtype}")
-    height, width = (size, size) if isinstance(size, int) else size
-    if min(height, width) < 1:
-        raise ImageError(f"size must be at least 1x1 px, got {width}x{height}")
+    height, width = sides_of(size, MAX_PIXELS, ImageError)
     if mode not in RESIZE_MODES:
         raise ImageError(f"unknown resize mode {mode!r}; expected one of {', '.join(RESIZE_MODES)}")
     if mode == "lanczos":

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from rusr_core.degradations.operator import AnyOperator, as_operator
 from rusr_core.errors import RusrError
+from rusr_core.limits import check_seed
 from rusr_core.presets import Preset, get
 from rusr_core.prior import Prior
 from rusr_core.randomness import checked
@@ -59,6 +60,7 @@ class RUSRReconstructor(Reconstructor):
 
     def __init__(self, prior: Prior, preset: str | Preset = "default", seed: int = 0):
         super().__init__()
+        check_seed(seed)
         self.prior, self.preset, self.seed = prior, get(preset), seed
 
     def forward(self, y: Tensor, physics: Physics, **kwargs: object) -> Tensor:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from rusr_core.generator import SPACES, LatentError, StyleGenerator
+from rusr_core.limits import MAX_COUNT, check_whole, is_number, shown
 
 
 def space(ws: Tensor) -> str:
@@ -21,7 +22,8 @@ def space(ws: Tensor) -> str:
 
 
 def mean_w(G: StyleGenerator, num: int = 1) -> Tensor:
-    """The mean latent, repeated: [num, D]. The start of every restoration."""
+    """The mean latent, repeated: [num, D]. The start of every restoration. LatentError for another `num`."""
+    check_whole("num", num, 0, MAX_COUNT, LatentError)
     return G.w_mean.detach().expand(num, -1).clone()
 
 
@@ -30,10 +32,13 @@ def sample_w(G: StyleGenerator, num: int, psi: float = 1.0, *, generator: torch.
     """Map `num` normal z to w, [num, D]; `psi` < 1 pulls them towards the mean. Conditional: a random class each,
     or the one that was chosen.
 
-    Raises `RandomnessError` without a `generator`.
+    Raises `RandomnessError` without a `generator`, LatentError for a `num` or a `psi` that is none.
     """
+    check_whole("num", num, 0, MAX_COUNT, LatentError)
+    if not is_number(psi):
+        raise LatentError(f"psi is {shown(psi)}: expected a finite number")
     w = G.mapping.sample(num, generator, G.label)
-    return w if psi == 1 else G.w_mean.lerp(w, psi)
+    return w if psi == 1 else G.w_mean.lerp(w, float(psi))
 
 
 def to_w_plus(ws: Tensor, G: StyleGenerator) -> Tensor:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from rusr_core.errors import RusrError
+from rusr_core.limits import check_positive
 
 # Makes the optimiser of a phase: of the latents, one tensor [1, ...] an image, and the length of a row's step.
 OptimizerFactory = Callable[[list[Tensor], float], torch.optim.Optimizer]
@@ -27,6 +28,7 @@ class NormalizedGradientDescent(torch.optim.Optimizer):
     """
 
     def __init__(self, params: Iterable[Tensor], lr: float):
+        check_positive("lr", lr, OptimizerError)
         super().__init__(params, {"lr": lr})
 
     @torch.no_grad()
@@ -50,11 +52,13 @@ class NormalizedGradientDescent(torch.optim.Optimizer):
 def adam(latents: list[Tensor], lr: float) -> torch.optim.Optimizer:
     """Kingma & Ba, ICLR 2015, with torch's betas (0.9, 0.999). Each of a row's D numbers moves by about lr / sqrt(D):
     the row moves by about lr."""
+    check_positive("lr", lr, OptimizerError)
     return torch.optim.Adam(latents, lr / latents[0].shape[-1] ** 0.5)
 
 
 def sgd(latents: list[Tensor], lr: float) -> torch.optim.Optimizer:
     """Gradient descent without momentum; the length of a step is lr |g|."""
+    check_positive("lr", lr, OptimizerError)
     return torch.optim.SGD(latents, lr)
 
 
@@ -72,6 +76,7 @@ def make_optimizer(optimizer: str | OptimizerFactory, latents: list[Tensor], lr:
     if factory is None:
         known = ", ".join(OPTIMIZERS)
         raise OptimizerError(f"optimiser {optimizer!r}: expected one of {known}, or a function of (latents, lr)")
+    check_positive("lr", lr, OptimizerError)
     made = factory(latents, lr)
     if not isinstance(made, torch.optim.Optimizer):
         raise OptimizerError(f"{name_of(optimizer)} made {type(made).__name__}: expected a torch.optim.Optimizer")

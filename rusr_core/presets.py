@@ -1,12 +1,12 @@
 """Presets: ONE setting for every task, level and composition. Nothing here depends on the degradation."""
 
 import dataclasses
-import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 from rusr_core.errors import RusrError
 from rusr_core.latents import SPACES
+from rusr_core.limits import MAX_SIDE, MAX_STEPS, check_positive, check_whole, is_number, is_whole, shown, whole_words
 from rusr_core.losses.terms import L1, IdentityLoss, MultiscaleLPIPS, RestorationLoss, Term
 from rusr_core.optimizers import OPTIMIZERS, OptimizerFactory, name_of
 from rusr_core.prior import Prior
@@ -20,15 +20,7 @@ class PresetError(RusrError):
 
 def _check(good: bool, what: str, expected: str, value: object) -> None:
     if not good:
-        raise PresetError(f"{what} is {value!r}: expected {expected}")
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        raise PresetError(f"{what} is {shown(value)}: expected {expected}")
 
 
 @dataclass(frozen=True)
@@ -41,8 +33,8 @@ class Phase:
 
     def __post_init__(self) -> None:
         _check(self.space in SPACES, "a phase's space", f"one of {', '.join(SPACES)}", self.space)
-        _check(_is_number(self.lr) and self.lr > 0, f"the rate lr of phase {self.space}", "a positive number", self.lr)
-        _check(_is_count(self.steps), f"the steps of phase {self.space}", "a whole number from 1", self.steps)
+        check_positive(f"the rate lr of phase {self.space}", self.lr, PresetError)
+        check_whole(f"the steps of phase {self.space}", self.steps, 1, MAX_STEPS, PresetError)
 
 
 @dataclass(frozen=True)
@@ -78,12 +70,13 @@ class Preset:
             )
         known = callable(self.optimizer) or self.optimizer in OPTIMIZERS or ":" in str(self.optimizer)
         check(known, "optimizer", f"one of {', '.join(OPTIMIZERS)}, or a function of (latents, lr)")
-        check(self.patience is None or _is_count(self.patience), "patience", "a whole number from 1, or None")
-        check(_is_count(self.lpips_levels), "lpips_levels", "a whole number from 1")
-        check(_is_count(self.lpips_smallest), "lpips_smallest", "a whole number from 1")
+        patient = self.patience is None or (is_whole(self.patience) and 1 <= self.patience <= MAX_STEPS)
+        check(patient, "patience", f"{whole_words(1, MAX_STEPS)}, or None")
+        for field in ("lpips_levels", "lpips_smallest"):
+            check_whole(f"{field} of preset {self.name!r}", getattr(self, field), 1, MAX_SIDE, PresetError)
         for field in ("l1_weight", "identity_weight"):
-            check(_is_number(getattr(self, field)) and getattr(self, field) >= 0, field, "a number from 0")
-        check(_is_count(self.draws) and self.draws <= 2, "draws", "1 or 2")
+            check(is_number(getattr(self, field)) and getattr(self, field) >= 0, field, "a number from 0")
+        check(is_whole(self.draws) and self.draws in (1, 2), "draws", "1 or 2")
         check(self.identity_reference in REFERENCES, "identity_reference", " or ".join(map(repr, REFERENCES)))
 
     def shortened(self, steps: int) -> "Preset":
@@ -96,7 +89,7 @@ class Preset:
         A shortened preset is shortened again from the registered one, never from itself; PresetError if it was changed
         after it had been shortened: change it first, then shorten it.
         """
-        _check(_is_count(steps), f"the steps of {self.name!r} when shortened", "a whole number from 1", steps)
+        check_whole(f"the steps of {self.name!r} when shortened", steps, 1, MAX_STEPS, PresetError)
         name, at, number = self.name.partition("@")
         if at:
             whole = PRESETS.get(name)
@@ -188,6 +181,7 @@ PRESETS = {
     ),
 }
 
+LONGEST = 40  # figures of a number of steps in a name
 ALIASES = {"report": "default"}  # other names of presets; recordings and results of before hold them
 
 
@@ -210,6 +204,6 @@ def get(preset: str | Preset) -> Preset:
     if isinstance(preset, Preset):
         return preset
     name, at, steps = known_as(str(preset)).partition("@")
-    if name not in PRESETS or (at and not steps.isdecimal()):
-        raise PresetError(f"preset {preset!r}: expected one of {', '.join(PRESETS)}, or NAME@STEPS")
+    if name not in PRESETS or (at and not (steps.isdecimal() and len(steps) < LONGEST)):
+        raise PresetError(f"preset {shown(preset)}: expected one of {', '.join(PRESETS)}, or NAME@STEPS")
     return PRESETS[name].shortened(int(steps)) if at else PRESETS[name]

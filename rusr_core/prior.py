@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from rusr_core.errors import RusrError
+from rusr_core.limits import check_positive
 from rusr_core.networks.perceptual import Perceptual
 from rusr_core.networks.recognition import Embedder
 
@@ -45,6 +46,9 @@ class Prior:
     perceptual: Perceptual | None  # what looks alike; None: no LPIPS term
     identity: Embedder | None  # whose face it is; None: no identity term, as in a domain without faces
     lr_scale: float  # multiplies the rates of a preset: w_std / 12, or 1 where the rates were published for it
+
+    def __post_init__(self) -> None:
+        check_positive("lr_scale", self.lr_scale, PriorError)
 
     @classmethod
     def of(

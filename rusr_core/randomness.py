@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from rusr_core.errors import RusrError
+from rusr_core.limits import MAX_COUNT, MAX_SEED, check_seed, check_whole
 
 _GLOBALS = threading.RLock()  # the global generators serve one thread at a time
 
@@ -28,7 +29,13 @@ class RandomnessError(RusrError):
 
 
 def seeds(seed: int, num: int, start: int = 0) -> list[int]:
-    """Independent seeds for the images `start` ... `start + num - 1` of a data set, a function of (seed, index)."""
+    """Independent seeds for the images `start` ... `start + num - 1` of a data set, a function of (seed, index).
+
+    Raises `RandomnessError` for what is no seed, number or index.
+    """
+    check_seed(seed, RandomnessError)
+    check_whole("num", num, 0, MAX_COUNT, RandomnessError)
+    check_whole("start", start, 0, MAX_SEED, RandomnessError)
     return [int(np.random.SeedSequence([seed, start + i]).generate_state(1)[0]) for i in range(num)]
 
 

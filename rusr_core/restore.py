@@ -20,6 +20,7 @@ from torch import Tensor
 from rusr_core.arithmetic import flushed_denormals
 from rusr_core.degradations.operator import AnyOperator, as_operator
 from rusr_core.errors import RusrWarning
+from rusr_core.limits import check_seed
 from rusr_core.losses.guess import visible
 from rusr_core.losses.terms import RestorationLoss
 from rusr_core.optimizers import make_optimizer
@@ -93,8 +94,7 @@ def restore(
     """
     begun = time.perf_counter()
     preset, device = get(preset), prior.device
-    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-        raise RestorationError(f"seed is {seed!r}: expected a whole number from 0")
+    check_seed(seed, RestorationError)
     check_samples(samples, prior)
     notes: list[str] = []
     y = images(y, "y").to(device)

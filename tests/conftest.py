@@ -2,6 +2,7 @@
 
 import hashlib
 import threading
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from download_server import Server
-from live_browser import built, engine  # noqa: F401  (fixtures)
+from live_browser import built, engine, serving  # noqa: F401  (fixtures)
 
 from rusr_core import commands, presets, priors
 from rusr_core.arithmetic import flushes_denormals
@@ -27,6 +28,7 @@ from tools.portraits.renderer.portrait import paint
 from tools.portraits.training.render_training_set import draw, factors
 
 PORTRAIT = data_path("portraits/test/000.png")
+SECONDS = {"test": 0.2, "cell": 1.5, "slow": 9.0}  # about, of CPU; a cell of a chapter that nbval runs
 GOLDEN = Path(__file__).parent / "golden"
 
 # torchvision's index of each convolution of VGG16, and its channels
@@ -197,16 +199,14 @@ def cache(tmp_path, monkeypatch):
     return tmp_path / "torch" / "rusr"
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config, log):
-    """Chapters that papermill runs go to the processes one by one; all other tests go by module, as nbval needs."""
-    from xdist.scheduler import LoadScopeScheduling
-
-    class ByModuleOrChapter(LoadScopeScheduling):
-        def _split_scope(self, nodeid: str) -> str:
-            return nodeid if "test_chapter_runs" in nodeid else super()._split_scope(nodeid)
-
-    return ByModuleOrChapter(config, log)
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """Modules that take long come first, so that processes that work side by side end at about the same time."""
+    seconds = Counter()
+    for item in items:
+        kind = "cell" if ".ipynb::" in item.nodeid else "slow" if item.get_closest_marker("slow") else "test"
+        seconds[item.nodeid.split("::")[0]] += SECONDS[kind]
+    items.sort(key=lambda item: -seconds[item.nodeid.split("::")[0]])
 
 
 def run(*words: object) -> int:

@@ -1,7 +1,10 @@
 """A headless browser for the tests of the live pages, and the engine in it; without one they are skipped."""
 
+import functools
+import http.server
 import importlib.util
 import shutil
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -37,7 +40,7 @@ def opened(width: int = 1280, height: int = 900, dark: bool = False):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
-    driver.set_script_timeout(120)
+    driver.set_script_timeout(600)  # a machine may be loaded
     try:
         yield driver
     finally:
@@ -74,6 +77,35 @@ def evaluate(driver, body: str, *arguments: object) -> object:
     if "error" in found:
         raise AssertionError(found["error"])
     return found.get("value")
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """A server of a test says nothing."""
+
+    extensions_map = http.server.SimpleHTTPRequestHandler.extensions_map | {".mjs": "text/javascript"}
+
+    def log_message(self, *_words):
+        """Nothing."""
+
+
+@contextmanager
+def folder_served(folder: Path):
+    """A folder from a server on this machine; its address."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@pytest.fixture(scope="session")
+def serving():
+    """`serving(folder)` serves a folder while its context lasts."""
+    return folder_served
 
 
 def packer():

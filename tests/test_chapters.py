@@ -1,6 +1,7 @@
 """The installed wheel, outside the clone: it restores a picture, and runs every chapter with other parameters.
 
-nbval runs the chapters as they stand, in the clone (`make test`); here nothing but the wheel is on the path.
+nbval runs the chapters as they stand, in the clone (`make test`); here nothing but the wheel is on the path. The first
+chapter runs as a reader runs it, by `rusr papermill`, the others in forks of one process (tests/chapter_server.py).
 """
 
 import os
@@ -8,7 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import pytest
+from chapter_server import ChapterServer
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = sorted((ROOT / "book").glob("*.ipynb"))
@@ -34,7 +37,16 @@ def installed(tmp_path_factory):
 
     assert Path(run(place, "-c", "import rusr_core; print(rusr_core.__file__)")).is_relative_to(site)
     run.site = site
+    run.environment = environment
     return run
+
+
+@pytest.fixture(scope="session")
+def chapters(installed, tmp_path_factory):
+    """The server that runs chapters with the `rusr_core` of the new wheel."""
+    server = ChapterServer(installed.environment, tmp_path_factory.mktemp("server"))
+    yield server
+    server.close()
 
 
 RUSR = ("-c", "import sys; from rusr_core.commands import main; sys.exit(main(sys.argv[1:]))")
@@ -54,10 +66,57 @@ def test_a_picture_is_restored_from_the_wheel(installed, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
-def test_chapter_runs_from_the_wheel(chapter, installed, tmp_path):
+def test_a_chapter_runs_from_the_wheel_by_papermill(installed, tmp_path):
     values = OTHERS | {"out_dir": str(tmp_path / "saved")}
     words = [word for name, value in values.items() for word in ("-p", f"{name}={value}")]
-    installed(tmp_path, *RUSR, "papermill", str(chapter), "out", *words)
-    if chapter.stem == "start":
-        assert len(list((tmp_path / "saved").glob("*-S-*.png"))) == 8  # four tasks, two portraits
+    installed(tmp_path, *RUSR, "papermill", str(ROOT / "book/start.ipynb"), "out", *words)
+    assert len(list((tmp_path / "saved").glob("*-S-*.png"))) == 8  # four tasks, two portraits
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("chapter", [path for path in CHAPTERS if path.stem != "start"], ids=lambda path: path.stem)
+def test_chapter_runs_from_the_wheel(chapter, chapters, tmp_path):
+    chapters.run(chapter, OTHERS | {"out_dir": str(tmp_path / "saved")}, tmp_path)
+
+
+def small(folder: Path, *sources: str) -> Path:
+    """A chapter whose parameters are in the first of its cells."""
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    cells[0].metadata["tags"] = ["parameters"]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / "small.ipynb")
+    return folder / "small.ipynb"
+
+
+@pytest.mark.slow
+def test_a_cell_that_fails_is_shown(chapters, tmp_path):
+    chapter = small(tmp_path, "steps: int = 3", "print(steps + 1)", "def f():\n    assert steps > 5\nf()")
+    assert "7" in chapters.run(chapter, {"steps": 6}, tmp_path).split()
+    with pytest.raises(AssertionError) as failure:
+        chapters.run(chapter, {"steps": 4}, tmp_path)
+    said = str(failure.value)
+    assert said.startswith("small.ipynb: 1\n5\n") and "AssertionError" in said
+    assert "----> 2     assert steps > 5" in said
+    assert said.endswith("cell 2 of small.ipynb failed\n")
+
+
+@pytest.mark.slow
+def test_nothing_of_a_chapter_reaches_the_next(chapters, tmp_path):
+    show = "import matplotlib, os, sys, torch\nprint(torch.initial_seed(), matplotlib.rcParams['figure.dpi'], "
+    show += "torch.get_num_threads(), len(os.listdir('/proc/self/task')), os.getenv('LEFT'), 'left' in sys.modules)"
+    disturb = "torch.manual_seed(7)\nmatplotlib.rcParams['figure.dpi'] = 9\ntorch.set_num_threads(2)\n"
+    disturb += "os.environ['LEFT'] = 'x'\nsys.modules['left'] = sys\nx = torch.ones(9, requires_grad=True)\n"
+    disturb += "x.sum().backward()\nassert len(os.listdir('/proc/self/task')) > 1  # PyTorch's own threads"
+    first = chapters.run(small(tmp_path, "", show, disturb), {}, tmp_path)
+    assert chapters.run(small(tmp_path, "", show), {}, tmp_path) == first
+    assert first.endswith(" 1 1 None False\n")
+
+
+@pytest.mark.slow
+def test_a_chapter_that_is_late_is_ended_with_its_programs(chapters, tmp_path):
+    lines = "import pathlib, subprocess, sys, time\nprogram = subprocess.Popen([sys.executable, '-c', 'input()'],"
+    lines += " stdin=subprocess.PIPE)\npathlib.Path('pid').write_text(str(program.pid))\ntime.sleep(60)"
+    with pytest.raises(AssertionError, match=r"small.ipynb: not done after 1.5 s"):
+        chapters.run(small(tmp_path, "", lines), {}, tmp_path, seconds=1.5)
+    program = Path("/proc") / (tmp_path / "pid").read_text() / "stat"
+    assert not program.exists() or ") Z " in program.read_text()  # a zombie where nobody collects orphans
+    assert chapters.run(small(tmp_path, "", "print('next')"), {}, tmp_path) == "next\n"

@@ -51,7 +51,7 @@ def test_resize_refuses_nonsense():
     for wrong in (torch.zeros(3, 4, 4), torch.zeros(1, 3, 4, 4, dtype=torch.uint8), torch.zeros(1, 3, 0, 4)):
         with pytest.raises(ImageError, match="expected images"):
             resize(wrong, 2)
-    with pytest.raises(ImageError, match="0x4"):
+    with pytest.raises(ImageError, match=r"size is \(4, 0\): expected a side or"):
         resize(torch.zeros(1, 3, 4, 4), (4, 0))
     with pytest.raises(ImageError, match="'cubic'"):
         resize(torch.zeros(1, 3, 4, 4), 2, "cubic")

@@ -24,6 +24,7 @@ from rusr_core import presets, priors, tasks
 from rusr_core.degradations import jpeg, jpeg_tables
 from rusr_core.degradations.inpainting import Strokes
 from rusr_core.errors import RusrError
+from rusr_core.figures.painting import SCRIPT
 from rusr_core.files import data_path
 from rusr_core.prior import Prior
 
@@ -33,7 +34,7 @@ ENGINE = (
     "strokes", "degradations", "losses", "search", "worker",
 )  # fmt: skip
 PAGE = (
-    "pictures", "client", "brush", "record", "controls", "curve", "stage", "source", "settings", "prediction", "studio",
+    "pictures", "client", "record", "controls", "curve", "stage", "source", "settings", "prediction", "studio",
     "walk", "experiments", "app",
 )  # fmt: skip
 PORTRAITS = ("000", "003", "007", "012", "021", "034", "058", "093")
@@ -107,10 +108,19 @@ def engine() -> str:
     return "\n".join([*begin, *text[1:], "self.onmessage = Live.worker.answer;", "return Live;", "};"])
 
 
+def brush() -> str:
+    """The brush of the library's widget as a module of the page."""
+    text = SCRIPT.read_text(encoding="utf-8").replace("export class", "class")
+    text, widget, _ = text.partition("export default")
+    if not widget:
+        raise PackError(f"{SCRIPT.name}: expected a widget that it exports")
+    return f"Page.brush = (() => {{\n{text}\nreturn {{ create: (...given) => new Brush(...given) }};\n}})();"
+
+
 def page() -> str:
     """The page's modules as one script."""
     text = [(HERE / f"page/{name}.js").read_text(encoding="utf-8") for name in PAGE]
-    return "\n".join(["(function () {", '"use strict";', "const Page = {};", *text, "})();"])
+    return "\n".join(["(function () {", '"use strict";', "const Page = {};", brush(), *text, "})();"])
 
 
 def assign(name: str, value: object) -> str:

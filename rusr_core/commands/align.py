@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from rusr_core.commands.jobs import Inputs, Job, find_jobs
-from rusr_core.commands.options import file_options, positive
+from rusr_core.commands.options import file_options, side
 from rusr_core.commands.saving import Finished, Outcome, beside, save
 from rusr_core.commands.subjects import face_option, subjects_of
 from rusr_core.photos.align import FFHQ, PORTRAITS, align
@@ -18,7 +18,7 @@ FRAMES = {"portraits": PORTRAITS, "ffhq": FFHQ}
 def align_options(parser: argparse.ArgumentParser) -> None:
     file_options(parser)
     face_option(parser)
-    parser.add_argument("--size", type=positive, default=128, help="side of OUT in px (default: %(default)s)")
+    parser.add_argument("--size", type=side, default=128, help="side of OUT in px (default: %(default)s)")
     parser.add_argument(
         "--frame", choices=tuple(FRAMES), default="portraits", help="whose framing of a face (default: %(default)s)"
     )

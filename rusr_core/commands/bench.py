@@ -11,12 +11,14 @@ from rusr_core import baselines, presets, priors
 from rusr_core.arithmetic import MODES
 from rusr_core.commands.options import (
     class_option,
+    count,
     denoiser_option,
     device_of,
     device_option,
     find_own_modules,
-    positive,
+    processes,
     seed,
+    step_count,
     tuned_option,
 )
 from rusr_core.files import data_path
@@ -55,13 +57,15 @@ def _what_options(parser: argparse.ArgumentParser) -> None:
         "MODULE:NAME of your own degradation (default: all)",
     )
     parser.add_argument("--images", type=Path, help="folder of clean images (default: Portraits-X, shipped)")
-    parser.add_argument("--num-images", type=positive, help="the first so many of them (default: all)")
+    parser.add_argument("--num-images", type=count, help="the first so many of them (default: all)")
     parser.add_argument("--seeds", nargs="+", type=seed, default=[0], help="default: 0")
     parser.add_argument(
-        "--steps", type=positive, help="steps of each phase, for quick looks: the preset default becomes default@STEPS"
+        "--steps",
+        type=step_count,
+        help="steps of each phase, for quick looks: the preset default becomes default@STEPS",
     )
     tuned_option(parser)
-    parser.add_argument("--batch", type=positive, default=1, help="images restored at once (default: %(default)s)")
+    parser.add_argument("--batch", type=count, default=1, help="images restored at once (default: %(default)s)")
     parser.add_argument("--verify", action="store_true", help="read every result whole before going on")
     parser.add_argument(
         "--accept-code-change",
@@ -97,11 +101,11 @@ def parallel_options(parser: argparse.ArgumentParser) -> None:
     """How many processes work, and with how many threads."""
     parser.add_argument(
         "--workers",
-        type=positive,
+        type=processes,
         default=1,
         help="processes; the GPUs of --device cuda are dealt out (default: %(default)s)",
     )
-    parser.add_argument("--threads", type=positive, help="of each process (default: the cores divided among them)")
+    parser.add_argument("--threads", type=processes, help="of each process (default: the cores divided among them)")
 
 
 def run_bench(args: argparse.Namespace) -> int:

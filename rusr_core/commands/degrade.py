@@ -8,7 +8,7 @@ from torch import Tensor
 from rusr_core.commands.jobs import Inputs, Job, find_jobs
 from rusr_core.commands.memory import out_of_memory
 from rusr_core.commands.operators import Operators, output_size
-from rusr_core.commands.options import picture_options, positive
+from rusr_core.commands.options import picture_options, side
 from rusr_core.commands.output import complain
 from rusr_core.commands.saving import Finished, Outcome, save
 from rusr_core.degradations.base import Degradation
@@ -18,7 +18,7 @@ from rusr_core.images import fit_image, load_image
 
 def degrade_options(parser: argparse.ArgumentParser) -> None:
     picture_options(parser)
-    parser.add_argument("--size", type=positive, help="first resize the square picture to this side, in px")
+    parser.add_argument("--size", type=side, help="first resize the square picture to this side, in px")
 
 
 def run_degrade(args: argparse.Namespace) -> int:

@@ -19,6 +19,7 @@ import torch
 import rusr_core
 from rusr_core.commands import papermill, zoo
 from rusr_core.commands.align import align_options, run_align
+from rusr_core.commands.app import app_options, run_app
 from rusr_core.commands.bench import bench_options, run_bench
 from rusr_core.commands.degrade import degrade_options, run_degrade
 from rusr_core.commands.inspect import inspect_options, run_inspect
@@ -96,6 +97,7 @@ def _version() -> str:
 COMMANDS = (
     Command("restore", "Restore a degraded image, or a folder of them.", restore_options, run_restore),
     Command("photo", "Restore the faces of a photograph and put them back.", photo_options, run_photo),
+    Command("app", "A page on this machine, for your own pictures.", app_options, run_app),
     Command("align", "Cut faces out of a photograph, upright.", align_options, run_align),
     Command("show", "Print the record of a restored picture.", show_options, run_show),
     Command("sheet", "A contact sheet of a folder, before and after.", sheet_options, run_sheet),

@@ -16,10 +16,10 @@ from rusr_core.degradations.base import Degradation
 from rusr_core.degradations.inpainting import Mask, Strokes
 from rusr_core.degradations.jpeg import JPEG
 from rusr_core.degradations.operator import shape_after
+from rusr_core.limits import MAX_SIDE
 from rusr_core.photos.jpeg_file import JPEGFile, read_jpeg
 from rusr_core.photos.masks import doubts, fit_mask
 
-MAX_SIDE = 8192  # px; a degradation that asks for more is a mistake
 AUTO = re.compile(r'"(?:\\.|[^"\\])*"|(?P<auto>\bjpeg\s*:\s*auto\b)', re.IGNORECASE)  # what is in quotes is a file
 
 

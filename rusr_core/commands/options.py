@@ -3,12 +3,24 @@
 import argparse
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
 from rusr_core import baselines, priors, tasks
 from rusr_core.errors import RusrError
+from rusr_core.limits import (
+    MAX_COUNT,
+    MAX_PORT,
+    MAX_PROCESSES,
+    MAX_SAMPLES,
+    MAX_SEED,
+    MAX_SIDE,
+    MAX_STEPS,
+    shown,
+    whole_words,
+)
 
 INTERRUPTED = 130  # exit status, the shell's convention: 128 + SIGINT
 
@@ -59,30 +71,23 @@ def degradation_options(parser: argparse.ArgumentParser) -> None:
 
 def search_options(parser: argparse.ArgumentParser) -> None:
     """The prior and the settings of a search, and whether its results are marked."""
-    parser.add_argument("--prior", default=priors.EMBEDDED, help="name or file of the generator (default: %(default)s)")
-    class_option(parser)
-    parser.add_argument(
-        "--perceptual",
-        choices=("lpips", "portraits"),
-        help="default: portraits (embedded) for the embedded prior, else lpips (VGG)",
-    )
-    parser.add_argument("--identity", help="face network by name or file, see `rusr zoo list` (default: the prior's)")
+    prior_options(parser)
     names = ", ".join(baselines.names())
     words = f"one of {names}; NAME@one or NAME@tuned, as rusr tune found it (default: %(default)s)"
     parser.add_argument("--method", default="default", help=words)
     tuned_option(parser)
     denoiser_option(parser)
-    parser.add_argument("--steps", type=positive, help="of each phase of a preset, or of a method (default: its own)")
+    parser.add_argument("--steps", type=step_count, help="of each phase of a preset, or of a method (default: its own)")
     parser.add_argument(
         "--samples",
-        type=positive,
+        type=sample_count,
         default=1,
         metavar="K",
         help="K answers of a preset: OUT, OUT.answer2.png, ..., their mean OUT.mean.png, and OUT.invented.png, black "
         "where the input decides and white where the answers vary as the prior itself does",
     )
     device_option(parser)
-    parser.add_argument("--batch", type=positive, default=4, help="images at once (default: %(default)s)")
+    parser.add_argument("--batch", type=count, default=4, help="images at once (default: %(default)s)")
     parser.add_argument(
         "--no-mark",
         action="store_true",
@@ -95,6 +100,18 @@ def search_options(parser: argparse.ArgumentParser) -> None:
         metavar=("CERT.pem", "KEY.pem"),
         help="sign the picture's Content Credentials (C2PA) with your own certificate chain and key",
     )
+
+
+def prior_options(parser: argparse.ArgumentParser) -> None:
+    """The generator, and the networks that look at its pictures."""
+    parser.add_argument("--prior", default=priors.EMBEDDED, help="name or file of the generator (default: %(default)s)")
+    class_option(parser)
+    parser.add_argument(
+        "--perceptual",
+        choices=("lpips", "portraits"),
+        help="default: portraits (embedded) for the embedded prior, else lpips (VGG)",
+    )
+    parser.add_argument("--identity", help="face network by name or file, see `rusr zoo list` (default: the prior's)")
 
 
 def tuned_option(parser: argparse.ArgumentParser) -> None:
@@ -137,17 +154,30 @@ def find_own_modules() -> None:
         sys.path.insert(0, here)
 
 
-def seed(text: str) -> int:
-    """A seed from the command line: a whole number from 0, below 2^63."""
-    value = int(text) if text.isdecimal() else -1
-    if not 0 <= value < 2**63:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0, below 2^63")
-    return value
+def whole(low: int, high: int) -> Callable[[str], int]:
+    """The reader of an option that takes a whole number in [low, high], see `rusr_core.limits`."""
+
+    def read(text: str) -> int:
+        value = int(text) if text.isdecimal() and len(text) < 40 else -1
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{shown(text)}: expected {whole_words(low, high)}")
+        return value
+
+    return read
 
 
-def positive(text: str) -> int:
-    """A number from the command line: whole, from 1."""
-    value = int(text) if text.isdecimal() else 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+seed = whole(0, MAX_SEED)
+step_count = whole(1, MAX_STEPS)
+sample_count = whole(1, MAX_SAMPLES)
+count = whole(1, MAX_COUNT)
+processes = whole(1, MAX_PROCESSES)
+side = whole(1, MAX_SIDE)
+port = whole(1, MAX_PORT)
+
+
+def rounds(text: str) -> int:
+    """How often images are left out, from the command line: 0, or 2 and more."""
+    value = whole(0, MAX_COUNT)(text)
+    if value == 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected 0 or {whole_words(2, MAX_COUNT)}")
     return value

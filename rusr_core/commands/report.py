@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from rusr_core.commands.options import count, rounds
 from rusr_core.metrics import intervals, realism
 from rusr_core.sweeps import results
 
@@ -16,10 +17,10 @@ def report_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--methods", nargs="+", metavar="NAME", help="compare these only (default: all of the sweep)")
     parser.add_argument("--judge", help="file of the portrait net that judged the sweep (default: the embedded net B)")
     parser.add_argument("--no-realism", action="store_true", help="leave out FID, patch FID and KID (quick)")
-    parser.add_argument("--crops", type=int, default=realism.CROPS, help="an image, patch FID (default: %(default)s)")
+    parser.add_argument("--crops", type=count, default=realism.CROPS, help="an image, patch FID (default: %(default)s)")
     parser.add_argument(
         "--rounds",
-        type=int,
+        type=rounds,
         default=intervals.ROUNDS,
         help="how often images are left out for the spread of FID and patch FID; 0: no spread (default: %(default)s)",
     )
@@ -27,9 +28,6 @@ def report_options(parser: argparse.ArgumentParser) -> None:
 
 def run_report(args: argparse.Namespace) -> int:
     """Print the reports of everything that is finished."""
-    if args.crops < 1 or args.rounds < 0 or args.rounds == 1:
-        found = f"--crops {args.crops} --rounds {args.rounds}"
-        raise results.ResultsError(f"{found}: expected 1 crop or more, and 0 rounds or 2 and more")
     if args.no_realism and args.judge is not None:
         raise results.ResultsError(f"--judge {args.judge}: has no use with --no-realism, the scores are in the results")
     judge = None if args.no_realism else results.judge_for(args.folder, args.judge)

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from rusr_core.commands.options import count
 from rusr_core.commands.output import complain, say
 from rusr_core.photos.align import Frame, corners, homography, map_points, pixel_centres, quad_of
 from rusr_core.photos.faces import Face, FaceError, chosen, find_faces
@@ -34,7 +35,7 @@ class Subject:
 def face_option(parser: argparse.ArgumentParser) -> None:
     """Which faces are meant; `subjects_of` reads it."""
     words = "only this face, counted from the largest (default: all)"
-    parser.add_argument("--face", type=int, metavar="N", help=words)
+    parser.add_argument("--face", type=count, metavar="N", help=words)
 
 
 def subjects_of(source: Path, picture: Tensor, frame: Frame, number: int | None) -> list[Subject]:

@@ -8,7 +8,7 @@ from tqdm import tqdm
 from rusr_core import baselines
 from rusr_core.arithmetic import MODES
 from rusr_core.commands.bench import absolute, image_names, network_options, parallel_options
-from rusr_core.commands.options import device_of, device_option, positive, seed
+from rusr_core.commands.options import count, device_of, device_option, seed
 from rusr_core.sweeps import tuned_files
 from rusr_core.sweeps.config import SweepConfig
 from rusr_core.sweeps.measurements import ImageFolder
@@ -24,16 +24,16 @@ def tune_options(parser: argparse.ArgumentParser) -> None:
     )
     words = "folder of clean portraits to tune on, none of them a test portrait (tools.portraits.validation)"
     parser.add_argument("--images", type=Path, required=True, help=words)
-    parser.add_argument("--num-images", type=positive, help="the first so many of them (default: all)")
+    parser.add_argument("--num-images", type=count, help="the first so many of them (default: all)")
     parser.add_argument("--tasks", nargs="+", default=["single"], help="as rusr bench has them (default: single)")
-    parser.add_argument("--trials", type=positive, default=20, help="of each study (default: %(default)s)")
+    parser.add_argument("--trials", type=count, default=20, help="of each study (default: %(default)s)")
     parser.add_argument("--seed", type=seed, default=0, help="of what is tried, too (default: %(default)s)")
     parser.add_argument(
         "--only", choices=("one", "each"), help="the one setting for all tasks, or one for each (default: both)"
     )
     words = "folder in which METHOD.toml is written (default: OUT); rusr bench --tuned FOLDER reads it"
     parser.add_argument("--to", type=Path, metavar="FOLDER", help=words)
-    parser.add_argument("--batch", type=positive, default=1, help="images restored at once (default: %(default)s)")
+    parser.add_argument("--batch", type=count, default=1, help="images restored at once (default: %(default)s)")
     parser.add_argument(
         "--accept-code-change", action="store_true", help="go on with trials of another version of rusr"
     )

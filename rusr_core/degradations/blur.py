@@ -10,8 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from rusr_core.degradations.base import Degradation
-from rusr_core.degradations.checks import check, is_number, size_of, true_input
+from rusr_core.degradations.checks import check, size_of, true_input
 from rusr_core.images import load_image, quantize
+from rusr_core.limits import is_number
 
 TRUNCATE = 4.0  # standard deviations after which a Gaussian ends, as in SciPy
 STEPS = 8  # points a pixel on the path of a motion

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from rusr_core.errors import RusrError
 from rusr_core.images import OVERSHOOT, quantize
+from rusr_core.limits import shown
 
 COMPAT = "cvpr2023"
 
@@ -44,17 +45,9 @@ def eight_bit(x: Tensor, compat: str | None) -> Tensor:
 def check(good: bool, name: str, expected: str, value: object) -> None:
     """Raise `DegradationError` for a bad argument."""
     if not good:
-        raise DegradationError(f"{name} must be {expected}, got {value!r}")
+        raise DegradationError(f"{name} must be {expected}, got {shown(value)}")
 
 
 def check_compat(value: str | None) -> None:
     """Raise `DegradationError` for an unknown `compat`."""
     check(value in (None, COMPAT), "compat", f"None or {COMPAT!r}", value)
-
-
-def is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def is_number(value: object) -> bool:
-    return is_whole(value) or isinstance(value, float)

@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 
 from rusr_core.degradations.base import Degradation
-from rusr_core.degradations.checks import check, is_number, size_of, true_input
+from rusr_core.degradations.checks import check, size_of, true_input
 from rusr_core.degradations.noise import soft_clamp
 from rusr_core.images import quantize
+from rusr_core.limits import is_number
 
 DARKEST = 1 / 255  # below it a power is replaced by a line through 0, whose slope is finite
 

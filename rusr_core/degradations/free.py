@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from rusr_core.degradations.base import Degradation, text
-from rusr_core.degradations.checks import DegradationError, check, is_number
+from rusr_core.degradations.checks import DegradationError, check
 from rusr_core.degradations.compose import Compose
+from rusr_core.limits import is_number
 
 
 @dataclass(frozen=True)

@@ -12,19 +12,12 @@ from torch import Tensor
 
 from rusr_core.arithmetic import plain_tensors
 from rusr_core.degradations.base import Degradation
-from rusr_core.degradations.checks import (
-    DegradationError,
-    check,
-    check_compat,
-    eight_bit,
-    is_number,
-    is_whole,
-    size_of,
-    true_input,
-)
+from rusr_core.degradations.checks import DegradationError, check, check_compat, eight_bit, size_of, true_input
 from rusr_core.degradations.mask_files import load_mask
+from rusr_core.limits import MAX_SEED, is_number, is_whole, whole_words
 
 CANVAS = 4  # strokes are drawn at 4 times the size and reduced twice by 2: section 14 of the protocol
+MAX_STROKES = 10_000
 BINOMIAL = np.array([1, 4, 6, 4, 1]) / 16
 
 
@@ -67,12 +60,12 @@ class Strokes(_Masked):
 
     def __post_init__(self) -> None:
         check_compat(self.compat)
-        check(is_whole(self.count) and self.count >= 0, "count", "a whole number from 0", self.count)
+        check(is_whole(self.count) and 0 <= self.count <= MAX_STROKES, "count", whole_words(0, MAX_STROKES), self.count)
         check(is_number(self.width) and 0 < self.width <= 1, "width", "in (0, 1] of the side", self.width)
         if isinstance(self.seed, list):
             object.__setattr__(self, "seed", tuple(self.seed))
         seeds = self.seed if isinstance(self.seed, tuple) else (self.seed,)
-        good = all(is_whole(seed) and 0 <= seed < 2**63 for seed in seeds) and seeds
+        good = all(is_whole(seed) and 0 <= seed <= MAX_SEED for seed in seeds) and seeds
         check(bool(good), "seed", "a whole number from 0, or a tuple of one per image", self.seed)
 
     def mask(self, shape: Sequence[int]) -> Tensor:

@@ -21,9 +21,10 @@ from torch import Tensor
 
 from rusr_core.arithmetic import plain_tensors
 from rusr_core.degradations.base import Degradation
-from rusr_core.degradations.checks import check, check_compat, is_whole, size_of, true_input
+from rusr_core.degradations.checks import check, check_compat, size_of, true_input
 from rusr_core.degradations.jpeg_tables import BLOCK, ENTRIES, Quality, check_quality, tables, three_tables
 from rusr_core.degradations.resampling import _through_files
+from rusr_core.limits import is_whole
 
 __all__ = ["JPEG", "SAMPLINGS", "differentiable_jpeg", "file_round_trip", "published_jpeg", "tables", "three_tables"]
 

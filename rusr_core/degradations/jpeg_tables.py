@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from rusr_core.degradations.checks import check, is_whole
+from rusr_core.degradations.checks import check
+from rusr_core.limits import is_whole
 
 BLOCK = 8
 ENTRIES = BLOCK * BLOCK  # of a table

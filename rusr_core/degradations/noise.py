@@ -8,8 +8,9 @@ from torch import Tensor
 
 from rusr_core import randomness
 from rusr_core.degradations.base import Degradation
-from rusr_core.degradations.checks import check, check_compat, eight_bit, is_number, size_of, true_input
+from rusr_core.degradations.checks import check, check_compat, eight_bit, size_of, true_input
 from rusr_core.images import quantize
+from rusr_core.limits import is_number
 
 
 class _SoftClamp(torch.autograd.Function):

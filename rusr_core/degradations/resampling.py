@@ -11,16 +11,9 @@ from torch import Tensor
 
 from rusr_core import randomness
 from rusr_core.degradations.base import Degradation
-from rusr_core.degradations.checks import (
-    DegradationError,
-    check,
-    check_compat,
-    eight_bit,
-    is_whole,
-    size_of,
-    true_input,
-)
+from rusr_core.degradations.checks import DegradationError, check, check_compat, eight_bit, size_of, true_input
 from rusr_core.images import RESIZE_MODES, from_pil, quantize, resize, to_pil
+from rusr_core.limits import MAX_SIDE, is_whole, whole_words
 
 FILTERS = {
     "bilinear": Image.Resampling.BILINEAR,
@@ -49,7 +42,7 @@ class Downsample(Degradation):
 
     def __post_init__(self) -> None:
         check_compat(self.compat)
-        check(is_whole(self.factor) and self.factor >= 1, "factor", "a whole number from 1", self.factor)
+        check(is_whole(self.factor) and 1 <= self.factor <= MAX_SIDE, "factor", whole_words(1, MAX_SIDE), self.factor)
         known = (*FILTERS, "random")
         check(self.filter in known, "filter", f"one of {', '.join(known)}", self.filter)
 
@@ -94,8 +87,8 @@ class Resize(Degradation):
         if isinstance(self.size, list):
             object.__setattr__(self, "size", tuple(self.size))
         sides = self.size if isinstance(self.size, tuple) else (self.size, self.size)
-        good = len(sides) == 2 and all(is_whole(side) and side >= 1 for side in sides)
-        check(good, "size", "a side or (height, width) from 1 px", self.size)
+        good = len(sides) == 2 and all(is_whole(side) and 1 <= side <= MAX_SIDE for side in sides)
+        check(good, "size", f"a side or (height, width) from 1 to {MAX_SIDE} px", self.size)
         check(self.mode in RESIZE_MODES, "mode", f"one of {', '.join(RESIZE_MODES)}", self.mode)
 
     def degrade(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:

@@ -11,13 +11,15 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from html import escape
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from rusr_core.figures.book import is_static
 from rusr_core.figures.panels import FigureError, _batch, panel
-from rusr_core.images import resize, to_pil
+from rusr_core.images import Metadata, encoded, resize, to_pil
+from rusr_core.limits import MAX_COUNT, MAX_SIDE, MAX_STEPS, check_seed, check_whole
 
 JPEG_QUALITY = 92
 LIVE_OPTIONS = {
@@ -46,6 +48,7 @@ def compare(
 
     The smaller image is enlarged by repeating pixels. `width` is the picture's width on the page, CSS pixels.
     """
+    check_width(width)
     before, after = _same_size(before, after)
     height, columns = after.shape[-2:]
     left, right = (escape(label) for label in labels)
@@ -77,6 +80,10 @@ class Frames:
     images: list[Tensor] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)  # "W+, step 12"
 
+    def __post_init__(self) -> None:
+        check_whole("every", self.every, 1, MAX_STEPS, FigureError)
+        check_whole("image", self.image, 0, MAX_COUNT, FigureError)
+
     def __call__(self, step: object) -> None:
         """`step` is a `restore.Step`."""
         if step.step % self.every == 0:
@@ -89,6 +96,7 @@ def timeline(frames: Sequence[Tensor], labels: Sequence[str], *, alt: str, width
 
     It opens at the first frame. All frames travel as one tall JPEG, moved behind a window by the range input.
     """
+    check_width(width)
     if not frames or len(frames) != len(labels):
         raise FigureError(f"{len(frames)} frames and {len(labels)} labels: expected as many, at least one")
     strip = torch.cat([_batch(frame)[:1] for frame in frames], 2)
@@ -138,6 +146,8 @@ def explorer(prior: object, x: Tensor, *, steps: int = 40, seed: int = 0) -> obj
 
     Needs ipywidgets. While the book is built it is a sentence instead.
     """
+    check_whole("steps", steps, 5, 150, FigureError)  # what the slider has
+    check_seed(seed, FigureError)
     if is_static():
         return Html("<p><em>Open this page in Jupyter or Colab to choose a task and a level yourself.</em></p>")
     import ipywidgets as widgets
@@ -163,6 +173,11 @@ def explorer(prior: object, x: Tensor, *, steps: int = 40, seed: int = 0) -> obj
     return widgets.VBox([task, level, count, button, output])
 
 
+def check_width(width: int) -> None:
+    """FigureError unless a figure can be so wide, in CSS pixels."""
+    check_whole("width", width, 1, MAX_SIDE, FigureError)
+
+
 def _same_size(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     """Two single images `[1, 3, H, W]`, the smaller enlarged to the larger by repeating pixels."""
     a, b = _batch(a), _batch(b)
@@ -174,8 +189,13 @@ def _same_size(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     return resize(a, (height, width), "nearest"), resize(b, (height, width), "nearest")
 
 
+def data_url(image: Tensor, metadata: Metadata | None = None) -> str:
+    """One image `[1, 3, H, W]` in [0, 1] as the data URL of a PNG file, which says `metadata` of itself."""
+    return "data:image/png;base64," + base64.b64encode(encoded(image, Path("figure.png"), metadata=metadata)).decode()
+
+
 def _jpeg(image: Tensor) -> str:
-    """One image as a data URI."""
+    """One image as a data URI, smaller and a little changed."""
     buffer = io.BytesIO()
     to_pil(image).save(buffer, "JPEG", quality=JPEG_QUALITY, subsampling=0, optimize=True)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -12,14 +12,22 @@ from torch import Tensor
 
 from rusr_core.errors import RusrError
 from rusr_core.images import to_uint8
+from rusr_core.limits import is_number, shown
 
 # rusr.mplstyle beside this file; RUSR_DPI draws larger, for slides
 STYLE = ["rusr_core.figures.rusr", {"figure.dpi": float(os.environ["RUSR_DPI"])} if "RUSR_DPI" in os.environ else {}]
 PHASE_COLOURS = {"W": "#0072B2", "W+": "#D55E00", "W++": "#009E73"}
+LARGEST = 100  # inches of a column or of a figure
 
 
 class FigureError(RusrError):
     """Images or labels that do not belong together."""
+
+
+def check_size(size: float) -> None:
+    """FigureError unless a picture can be drawn so large, in inches."""
+    if not is_number(size) or not 0 < size <= LARGEST:
+        raise FigureError(f"size is {shown(size)}: expected a number of inches above 0, at most {LARGEST}")
 
 
 def show(*images: Tensor, titles: Sequence[str] | None = None, size: float = 1.7) -> None:
@@ -49,6 +57,7 @@ def panel(
 
 
 def _panel(images: Sequence[Tensor], titles: Sequence[str] | None, rows: Sequence[str] | None, size: float) -> Figure:
+    check_size(size)
     columns = [_batch(image) for image in images]
     if not columns or len({len(column) for column in columns}) > 1:
         raise FigureError(f"columns must hold equally many images, got {[len(c) for c in columns]}")

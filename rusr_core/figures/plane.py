@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Rectangle
 from torch import Tensor
 
-from rusr_core.figures.panels import PHASE_COLOURS, STYLE, FigureError
+from rusr_core.figures.panels import PHASE_COLOURS, STYLE, FigureError, check_size
 from rusr_core.generator.toy import CONTRAST, ToyGenerator, picture_of, point_of
 from rusr_core.losses import L1, RestorationLoss, Term
 from rusr_core.presets import Phase, Preset
@@ -113,6 +113,7 @@ def plane(
     """
     if task is not None and (task not in FORWARD or y is None):
         raise FigureError(f"task {task!r} with y {type(y).__name__}: expected one of {', '.join(FORWARD)} and an input")
+    check_size(size)
     with plt.style.context(STYLE):
         figure, ax = plt.subplots(figsize=(size, 0.76 * size), layout="constrained")
         w = torch.linspace(*SPAN, 200)

@@ -5,6 +5,7 @@ import math
 from dataclasses import asdict, dataclass
 
 from rusr_core.errors import RusrError
+from rusr_core.limits import MAX_COUNT, check_positive, check_whole
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,10 @@ class GeneratorConfig:
     img_channels: int = 3  # 3: RGB, 1: grey
 
     def __post_init__(self) -> None:
+        for name in ("resolution", "z_dim", "w_dim", "mapping_layers"):
+            check_whole(name, getattr(self, name), 1, MAX_COUNT)
+        check_whole("c_dim", self.c_dim, 0, MAX_COUNT)
+        check_positive("mapping_lr", self.mapping_lr)
         blocks = int(math.log2(self.resolution)) - 1 if self.resolution > 0 else 0
         if blocks < 1 or self.resolution != 2 ** (blocks + 1):
             raise RusrError(f"resolution {self.resolution}: expected a power of two, 4 or more")

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from rusr_core.errors import RusrError
+from rusr_core.limits import MAX_SIDE, check_whole
 
 LEVELS, SMALLEST = 6, 16  # the published pyramid; a side of 16 px or less is not given to a network
 
@@ -55,6 +56,14 @@ class Guess:
     @cached_property
     def _pyramids(self) -> list[list[Tensor]]:
         return [[draw] for draw in self.draws]
+
+
+class OnPyramid:
+    """A term that sees `levels` of a pyramid, or one, on sides above `smallest` px. LossError for other numbers."""
+
+    def __post_init__(self) -> None:
+        check_whole("levels", getattr(self, "levels", 1), 1, MAX_SIDE, LossError)
+        check_whole("smallest", self.smallest, 1, MAX_SIDE, LossError)
 
 
 def visible(x: Tensor, mask: Tensor | None) -> Tensor:

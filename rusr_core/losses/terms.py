@@ -18,17 +18,29 @@ import torch
 from torch import Tensor
 
 from rusr_core import randomness
-from rusr_core.losses.guess import LEVELS, SMALLEST, Guess, LookOnce, LossError, depth, fitted, pool, select, visible
+from rusr_core.limits import is_number, shown
+from rusr_core.losses.guess import (
+    LEVELS,
+    SMALLEST,
+    Guess,
+    LookOnce,
+    LossError,
+    OnPyramid,
+    depth,
+    fitted,
+    pool,
+    select,
+    visible,
+)
 from rusr_core.networks.perceptual import Perceptual, distance
 from rusr_core.networks.recognition import Embedder
+
+Compared = TypeVar("Compared")  # an image, its features or its embedding
 
 
 def l1(x: Tensor, y: Tensor) -> Tensor:
     """Mean absolute difference of each image, [N]."""
     return (x - y).abs().mean((1, 2, 3))
-
-
-Compared = TypeVar("Compared")  # an image, its features or its embedding
 
 
 def energy_score(
@@ -59,7 +71,7 @@ class PyramidTarget(NamedTuple):
 
 
 @dataclass(frozen=True)
-class MultiscaleLPIPS:
+class MultiscaleLPIPS(OnPyramid):
     """LPIPS summed over a pyramid (CVPR 2023, section 3.3): compare, average-pool by 2, and so on, while the shorter
     side exceeds `smallest`, `levels` times at most. One level is plain LPIPS and pools nothing.
 
@@ -119,7 +131,7 @@ class MultiscaleLPIPS:
 
 
 @dataclass(frozen=True)
-class L1:
+class L1(OnPyramid):
     """Mean absolute difference at the pooled size on which the LPIPS pyramid ends, as published (16 px for six levels
     of a power of two); at the full size where there is one level."""
 
@@ -140,7 +152,7 @@ class L1:
 
 
 @dataclass(frozen=True)
-class IdentityLoss:
+class IdentityLoss(OnPyramid):
     """1 - cos(E(x), E(reference)), [n], with a face-recognition network E (Deng et al., "ArcFace", CVPR 2019).
 
     Blind, it compares the degraded guess with y. As an ORACLE it compares the guess before its degradation with the
@@ -167,8 +179,8 @@ class IdentityLoss:
     def __call__(self, guess: Guess | Tensor, target: Tensor) -> Tensor:
         """-> [n]"""
         guess = Guess.of(guess)
-        seen = [guess.image] if self.oracle else guess.draws
-        return energy_score(lambda a, b: 1 - (a * b).sum(1), target, *map(self.network.embed, seen))
+        seen = map(self.network.embed, [guess.image] if self.oracle else guess.draws)
+        return energy_score(lambda a, b: 1 - (a * b).sum(1), target, *seen)
 
 
 @dataclass(frozen=True)
@@ -186,16 +198,14 @@ class Term:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or self.name in ("", "total"):
             raise LossError(f"a term is called {self.name!r}: expected a word, and not 'total'")
-        number = isinstance(self.weight, int | float) and not isinstance(self.weight, bool)
-        if not number or not 0 <= self.weight < float("inf"):
-            raise LossError(f"term {self.name!r} has the weight {self.weight!r}: expected a number from 0")
+        if not is_number(self.weight) or self.weight < 0:
+            raise LossError(f"term {self.name!r} has the weight {shown(self.weight)}: expected a number from 0")
         if not callable(self.loss):
             raise LossError(f"term {self.name!r} has the loss {self.loss!r}: expected a function of a Guess")
 
     def target(self, y: Tensor, mask: Tensor | None, clean: Tensor | None) -> object:
         """What its loss computes once; None if it does not."""
-        method = getattr(self.loss, "target", None)
-        return None if method is None else method(y, mask, clean)
+        return self.loss.target(y, mask, clean) if hasattr(self.loss, "target") else None
 
     def __call__(self, guess: Guess, target: object) -> Tensor:
         """The value of each image, [n], not weighted."""
@@ -229,9 +239,8 @@ class RestorationLoss:
     terms: tuple[Term, ...]
 
     def __post_init__(self) -> None:
-        terms = tuple(term for term in self.terms if term.weight > 0)
-        object.__setattr__(self, "terms", terms)
-        names = [term.name for term in terms]
+        object.__setattr__(self, "terms", tuple(term for term in self.terms if term.weight > 0))
+        names = [term.name for term in self.terms]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
             raise LossError(f"two terms are called {twice!r}: expected a name for each")

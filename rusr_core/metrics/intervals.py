@@ -10,10 +10,23 @@ import torch
 from scipy import special
 from torch import Tensor
 
+from rusr_core.limits import MAX_COUNT, check_whole, is_number, is_whole, shown, whole_words
 from rusr_core.metrics.checks import MetricError
 
 LEVEL = 0.95
 ROUNDS = 20
+
+
+def check_level(level: float) -> None:
+    """MetricError unless an interval can hold the truth in this share of cases."""
+    if not is_number(level) or not 0 < level < 1:
+        raise MetricError(f"level is {shown(level)}: expected a number in (0, 1)")
+
+
+def check_rounds(rounds: int) -> None:
+    """MetricError unless the images can be left out in so many rounds; 0: no spread."""
+    if not is_whole(rounds) or rounds == 1 or not 0 <= rounds <= MAX_COUNT:
+        raise MetricError(f"rounds is {shown(rounds)}: expected 0 or {whole_words(2, MAX_COUNT)}")
 
 
 def mean_interval(values: Tensor, *, level: float = LEVEL) -> tuple[float, float, float]:
@@ -27,8 +40,9 @@ def mean_interval(values: Tensor, *, level: float = LEVEL) -> tuple[float, float
     Raises `MetricError` if a value is infinite or NaN: such values have no mean.
     """
     values = values.detach().double().cpu().flatten()
-    if not len(values) or not 0 < level < 1:
-        raise MetricError(f"mean_interval: {len(values)} values, level {level}; expected 1 or more, a level in (0, 1)")
+    check_level(level)
+    if not len(values):
+        raise MetricError("mean_interval: 0 values; expected 1 or more")
     if not values.isfinite().all():
         raise MetricError(f"mean_interval: {int((~values.isfinite()).sum())} of {len(values)} values are not finite")
     mean = values.mean().item()
@@ -38,7 +52,12 @@ def mean_interval(values: Tensor, *, level: float = LEVEL) -> tuple[float, float
 
 
 def student(value: float, error: float, num: int, level: float = LEVEL) -> tuple[float, float, float]:
-    """value, low, high: Student's interval of a value with the standard error `error`, found from `num` images."""
+    """value, low, high: Student's interval of a value with the standard error `error`, found from `num` images.
+
+    Raises `MetricError` for fewer than 2 images.
+    """
+    check_whole("num", num, 2, MAX_COUNT, MetricError)
+    check_level(level)
     half = special.stdtrit(num - 1, (1 + level) / 2).item() * error
     return value, value - half, value + half
 
@@ -52,12 +71,10 @@ def spread(statistic: Callable[[Tensor], float], num: int, *, rounds: int = ROUN
     choice of as many images. It knows nothing of a bias, and Frechet distances of few images have a large one: this is
     no interval for the true distance.
 
-    nan for one image, or without rounds.
+    nan for one image, or without rounds. Raises `MetricError` for another `num`, and for one round.
     """
-    if num < 1 or rounds < 0 or rounds == 1:
-        raise MetricError(
-            f"spread: {num} images, {rounds} rounds; expected 1 or more images and no rounds or 2 or more"
-        )
+    check_whole("num", num, 1, MAX_COUNT, MetricError)
+    check_rounds(rounds)
     parts = min(num, rounds)
     if parts < 2:
         return float("nan")

@@ -20,8 +20,9 @@ from torch import Tensor, nn
 
 from rusr_core.errors import RusrError
 from rusr_core.images import resize
+from rusr_core.limits import MAX_COUNT, MAX_SIDE, check_whole
 from rusr_core.metrics.checks import check_images
-from rusr_core.metrics.intervals import LEVEL, student
+from rusr_core.metrics.intervals import LEVEL, check_level, student
 from rusr_core.networks.perceptual import to_device_of
 from rusr_core.networks.portrait_net import PortraitNet
 from rusr_core.randomness import generators
@@ -124,6 +125,7 @@ def kernel_interval(a: Tensor, b: Tensor, *, paired: bool, level: float = LEVEL)
     promised, and nearly all where it is 0; for few features whose variance alone differs they were down to 87 of 20
     images. tests/metrics/test_realism.py repeats the simulation.
     """
+    check_level(level)
     for x in (a, b):
         _check(x)
     if a.shape[-1] != b.shape[-1]:
@@ -166,6 +168,7 @@ def _u_statistic(terms: Tensor) -> tuple[Tensor, Tensor]:
 
 def crop_side(resolution: int) -> int:
     """Side of the crops of patch FID for images of this side, px."""
+    check_whole("resolution", resolution, 1, MAX_SIDE, RealismError)
     return max(resolution // CROP_FRACTION, min(SMALLEST_CROP, resolution))
 
 
@@ -177,8 +180,8 @@ def random_crops(x: Tensor, side: int, count: int = CROPS, seed: int = 0, start:
     """
     check_images("random_crops", x)
     height, width = x.shape[-2:]
-    if side > min(height, width) or side < 1 or count < 1:
-        raise RealismError(f"{count} crops of {side} px of images of {width}x{height} px")
+    check_whole(f"the side of crops of images of {width}x{height} px", side, 1, min(height, width), RealismError)
+    check_whole("count", count, 1, MAX_COUNT, RealismError)
     cut = []
     for image, generator in zip(x, generators(seed, len(x), start), strict=True):
         tops = torch.randint(height - side + 1, (count,), generator=generator).tolist()
@@ -192,6 +195,7 @@ def image_features(x: Tensor, net: Features, batch: int = 16) -> Tensor:
     """Features [N, F] (float64, CPU) of whole images [N, 3, H, W] in [0, 1], no more at once than `batch` of them or
     `BATCH_PIXELS`."""
     check_images("image_features", x)
+    check_whole("batch", batch, 1, MAX_COUNT, RealismError)
     batch = max(1, min(batch, BATCH_PIXELS // (x.shape[2] * x.shape[3])))
     return torch.cat([net(part).double().cpu() for part in x.split(batch)])
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from rusr_core.errors import RusrError
 from rusr_core.images import resize
+from rusr_core.limits import MAX_SIDE, check_positive, is_number, shown, sides_of
 
 EYES, MOUTH = 2.0, 1.8  # half the side of the square in distances of the eyes, and of eyes and mouth
 DOWN = 0.1  # of the centre from between the eyes towards the mouth
@@ -35,8 +36,15 @@ class Frame:
     right: float = 0.0
     down: float = 0.0
 
+    def __post_init__(self) -> None:
+        check_positive("a frame's scale", self.scale, AlignError)
+        for name in ("right", "down"):
+            if not is_number(getattr(self, name)):
+                raise AlignError(f"a frame's {name} is {shown(getattr(self, name))}: expected a finite number")
+
     def wider(self, times: float) -> "Frame":
-        """The frame with its sides so many times as long, about the same centre."""
+        """The frame with its sides so many times as long, about the same centre. AlignError unless that is positive."""
+        check_positive("times", times, AlignError)
         return Frame(self.scale * times, self.right, self.down)
 
 
@@ -73,6 +81,8 @@ def side_of(quad: Tensor) -> float:
 def corners(width: int, height: int | None = None) -> Tensor:
     """The corners of a picture `[4, 2]`, in the order of `quad_of`."""
     height = width if height is None else height
+    for name, side in (("width", width), ("height", height)):
+        check_positive(name, side, AlignError)
     return torch.tensor([[0, 0], [0, height], [width, height], [width, 0]], dtype=torch.float64)
 
 
@@ -121,7 +131,7 @@ def align(picture: Tensor, quad: Tensor, size: int | tuple[int, int]) -> Tensor:
     mirrored, blurred and led to the median colour, as FFHQ's was. Antialiased: 4 x 4 bicubic samples a pixel of
     what was averaged to at most four times the size, then Lanczos.
     """
-    height, width = (size, size) if isinstance(size, int) else size
+    height, width = sides_of(size, MAX_SIDE, AlignError)
     x, quad = _window(picture, quad.double(), max(height, width))
     x, quad = _padded(x, quad)
     finer = max(1, math.ceil(2 * max(height, width) / side_of(quad)))  # interpolated far below the limit of sampling

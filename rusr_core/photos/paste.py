@@ -7,7 +7,18 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from rusr_core.images import resize, to_uint8
-from rusr_core.photos.align import align, corners, gaussian_blur, homography, map_points, pixel_centres, sample, side_of
+from rusr_core.limits import MAX_SIDE, check_whole
+from rusr_core.photos.align import (
+    AlignError,
+    align,
+    corners,
+    gaussian_blur,
+    homography,
+    map_points,
+    pixel_centres,
+    sample,
+    side_of,
+)
 
 FEATHER = 0.08  # width of the seam, in sides of the square
 MATCH = 0.25  # how far into the square the colour of the seam is led, in sides
@@ -70,6 +81,7 @@ def match_colours(image: Tensor, before: Tensor) -> Tensor:
 
 def enlarged(picture: Tensor, times: int) -> Tensor:
     """A picture `[3, H, W]`, uint8, with its sides so many times as long, bicubic, in strips to save memory."""
+    check_whole("times", times, 1, MAX_SIDE, AlignError)
     if times == 1:
         return picture
     height, width = picture.shape[1:]

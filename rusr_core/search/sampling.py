@@ -6,6 +6,7 @@ from torch import Tensor
 from rusr_core import randomness
 from rusr_core.degradations.base import Degradation
 from rusr_core.latents import sample_w
+from rusr_core.limits import MAX_SAMPLES, check_whole
 from rusr_core.prior import Prior
 from rusr_core.search.stopping import RestorationError
 
@@ -19,8 +20,7 @@ SEED = 20230207  # of those images: one map for all results
 
 def check_samples(samples: object, prior: Prior) -> None:
     """RestorationError if `samples` is no number of answers, or the prior's generator cannot be sampled."""
-    if not isinstance(samples, int) or isinstance(samples, bool) or samples < 1:
-        raise RestorationError(f"samples is {samples!r}: expected a whole number from 1")
+    check_whole("samples", samples, 1, MAX_SAMPLES, RestorationError)
     if samples > 1 and not hasattr(prior.generator, "mapping"):
         kind = type(prior.generator).__name__
         raise RestorationError(

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 
 from rusr_core import tasks
 from rusr_core.errors import RusrError
+from rusr_core.limits import MAX_COUNT, check_seed, check_whole
 from rusr_core.tasks import Task
 
 METHOD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+@-]*")  # parts of paths
 LONGEST_NAME = 200  # bytes of an image's or a method's name: with seed and suffix it has to fit into 255
-LARGEST_SEED = 2**63 - 1
 
 
 class PlanError(RusrError):
@@ -66,6 +66,8 @@ class SweepPlan:
     not_applicable: Mapping[tuple[str, str], str] = field(default_factory=dict)  # (method, task): why it is "n/a"
 
     def __post_init__(self) -> None:
+        for seed in self.seeds:
+            check_seed(seed, PlanError)
         for kind in ("methods", "tasks", "images", "seeds"):
             values = getattr(self, kind)
             if not values or len(set(values)) < len(values):
@@ -78,10 +80,7 @@ class SweepPlan:
                 raise PlanError(f"method name {name!r}: expected letters, digits and _ . + @ - only")
         for name in self.images:
             _check_image_name(name)
-        if self.batch_size < 1:
-            raise PlanError(f"batch_size is {self.batch_size}, expected a whole number from 1")
-        if min(self.seeds) < 0 or max(self.seeds) > LARGEST_SEED:
-            raise PlanError(f"seeds {self.seeds}: expected whole numbers from 0, below 2^63")
+        check_whole("batch_size", self.batch_size, 1, MAX_COUNT, PlanError)
 
     def __len__(self) -> int:
         pairs = len(self.methods) * len(self.tasks) - len(self.not_applicable)

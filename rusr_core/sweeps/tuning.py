@@ -26,6 +26,7 @@ from rusr_core.baselines.method import BaselineError
 from rusr_core.baselines.tuned import configured, published, space_of, weights_of
 from rusr_core.files import data_path
 from rusr_core.images import load_image, quantize
+from rusr_core.limits import MAX_COUNT, check_seed, check_whole
 from rusr_core.metrics.scores import lpips
 from rusr_core.networks.digests import weights_digest
 from rusr_core.presets import Preset
@@ -58,9 +59,12 @@ class TuningPlan:
     def __post_init__(self) -> None:
         if not space_of(self.base):
             raise TuningError(f"{self.base.name} has no settings that could be tuned")
-        if not self.tasks or not self.images or min(self.trials, self.batch_size) < 1:
-            found = f"{len(self.tasks)} tasks, {len(self.images)} images, {self.trials} trials of {self.batch_size}"
+        if not self.tasks or not self.images:
+            found = f"{len(self.tasks)} tasks, {len(self.images)} images"
             raise TuningError(f"{self.base.name}: {found}; expected one or more of each")
+        for name in ("trials", "batch_size"):
+            check_whole(name, getattr(self, name), 1, MAX_COUNT, TuningError)
+        check_seed(self.seed, TuningError)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from multiprocessing.connection import Connection
 import torch
 
 from rusr_core.errors import RusrError
+from rusr_core.limits import MAX_PROCESSES, check_whole
 from rusr_core.sweeps.config import BenchmarkError, SweepConfig
 from rusr_core.sweeps.plan import SweepPlan, WorkBatch
 from rusr_core.sweeps.prepare import prepare, remaining
@@ -66,6 +67,7 @@ def run(
         accept_code_change: go on with results of another version of this library; each result names its own.
         callback: called with (units done or failed, units planned) at the start and after each batch.
     """
+    check_processes(workers, threads)
     here = "cpu" if scheduler else None  # the machine that hands out work may have no GPU
     prepare(config, plan, here, accept_code_change=accept_code_change)
     left = remaining(config.folder, plan, verify=verify)
@@ -157,8 +159,9 @@ def executor(
     workers: int, threads: int | None, scheduler: str | None, device: str
 ) -> Iterator[tuple[Executor, int, Callable[[], bool]]]:
     """Start the workers: yields (executor, number of batches in flight, is_alive), where `is_alive()` tells whether
-    the executor can still finish what it was given.
+    the executor can still finish what it was given. Raises BenchmarkError for numbers that cannot be had.
     """
+    check_processes(workers, threads)
     if scheduler is not None:
         with _dask(scheduler, workers) as client:
             cores = sum(client.nthreads().values()) or 1
@@ -184,9 +187,17 @@ def executor(
             line.close()
 
 
+def check_processes(workers: int, threads: int | None) -> None:
+    """BenchmarkError unless so many workers with so many threads each (None: their share) can be started."""
+    check_whole("workers", workers, 1, MAX_PROCESSES, BenchmarkError)
+    if threads is not None:
+        check_whole("threads", threads, 1, MAX_PROCESSES, BenchmarkError)
+
+
 @contextmanager
 def torch_threads(threads: int | None) -> Iterator[None]:
-    """This process with another number of threads."""
+    """This process with another number of threads. Raises BenchmarkError."""
+    check_processes(1, threads)
     before = torch.get_num_threads()
     torch.set_num_threads(threads or before)
     try:

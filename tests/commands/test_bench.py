@@ -138,8 +138,8 @@ def test_two_commands_at_once_on_a_new_folder(quick, config):
     [
         (["--methods", "mine=sweep_world:nothing"], "sweep_world has no 'nothing'"),
         (["--methods", "mine=no_module:f"], "cannot import no_module"),
-        (["--seeds", "-1"], "not a whole number from 0"),
-        (["--batch", "0"], "not a whole number from 1"),
+        (["--seeds", "-1"], "'-1': expected a whole number from 0, below 2^63"),
+        (["--batch", "0"], "'0': expected a whole number from 1 to 1000000"),
         (["--arithmetic", "sloppy"], "sloppy"),
     ],
 )

@@ -137,9 +137,9 @@ BAD_OPTIONS = {
     "haze": ("--degradation", "haze:3"),
     "quality": ("--degradation", "jpeg:900"),
     "method 'fast': expected one of default, cvpr2023, nothing": ("--task", "denoising", "--method", "fast"),
-    "'0' is not a whole number": ("--task", "denoising", "--steps", "0"),
+    "argument --steps: '0': expected a whole number from 1 to 100000": ("--task", "denoising", "--steps", "0"),
     "'warp9' is not available": ("--task", "denoising", "--device", "warp9"),
-    "memory|at most 8192": ("--degradation", "resize:1000000"),
+    "from 1 to 8192 px, got 1000000": ("--degradation", "resize:1000000"),
     "no-such.png": ("--mask", "no-such.png"),
     "no-such.safetensors": ("--task", "denoising", "--prior", "no-such.safetensors"),
 }

@@ -106,6 +106,20 @@ def latents(prior, space: str) -> torch.Tensor:
     return wide + 0.1 * torch.randn(wide.shape, generator=draw)
 
 
+@pytest.mark.parametrize("quality", [12, 75])
+def test_the_gradient_of_jpeg_is_the_librarys(engine, portrait, quality):
+    """From one and the same picture. Behind a generator it is not: pictures that differ by 1e-6 fall on different sides
+    of a rounding here and there, and a coefficient that is rounded otherwise has another derivative."""
+    x, weights = portrait.clone().requires_grad_(True), torch.randn(portrait.shape, generator=seeded(0))
+    (JPEG(quality).forward(x) * weights).sum().backward()
+    found = evaluate(engine, """
+        const codec = Live.jpeg.create(a[1], live.method.jpeg), weights = image(a[2], 128, 128);
+        const gradient = tf.grad((x) => tf.sum(tf.mul(codec.apply(x), weights)));
+        return [...gradient(image(a[0], 128, 128)).dataSync()];""", rows(portrait), quality, rows(weights))  # fmt: skip
+    expected = np.array(rows(x.grad))
+    assert np.linalg.norm(np.array(found) - expected) < 1e-5 * np.linalg.norm(expected)
+
+
 CASES = [("W", ""), ("W+", ""), ("W++", ""), ("W+", "U"), ("W", "N"), ("W+", "A"), ("W+", "P"), ("W", "UNAP")]
 
 

@@ -1,9 +1,6 @@
 """The live pages in a real browser: by keyboard, from a file and from a server, and with hostile files."""
 
-import functools
-import http.server
 import json
-import threading
 import time
 from pathlib import Path
 
@@ -48,20 +45,10 @@ def browser():
 
 
 @pytest.fixture(scope="module")
-def address(page):
+def address(page, serving):
     """The same page from a server on this machine."""
-    handler = functools.partial(Quiet, directory=str(page.parent))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/page.html"
-    server.shutdown()
-    server.server_close()
-
-
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_words):
-        """A server of a test says nothing."""
+    with serving(page.parent) as root:
+        yield f"{root}/page.html"
 
 
 def test_a_search_from_a_file_by_keyboard_alone(browser, page):

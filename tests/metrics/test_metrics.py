@@ -180,12 +180,15 @@ def test_crops_are_seeded_parts_of_the_image(portraits, net):
     [
         (lambda x: metrics.psnr(x, x[:1]), r"\(2, 3, 20, 20\) and \(1, 3, 20, 20\)"),
         (lambda x: metrics.ssim(x[..., :8], x[..., :8]), "8x20 px.*at least 11 px"),
-        (lambda x: metrics.spread(lambda i: 0.0, 0), "0 images"),
-        (lambda x: metrics.spread(lambda i: 0.0, 3, rounds=1), "1 rounds"),
+        (lambda x: metrics.spread(lambda i: 0.0, 0), "num is 0"),
+        (lambda x: metrics.spread(lambda i: 0.0, 3, rounds=1), "rounds is 1"),
         (lambda x: metrics.mean_interval(torch.zeros(0)), "0 values"),
         (lambda x: metrics.mean_interval(torch.tensor([1.0, torch.inf, torch.nan])), "2 of 3 values are not finite"),
         (lambda x: metrics.fidelity(x, x, Downsample(2, "bicubic")), r"fidelity: f makes .*10, 10.*y is .*20, 20"),
-        (lambda x: realism.random_crops(x, 21), "21 px of images of 20x20 px"),
+        (
+            lambda x: realism.random_crops(x, 21),
+            "crops of images of 20x20 px is 21: expected a whole number from 1 to 20",
+        ),
         (lambda x: realism.statistics(torch.zeros(1, 4)), "at least 2 samples"),
         (lambda x: realism.frechet(torch.eye(3), torch.eye(4)), "3 and 4 numbers"),
         (lambda x: realism.kernel_distance(torch.eye(3), torch.eye(4), paired=False), "3 and 4 numbers"),

@@ -53,7 +53,7 @@ def test_program_measures_levels_and_draws(small_set, tmp_path, monkeypatch):
         torch.manual_seed(0)
         save_denoiser(Denoiser(config), tmp_path / "d.safetensors")
     monkeypatch.setattr(evaluate_denoiser, "FITTED", 4)
-    words = [tmp_path / "d.safetensors", "--data", small_set, "--samples", 0]
+    words = [tmp_path / "d.safetensors", "--data", small_set, "--held-out", 8, "--samples", 0]
     words += ["--out", tmp_path / "measured.json", "--sheet", tmp_path / "sheet.png"]
     monkeypatch.setattr(sys, "argv", ["program", *map(str, words)])
     evaluate_denoiser.main()

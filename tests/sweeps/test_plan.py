@@ -22,7 +22,7 @@ from rusr_core.sweeps.plan import PlanError
         (lambda: SweepPlan(("m",), parse_tasks(["all"]), ("../a",)), r"'../a'"),
         (lambda: SweepPlan(("m",), parse_tasks(["all"]), ("a" * 201,)), "201 bytes, expected 200"),
         (lambda: SweepPlan(("m",), parse_tasks(["all"]), ("caf\udce9",)), "not UTF-8"),
-        (lambda: SweepPlan(("m",), parse_tasks(["all"]), ("a",), (-1,)), "seeds"),
+        (lambda: SweepPlan(("m",), parse_tasks(["all"]), ("a",), (-1,)), "seed is -1"),
         (lambda: SweepPlan(("m",), parse_tasks(["all"]), ("a",), (2**63,)), "below 2"),
         (lambda: SweepPlan(("m",), parse_tasks(["all"]), ("a",), batch_size=0), "batch_size is 0"),
         (lambda: Method("m", "no_such_module:f").function(), "no_such_module"),

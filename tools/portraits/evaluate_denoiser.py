@@ -28,6 +28,7 @@ from tools.portraits.sample_statistics import precision_recall
 from tools.portraits.training.denoising import LEVELS, Portraits, accuracy
 from tools.portraits.training.linear_denoiser import LinearDenoiser
 from tools.portraits.training.render_training_set import DRAWS, normalized
+from tools.portraits.training.training_set import HELD_OUT
 
 FITTED = 3_000  # people that the linear denoiser is measured on, at most
 HIGH, LOW, POWER = 80.0, 0.002, 7  # noise levels of a sample, and their spacing (EDM, table 1)
@@ -51,9 +52,9 @@ def sample(denoise, noise: Tensor, steps: int = 18) -> Tensor:
     return x
 
 
-def levels(denoiser: Denoiser, data: Portraits) -> dict[str, dict[str, float]]:
+def levels(denoiser: Denoiser, data: Portraits, people: int = HELD_OUT) -> dict[str, dict[str, float]]:
     """PSNR in dB at each noise level of people held out: the denoiser's, the linear denoiser's, and the difference."""
-    clean = data.held_out()
+    clean = data.held_out(people)
     own, linear = (accuracy(one, clean) for one in (denoiser, LinearDenoiser(data.trained_on(FITTED))))
     rows = zip(LEVELS, own, linear, strict=True)
     return {f"{level:g}": {"denoiser": d, "linear": b, "gain": d - b} for level, d, b in rows}
@@ -84,13 +85,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=Path, help="denoiser.safetensors of train_denoiser.py")
     parser.add_argument("--data", type=Path, required=True, help="the training set, for its people held out")
+    parser.add_argument("--held-out", type=int, default=HELD_OUT, metavar="N", help="of these people (default: all)")
     parser.add_argument("--samples", type=int, default=1_000, help="for FID-portraits")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--sheet", type=Path, help="a picture of 32 samples to look at")
     parser.add_argument("--out", type=Path, help="JSON file")
     args = parser.parse_args()
     denoiser = load_denoiser(args.file).to(args.device)
-    found = {"levels": levels(denoiser, Portraits(args.data, torch.device(args.device)))}
+    found = {"levels": levels(denoiser, Portraits(args.data, torch.device(args.device)), args.held_out)}
     print(json.dumps(found["levels"]), flush=True)
     if args.sheet:
         side = denoiser.resolution

@@ -16,7 +16,8 @@ Page.studio = (() => {
       this.phase = "idle"; // "loading", "running", "paused"
       this.result = null;
       this.stage = Page.stage.create();
-      this.brush = Page.brush.create(this.stage.portrait, this.side, () => this.changed());
+      const size = { width: this.side, height: this.side };
+      this.brush = Page.brush.create(this.stage.portrait, size, () => this.changed());
       this.source = Page.source.create({
         sides: this.sides(),
         chosen: (chosen) => this.choose(chosen),

@@ -1,0 +1,169 @@
+"""What the page of `rusr app` does, without the page: pictures that were handed in, and their restoration.
+
+Nothing here knows Gradio. A `Desk` is what one tab of the browser works on.
+"""
+
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rusr_core.decoding import ImageError
+from rusr_core.degradations.base import Degradation
+from rusr_core.degradations.compose import Compose
+from rusr_core.degradations.inpainting import Mask
+from rusr_core.degradations.notation import parse
+from rusr_core.degradations.operator import shape_after
+from rusr_core.images import fit_image, load_image, resize
+from rusr_core.photos.estimate import Estimate, estimate
+from rusr_core.photos.masks import fit_mask
+from rusr_core.presets import get
+from rusr_core.prior import Prior, prior_shape
+from rusr_core.restore import Search, Step, restore
+
+EVERY = 0.3  # seconds between two pictures of a search
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A file that was handed in, and what happened to it as far as that can be known."""
+
+    path: Path
+    estimate: Estimate
+    notation: str  # of the damage: the estimate's if the picture can be taken as it is, else "identity"
+    fitted: bool  # whether it has to be cropped or resized, which hides what happened to it before
+    hole: Tensor | None  # [1, 1, H, W] at the file's size, 1 where it is known; None: no hole was found
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self.path.name
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """A search on its way."""
+
+    phase: str
+    step: int
+    loss: float
+    image: Tensor  # [1, 3, R, R] in [0, 1], the first answer
+
+
+@dataclass
+class Desk:
+    """The pictures of one tab, by name, and a word to stop its search."""
+
+    pictures: dict[str, Picture] = field(default_factory=dict)
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def take(self, paths: list[Path], prior: Prior) -> list[str]:
+        """Look at files; those that are no pictures are one line each in the answer. Equal names keep both files."""
+        complaints = []
+        for path in paths:
+            try:
+                picture = look(path, prior)
+            except ImageError as error:
+                complaints.append(str(error).replace(str(path), path.name))
+                continue
+            name, number = picture.name, 2
+            while name in self.pictures and self.pictures[name].path != path:
+                name, number = f"{picture.name} ({number})", number + 1
+            self.pictures[name] = picture
+        return complaints
+
+    def clear(self) -> None:
+        """Stop what runs, forget the pictures and delete their files."""
+        self.stop.set()
+        for picture in self.pictures.values():
+            picture.path.unlink(missing_ok=True)
+        self.pictures.clear()
+
+
+def look(path: Path, prior: Prior) -> Picture:
+    """What happened to a file, for a search with `prior`. Raises ImageError for what is no usable picture."""
+    found = estimate(path)
+    shape = (1, 3, found.height, found.width)
+    hole = next((stage.mask(shape) for stage in found.stages if isinstance(stage, Mask)), None)
+    stages = [stage for stage in found.stages if not isinstance(stage, Mask)]
+    try:
+        whole = found.degradation(prior_shape(prior, 1)[-1])
+    except ImageError:  # it is no square
+        return Picture(path, found, "identity", True, hole)
+    first = whole.stages[: len(whole.stages) - len(found.stages)]
+    return Picture(path, found, str(Compose(*first, *stages)), False, hole)
+
+
+def task_of(
+    picture: Picture, notation: str, painted: Tensor | None, prior: Prior, seed: int
+) -> tuple[Tensor, Degradation]:
+    """The input y `[1, 3, h, w]` and the damage f that `notation` names.
+
+    A picture of another size or shape is cropped and resized to what f makes of the prior's images. What is `painted`,
+    `[1, 1, h, w]` with 1 where the input is known, and a hole that was found in the file, are the last stage of f.
+    Raises DegradationError for another notation.
+    """
+    f = parse(notation.strip() or "identity", seed=seed)
+    size = tuple(shape_after(f, torch.empty(prior_shape(prior, 1)))[-2:])
+    y = fit_image(load_image(picture.path), size, "crop")
+    known = torch.ones(1, 1, *size) if painted is None else painted
+    if picture.hole is not None:
+        known = known * fit_mask(picture.hole, size, "crop")
+    return y, f if bool((known == 1).all()) else Compose(*f.stages, Mask(known))
+
+
+def known_of(layer: np.ndarray | None, size: tuple[int, int]) -> Tensor | None:
+    """What a painted layer, RGBA in 0 to 255 `[H, W, 4]`, leaves of an input of `size`: `[1, 1, h, w]`, 1 = known.
+
+    None if nothing was painted. A pixel is hidden if a part of it was painted over.
+    """
+    if layer is None or not layer[..., 3].any():
+        return None
+    hidden = torch.from_numpy((layer[..., 3] > 0).astype(np.float32))[None, None]
+    return (resize(1 - hidden, size, "area") == 1).float()
+
+
+def searched(
+    prior: Prior, y: Tensor, f: Degradation, *, preset: str, seed: int, samples: int, stop: threading.Event
+) -> Iterator[Shown | Search]:
+    """Restore y in a thread of its own: pictures on the way, then the result, which `stop` brings at once.
+
+    Raises what `restore` raises. Whoever closes the iterator ends the search.
+    """
+    news: queue.SimpleQueue = queue.SimpleQueue()
+    last = 0.0
+
+    def callback(step: Step) -> None:
+        nonlocal last
+        if stop.is_set():
+            raise KeyboardInterrupt  # `restore` then returns what there is
+        if time.monotonic() - last >= EVERY:
+            last = time.monotonic()
+            total = float(step.losses["total"].nanmean())
+            news.put(Shown(step.phase, step.step, total, step.image()[:1].cpu()))
+
+    def run() -> None:
+        try:
+            news.put(restore(prior, y, f, preset=get(preset), seed=seed, samples=samples, callback=callback))
+        except Exception as error:
+            news.put(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        while True:
+            found = news.get()
+            if isinstance(found, Exception):
+                raise found
+            yield found
+            if isinstance(found, Search):
+                return
+    finally:
+        stop.set()
+        thread.join()

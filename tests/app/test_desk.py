@@ -1,0 +1,110 @@
+"""What the page of `rusr app` does with files, masks and searches; the page itself is not needed for it."""
+
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from rusr_core.app import views
+from rusr_core.app.desk import Desk, Shown, known_of, look, searched, task_of
+from rusr_core.app.server import OwnPages
+from rusr_core.degradations import JPEG, DegradationError
+from rusr_core.files import data_path
+from rusr_core.images import load_image, save_image
+from rusr_core.photos.records import misfits, record_of
+from rusr_core.restore import Search
+
+PORTRAIT = data_path("portraits/test/007.png")
+
+
+def test_what_inspect_finds_is_what_is_searched_first(embedded, tmp_path):
+    path = save_image(JPEG(30).degrade(load_image(PORTRAIT)), tmp_path / "damaged.png")
+    picture = look(path, embedded)
+    assert "jpeg:30" in picture.notation and not picture.fitted
+    y, f = task_of(picture, picture.notation, None, embedded, 0)
+    assert str(f) == picture.notation and torch.equal(y, load_image(path))
+
+
+def test_a_picture_of_another_shape_is_fitted_and_said_to_be(embedded, tmp_path):
+    wide = torch.rand(1, 3, 60, 90, generator=torch.Generator().manual_seed(0))
+    picture = look(save_image(wide, tmp_path / "wide.png"), embedded)
+    assert picture.fitted and picture.notation == "identity"
+    y, f = task_of(picture, "downsample:4 | jpeg:12", None, embedded, 0)
+    assert y.shape == (1, 3, 32, 32) and str(f).startswith("downsample:4")
+    with pytest.raises(DegradationError):
+        task_of(picture, "jpeg:many", None, embedded, 0)
+
+
+def test_what_is_painted_is_hidden(embedded, tmp_path):
+    picture = look(save_image(load_image(PORTRAIT), tmp_path / "whole.png"), embedded)
+    layer = np.zeros((384, 384, 4), np.uint8)
+    layer[30:60, 90:93] = 255
+    known = known_of(layer, (128, 128))
+    assert known.shape == (1, 1, 128, 128) and set(known.unique().tolist()) == {0, 1}
+    assert known[0, 0, 10:20, 30].max() == 0 and float((1 - known).sum()) == 10
+    _, f = task_of(picture, "identity", known, embedded, 0)
+    assert torch.equal(f.mask((1, 3, 128, 128)), known)
+    assert known_of(np.zeros((9, 9, 4), np.uint8), (9, 9)) is None and known_of(None, (9, 9)) is None
+
+
+def test_files_that_are_no_pictures_are_a_line_each(embedded, tmp_path):
+    (tmp_path / "text.png").write_bytes(b"not a picture")
+    (tmp_path / "half.png").write_bytes(PORTRAIT.read_bytes()[:-200])
+    (tmp_path / "good.png").write_bytes(PORTRAIT.read_bytes())
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more/good.png").write_bytes(PORTRAIT.read_bytes())
+    desk = Desk()
+    paths = [tmp_path / name for name in ("text.png", "half.png", "good.png", "more/good.png")]
+    complaints = desk.take(paths, embedded)
+    assert len(complaints) == 2 and all(str(tmp_path) not in line and "\n" not in line for line in complaints)
+    assert list(desk.pictures) == ["good.png", "good.png (2)"]
+    desk.clear()
+    assert desk.stop.is_set() and not (tmp_path / "good.png").exists() and (tmp_path / "text.png").exists()
+
+
+def test_a_search_shows_its_way_and_its_outcome_can_be_saved(embedded, tmp_path):
+    path = save_image(JPEG(30).degrade(load_image(PORTRAIT)), tmp_path / "<b>damaged.png")
+    picture = look(path, embedded)
+    y, f = task_of(picture, picture.notation, None, embedded, 0)
+    *way, result = searched(embedded, y, f, preset="default@1", seed=0, samples=1, stop=threading.Event())
+    assert isinstance(result, Search) and way and all(isinstance(step, Shown) for step in way)
+    found = misfits(embedded, result.image, y, f, 0)
+    options = {"method": result.method, "seed": 0, "steps": result.steps, "seconds": 1.0, "found": found}
+    html = views.outcome(picture.name, y, result, record_of(path, f, embedded, unmarked="", **options))
+    assert 'download="&lt;b&gt;damaged-restored.png"' in html and "<b>" not in html
+    assert "W+" in views.progress(y, way[-1], [("W", way[0].image)]) or len(way) == 1
+    assert "jpeg" in views.findings(picture).lower()
+
+
+def test_a_stopped_search_gives_what_there_is_and_errors_come_through(embedded):
+    y, stop = load_image(PORTRAIT), threading.Event()
+    stop.set()
+    *_, result = searched(embedded, y, JPEG(30), preset="default@50", seed=0, samples=1, stop=stop)
+    assert result.interrupted and result.steps == [1]
+    with pytest.raises(Exception, match="seed"):
+        list(searched(embedded, y, JPEG(30), preset="default@1", seed=-1, samples=1, stop=threading.Event()))
+
+
+@pytest.mark.parametrize("headers, status", [
+    ({b"host": b"127.0.0.1:7860"}, 200),
+    ({b"host": b"localhost:7860", b"origin": b"http://localhost:7860"}, 200),
+    ({b"host": b"evil.example:7860"}, 403),
+    ({b"host": b"127.0.0.1:7860", b"origin": b"http://evil.example"}, 403),
+    ({b"host": b"127.0.0.1:7860", b"origin": b"http://127.0.0.1:1"}, 403),
+    ({}, 403),
+])  # fmt: skip
+def test_other_hosts_are_refused(headers, status):
+    """DNS rebinding, and the pages of others in the same browser."""
+    sent = []
+
+    async def app(scope, receive, send):
+        await send({"status": 200})
+
+    async def send(message):
+        sent.append(message)
+
+    call = OwnPages(app)({"type": "http", "headers": list(headers.items())}, None, send)
+    with pytest.raises(StopIteration):
+        call.send(None)
+    assert sent[0]["status"] == status

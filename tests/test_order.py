@@ -1,0 +1,22 @@
+"""The order in which tests are handed to processes that work side by side."""
+
+from types import SimpleNamespace
+
+import conftest
+from sources import ROOT
+
+
+def item(nodeid: str, slow: bool = False) -> SimpleNamespace:
+    return SimpleNamespace(nodeid=nodeid, get_closest_marker=lambda name: slow and name == "slow")
+
+
+def test_modules_that_take_long_come_first_and_stay_whole():
+    quick = [item(f"tests/a.py::test_{i}") for i in range(3)]
+    slow = [item("tests/b.py::test_0"), item("tests/b.py::test_1", slow=True)]
+    chapter = [item(f"book/start.ipynb::Cell {i}") for i in range(9)]
+    more = [item(f"tests/c.py::test_{i}") for i in range(3)]
+    items = [*quick, *more, *slow, *chapter]
+    conftest.pytest_collection_modifyitems(items)
+    assert items == [*chapter, *slow, *quick, *more]
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert makefile.count("--dist loadscope --no-loadscope-reorder") == makefile.count("-m pytest") == 2
