@@ -10,7 +10,7 @@ from rusr_core.checkpoints import load_portrait_net
 from rusr_core.networks.portrait_net import PortraitNetConfig
 from tools.portraits import DATA, judges
 from tools.portraits.renderer import render, sample_z
-from tools.portraits.training import orders, train_features, tune_features
+from tools.portraits.training import balance_features, orders, train_features, tune_features
 from tools.portraits.training.distortions import KINDS, PIXEL_KINDS, distort
 from tools.portraits.training.render_training_set import factors, normalized
 
@@ -102,6 +102,31 @@ def test_a_net_learns_an_order_and_forgets_nobody(x, monkeypatch):
     assert net.distance(x, x.roll(1, 0)).mean().item() == pytest.approx(
         start.distance(x, x.roll(1, 0)).mean().item(), rel=1e-3
     )
+
+
+def test_balancing_orders_triplets_and_holds_every_level():
+    """Three levels of two channels; the second channel of each knows the order, and the first level had all."""
+    g = torch.Generator().manual_seed(0)
+    near, far = 0.5 + torch.rand(60, 6, generator=g), 0.5 + torch.rand(60, 6, generator=g)
+    near[:, 1::2] = 0.5 * far[:, 1::2]
+    parts = balance_features.Parts(near, far, ["a"] * 50 + ["b"] * 10, torch.ones(6), (2, 2, 2))
+    before = torch.tensor([5.0, 5, 0.01, 0.01, 0.01, 0.01])
+    after = balance_features.fit(parts, before)
+    assert after.sum().item() == pytest.approx(before.sum().item(), rel=1e-4), (
+        "two portraits are as far apart as before"
+    )
+    assert (after[1::2] > 3 * after[::2]).all() and (near @ after < far @ after).all()
+    assert parts.shares(before).max() > 0.99 and parts.shares(after).max() < 0.75
+
+
+def test_a_nets_parts_add_up_to_its_distances():
+    net = load_portrait_net(DATA / "features_b.safetensors")
+    x = render(normalized(sample_z(12, 4)))
+    weights = torch.cat([getattr(net, f"channel_weight{level}") for level in range(4)])
+    parts = balance_features.channel_distances(net, x[:2], x[2:])
+    torch.testing.assert_close(parts @ weights, net.distance(x[:2], x[2:]), rtol=1e-4, atol=1e-5)
+    kinds = {"blur", "fine detail < edit", "edit < longer edit", "equal L1", "minor < severe", "2 px shift < mesh"}
+    assert kinds <= set(balance_features.triplets(normalized(sample_z(12, 40)), x.repeat(10, 1, 1, 1), 3).kinds)
 
 
 def test_tuning_repeats_itself_and_resumes(small_set):

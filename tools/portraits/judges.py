@@ -113,7 +113,7 @@ def held_out_orders(z: Tensor, x: Tensor) -> orders.Triplets:
     """Triplets of every sort of orders.py."""
     seed = HELD_OUT_SEED + 5
     across = [orders.across_ranges(x, seed + 1), orders.agreed(x, seed + 2), orders.equal_l1(x, seed + 3)]
-    edited = [orders.edits(z, seed + 4), orders.edits_against_distortions(z, seed + 5)]
+    edited = [orders.edits(z, seed + 4), orders.edits_against_distortions(z, seed + 5), orders.redrawn(z, seed + 6)]
     within = orders.within_kinds(x, seed)
     return orders.joined([within.renamed("within a kind"), *across, *edited, orders.named_cases(x)])
 

@@ -98,12 +98,16 @@ def main() -> None:
     how = "sharpen" if args.sharpen_shipped else "continue" if shipped else "generator"
     nets = {} if args.sharpen_shipped else net_programs(work, options, shipped)
     steps = [step for programs in nets.values() for step in programs]
-    steps.append(generator_program(work, options, how, processes))
+    generator = generator_program(work, options, how, processes)
+    files = [work / f"features_{net}.safetensors" for net in nets]
+    balanced = [(f"{TRAINING}.balance_features", path, "--out", path) for path in files]
     if on_gpu and shipped:
-        run(*steps)
+        run(*steps, generator)
+        steps = balanced
     else:
-        for step in steps:
-            run(step)
+        steps += [*balanced, generator]
+    for step in steps:
+        run(step)
     run(("tools.portraits.make_test", work / "test"))
     if args.install:
         for name in WEIGHTS:
