@@ -140,7 +140,7 @@ def test_another_version_refuses_to_mix_unless_it_is_accepted(config, monkeypatc
     wanted = plan(1, names=("denoising:M",))
     run(config, replace(wanted, methods=("plain",)))
     known = manifest(config.folder)["code"]
-    monkeypatch.setattr("rusr_core.sweeps.prepare.code_digest", lambda: "0" * 64)
+    monkeypatch.setattr("rusr_core.sweeps.provenance.code_digest", lambda: "0" * 64)
     with pytest.raises(StorageError, match=r"another configuration: code was .*, is now"):
         run(config, wanted)
     with pytest.raises(StorageError, match="batch_size was 1, is now 2"):
