@@ -3,6 +3,7 @@
 Nothing here knows Gradio. A `Desk` is what one tab of the browser works on.
 """
 
+import base64
 import queue
 import threading
 import time
@@ -118,15 +119,17 @@ def task_of(
     return y, f if bool((known == 1).all()) else Compose(*f.stages, Mask(known))
 
 
-def known_of(layer: np.ndarray | None, size: tuple[int, int]) -> Tensor | None:
-    """What a painted layer, RGBA in 0 to 255 `[H, W, 4]`, leaves of an input of `size`: `[1, 1, h, w]`, 1 = known.
+def known_of(drawn: dict[str, object] | None, size: tuple[int, int]) -> Tensor | None:
+    """What the brush's value, see `canvas.js`, leaves of an input of `size`: `[1, 1, h, w]`, 1 = known.
 
     None if nothing was painted. A pixel is hidden if a part of it was painted over.
     """
-    if layer is None or not layer[..., 3].any():
+    if not drawn or not drawn.get("painted"):
         return None
-    hidden = torch.from_numpy((layer[..., 3] > 0).astype(np.float32))[None, None]
-    return (resize(1 - hidden, size, "area") == 1).float()
+    values = np.frombuffer(base64.b64decode(drawn["painted"]), np.uint8).astype(np.float32) / 255
+    untouched = torch.from_numpy(values).view(1, 1, drawn["height"], drawn["width"])
+    known = (resize(untouched, size, "area") == 1).float()
+    return None if bool(known.all()) else known
 
 
 def searched(

@@ -16,6 +16,15 @@ QUIET = {  # Gradio reads these when it is imported: no telemetry, no look for a
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_OFFLINE": "1",
 }
+LEGIBLE = {  # fields that can be seen on white, and hints that can be read
+    "input_border_width": "1px",
+    "input_border_color": "*neutral_400",
+    "input_border_color_dark": "*neutral_500",
+    "block_info_text_color": "*neutral_600",
+    "block_info_text_color_dark": "*neutral_300",
+    "body_text_color_subdued": "*neutral_600",
+    "body_text_color_subdued_dark": "*neutral_300",
+}
 LARGEST = 200 * 2**20  # bytes of a file that is handed in
 
 
@@ -67,6 +76,7 @@ def serve(prior: Prior, *, port: int | None = None, browser: bool = False) -> It
         blocks = page(prior)
         blocks.queue(default_concurrency_limit=1, api_open=False)  # one search at a time; others wait in line
         plain = gradio.themes.Soft(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
+        plain.set(**LEGIBLE)
         try:
             _, address, _ = blocks.launch(
                 server_name=HOST,
