@@ -107,8 +107,8 @@ def task_of(
     """The input y `[1, 3, h, w]` and the damage f that `notation` names.
 
     A picture of another size or shape is cropped and resized to what f makes of the prior's images. What is `painted`,
-    `[1, 1, h, w]` with 1 where the input is known, and a hole that was found in the file, are the last stage of f.
-    Raises DegradationError for another notation.
+    `[1, 1, h, w]` with 1 where the input is known, and a hole that was found in the file, are the last stage of f and
+    black in y. Raises DegradationError for another notation.
     """
     f = parse(notation.strip() or "identity", seed=seed)
     size = tuple(shape_after(f, torch.empty(prior_shape(prior, 1)))[-2:])
@@ -116,7 +116,7 @@ def task_of(
     known = torch.ones(1, 1, *size) if painted is None else painted
     if picture.hole is not None:
         known = known * fit_mask(picture.hole, size, "crop")
-    return y, f if bool((known == 1).all()) else Compose(*f.stages, Mask(known))
+    return (y, f) if bool((known == 1).all()) else (y * known, Compose(*f.stages, Mask(known)))
 
 
 def known_of(drawn: dict[str, object] | None, size: tuple[int, int]) -> Tensor | None:
@@ -140,11 +140,11 @@ def searched(
     Raises what `restore` raises. Whoever closes the iterator ends the search.
     """
     news: queue.SimpleQueue = queue.SimpleQueue()
-    last = 0.0
+    closed, last = threading.Event(), 0.0
 
     def callback(step: Step) -> None:
         nonlocal last
-        if stop.is_set():
+        if stop.is_set() or closed.is_set():
             raise KeyboardInterrupt  # `restore` then returns what there is
         if time.monotonic() - last >= EVERY:
             last = time.monotonic()
@@ -168,5 +168,5 @@ def searched(
             if isinstance(found, Search):
                 return
     finally:
-        stop.set()
+        closed.set()
         thread.join()

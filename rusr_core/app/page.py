@@ -75,14 +75,12 @@ class Page:
             yield "", "Hand in a picture first."
             return
         options = {"preset": f"{preset}@{int(steps)}", "seed": int(seed), "samples": int(samples)}
-        desk.stop.clear()
         yield from self.restored(desk, name, notation, drawn, options)
 
     def all(self, preset, steps, seed, samples, request: gr.Request) -> Iterator[tuple]:
         """Restore every picture with the damage that was found, one after another; one that fails costs no other."""
         desk, done = self.desks[request.session_hash], ""
         options = {"preset": f"{preset}@{int(steps)}", "seed": int(seed), "samples": int(samples)}
-        desk.stop.clear()
         words = "Hand in a picture first."
         for name, picture in list(desk.pictures.items()):
             view = ""
@@ -97,6 +95,9 @@ class Page:
         self, desk: Desk, name: str, notation: str, drawn: dict[str, object] | None, options: dict[str, object]
     ) -> Iterator[tuple[str, str]]:
         """A picture's search: what is to be seen, and a line, again and again until its outcome."""
+        if desk.stop.is_set():
+            yield "", f"{name}: stopped before its turn came"
+            return
         picture, phases, seed = desk.pictures[name], {}, options["seed"]
         try:
             y, _ = task_of(picture, notation, None, self.prior, seed)
@@ -106,7 +107,7 @@ class Page:
                 if isinstance(shown, Search):
                     yield self.outcome(picture, y, f, shown)
                     return
-                yield views.progress(y, shown, phases), f"{name}: {shown.phase}, step {shown.step + 1} …"
+                yield views.progress(y, shown, list(phases.items())), f"{name}: {shown.phase}, step {shown.step + 1} …"
                 phases[shown.phase] = shown.image
         except RusrError as error:
             yield "", f"{name}: {error}"
@@ -130,6 +131,11 @@ class Page:
         notes = [misfit.warning, *result.diverged, *result.info.get("warnings", [])]
         words = f"{picture.name}: {how} after {result.steps[0]} steps, {result.seconds:.1f} s"
         return views.outcome(picture.name, y, result, record), "\n".join([words, *filter(None, notes)])
+
+    def queue(self, request: gr.Request) -> str:
+        """A search was asked for: it begins when no other runs, unless it is stopped before."""
+        self.desks[request.session_hash].stop.clear()
+        return "Waiting for its turn …"
 
     def halt(self, request: gr.Request) -> str:
         """Stop the search of this tab; what it has found so far is its result."""
@@ -170,8 +176,10 @@ def page(prior: Prior) -> gr.Blocks:
         notation.submit(listeners.correct, [name, notation], [drawn, status], **quick)
         busy = {"concurrency_id": "search", "concurrency_limit": 1, "api_visibility": "private"}
         busy |= {"show_progress": "hidden"}
-        start.click(listeners.one, [name, notation, drawn, *settings], [view, status], **busy)
-        every.click(listeners.all, settings, [view, status], **busy)
+        start.click(listeners.queue, None, status, **quick).then(
+            listeners.one, [name, notation, drawn, *settings], [view, status], **busy
+        )
+        every.click(listeners.queue, None, status, **quick).then(listeners.all, settings, [view, status], **busy)
         stop.click(listeners.halt, None, status, **quick)
         blocks.unload(listeners.leave)
     return blocks

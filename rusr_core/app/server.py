@@ -4,26 +4,19 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from rusr_core.errors import RusrError
 from rusr_core.limits import MAX_PORT, check_whole
 from rusr_core.prior import Prior
 
 HOST = "127.0.0.1"
+CSS = Path(__file__).with_name("page.css")
 OURS = (HOST, "localhost")
 QUIET = {  # Gradio reads these when it is imported: no telemetry, no look for a newer version
     "GRADIO_ANALYTICS_ENABLED": "False",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_OFFLINE": "1",
-}
-LEGIBLE = {  # fields that can be seen on white, and hints that can be read
-    "input_border_width": "1px",
-    "input_border_color": "*neutral_400",
-    "input_border_color_dark": "*neutral_500",
-    "block_info_text_color": "*neutral_600",
-    "block_info_text_color_dark": "*neutral_300",
-    "body_text_color_subdued": "*neutral_600",
-    "body_text_color_subdued_dark": "*neutral_300",
 }
 LARGEST = 200 * 2**20  # bytes of a file that is handed in
 
@@ -76,7 +69,6 @@ def serve(prior: Prior, *, port: int | None = None, browser: bool = False) -> It
         blocks = page(prior)
         blocks.queue(default_concurrency_limit=1, api_open=False)  # one search at a time; others wait in line
         plain = gradio.themes.Soft(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
-        plain.set(**LEGIBLE)
         try:
             _, address, _ = blocks.launch(
                 server_name=HOST,
@@ -89,6 +81,7 @@ def serve(prior: Prior, *, port: int | None = None, browser: bool = False) -> It
                 footer_links=[],
                 ssr_mode=False,
                 theme=plain,
+                css=CSS.read_text("utf-8"),
                 app_kwargs={"middleware": [Middleware(OwnPages)]},
             )
         except OSError as error:
