@@ -171,7 +171,9 @@ def page(prior: Prior) -> gr.Blocks:
                 status = gr.Textbox("Hand in a picture.", label="Status", interactive=False, elem_id="status", lines=2)
                 view = gr.HTML(elem_id="view")
         quick = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-        files.change(listeners.take, files, [name, status], **quick)
+        files.change(lambda: "Looking at what was handed in …", None, status, **quick).then(
+            listeners.take, files, [name, status], **quick
+        )
         name.change(listeners.choose, name, [found, notation, drawn], **quick)
         notation.submit(listeners.correct, [name, notation], [drawn, status], **quick)
         busy = {"concurrency_id": "search", "concurrency_limit": 1, "api_visibility": "private"}
