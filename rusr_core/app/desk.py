@@ -157,7 +157,7 @@ def searched(
         except Exception as error:
             news.put(error)
 
-    thread = threading.Thread(target=run, daemon=True)
+    thread = threading.Thread(target=run)  # whoever ends the process sets `stop`, and it then ends after a step
     thread.start()
     try:
         while True:

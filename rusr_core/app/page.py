@@ -148,10 +148,14 @@ class Page:
         if desk is not None:
             desk.clear()
 
+    def close(self) -> None:
+        """The page ends: all searches end, and all files are deleted."""
+        for desk in list(self.desks.values()):
+            desk.clear()
 
-def page(prior: Prior) -> gr.Blocks:
-    """The page for one prior, not yet served."""
-    listeners = Page(prior)
+
+def page(listeners: Page) -> gr.Blocks:
+    """The page that calls these listeners, not yet served."""
     with gr.Blocks(title="rusr: restore a picture", analytics_enabled=False, delete_cache=(600, 600)) as blocks:
         gr.Markdown(INTRODUCTION)
         with gr.Row():

@@ -63,10 +63,11 @@ def serve(prior: Prior, *, port: int | None = None, browser: bool = False) -> It
             import gradio
             from starlette.middleware import Middleware
 
-            from rusr_core.app.page import page
+            from rusr_core.app.page import Page, page
         except ImportError as error:
             raise AppError(f"the page needs Gradio: pip install 'rusr[app]' ({error})") from error
-        blocks = page(prior)
+        listeners = Page(prior)
+        blocks = page(listeners)
         blocks.queue(default_concurrency_limit=1, api_open=False)  # one search at a time; others wait in line
         plain = gradio.themes.Soft(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
         try:
@@ -89,4 +90,5 @@ def serve(prior: Prior, *, port: int | None = None, browser: bool = False) -> It
         try:
             yield address
         finally:
+            listeners.close()
             blocks.close(verbose=False)

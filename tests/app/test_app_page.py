@@ -17,8 +17,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 from live_browser import ROOT, missing, opened
+from live_files import chunk
 from live_page import requests
-from PIL import Image
 
 from rusr_core.degradations import JPEG
 from rusr_core.files import data_path
@@ -140,10 +140,9 @@ def test_broken_and_heavy_files_have_a_line_each(tab, picture, tmp_path):
     half, text, heavy = tmp_path / "half.png", tmp_path / "text.png", tmp_path / "heavy.png"
     half.write_bytes(picture.read_bytes()[:-200])
     text.write_bytes(b"no picture")
-    draw = torch.Generator().manual_seed(0)
-    pixels = torch.randint(0, 256, (3650, 3650, 3), dtype=torch.uint8, generator=draw)
-    Image.fromarray(pixels.numpy()).save(heavy, compress_level=0)
-    assert heavy.stat().st_size > 39e6
+    png = picture.read_bytes()
+    end = len(png) - len(chunk(b"IEND", b""))
+    heavy.write_bytes(png[:end] + chunk(b"ruSr", bytes(40 * 10**6)) + png[end:])  # 40 MB, of which little are pixels
     hand_in(tab, half, text, heavy)
     lines = until(tab, f"{STATUS}.includes('at hand') && {STATUS}").split("\n")
     assert lines[0] == "1 picture at hand." and len(lines) == 3
@@ -206,8 +205,12 @@ def test_it_answers_this_machine_alone(app):
         socket.create_connection(("127.0.0.2", int(port)), timeout=5).close()
 
 
-def test_when_it_ends_its_folder_is_gone(app, disk):
-    """The last of this file: the process is asked to end."""
+def test_when_it_ends_its_folder_is_gone(app, disk, tab, picture):
+    """The last of this file: the process is asked to end, and a search runs."""
+    hand_in(tab, picture)
+    until(tab, NOTATION)
+    click(tab, "start")
+    until(tab, f"{STATUS}.includes(', step')")
     assert list(disk.glob("rusr-app-*"))
     app[0].send_signal(signal.SIGTERM)
     assert app[0].wait(120) == 0
