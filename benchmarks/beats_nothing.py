@@ -17,7 +17,7 @@ import torch
 
 from benchmarks.accuracy import distances
 from rusr_core import baselines
-from rusr_core.baselines import METHODS
+from rusr_core.baselines import METHODS, Configured
 from rusr_core.files import data_path
 from rusr_core.priors import EMBEDDED
 from rusr_core.priors.diffusion import load_diffusion_prior
@@ -52,6 +52,13 @@ def installed(names: list[str]) -> list[str]:
         return [name for name in names if name not in missing]
 
 
+def at_most(name: str, steps: int | None) -> Configured:
+    """A method with its published number of steps, or `steps` where that is fewer."""
+    published = METHODS[name].settings.get("steps")
+    shorter = published is not None and steps is not None and steps < published
+    return baselines.find(name, steps if shorter else None)
+
+
 def sweep_of(out: Path, args: argparse.Namespace) -> tuple[SweepConfig, SweepPlan]:
     """The sweep: each method on the tasks that it claims, at one level."""
     names = installed(args.methods)
@@ -59,8 +66,7 @@ def sweep_of(out: Path, args: argparse.Namespace) -> tuple[SweepConfig, SweepPla
     tasks = parse_tasks([f"{task}:{args.level}" for task in sorted({t for name in names for t in CLAIMS[name]})])
     pairs = [(name, str(task)) for name in names for task in tasks]
     left_out = {pair: "its paper does not show this task" for pair in pairs if pair[1] not in wanted[pair[0]]}
-    steps = {name: args.steps if "steps" in METHODS[name].settings else None for name in names}
-    methods = tuple(Method(name, baselines.find(name, steps[name])) for name in names)
+    methods = tuple(Method(name, at_most(name, args.steps)) for name in names)
     folder = args.images or data_path("portraits/test")
     images = tuple(ImageFolder(folder.absolute()).paths)[: args.num_images]
     networks = {"prior": args.prior, "judge": args.judge, "perceptual": args.perceptual, "device": args.device}
@@ -79,6 +85,15 @@ def compared(sweep: Path, judge: Path | None = None) -> list[dict]:
     return found
 
 
+def line(row: dict, how: Configured) -> str:
+    """A row of the table: how many steps the method was given, of the published number, and the verdict."""
+    taken, published = (each.get("steps") for each in (how.settings, how.baseline.settings))
+    steps = "none" if published is None else f"{taken} of {published}"
+    nearer, verdict = f"{row['nearer']} of {row['of']}", "" if row["better"] else "   not better than nothing"
+    numbers = f"{nearer:>9}{row['before']:9.3f}{row['after']:9.3f}"
+    return f"{row['task']:20}{row['method']:14}{numbers}   {steps:12}{verdict}".rstrip()
+
+
 def options() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -87,7 +102,7 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("--level", default="M")
     parser.add_argument("--num-images", type=int, default=4)
     parser.add_argument("--batch", type=int, default=1)
-    parser.add_argument("--steps", type=int, help="of each method, for a quick look (default: the published number)")
+    parser.add_argument("--steps", type=int, help="of each method, at most (default: the published number)")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--images", type=Path, help="folder of clean images (default: Portraits-X)")
@@ -102,14 +117,13 @@ def main(words: list[str] | None = None) -> int:
     args = options().parse_args(words)
     config, plan = sweep_of(args.out, args)
     summary = run(config, plan, workers=args.workers)
-    for line in summary.failures:
-        print(line, file=sys.stderr)
+    for failure in summary.failures:
+        print(failure, file=sys.stderr)
     table = compared(config.folder, args.judge and Path(args.judge))
-    print(f"{'task':20}{'method':14}{'nearer':>9}{'nothing':>9}{'method':>9}")
+    print(f"{'task':20}{'method':14}{'nearer':>9}{'nothing':>9}{'method':>9}   steps")
+    how = {method.name: method.how for method in config.methods}
     for row in table:
-        nearer = f"{row['nearer']} of {row['of']}"
-        verdict = "" if row["better"] else "   not better than nothing"
-        print(f"{row['task']:20}{row['method']:14}{nearer:>9}{row['before']:9.3f}{row['after']:9.3f}{verdict}")
+        print(line(row, how[row["method"]]))
     return 0 if summary.ok else 1
 
 

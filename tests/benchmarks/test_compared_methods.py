@@ -33,6 +33,7 @@ def test_a_sweep_is_judged_and_resumed(world, tmp_path, capsys):
     for line in lines:
         number, before, after = int(line[34:].split()[0]), *map(float, line[43:].split()[:2])
         assert 0 <= number <= 2 and (line in worse or after <= before)
+    assert ["2 of 100" in line for line in lines] == [False] * 4 + [True] and "none" in lines[0]
     files = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "units").rglob("*.png")}
     assert len(files) == 10 and beats_nothing.main([str(word) for word in words]) == 0
     assert all(path.stat().st_mtime_ns == moment for path, moment in files.items())
