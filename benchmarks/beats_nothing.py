@@ -23,6 +23,7 @@ from rusr_core.priors import EMBEDDED
 from rusr_core.priors.diffusion import load_diffusion_prior
 from rusr_core.priors.zoo import ZooError
 from rusr_core.sweeps import ImageFolder, Method, SweepConfig, SweepPlan, parse_tasks, run
+from rusr_core.tasks import Task
 
 FOUR = ("upsampling", "denoising", "deartifacting", "inpainting")
 # The single tasks on which a paper shows its method. PTI shows inversion alone, for which an image with holes stands.
@@ -59,13 +60,20 @@ def at_most(name: str, steps: int | None) -> Configured:
     return baselines.find(name, steps if shorter else None)
 
 
+def why_not(name: str, task: Task, asked: list[str] | None) -> str | None:
+    """Why a method is not run on a task; where tasks were asked for, only because it cannot."""
+    if asked is None and task.name not in CLAIMS[name]:
+        return "its paper does not show this task"
+    return METHODS[name].can(task.degradation())
+
+
 def sweep_of(out: Path, args: argparse.Namespace) -> tuple[SweepConfig, SweepPlan]:
-    """The sweep: each method on the tasks that it claims, at one level."""
+    """The sweep: each method on the tasks that it claims, or on those that were asked for, at one level."""
     names = installed(args.methods)
-    wanted = {name: {f"{task} {args.level}" for task in CLAIMS[name]} for name in names}
-    tasks = parse_tasks([f"{task}:{args.level}" for task in sorted({t for name in names for t in CLAIMS[name]})])
-    pairs = [(name, str(task)) for name in names for task in tasks]
-    left_out = {pair: "its paper does not show this task" for pair in pairs if pair[1] not in wanted[pair[0]]}
+    wanted = {name: args.tasks or CLAIMS[name] for name in names}
+    tasks = parse_tasks([f"{task}:{args.level}" for task in sorted({t for name in names for t in wanted[name]})])
+    pairs = [(name, task) for name in names for task in tasks]
+    left_out = {(name, str(task)): reason for name, task in pairs if (reason := why_not(name, task, args.tasks))}
     methods = tuple(Method(name, at_most(name, args.steps)) for name in names)
     folder = args.images or data_path("portraits/test")
     images = tuple(ImageFolder(folder.absolute()).paths)[: args.num_images]
@@ -99,6 +107,7 @@ def options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("--methods", nargs="+", default=list(CLAIMS), choices=list(CLAIMS), metavar="METHOD")
+    parser.add_argument("--tasks", nargs="+", metavar="TASK", help="also those that a paper does not claim, as UNAP")
     parser.add_argument("--level", default="M")
     parser.add_argument("--num-images", type=int, default=4)
     parser.add_argument("--batch", type=int, default=1)
