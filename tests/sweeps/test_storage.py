@@ -19,6 +19,7 @@ from rusr_core.images import load_image, save_image
 from rusr_core.sweeps import Method, results, run, stamps
 from rusr_core.sweeps import config as sweep_config
 from rusr_core.sweeps.claims import StorageError
+from rusr_core.sweeps.config import BenchmarkError
 from rusr_core.sweeps.prepare import remaining
 from rusr_core.sweeps.storage import NOT_APPLICABLE, manifest, not_applicable, read_head, read_record, write_result
 
@@ -175,6 +176,14 @@ def test_pictures_of_another_origin_are_named(config):
         info.add_text("rusr", text)
         Image.new("RGB", (4, 4)).save(stranger, pnginfo=info)
         assert read_record(stranger) is None and read_head(stranger) is None
+
+
+def test_a_file_is_no_folder_of_a_sweep(config, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    for folder in (tmp_path / "file", tmp_path / "file/in"):
+        with pytest.raises(BenchmarkError, match=f"{folder}: cannot be made"):
+            run(replace(config, folder=folder), plan(1))
+    assert (tmp_path / "file").read_text() == "mine"
 
 
 def test_strange_folders_are_left_alone(config):
