@@ -3,26 +3,34 @@
     python -m benchmarks.beats_nothing OUT --num-images 4                                  on a CPU: hours
     python -m benchmarks.beats_nothing OUT --num-images 4 --device cuda --workers 6        on a GPU: minutes
     python -m benchmarks.beats_nothing OUT --methods pulse classical --steps 20            a quick look
+    python -m benchmarks.beats_nothing OUT --write data/results/rivals                     keep the table there, too
 
 The same command goes on where it was stopped; OUT is a folder as `rusr bench` makes them. Compared is LPIPS-portraits
 (net B) of the input, enlarged where it is small, and of the restoration: on how many portraits a method comes nearer to
-the truth, and whether it does on the mean. The exit status is 1 if a restoration failed.
+the truth, and whether it does on the mean. A table that is kept grows: rows of other tasks and methods stay, if they
+were measured with the same weights. The exit status is 1 if a restoration failed.
 """
 
 import argparse
+import csv
+import io
+import json
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
 
 from benchmarks.accuracy import distances
 from rusr_core import baselines
-from rusr_core.baselines import METHODS
-from rusr_core.files import data_path
+from rusr_core.baselines import METHODS, Configured
+from rusr_core.files import data_path, write_atomic
 from rusr_core.priors import EMBEDDED
 from rusr_core.priors.diffusion import load_diffusion_prior
 from rusr_core.priors.zoo import ZooError
 from rusr_core.sweeps import ImageFolder, Method, SweepConfig, SweepPlan, parse_tasks, run
+from rusr_core.sweeps.provenance import provenance
+from rusr_core.tasks import Task
 
 FOUR = ("upsampling", "denoising", "deartifacting", "inpainting")
 # The single tasks on which a paper shows its method. PTI shows inversion alone, for which an image with holes stands.
@@ -52,15 +60,28 @@ def installed(names: list[str]) -> list[str]:
         return [name for name in names if name not in missing]
 
 
+def at_most(name: str, steps: int | None) -> Configured:
+    """A method with its published number of steps, or `steps` where that is fewer."""
+    published = METHODS[name].settings.get("steps")
+    shorter = published is not None and steps is not None and steps < published
+    return baselines.find(name, steps if shorter else None)
+
+
+def why_not(name: str, task: Task, asked: list[str] | None) -> str | None:
+    """Why a method is not run on a task; where tasks were asked for, only because it cannot."""
+    if asked is None and task.name not in CLAIMS[name]:
+        return "its paper does not show this task"
+    return METHODS[name].can(task.degradation())
+
+
 def sweep_of(out: Path, args: argparse.Namespace) -> tuple[SweepConfig, SweepPlan]:
-    """The sweep: each method on the tasks that it claims, at one level."""
+    """The sweep: each method on the tasks that it claims, or on those that were asked for, at one level."""
     names = installed(args.methods)
-    wanted = {name: {f"{task} {args.level}" for task in CLAIMS[name]} for name in names}
-    tasks = parse_tasks([f"{task}:{args.level}" for task in sorted({t for name in names for t in CLAIMS[name]})])
-    pairs = [(name, str(task)) for name in names for task in tasks]
-    left_out = {pair: "its paper does not show this task" for pair in pairs if pair[1] not in wanted[pair[0]]}
-    steps = {name: args.steps if "steps" in METHODS[name].settings else None for name in names}
-    methods = tuple(Method(name, baselines.find(name, steps[name])) for name in names)
+    wanted = {name: args.tasks or CLAIMS[name] for name in names}
+    tasks = parse_tasks([f"{task}:{args.level}" for task in sorted({t for name in names for t in wanted[name]})])
+    pairs = [(name, task) for name in names for task in tasks]
+    left_out = {(name, str(task)): reason for name, task in pairs if (reason := why_not(name, task, args.tasks))}
+    methods = tuple(Method(name, at_most(name, args.steps)) for name in names)
     folder = args.images or data_path("portraits/test")
     images = tuple(ImageFolder(folder.absolute()).paths)[: args.num_images]
     networks = {"prior": args.prior, "judge": args.judge, "perceptual": args.perceptual, "device": args.device}
@@ -79,17 +100,62 @@ def compared(sweep: Path, judge: Path | None = None) -> list[dict]:
     return found
 
 
+def line(row: dict, how: Configured) -> str:
+    """A row of the table: how many steps the method was given, of the published number, and the verdict."""
+    taken, published = (each.get("steps") for each in (how.settings, how.baseline.settings))
+    steps = "none" if published is None else f"{taken} of {published}"
+    nearer, verdict = f"{row['nearer']} of {row['of']}", "" if row["better"] else "   not better than nothing"
+    numbers = f"{nearer:>9}{row['before']:9.3f}{row['after']:9.3f}"
+    return f"{row['task']:48}{row['method']:14}{numbers}   {steps:12}{verdict}".rstrip()
+
+
+def write(folder: Path, table: list[dict], how: dict[str, Configured], sweep: Path) -> None:
+    """Put the rows into FOLDER/beats_nothing.csv, in place of those of the same task and method.
+
+    FOLDER/provenance.json says where they come from. Ends the program if those that are there are of other weights.
+    """
+    facts, path = json.loads((sweep / "bench.json").read_text(encoding="utf-8")), folder / "beats_nothing.csv"
+    weights = {name: facts["prior"][name] for name in ("generator", "perceptual", "identity")}
+    weights["judge"] = facts["judge"]["perceptual"]
+    rows = {}
+    if path.exists():
+        known = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))["weights"]
+        if known != weights:
+            sys.exit(f"{folder}: measured with the weights {known}; expected {weights}, or another folder")
+        with open(path, encoding="utf-8", newline="") as file:
+            rows = {(row["task"], row["method"]): row for row in csv.DictReader(file)}
+    for row in table:
+        settings, published = how[row["method"]].settings, how[row["method"]].baseline.settings
+        numbers = {"steps": settings.get("steps", ""), "published_steps": published.get("steps", "")}
+        numbers |= {"portraits": row["of"], "nearer": row["nearer"]}
+        numbers |= {name: f"{row[name]:.4f}" for name in ("before", "after")}
+        rows[row["task"], row["method"]] = {"task": row["task"], "method": row["method"]} | numbers
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(next(iter(rows.values()))), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows[key] for key in sorted(rows))
+    origin = provenance(torch.device(facts["device"]), torch.float32, facts["arithmetic"])
+    if origin["code"] != facts["code"]:  # the restorations are of other code than what is here now
+        origin |= {"code": facts["code"], "commit": None}
+    about = {"command": "python -m benchmarks.beats_nothing", "weights": weights, "on": f"{datetime.now(UTC):%Y-%m-%d}"}
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, text.getvalue().encode())
+    write_atomic(folder / "provenance.json", (json.dumps(about | origin, indent=1) + "\n").encode())
+
+
 def options() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("--methods", nargs="+", default=list(CLAIMS), choices=list(CLAIMS), metavar="METHOD")
+    parser.add_argument("--tasks", nargs="+", metavar="TASK", help="also those that a paper does not claim, as UNAP")
     parser.add_argument("--level", default="M")
     parser.add_argument("--num-images", type=int, default=4)
     parser.add_argument("--batch", type=int, default=1)
-    parser.add_argument("--steps", type=int, help="of each method, for a quick look (default: the published number)")
+    parser.add_argument("--steps", type=int, help="of each method, at most (default: the published number)")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--write", type=Path, metavar="FOLDER", help="keep the table in this folder")
     parser.add_argument("--images", type=Path, help="folder of clean images (default: Portraits-X)")
     parser.add_argument("--prior", default=EMBEDDED)
     parser.add_argument("--perceptual", choices=("lpips", "portraits"))
@@ -102,14 +168,15 @@ def main(words: list[str] | None = None) -> int:
     args = options().parse_args(words)
     config, plan = sweep_of(args.out, args)
     summary = run(config, plan, workers=args.workers)
-    for line in summary.failures:
-        print(line, file=sys.stderr)
+    for failure in summary.failures:
+        print(failure, file=sys.stderr)
     table = compared(config.folder, args.judge and Path(args.judge))
-    print(f"{'task':20}{'method':14}{'nearer':>9}{'nothing':>9}{'method':>9}")
+    print(f"{'task':48}{'method':14}{'nearer':>9}{'nothing':>9}{'method':>9}   steps")
+    how = {method.name: method.how for method in config.methods}
     for row in table:
-        nearer = f"{row['nearer']} of {row['of']}"
-        verdict = "" if row["better"] else "   not better than nothing"
-        print(f"{row['task']:20}{row['method']:14}{nearer:>9}{row['before']:9.3f}{row['after']:9.3f}{verdict}")
+        print(line(row, how[row["method"]]))
+    if args.write:
+        write(args.write, table, how, config.folder)
     return 0 if summary.ok else 1
 
 

@@ -1,6 +1,6 @@
 """The engine of the live pages beside the library: whole searches of four tasks, and what a page costs to open.
 
-python -m benchmarks.live [--steps 30] [--phases 2] [--tasks U N A P] [--page-only]
+python -m benchmarks.live [--steps 30] [--phases 2] [--tasks U N A P] [--only page|searches]
 
 Needs a browser and its driver, see tests/live_browser.py. Prints markdown: how far the two searches lie apart, seconds
 of the processor and by the clock a step of each, and their ratios; then the page's weight before and after Start, and
@@ -116,7 +116,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=30, help="of each phase (default: %(default)s)")
     parser.add_argument("--phases", type=int, default=2, choices=(1, 2, 3), help="W, W+, W++ (default: %(default)s)")
     parser.add_argument("--tasks", nargs="+", default=list(STAGES), choices=list(STAGES))
-    parser.add_argument("--page-only", action="store_true", help="no searches beside the library's")
+    parser.add_argument("--only", choices=("page", "searches"), help="the one half or the other")
     args = parser.parse_args()
     reason = missing()
     if reason:
@@ -127,9 +127,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "live"
         packer().pack(folder)
-        weights(folder)
-        opening(folder)
-        if not args.page_only:
+        if args.only != "searches":
+            weights(folder)
+            opening(folder)
+        if args.only != "page":
             searches(folder, args.tasks, args.steps, args.phases)
     print(f"load average {os.getloadavg()[0]:.1f} at the end")
 

@@ -48,6 +48,7 @@ CHAPTERS = {
     "composed": About("Composed degradations", 35, ("denoising", "deartifacting")),
     "metrics": About("Metrics", 45, ("start",)),
     "benchmark": About("Benchmark", 30, ("metrics",)),
+    "rivals": About("Rivals", 40, ("phases", "metrics")),
     "ablations": About("Ablations", 35, ("phases", "metrics")),
     "findings": About("What we found", 15, ("start",)),
     "unknown": About("When f is not known", 35, ("degradations", "phases")),

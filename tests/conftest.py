@@ -246,7 +246,7 @@ def searches(embedded, monkeypatch) -> list[SimpleNamespace]:
         more = {"seed": 0, "method": "default", "phases": phases, "preset": presets.get("default"), "terms": {}}
         return Samples(image * shades, **facts, **more, samples=samples, prior_spread=torch.full((1, 1, 128, 128), 0.3))
 
-    monkeypatch.setattr("rusr_core.commands.restore.priors.load_prior", lambda *_args, **_options: embedded)
+    monkeypatch.setattr("rusr_core.commands.searching.priors.load_prior", lambda *_args, **_options: embedded)
     monkeypatch.setattr("rusr_core.commands.searching.restore", search)
     return calls
 

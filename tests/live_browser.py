@@ -41,6 +41,7 @@ def opened(width: int = 1280, height: int = 900, dark: bool = False):
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
     driver.set_script_timeout(600)  # a machine may be loaded
+    driver.command_executor.client_config.timeout = 630  # so that the script's own time ends first
     try:
         yield driver
     finally:

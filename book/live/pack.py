@@ -24,7 +24,7 @@ from rusr_core import presets, priors, tasks
 from rusr_core.degradations import jpeg, jpeg_tables
 from rusr_core.degradations.inpainting import Strokes
 from rusr_core.errors import RusrError
-from rusr_core.figures.painting import SCRIPT
+from rusr_core.figures.painting import plain_script
 from rusr_core.files import data_path
 from rusr_core.prior import Prior
 
@@ -110,11 +110,7 @@ def engine() -> str:
 
 def brush() -> str:
     """The brush of the library's widget as a module of the page."""
-    text = SCRIPT.read_text(encoding="utf-8").replace("export class", "class")
-    text, widget, _ = text.partition("export default")
-    if not widget:
-        raise PackError(f"{SCRIPT.name}: expected a widget that it exports")
-    return f"Page.brush = (() => {{\n{text}\nreturn {{ create: (...given) => new Brush(...given) }};\n}})();"
+    return f"Page.brush = (() => {{\n{plain_script()}\nreturn {{ create: (...given) => new Brush(...given) }};\n}})();"
 
 
 def page() -> str:

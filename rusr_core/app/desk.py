@@ -3,6 +3,7 @@
 Nothing here knows Gradio. A `Desk` is what one tab of the browser works on.
 """
 
+import base64
 import queue
 import threading
 import time
@@ -106,8 +107,8 @@ def task_of(
     """The input y `[1, 3, h, w]` and the damage f that `notation` names.
 
     A picture of another size or shape is cropped and resized to what f makes of the prior's images. What is `painted`,
-    `[1, 1, h, w]` with 1 where the input is known, and a hole that was found in the file, are the last stage of f.
-    Raises DegradationError for another notation.
+    `[1, 1, h, w]` with 1 where the input is known, and a hole that was found in the file, are the last stage of f and
+    black in y. Raises DegradationError for another notation.
     """
     f = parse(notation.strip() or "identity", seed=seed)
     size = tuple(shape_after(f, torch.empty(prior_shape(prior, 1)))[-2:])
@@ -115,18 +116,20 @@ def task_of(
     known = torch.ones(1, 1, *size) if painted is None else painted
     if picture.hole is not None:
         known = known * fit_mask(picture.hole, size, "crop")
-    return y, f if bool((known == 1).all()) else Compose(*f.stages, Mask(known))
+    return (y, f) if bool((known == 1).all()) else (y * known, Compose(*f.stages, Mask(known)))
 
 
-def known_of(layer: np.ndarray | None, size: tuple[int, int]) -> Tensor | None:
-    """What a painted layer, RGBA in 0 to 255 `[H, W, 4]`, leaves of an input of `size`: `[1, 1, h, w]`, 1 = known.
+def known_of(drawn: dict[str, object] | None, size: tuple[int, int]) -> Tensor | None:
+    """What the brush's value, see `canvas.js`, leaves of an input of `size`: `[1, 1, h, w]`, 1 = known.
 
     None if nothing was painted. A pixel is hidden if a part of it was painted over.
     """
-    if layer is None or not layer[..., 3].any():
+    if not drawn or not drawn.get("painted"):
         return None
-    hidden = torch.from_numpy((layer[..., 3] > 0).astype(np.float32))[None, None]
-    return (resize(1 - hidden, size, "area") == 1).float()
+    values = np.frombuffer(base64.b64decode(drawn["painted"]), np.uint8).astype(np.float32) / 255
+    untouched = torch.from_numpy(values).view(1, 1, drawn["height"], drawn["width"])
+    known = (resize(untouched, size, "area") == 1).float()
+    return None if bool(known.all()) else known
 
 
 def searched(
@@ -137,11 +140,11 @@ def searched(
     Raises what `restore` raises. Whoever closes the iterator ends the search.
     """
     news: queue.SimpleQueue = queue.SimpleQueue()
-    last = 0.0
+    closed, last = threading.Event(), 0.0
 
     def callback(step: Step) -> None:
         nonlocal last
-        if stop.is_set():
+        if stop.is_set() or closed.is_set():
             raise KeyboardInterrupt  # `restore` then returns what there is
         if time.monotonic() - last >= EVERY:
             last = time.monotonic()
@@ -154,7 +157,7 @@ def searched(
         except Exception as error:
             news.put(error)
 
-    thread = threading.Thread(target=run, daemon=True)
+    thread = threading.Thread(target=run)  # whoever ends the process sets `stop`, and it then ends after a step
     thread.start()
     try:
         while True:
@@ -165,5 +168,5 @@ def searched(
             if isinstance(found, Search):
                 return
     finally:
-        stop.set()
+        closed.set()
         thread.join()

@@ -5,18 +5,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import gradio as gr
-import numpy as np
 
 from rusr_core.app import views
 from rusr_core.app.desk import Desk, Picture, known_of, searched, task_of
 from rusr_core.errors import RusrError
-from rusr_core.images import resize, to_uint8
+from rusr_core.figures.interactive import data_url
+from rusr_core.figures.painting import plain_script
 from rusr_core.photos.records import misfits, record_of
 from rusr_core.presets import PRESETS
 from rusr_core.prior import Prior
 from rusr_core.restore import Search
 
-EDITOR = 384  # px of the picture that is painted on
+CANVAS = Path(__file__).with_name("canvas.js")
 INTRODUCTION = """# Restore a picture
 
 Hand in a picture, look at what was found of its damage, correct it, paint over what is hidden, and press *Restore*.
@@ -64,28 +64,23 @@ class Page:
             return gr.skip(), str(error)
 
     def canvas(self, picture: Picture, notation: str) -> dict[str, object]:
-        """What the brush paints on: the input, enlarged by whole pixels."""
+        """What the brush paints on, its value (see `canvas.js`): the input."""
         y, _ = task_of(picture, notation, None, self.prior, 0)
-        times = max(1, EDITOR // y.shape[-1])
-        large = to_uint8(resize(y, (times * y.shape[-2], times * y.shape[-1]), "nearest"))[0]
-        return {"background": large.permute(1, 2, 0).numpy(), "layers": [], "composite": None}
+        return {"picture": data_url(y), "width": y.shape[-1], "height": y.shape[-2], "painted": ""}
 
-    def one(self, name, notation, editor, preset, steps, seed, samples, request: gr.Request) -> Iterator[tuple]:
+    def one(self, name, notation, drawn, preset, steps, seed, samples, request: gr.Request) -> Iterator[tuple]:
         """Restore the chosen picture: what is to be seen, and a line that says how far it is."""
         desk = self.desks[request.session_hash]
         if name not in desk.pictures:
             yield "", "Hand in a picture first."
             return
-        layers = (editor or {}).get("layers") or []
         options = {"preset": f"{preset}@{int(steps)}", "seed": int(seed), "samples": int(samples)}
-        desk.stop.clear()
-        yield from self.restored(desk, name, notation, layers[0] if layers else None, options)
+        yield from self.restored(desk, name, notation, drawn, options)
 
     def all(self, preset, steps, seed, samples, request: gr.Request) -> Iterator[tuple]:
         """Restore every picture with the damage that was found, one after another; one that fails costs no other."""
         desk, done = self.desks[request.session_hash], ""
         options = {"preset": f"{preset}@{int(steps)}", "seed": int(seed), "samples": int(samples)}
-        desk.stop.clear()
         words = "Hand in a picture first."
         for name, picture in list(desk.pictures.items()):
             view = ""
@@ -97,19 +92,22 @@ class Page:
         yield done, words
 
     def restored(
-        self, desk: Desk, name: str, notation: str, layer: np.ndarray | None, options: dict[str, object]
+        self, desk: Desk, name: str, notation: str, drawn: dict[str, object] | None, options: dict[str, object]
     ) -> Iterator[tuple[str, str]]:
         """A picture's search: what is to be seen, and a line, again and again until its outcome."""
+        if desk.stop.is_set():
+            yield "", f"{name}: stopped before its turn came"
+            return
         picture, phases, seed = desk.pictures[name], {}, options["seed"]
         try:
             y, _ = task_of(picture, notation, None, self.prior, seed)
-            y, f = task_of(picture, notation, known_of(layer, y.shape[-2:]), self.prior, seed)
+            y, f = task_of(picture, notation, known_of(drawn, y.shape[-2:]), self.prior, seed)
             yield "", f"{name}: searching for {f} …"
             for shown in searched(self.prior, y, f, **options, stop=desk.stop):
                 if isinstance(shown, Search):
                     yield self.outcome(picture, y, f, shown)
                     return
-                yield views.progress(y, shown, phases), f"{name}: {shown.phase}, step {shown.step + 1} …"
+                yield views.progress(y, shown, list(phases.items())), f"{name}: {shown.phase}, step {shown.step + 1} …"
                 phases[shown.phase] = shown.image
         except RusrError as error:
             yield "", f"{name}: {error}"
@@ -134,6 +132,11 @@ class Page:
         words = f"{picture.name}: {how} after {result.steps[0]} steps, {result.seconds:.1f} s"
         return views.outcome(picture.name, y, result, record), "\n".join([words, *filter(None, notes)])
 
+    def queue(self, request: gr.Request) -> str:
+        """A search was asked for: it begins when no other runs, unless it is stopped before."""
+        self.desks[request.session_hash].stop.clear()
+        return "Waiting for its turn …"
+
     def halt(self, request: gr.Request) -> str:
         """Stop the search of this tab; what it has found so far is its result."""
         self.desks[request.session_hash].stop.set()
@@ -145,10 +148,14 @@ class Page:
         if desk is not None:
             desk.clear()
 
+    def close(self) -> None:
+        """The page ends: all searches end, and all files are deleted."""
+        for desk in list(self.desks.values()):
+            desk.clear()
 
-def page(prior: Prior) -> gr.Blocks:
-    """The page for one prior, not yet served."""
-    listeners = Page(prior)
+
+def page(listeners: Page) -> gr.Blocks:
+    """The page that calls these listeners, not yet served."""
     with gr.Blocks(title="rusr: restore a picture", analytics_enabled=False, delete_cache=(600, 600)) as blocks:
         gr.Markdown(INTRODUCTION)
         with gr.Row():
@@ -158,7 +165,7 @@ def page(prior: Prior) -> gr.Blocks:
                 notation = gr.Textbox("", label="Its damage", info=NOTATION, elem_id="notation", submit_btn="Use")
                 with gr.Accordion("What was found in the file", open=False):
                     found = gr.HTML(elem_id="found")
-                editor = _editor()
+                drawn = _canvas()
             with gr.Column():
                 settings = _settings()
                 with gr.Row():
@@ -168,29 +175,30 @@ def page(prior: Prior) -> gr.Blocks:
                 status = gr.Textbox("Hand in a picture.", label="Status", interactive=False, elem_id="status", lines=2)
                 view = gr.HTML(elem_id="view")
         quick = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-        files.change(listeners.take, files, [name, status], **quick)
-        name.change(listeners.choose, name, [found, notation, editor], **quick)
-        notation.submit(listeners.correct, [name, notation], [editor, status], **quick)
+        files.change(lambda: "Looking at what was handed in …", None, status, **quick).then(
+            listeners.take, files, [name, status], **quick
+        )
+        name.change(listeners.choose, name, [found, notation, drawn], **quick)
+        notation.submit(listeners.correct, [name, notation], [drawn, status], **quick)
         busy = {"concurrency_id": "search", "concurrency_limit": 1, "api_visibility": "private"}
         busy |= {"show_progress": "hidden"}
-        start.click(listeners.one, [name, notation, editor, *settings], [view, status], **busy)
-        every.click(listeners.all, settings, [view, status], **busy)
+        start.click(listeners.queue, None, status, **quick).then(
+            listeners.one, [name, notation, drawn, *settings], [view, status], **busy
+        )
+        every.click(listeners.queue, None, status, **quick).then(listeners.all, settings, [view, status], **busy)
         stop.click(listeners.halt, None, status, **quick)
         blocks.unload(listeners.leave)
     return blocks
 
 
-def _editor() -> gr.ImageEditor:
+def _canvas() -> gr.HTML:
     """The brush: what is painted over is hidden from the search."""
-    return gr.ImageEditor(
-        label="Paint over what is hidden or damaged",
-        type="numpy",
-        image_mode="RGBA",
-        sources=(),
-        transforms=(),
-        layers=False,
-        brush=gr.Brush(default_size=24, colors=["#000000"], color_mode="fixed"),
-        elem_id="editor",
+    script = f"{plain_script()}\n{CANVAS.read_text('utf-8')}"
+    return gr.HTML(
+        {},
+        html_template='<div class="rusr-paint"></div>',
+        js_on_load=f"((place) => {{\n{script}}})(element.querySelector('.rusr-paint'));",
+        elem_id="canvas",
     )
 
 

@@ -4,12 +4,14 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from rusr_core.errors import RusrError
 from rusr_core.limits import MAX_PORT, check_whole
 from rusr_core.prior import Prior
 
 HOST = "127.0.0.1"
+CSS = Path(__file__).with_name("page.css")
 OURS = (HOST, "localhost")
 QUIET = {  # Gradio reads these when it is imported: no telemetry, no look for a newer version
     "GRADIO_ANALYTICS_ENABLED": "False",
@@ -61,10 +63,11 @@ def serve(prior: Prior, *, port: int | None = None, browser: bool = False) -> It
             import gradio
             from starlette.middleware import Middleware
 
-            from rusr_core.app.page import page
+            from rusr_core.app.page import Page, page
         except ImportError as error:
             raise AppError(f"the page needs Gradio: pip install 'rusr[app]' ({error})") from error
-        blocks = page(prior)
+        listeners = Page(prior)
+        blocks = page(listeners)
         blocks.queue(default_concurrency_limit=1, api_open=False)  # one search at a time; others wait in line
         plain = gradio.themes.Soft(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
         try:
@@ -79,6 +82,7 @@ def serve(prior: Prior, *, port: int | None = None, browser: bool = False) -> It
                 footer_links=[],
                 ssr_mode=False,
                 theme=plain,
+                css=CSS.read_text("utf-8"),
                 app_kwargs={"middleware": [Middleware(OwnPages)]},
             )
         except OSError as error:
@@ -86,4 +90,5 @@ def serve(prior: Prior, *, port: int | None = None, browser: bool = False) -> It
         try:
             yield address
         finally:
+            listeners.close()
             blocks.close(verbose=False)

@@ -35,7 +35,7 @@ def pictures(images: Sequence[Tensor], captions: Sequence[str]) -> Html:
 def findings(picture: Picture) -> Html:
     """What was found of a file: each number, how sure it is, and where it comes from."""
     rows = [
-        (item.name, item.words, "" if item.value is None else f"{100 * item.confidence:.0f} %", item.source)
+        (item.name, item.words, "" if item.value is None else f"{100 * item.confidence:.0f}\u00a0%", item.source)
         for item in picture.estimate.findings
     ]
     return table(rows, ["what", "value", "sure", "from"])

@@ -4,10 +4,10 @@ import argparse
 import signal
 import threading
 
-from rusr_core import priors
 from rusr_core.app import serve
 from rusr_core.commands.options import device_of, device_option, port, prior_options
 from rusr_core.commands.output import say
+from rusr_core.commands.searching import loaded_prior
 
 
 def app_options(parser: argparse.ArgumentParser) -> None:
@@ -19,8 +19,7 @@ def app_options(parser: argparse.ArgumentParser) -> None:
 
 def run_app(args: argparse.Namespace) -> int:
     """Serve until Ctrl-C, or until the process is asked to end. Returns 0."""
-    networks = dict(perceptual=args.perceptual, identity=args.identity)
-    prior = priors.load_prior(args.prior, device=device_of(args.device), label=args.label, **networks)
+    prior = loaded_prior(args, device_of(args.device))
     ended = threading.Event()
     before = signal.signal(signal.SIGTERM, lambda *_: ended.set())
     try:

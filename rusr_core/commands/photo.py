@@ -10,7 +10,6 @@ from torch import Tensor
 from tqdm import tqdm
 
 from rusr_core import priors
-from rusr_core.baselines import Configured, Tuned
 from rusr_core.commands.faces import FaceDegradations, Faces, Part
 from rusr_core.commands.jobs import Inputs, Job, find_jobs
 from rusr_core.commands.memory import out_of_memory
@@ -32,17 +31,14 @@ from rusr_core.commands.saving import (
     warn_of_unmarked,
     why_unmarked,
 )
-from rusr_core.commands.searching import apply, diverged, method_of, planned_steps, restoring_prior
+from rusr_core.commands.searching import Restoring, diverged, loaded_prior, method_of, planned_steps, restoring_prior
 from rusr_core.commands.subjects import Subject, face_option, subjects_of, whole
 from rusr_core.errors import RusrError
 from rusr_core.images import check_writable
 from rusr_core.photos.align import FFHQ, PORTRAITS, side_of
-from rusr_core.photos.credentials import Signer
 from rusr_core.photos.paste import enlarged, paste
 from rusr_core.photos.pictures import MAX_PIXELS, as_picture, load_picture
-from rusr_core.photos.records import Misfit, misfits, record_of
-from rusr_core.presets import Preset
-from rusr_core.prior import DiffusionPrior, Prior
+from rusr_core.photos.records import Misfit, record_of
 from rusr_core.results import Restoration, Samples
 
 LOSSY = (".jpg", ".jpeg", ".jpe", ".jfif")
@@ -83,10 +79,9 @@ def run_photo(args: argparse.Namespace) -> int:
         )
     warn_of_unmarked(args, targets)
     signer = signer_of(args, targets)
-    networks = dict(perceptual=args.perceptual, identity=args.identity)
-    prior = priors.load_prior(args.prior, device=device, label=args.label, **networks)
+    prior = loaded_prior(args, device)
     degradations.for_prior(prior.generator.resolution)
-    run = _Photos(args, prior, restoring_prior(method, prior, args), method, degradations, signer)
+    run = _Photos(args, prior, restoring_prior(method, prior, args), method, degradations, signer=signer)
     good = run.inputs.check(jobs, args.skip_bad)
     degradations.tell()
     everything = len(good) == len(jobs)
@@ -112,16 +107,10 @@ class _Restored:
 
 
 @dataclass
-class _Photos:
-    """One photograph after another: what is finished is saved at once."""
+class _Photos(Restoring):
+    """One photograph after another."""
 
-    args: argparse.Namespace
-    prior: Prior  # whose name the records have
-    restoring: Prior | DiffusionPrior  # what the method restores with
-    method: Preset | Configured | Tuned
     degradations: FaceDegradations
-    signer: Signer | None
-    interrupted: bool = False
     subjects: dict[Job, list[Subject]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -156,12 +145,10 @@ class _Photos:
         return self._save(job, faces, restored)
 
     def _search(self, part: Part, job: Job) -> list[_Restored]:
-        options = {"seed": self.args.seed, "samples": self.args.samples}
         with tqdm(total=planned_steps(self.method), unit="step", desc=job.source.name, disable=None) as bar:
-            result = apply(self.method, self.restoring, part.y, part.f, bar=bar, **options)
+            result = self.search(part.y, part.f, bar)
         self.interrupted = result.interrupted
-        first = result.image[:: self.args.samples].cpu()
-        found = misfits(self.prior, first, part.y, part.f, self.args.seed)
+        found = self.explained(result, part.y, part.f)
         return [self._restored(result, i, part, misfit) for i, misfit in enumerate(found)]
 
     def _restored(self, result: Restoration, i: int, part: Part, misfit: Misfit) -> _Restored:

@@ -11,8 +11,6 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from rusr_core import priors
-from rusr_core.baselines import Configured, Tuned
 from rusr_core.commands.estimates import Estimates, nothing_said
 from rusr_core.commands.jobs import Inputs, Job, batches, find_jobs
 from rusr_core.commands.memory import out_of_memory
@@ -29,13 +27,11 @@ from rusr_core.commands.saving import (
     warn_of_unmarked,
     why_unmarked,
 )
-from rusr_core.commands.searching import apply, diverged, method_of, planned_steps, restoring_prior
+from rusr_core.commands.searching import Restoring, diverged, loaded_prior, method_of, planned_steps, restoring_prior
 from rusr_core.errors import RusrError
 from rusr_core.images import check_writable, fit_image, load_image
-from rusr_core.photos.credentials import Signer
-from rusr_core.photos.records import Misfit, misfits, record_of
-from rusr_core.presets import Preset
-from rusr_core.prior import DiffusionPrior, Prior, prior_shape
+from rusr_core.photos.records import Misfit, record_of
+from rusr_core.prior import prior_shape
 from rusr_core.results import Restoration, Samples
 
 
@@ -60,8 +56,7 @@ def run_restore(args: argparse.Namespace) -> int:
                        new_folders=True)  # fmt: skip
     warn_of_unmarked(args, [job.target for job in jobs])
     signer = signer_of(args, [job.target for job in jobs])
-    networks = dict(perceptual=args.perceptual, identity=args.identity)
-    prior = priors.load_prior(args.prior, device=device, label=args.label, **networks)
+    prior = loaded_prior(args, device)
     restoring = restoring_prior(method, prior, args)
     size = operators.input_size(prior_shape(prior, 1)[-1])
     inputs = Inputs(lambda job: _load_degraded(job.source, size, args.fit, operators))
@@ -71,7 +66,7 @@ def run_restore(args: argparse.Namespace) -> int:
     waiting = list(batches(good, max(1, args.batch // args.samples), lambda job: operators.kind(job.source)))
     everything, planned = len(good) == len(jobs), len(waiting)
     with tqdm(total=steps * planned, unit="step", disable=None) as bar:
-        run = _Run(args, prior, restoring, method, operators, inputs, bar, signer)
+        run = _Run(args, prior, restoring, method, operators, inputs, bar, signer=signer)
         while waiting:
             everything &= run.restore(waiting.pop(0))
             if run.interrupted:
@@ -102,18 +97,12 @@ def _load_degraded(
 
 
 @dataclass
-class _Run:
-    """The search for one batch after another; what is finished is saved at once."""
+class _Run(Restoring):
+    """The search for one batch after another."""
 
-    args: argparse.Namespace
-    prior: Prior  # whose name the records have
-    restoring: Prior | DiffusionPrior  # what the method restores with
-    method: Preset | Configured | Tuned
     operators: Operators
     inputs: Inputs
     bar: tqdm
-    signer: Signer | None = None
-    interrupted: bool = False
     saved: int = 0
     others: bool = False  # whether another process works on the same folder: then each goes its own way through it
     order: random.Random = field(default_factory=lambda: random.Random(f"{os.getpid()} {threading.get_ident()}"))
@@ -134,15 +123,13 @@ class _Run:
         try:
             y = torch.cat([self.inputs.take(job) for job in batch])
             f = batched([self.operators.known(job.source) for job in batch])
-            options = {"seed": self.args.seed, "samples": self.args.samples, "bar": self.bar}
-            result = apply(self.method, self.restoring, y, f, **options)
+            result = self.search(y, f, self.bar)
         except (RusrError, RuntimeError, MemoryError) as error:
             if not isinstance(error, RusrError) and not out_of_memory(error):
                 raise
             failure = _reason(error, batch[0].source)
         if failure is None:
-            first = result.image[:: self.args.samples].cpu()
-            return self._save(result, batch, misfits(self.prior, first, y, f, self.args.seed))
+            return self._save(result, batch, self.explained(result, y, f))
         if len(batch) > 1:
             complain(f"{len(batch)} images at once: {failure}; going on with one at a time, as --batch 1 does")
             return all([self.interrupted or self.restore([job]) for job in batch])

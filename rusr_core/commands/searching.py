@@ -2,15 +2,18 @@
 
 import argparse
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from torch import Tensor
 from tqdm import tqdm
 
-from rusr_core import baselines
+from rusr_core import baselines, priors
 from rusr_core.baselines import Configured, Tuned
 from rusr_core.baselines.tuned import configured, prior_of
 from rusr_core.commands.options import CommandError
 from rusr_core.degradations.base import Degradation
+from rusr_core.photos.credentials import Signer
+from rusr_core.photos.records import Misfit, misfits
 from rusr_core.presets import Preset
 from rusr_core.prior import DiffusionPrior, Prior
 from rusr_core.priors import denoiser_beside
@@ -37,6 +40,33 @@ def restoring_prior(
     if isinstance(method, Tuned):
         method.check(found)
     return found
+
+
+def loaded_prior(args: argparse.Namespace, device: str) -> Prior:
+    """The prior that the options of `options.prior_options` ask for, on a device. Raises ZooError, CheckpointError."""
+    networks = dict(perceptual=args.perceptual, identity=args.identity)
+    return priors.load_prior(args.prior, device=device, label=args.label, **networks)
+
+
+@dataclass
+class Restoring:
+    """What a command restores with; what is finished is saved at once."""
+
+    args: argparse.Namespace
+    prior: Prior  # whose name the records have
+    restoring: Prior | DiffusionPrior  # what the method restores with
+    method: Preset | Configured | Tuned
+    signer: Signer | None = field(default=None, kw_only=True)
+    interrupted: bool = field(default=False, kw_only=True)
+
+    def search(self, y: Tensor, f: Degradation, bar: tqdm) -> Restoration:
+        """The restoration of y `[N, 3, h, w]` in [0, 1], with as many answers to each as were asked for."""
+        options = {"seed": self.args.seed, "samples": self.args.samples}
+        return apply(self.method, self.restoring, y, f, bar=bar, **options)
+
+    def explained(self, result: Restoration, y: Tensor, f: Degradation) -> list[Misfit]:
+        """How well the first answer to each of y explains it."""
+        return misfits(self.prior, result.image[:: self.args.samples].cpu(), y, f, self.args.seed)
 
 
 def apply(

@@ -17,6 +17,11 @@ from rusr_core.images import resize
 SCRIPT = Path(__file__).with_suffix(".mjs")
 
 
+def plain_script() -> str:
+    """The brush's module as statements for a script that is no module: `Brush`, and what draws it, without exports."""
+    return SCRIPT.read_text(encoding="utf-8").replace("export class", "class").partition("export default")[0]
+
+
 def brush(x: Tensor, *, width: int = 384) -> object:
     """A widget to paint holes on `x` `[1, 3, H, W]` in [0, 1], by mouse, touch or keyboard; `width` in CSS pixels.
 

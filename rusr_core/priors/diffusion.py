@@ -47,6 +47,6 @@ def _embedded() -> Path:
         return data_path(DENOISER)
     except DataError:
         raise ZooError(
-            f"the denoiser of {EMBEDDED} is not installed: expected data/{DENOISER}, or the path of a denoiser that "
-            "tools/portraits/training/train_denoiser.py trained"
+            f"the denoiser of {EMBEDDED} is not installed: expected data/{DENOISER}, or --denoiser FILE, which "
+            "python -m tools.portraits.training.train_denoiser --data RENDERS --out FOLDER trains"
         ) from None

@@ -6,7 +6,6 @@ from types import FunctionType
 
 import torch
 
-from rusr_core import __version__
 from rusr_core.baselines.tuned import Tuned, weights_of
 from rusr_core.degradations.base import Degradation
 from rusr_core.degradations.foreign import Foreign, probe_image
@@ -19,7 +18,7 @@ from rusr_core.sweeps.config import BenchmarkError, SweepConfig, load, load_for
 from rusr_core.sweeps.measurements import ImageFolder, degradation, degrade
 from rusr_core.sweeps.own_code import source_digest
 from rusr_core.sweeps.plan import SweepPlan, WorkBatch
-from rusr_core.sweeps.provenance import code_digest
+from rusr_core.sweeps.provenance import circumstances
 from rusr_core.sweeps.stamps import CheckedFiles
 from rusr_core.sweeps.storage import FORMAT, agree, digest, note_not_applicable, read_record
 from rusr_core.tasks import Task
@@ -51,12 +50,7 @@ def prepare(
         raise BenchmarkError(f"{config.folder}: cannot be made ({error.strerror or error})") from error
     wanted = {
         "format": FORMAT,
-        "version": __version__,
-        "code": code_digest(),
-        "torch": torch.__version__,
-        "device": torch.device(config.device).type,
-        "arithmetic": config.arithmetic,
-        "batch_size": plan.batch_size,
+        **circumstances(config.device, config.arithmetic, plan.batch_size),
         "prior": {
             "name": prior.name,
             "generator": weights_digest(prior.generator),

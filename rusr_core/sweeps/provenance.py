@@ -134,3 +134,15 @@ def process_peak_memory() -> int | None:
     if resource is None:
         return None
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def circumstances(device: str, arithmetic: str, batch_size: int) -> dict[str, object]:
+    """What results depend on beside what is measured: code, libraries, device, arithmetic, images at once."""
+    return {
+        "version": rusr_core.__version__,
+        "code": code_digest(),
+        "torch": torch.__version__,
+        "device": torch.device(device).type,
+        "arithmetic": arithmetic,
+        "batch_size": batch_size,
+    }

@@ -32,7 +32,10 @@ def stamp_of(path: Path) -> Stamp:
 def read_stamps(folder: Path) -> dict[str, tuple[Stamp, object]]:
     """All stamps of a folder by name, each with what was noted of the file. Lines cut off by a crash are left out."""
     found = {}
-    with suppress(FileNotFoundError), open(folder / STAMPS, encoding="utf-8", errors="replace") as file:
+    with (
+        suppress(FileNotFoundError, NotADirectoryError),
+        open(folder / STAMPS, encoding="utf-8", errors="replace") as file,
+    ):
         for line in file:
             with suppress(ValueError, TypeError):
                 name, size, changed, note = json_value(line)

@@ -20,7 +20,6 @@ from pathlib import Path
 
 import torch
 
-from rusr_core import __version__
 from rusr_core.baselines import Baseline
 from rusr_core.baselines.method import BaselineError
 from rusr_core.baselines.tuned import configured, published, space_of, weights_of
@@ -34,7 +33,7 @@ from rusr_core.search.stopping import RestorationError
 from rusr_core.sweeps.claims import claim
 from rusr_core.sweeps.config import Method, SweepConfig, load, load_for, shared_arithmetic
 from rusr_core.sweeps.measurements import ImageFolder, degradation, measurement
-from rusr_core.sweeps.provenance import code_digest
+from rusr_core.sweeps.provenance import circumstances
 from rusr_core.sweeps.storage import digest
 from rusr_core.sweeps.trials import Trials, TuningError, database, key, names
 from rusr_core.sweeps.workers import executor, own_device
@@ -257,12 +256,7 @@ def configuration(config: SweepConfig, plan: TuningPlan) -> dict[str, object]:
     _check_disjoint(config.images, plan.images)
     images.save()
     return {
-        "version": __version__,
-        "code": code_digest(),
-        "torch": torch.__version__,
-        "device": torch.device(config.device).type,
-        "arithmetic": config.arithmetic,
-        "batch_size": plan.batch_size,
+        **circumstances(config.device, config.arithmetic, plan.batch_size),
         "prior": prior.name,
         "weights": weights_of(restoring) | {"judge": weights_digest(judge.perceptual)},
         "portraits": digests,

@@ -1,5 +1,6 @@
 """What the page of `rusr app` does with files, masks and searches; the page itself is not needed for it."""
 
+import base64
 import threading
 
 import numpy as np
@@ -36,16 +37,22 @@ def test_a_picture_of_another_shape_is_fitted_and_said_to_be(embedded, tmp_path)
         task_of(picture, "jpeg:many", None, embedded, 0)
 
 
+def drawn(mask: np.ndarray) -> dict[str, object]:
+    """The brush's value for a mask `[H, W]` of bytes."""
+    return {"width": mask.shape[1], "height": mask.shape[0], "painted": base64.b64encode(mask.tobytes()).decode()}
+
+
 def test_what_is_painted_is_hidden(embedded, tmp_path):
     picture = look(save_image(load_image(PORTRAIT), tmp_path / "whole.png"), embedded)
-    layer = np.zeros((384, 384, 4), np.uint8)
-    layer[30:60, 90:93] = 255
-    known = known_of(layer, (128, 128))
+    mask = np.full((128, 64), 255, np.uint8)
+    mask[10:20, 15] = 254  # a stroke's edge hides its pixel, too
+    known = known_of(drawn(mask), (128, 128))
     assert known.shape == (1, 1, 128, 128) and set(known.unique().tolist()) == {0, 1}
-    assert known[0, 0, 10:20, 30].max() == 0 and float((1 - known).sum()) == 10
+    assert known[0, 0, 10:20, 30:32].max() == 0 and float((1 - known).sum()) == 20
     _, f = task_of(picture, "identity", known, embedded, 0)
     assert torch.equal(f.mask((1, 3, 128, 128)), known)
-    assert known_of(np.zeros((9, 9, 4), np.uint8), (9, 9)) is None and known_of(None, (9, 9)) is None
+    nothing = drawn(np.full((9, 9), 255, np.uint8))
+    assert all(known_of(value, (9, 9)) is None for value in (nothing, {**nothing, "painted": ""}, {}, None))
 
 
 def test_files_that_are_no_pictures_are_a_line_each(embedded, tmp_path):

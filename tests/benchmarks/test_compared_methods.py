@@ -1,9 +1,14 @@
 """The benchmarks of the compared methods: what is asked of each, how a cost follows from two runs, one small sweep."""
 
+import json
+
 import pytest
 
 from benchmarks import beats_nothing, costs
 from rusr_core.baselines import METHODS
+from rusr_core.files import data_path
+from rusr_core.networks.digests import weights_digest
+from rusr_core.priors import load_prior
 from rusr_core.tasks import EVERY, find
 
 
@@ -21,7 +26,7 @@ def test_a_sweep_is_judged_and_resumed(world, tmp_path, capsys):
     words += ["--judge", world / "judge.safetensors", "--perceptual", "portraits"]
     assert beats_nothing.main([str(word) for word in words]) == 0
     lines = capsys.readouterr().out.splitlines()[1:]
-    found = [tuple(line[:34].split()) for line in lines]
+    found = [tuple(line[:62].split()) for line in lines]
     assert found == [
         ("deartifacting", "S", "classical"),
         ("denoising", "S", "classical"),
@@ -31,11 +36,34 @@ def test_a_sweep_is_judged_and_resumed(world, tmp_path, capsys):
     ]
     worse = [line for line in lines if line.endswith("not better than nothing")]
     for line in lines:
-        number, before, after = int(line[34:].split()[0]), *map(float, line[43:].split()[:2])
+        number, before, after = int(line[62:].split()[0]), *map(float, line[71:].split()[:2])
         assert 0 <= number <= 2 and (line in worse or after <= before)
+    assert ["2 of 100" in line for line in lines] == [False] * 4 + [True] and "none" in lines[0]
     files = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "units").rglob("*.png")}
-    assert len(files) == 10 and beats_nothing.main([str(word) for word in words]) == 0
+    kept = tmp_path / "kept"
+    again = [str(word) for word in (*words, "--write", kept)]
+    assert len(files) == 10 and beats_nothing.main(again) == 0
     assert all(path.stat().st_mtime_ns == moment for path, moment in files.items())
+    check_what_is_kept(kept, again)
+
+
+def check_what_is_kept(kept, words):
+    """The table as a file: a second one stays beside it, and other weights are refused."""
+    rows = [row.split(",") for row in (kept / "beats_nothing.csv").read_text().splitlines()]
+    assert rows[0][:5] == ["task", "method", "steps", "published_steps", "portraits"] and len(rows) == 6
+    assert rows[-1][:5] == ["upsampling S", "pulse", "2", "100", "2"]
+    (kept / "beats_nothing.csv").write_text((kept / "beats_nothing.csv").read_text().replace("pulse", "other"))
+    assert beats_nothing.main(words) == 0
+    assert len((kept / "beats_nothing.csv").read_text().splitlines()) == 7
+    about = json.loads((kept / "provenance.json").read_text())
+    (kept / "provenance.json").write_text(json.dumps(about | {"weights": {}}))
+    with pytest.raises(SystemExit, match="measured with the weights"):
+        beats_nothing.main(words)
+
+
+def test_the_recorded_table_is_of_the_shipped_weights():
+    about = json.loads(data_path("results/rivals/provenance.json").read_text(encoding="utf-8"))
+    assert about["weights"]["generator"] == weights_digest(load_prior().generator)
 
 
 def test_a_cost_follows_from_two_runs():

@@ -85,3 +85,13 @@ def test_a_missing_browser_is_named(monkeypatch):
     assert "chromium" in missing()
     monkeypatch.setattr("shutil.which", lambda name: None if name == "chromedriver" else name)
     assert "chromedriver" in missing()
+
+
+def test_the_page_weighs_what_it_says(built):
+    """Before Start, and what Start adds, in millions of bytes."""
+    weigh = {file.name: file.stat().st_size / 1e6 for file in built.iterdir()}
+    before = sum(weigh[name] for name in ("live.css", "loader.js", "portraits.js", "app.js"))
+    said = (ROOT / "book/restore_now.md").read_text(encoding="utf-8")
+    assert "opens with 0.3 MB" in said and 0.25 < before < 0.35
+    assert "about 11 MB" in said and 10.5 < weigh["weights.js"] + weigh["wasm.js"] + weigh["engine.js"] < 11.5
+    assert "16 bit (10 MB)" in said and 9.5 < weigh["weights.js"] < 10.5

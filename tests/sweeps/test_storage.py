@@ -19,6 +19,7 @@ from rusr_core.images import load_image, save_image
 from rusr_core.sweeps import Method, results, run, stamps
 from rusr_core.sweeps import config as sweep_config
 from rusr_core.sweeps.claims import StorageError
+from rusr_core.sweeps.config import BenchmarkError
 from rusr_core.sweeps.prepare import remaining
 from rusr_core.sweeps.storage import NOT_APPLICABLE, manifest, not_applicable, read_head, read_record, write_result
 
@@ -140,7 +141,7 @@ def test_another_version_refuses_to_mix_unless_it_is_accepted(config, monkeypatc
     wanted = plan(1, names=("denoising:M",))
     run(config, replace(wanted, methods=("plain",)))
     known = manifest(config.folder)["code"]
-    monkeypatch.setattr("rusr_core.sweeps.prepare.code_digest", lambda: "0" * 64)
+    monkeypatch.setattr("rusr_core.sweeps.provenance.code_digest", lambda: "0" * 64)
     with pytest.raises(StorageError, match=r"another configuration: code was .*, is now"):
         run(config, wanted)
     with pytest.raises(StorageError, match="batch_size was 1, is now 2"):
@@ -175,6 +176,14 @@ def test_pictures_of_another_origin_are_named(config):
         info.add_text("rusr", text)
         Image.new("RGB", (4, 4)).save(stranger, pnginfo=info)
         assert read_record(stranger) is None and read_head(stranger) is None
+
+
+def test_a_file_is_no_folder_of_a_sweep(config, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    for folder in (tmp_path / "file", tmp_path / "file/in"):
+        with pytest.raises(BenchmarkError, match=f"{folder}: cannot be made"):
+            run(replace(config, folder=folder), plan(1))
+    assert (tmp_path / "file").read_text() == "mine"
 
 
 def test_strange_folders_are_left_alone(config):

@@ -17,7 +17,7 @@ from rusr_core.files import data_path
 from rusr_core.images import quantize
 from rusr_core.metrics.scores import lpips
 from rusr_core.restore import Restoration
-from rusr_core.sweeps import parse_tasks, tuned_files, tuning
+from rusr_core.sweeps import parse_tasks, provenance, tuned_files, tuning
 from rusr_core.sweeps.config import load
 from rusr_core.sweeps.measurements import ImageFolder, measurement
 from rusr_core.sweeps.trials import Trials, TuningError, database, key, names
@@ -145,7 +145,7 @@ def test_what_another_configuration_would_mix_is_refused(tuned, world, tmp_path,
                              ({"images": ("000", "002")}, "portraits.001 was")):  # fmt: skip
         with pytest.raises(TuningError, match=f"'one' was begun with another configuration: .*{message}"):
             tune(config, plan(**options))
-    monkeypatch.setattr(tuning, "code_digest", lambda: "other")
+    monkeypatch.setattr(provenance, "code_digest", lambda: "other")
     with pytest.raises(TuningError, match="code was .*, is now .*other"):
         tune(config, plan())
     copy = config_of(world, tmp_path / "copy", methods=())

@@ -21,6 +21,7 @@ from rusr_core.priors import portraits
 from tools.portraits import DATA
 from tools.portraits.render import sheet
 from tools.portraits.training.distortions import distort
+from tools.portraits.training.orders import as_far
 
 PORTRAITS, SEED, COUNT = 5, 12, 40
 SHIFT, MESH = 2.0, 0.15  # px, amplitude
@@ -49,14 +50,12 @@ def equally_far(x: Tensor) -> dict[str, Tensor]:
     g = torch.Generator().manual_seed(SEED)
     shifted = distort(x, "shift", torch.full((len(x),), SHIFT), g)
     wanted, made = (shifted - x).abs().mean((1, 2, 3)), {"shift": shifted}
-    for kind, (low, high) in LIMITS.items():
-        low, high = torch.full((len(x),), low), torch.full((len(x),), high)
-        for _ in range(14):
-            middle = (low * high).sqrt()
-            tried = distort(x, kind, middle, torch.Generator().manual_seed(SEED))
-            less = (tried - x).abs().mean((1, 2, 3)) < wanted
-            low, high = torch.where(less, middle, low), torch.where(less, high, middle)
-        made[kind] = distort(x, kind, high, torch.Generator().manual_seed(SEED))
+    for kind, bounds in LIMITS.items():
+
+        def change(strength: Tensor, kind: str = kind) -> Tensor:
+            return distort(x, kind, strength, torch.Generator().manual_seed(SEED))
+
+        made[kind] = as_far(x, change, wanted, bounds, 14)
     line = torch.arange(x.shape[-1])
     made["mesh"] = (x + MESH * ((line[:, None] + line) % 2 * 2 - 1)).clamp(0, 1)
     return made

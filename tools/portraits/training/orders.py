@@ -6,6 +6,7 @@ package piq); by the length of the step between two edits, behind a minor change
 its fine detail.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -170,18 +171,26 @@ def redrawn(z: Tensor, seed: int) -> Triplets:
     return Triplets(render(z, textures_seed=draw), same, edited(z, step, g, draw), ["fine detail < edit"] * len(z))
 
 
+def as_far(
+    x: Tensor, change: Callable[[Tensor], Tensor], wanted: Tensor, bounds: tuple[float, float], rounds: int
+) -> Tensor:
+    """Pictures `[N, 3, H, W]` changed by just that strength, between the `bounds`, at which the mean absolute
+    difference from `x` reaches `wanted` `[N]`; `change(strength)` makes them, and `rounds` halvings find it."""
+    low, high = (torch.full((len(x),), bound) for bound in bounds)
+    for _ in range(rounds):
+        middle = (low * high).sqrt()
+        less = ((change(middle) - x).abs().mean((1, 2, 3)) < wanted).cpu()
+        low, high = torch.where(less, middle, low), torch.where(less, high, middle)
+    return change(high)
+
+
 def equal_l1(x: Tensor, seed: int) -> Triplets:
     """A shift or a warp of few pixels against a blur of the same mean absolute difference, which takes the face away
     long before a shift is noticed."""
     g = torch.Generator().manual_seed(seed)
     moved = distort_each(x, _choose(("shift", "warp"), len(x), g), _uniform([(0.7, 3.0)] * len(x), g), seed)
     wanted = (moved - x).abs().mean((1, 2, 3))
-    low, high = torch.full((len(x),), 0.3), torch.full((len(x),), 12.0)
-    for _ in range(8):
-        middle = (low * high).sqrt()
-        less = ((distort_each(x, ["blur"] * len(x), middle, seed) - x).abs().mean((1, 2, 3)) < wanted).cpu()
-        low, high = torch.where(less, middle, low), torch.where(less, high, middle)
-    blurred = distort_each(x, ["blur"] * len(x), high, seed)
+    blurred = as_far(x, lambda strength: distort_each(x, ["blur"] * len(x), strength, seed), wanted, (0.3, 12.0), 8)
     return Triplets(x, moved, blurred, ["equal L1"] * len(x))
 
 
