@@ -72,6 +72,7 @@ def test_the_nets_see_blur_and_fine_dirt(nets):
         further = net.distance(cases.reference, cases.far) > net.distance(cases.reference, cases.near)
         right = {kind: further[[k == kind for k in cases.kinds]].float().mean() for kind in dict.fromkeys(cases.kinds)}
         assert right.pop("2 px shift < mesh") > 0.6  # the one that is not learned for all portraits
+        assert right.pop("2 px shift < 2 px blur") > 0.9  # all of them for net B, and 96 % for net A
         assert all(share == 1 for share in right.values()), right
 
 

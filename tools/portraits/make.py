@@ -38,6 +38,7 @@ CPU = {
     "continue": "--images 12000 16000 24000 5008 --rate 8e-3 --ema-images 2000",
     "sharpen": "--images 0 0 0 16000 --last-rate 2e-4 --ema-images 3000",
 }
+BALANCE = {"a": 0.1, "b": 0.02}  # a search needs all levels of net A; net B only judges, and orders a little better so
 WEIGHTS = ("generator.safetensors", "features_a.safetensors", "features_b.safetensors")
 
 
@@ -61,6 +62,11 @@ def net_programs(work: Path, options: dict[str, list[str]], shipped: bool) -> di
         people = [] if shipped else [(f"{TRAINING}.train_features", *common, *options["people"])]
         out[net] = [*people, (f"{TRAINING}.tune_features", *common, "--start", start, *options["judge"])]
     return out
+
+
+def balance_program(net: Path, balance: float) -> Sequence[object]:
+    """Weighs the channels of a trained net anew, in its file."""
+    return f"{TRAINING}.balance_features", net, "--out", net, "--balance", balance
 
 
 def generator_program(work: Path, options: dict[str, list[str]], how: str, processes: int) -> Sequence[object]:
@@ -99,8 +105,7 @@ def main() -> None:
     nets = {} if args.sharpen_shipped else net_programs(work, options, shipped)
     steps = [step for programs in nets.values() for step in programs]
     generator = generator_program(work, options, how, processes)
-    files = [work / f"features_{net}.safetensors" for net in nets]
-    balanced = [(f"{TRAINING}.balance_features", path, "--out", path) for path in files]
+    balanced = [balance_program(work / f"features_{net}.safetensors", BALANCE[net]) for net in nets]
     if on_gpu and shipped:
         run(*steps, generator)
         steps = balanced

@@ -27,7 +27,7 @@ from tools.portraits.training.tune_features import SHARPNESS
 
 SEED = 840_000  # of people that neither training nor the bench for judges has
 STEPS, RATE = 800, 0.03  # of Adam, for the logarithms of the weights
-BALANCE = 0.02  # weight of the penalty
+BALANCE = 0.1  # weight of the penalty
 CHUNK = 25
 
 
@@ -101,12 +101,12 @@ def fit(parts: Parts, weights: Tensor, balance: float = BALANCE) -> Tensor:
     return w * (weights @ parts.random) / (w @ parts.random)
 
 
-def balance_net(net: PortraitNet, count: int) -> str:
+def balance_net(net: PortraitNet, count: int, balance: float = BALANCE) -> str:
     """Give the net new weights; -> the shares of its levels before and after."""
     parts = measure(net, count)
     buffers = [getattr(net, f"channel_weight{level}") for level in range(len(parts.levels))]
     before = torch.cat(buffers)
-    after = fit(parts, before)
+    after = fit(parts, before, balance)
     for buffer, level in zip(buffers, after.split(parts.levels), strict=True):
         buffer.copy_(level)
     shares = (", ".join(f"{share:.2f}" for share in parts.shares(w)) for w in (before, after))
@@ -119,9 +119,10 @@ def main() -> None:
     parser.add_argument("net", type=Path, help="a net of tune_features.py")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--count", type=int, default=300, help="portraits")
+    parser.add_argument("--balance", type=float, default=BALANCE, help="weight of the penalty (default: %(default)s)")
     args = parser.parse_args()
     net = load_portrait_net(args.net)
-    print(balance_net(net, args.count))
+    print(balance_net(net, args.count, args.balance))
     save_portrait_net(net, args.out)
 
 
