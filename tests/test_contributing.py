@@ -1,5 +1,6 @@
 """The recipes of CONTRIBUTING.md, followed to the letter in a copy of the library."""
 
+import json
 import os
 import re
 import shutil
@@ -14,7 +15,11 @@ ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 RECIPES = dict(re.findall(r"^## (Add a \w+)\n(.*?)(?=^## )", TEXT, re.M | re.S))
 NEW = {"rusr_core/baselines/mine.py", "book/mine.ipynb", "rusr_core/degradations/box_blur.py"}  # what a recipe makes
-RUSR = ("-c", "import sys; from rusr_core.commands import main; sys.exit(main(sys.argv[1:]))")
+RUN = """import json, sys
+from rusr_core.commands import main
+for words in json.loads(sys.argv[1]):
+    print("$ rusr", *words, flush=True)
+    assert main(words) == 0"""
 
 
 def block(recipe: str, language: str) -> str:
@@ -39,9 +44,11 @@ def clone(tmp_path) -> Path:
     return tmp_path
 
 
-def run(clone: Path, *words: str) -> str:
+def run(clone: Path, *commands: list[str], after: str = "") -> str:
+    """What the commands print, each after its own line, in one process, and then Python's lines in `after`."""
     environment = os.environ | {"PYTHONPATH": str(clone), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, *words], cwd=clone, env=environment, capture_output=True, text=True)
+    words = [sys.executable, "-c", f"{RUN}\n{after}", json.dumps(commands)]
+    done = subprocess.run(words, cwd=clone, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-2000:]
     return done.stdout
 
@@ -67,21 +74,20 @@ def test_a_degradation(clone):
     edit(notation, "(Downsample, PoissonBernoulliNoise,", "(Downsample, BoxBlur, PoissonBernoulliNoise,")
     edit(notation, "KINDS = {\n", 'KINDS = {\n    "pixels": WHOLE,\n')
     degrade, restore = commands("Add a degradation")
-    run(clone, *RUSR, *degrade[:4], " ".join(degrade[4:]))
-    run(clone, *RUSR, *restore[:4], " ".join(restore[4:]), "--steps", "1")
-    assert (clone / "sharp.png").exists()
+    rusr = [*degrade[:4], " ".join(degrade[4:])], [*restore[:4], " ".join(restore[4:]), "--steps", "1"]
     imports = "import torch; from scipy.ndimage import uniform_filter; from rusr_core.degradations import parse"
     reference = "torch.tensor(uniform_filter(x, (0, 0, 9, 9), mode='mirror'))"
     compare = f"x = torch.rand(1, 3, 20, 24); print(float((parse('boxblur:9')(x) - {reference}).abs().max()))"
-    assert float(run(clone, "-c", f"{imports}; {compare}")) < 1e-5
+    assert float(run(clone, *rusr, after=f"{imports}; {compare}").splitlines()[-1]) < 1e-5
+    assert (clone / "sharp.png").exists()
 
 
 @pytest.mark.slow
 def test_a_prior(clone):
     with (clone / "data/zoo.toml").open("a", encoding="utf-8") as zoo:
         zoo.write("\n" + block("Add a prior", "toml"))
-    assert "pets-256" in run(clone, *RUSR, "zoo", "list")
-    assert "Pets, a StyleGAN2 of 256 px" in run(clone, *RUSR, "zoo", "info", "pets-256")
+    listed, info = run(clone, ["zoo", "list"], ["zoo", "info", "pets-256"]).split("$ rusr zoo info")
+    assert "pets-256" in listed and "Pets, a StyleGAN2 of 256 px" in info
 
 
 @pytest.mark.slow
@@ -90,5 +96,4 @@ def test_a_method(clone):
     bench, report = commands("Add a method")
     few = {"--num-images": "1", "--steps": "1"}
     words = [few.get(before, word) for before, word in zip(["", *bench], bench, strict=False)]
-    run(clone, *RUSR, *words)
-    assert "mean-face" in run(clone, *RUSR, *report)
+    assert "mean-face" in run(clone, words, report).split("$ rusr report")[1]

@@ -5,6 +5,7 @@ import shlex
 import shutil
 from pathlib import Path
 
+import pytest
 import torch
 
 from rusr_core import commands, figures, presets
@@ -37,6 +38,7 @@ def test_links_and_targets_exist():
     assert "make test" in (ROOT / ".ci/run").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_commands(tmp_path, monkeypatch, capsys):
     """The commands of the README, in its order, on the files that they name; the restorations shortened."""
     monkeypatch.chdir(tmp_path)

@@ -63,6 +63,7 @@ def test_a_portrait_is_a_function_of_its_latent(nets):
     assert alike[1].mean() > 0.9 and not torch.equal(stored, fresh)
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_the_nets_see_blur_and_fine_dirt(nets):
     """A shift that nobody sees, a blur, a fine mesh, a face that is blurred away: what once fooled our judges."""
