@@ -29,7 +29,7 @@ def test_from_nothing_each_step_finds_what_it_needs(commanded):
     order = ["render_training_set", "train_features", "tune_features", "train_features", "tune_features"]
     assert [n.split()[0].rsplit(".", 1)[-1] for n in names[:5]] == order
     assert [n.split()[1].rsplit("/", 1)[-1] for n in names[5:7]] == ["features_a.safetensors", "features_b.safetensors"]
-    assert all("balance_features" in n for n in names[5:7]) and names[6].endswith("--balance 0.02")
+    assert all("balance_features" in n for n in names[5:7]) and names[6].endswith("--balance 0.03")
     assert "--nproc-per-node=2 -m tools.portraits.training.train_generator" in names[7]
     assert "people_a.safetensors" in names[2] and "--net b" in names[3] and "people_b.safetensors" in names[4]
     assert names[8].startswith("tools.portraits.make_test") and not any("cuda" in n for n in names)

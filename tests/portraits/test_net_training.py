@@ -104,19 +104,19 @@ def test_a_net_learns_an_order_and_forgets_nobody(x, monkeypatch):
     )
 
 
-def test_balancing_orders_triplets_and_holds_every_level():
-    """Three levels of two channels; the second channel of each knows the order, and the first level had all."""
+def test_balancing_orders_triplets_and_holds_every_channel():
+    """Four levels of two channels; the second channel of each knows the order, and the first level had all."""
     g = torch.Generator().manual_seed(0)
-    near, far = 0.5 + torch.rand(60, 6, generator=g), 0.5 + torch.rand(60, 6, generator=g)
+    near, far = 0.5 + torch.rand(60, 8, generator=g), 0.5 + torch.rand(60, 8, generator=g)
     near[:, 1::2] = 0.5 * far[:, 1::2]
-    parts = balance_features.Parts(near, far, ["a"] * 50 + ["b"] * 10, torch.ones(6), (2, 2, 2))
-    before = torch.tensor([5.0, 5, 0.01, 0.01, 0.01, 0.01])
-    after = balance_features.fit(parts, before)
-    assert after.sum().item() == pytest.approx(before.sum().item(), rel=1e-4), (
-        "two portraits are as far apart as before"
-    )
-    assert (after[1::2] > 3 * after[::2]).all() and (near @ after < far @ after).all()
-    assert parts.shares(before).max() > 0.99 and parts.shares(after).max() < 0.75
+    parts = balance_features.Parts(near, far, ["a"] * 50 + ["b"] * 10, torch.ones(8), (2, 2, 2, 2))
+    before = torch.tensor([5.0, 5, *[0.01] * 6])
+    free, held = balance_features.fit(parts, before), balance_features.fit(parts, before, 100.0)
+    for after in (free, held):
+        assert after.sum().item() == pytest.approx(before.sum().item(), rel=1e-4), "people are as far apart as before"
+    assert (free[1::2] > 2 * free[::2]).all() and (near @ free < far @ free).all()
+    torch.testing.assert_close(parts.shares(held), torch.tensor(balance_features.LEVELS), atol=0.01, rtol=0)
+    torch.testing.assert_close(held[1::2], held[::2], atol=0, rtol=0.1)
 
 
 def test_a_nets_parts_add_up_to_its_distances():

@@ -69,22 +69,24 @@ def test_the_nets_see_blur_and_fine_dirt(nets):
     """A shift that nobody sees, a blur, a fine mesh, a face that is blurred away: what once fooled our judges."""
     x = render(normalized(sample_z(78, 24)))
     cases = orders.joined([orders.named_cases(x), orders.equal_l1(x, 5)])
-    for net in nets:
-        further = net.distance(cases.reference, cases.far) > net.distance(cases.reference, cases.near)
-        right = {kind: further[[k == kind for k in cases.kinds]].float().mean() for kind in dict.fromkeys(cases.kinds)}
+    for net, least in zip(nets, (0.7, 0.95), strict=True):  # a search needs net A to look at more than order takes
+        near, far = net.distance(cases.reference, cases.near), net.distance(cases.reference, cases.far)
+        rows = {kind: [k == kind for k in cases.kinds] for kind in dict.fromkeys(cases.kinds)}
+        right = {kind: (far > near)[row].float().mean() for kind, row in rows.items()}
+        assert all(far[row].mean() > 1.1 * near[row].mean() for row in rows.values())
         assert right.pop("2 px shift < mesh") > 0.6  # the one that is not learned for all portraits
-        assert right.pop("2 px shift < 2 px blur") > 0.9  # all of them for net B, and 96 % for net A
-        assert all(share == 1 for share in right.values()), right
+        assert right.pop("2 px shift < 2 px blur") > least and right.pop("equal L1") > 0.95
+        assert right == {"mesh < blurred away": 1}
 
 
 @torch.no_grad()
 def test_no_level_of_a_net_outweighs_the_others(nets):
-    """A search by a distance that had 91 % in one level lost the colours: 23 dB of JPEG at M where these reach 26."""
+    """A search by a distance that had 91 % in one level lost the colours: 23 dB of JPEG at M where these reach 28."""
     x = torch.cat([load_image(DATA / "test" / f"{i:03d}.png") for i in range(16)])
     for net in nets:
         levels = torch.stack([(m - m.roll(1, 0)).square().sum(1).mean() for m in net.features(x)])
         shares = levels / levels.sum()
-        assert shares.min() > 0.05 and shares.max() < 0.75, shares
+        assert shares.min() > 0.02 and shares.max() < 0.8 and shares[0] > 0.15, shares
 
 
 def test_the_mean_latent_is_the_mean():

@@ -38,7 +38,7 @@ CPU = {
     "continue": "--images 12000 16000 24000 5008 --rate 8e-3 --ema-images 2000",
     "sharpen": "--images 0 0 0 16000 --last-rate 2e-4 --ema-images 3000",
 }
-BALANCE = {"a": 0.1, "b": 0.02}  # a search needs all levels of net A; net B only judges, and orders a little better so
+BALANCE = {"a": 0.1, "b": 0.03}  # a search needs many channels of net A; net B only judges, and orders better so
 WEIGHTS = ("generator.safetensors", "features_a.safetensors", "features_b.safetensors")
 
 
