@@ -152,7 +152,8 @@ def test_image_loss_and_gradient_are_the_librarys(engine, embedded, portrait, sp
         assert value == pytest.approx(values[name].item(), rel=1e-4, abs=1e-6), name
     gradient = ws.grad.flatten().numpy()
     error = np.linalg.norm(np.array(found["grad"]) - gradient) / np.linalg.norm(gradient)
-    assert error < (1e-2 if "A" in letters else 1e-4 if "N" in letters else 1e-5), error
+    # a count of photons, and a coefficient of JPEG, falls to the other side of a half where images differ by 1e-6
+    assert error < (1e-2 if "A" in letters else 1e-3 if "N" in letters else 1e-5), error
 
 
 def test_memory_is_the_same_after_twenty_searches(engine, portrait):
