@@ -99,6 +99,8 @@ def _lint_prose(prose: str) -> list[str]:
     found = re.findall(r"\{exercise-start\} (.*)\n:label: (\S+)", prose)
     exercises = [label for title, label in found if not title.startswith("Project: ")]
     solutions = re.findall(r"\{solution-start\} (\S+)\n:class: dropdown", prose)
+    labels = [label for _, label in found]
+    wrong += [f"exercise {label}: two have this label" for label in sorted({k for k in labels if labels.count(k) > 1})]
     if sorted(exercises) != sorted(solutions):
         wrong.append(f"exercises {exercises} and folded solutions {solutions}: expected in pairs, projects excepted")
     levels = {title.partition(": ")[0] for title, _ in found}

@@ -51,6 +51,12 @@ def _without_solutions(notebook):
         cell.source = cell.source.replace("{solution-start}", "{note}")
 
 
+def _with_a_label_twice(notebook):
+    """The builder fails where two exercises share a label."""
+    for cell in notebook.cells:
+        cell.source = cell.source.replace("start-exercise-project", "start-exercise-by-hand")
+
+
 def _with_a_key_twice(notebook):
     for cell in notebook.cells[3:]:
         if cell.cell_type == "code":
@@ -92,6 +98,7 @@ def _with_widgets(notebook):
         (_without_a_level, "expected By hand, Code, Refute, Project"),
         (_with_another_parameter, "'speed'"),
         (_with_a_key_twice, "two cells set it"),
+        (_with_a_label_twice, "two have this label"),
         (_with_a_link_outside, "not in the book"),
         (_with_widgets, "widget state"),
         (_without_verdict, "followed by its verdict"),
