@@ -7,6 +7,7 @@ import pytest
 from benchmarks import beats_nothing, costs
 from rusr_core.baselines import METHODS
 from rusr_core.files import data_path
+from rusr_core.metrics import judge
 from rusr_core.networks.digests import weights_digest
 from rusr_core.priors import load_prior
 from rusr_core.tasks import EVERY, find
@@ -63,7 +64,9 @@ def check_what_is_kept(kept, words):
 
 def test_the_recorded_table_is_of_the_shipped_weights():
     about = json.loads(data_path("results/rivals/provenance.json").read_text(encoding="utf-8"))
-    assert about["weights"]["generator"] == weights_digest(load_prior().generator)
+    prior = load_prior()
+    parts = {"generator": prior.generator, "perceptual": prior.perceptual, "identity": prior.identity, "judge": judge()}
+    assert about["weights"] == {name: weights_digest(part) for name, part in parts.items()}
 
 
 def test_a_cost_follows_from_two_runs():
