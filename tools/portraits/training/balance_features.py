@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from rusr_core.checkpoints import load_portrait_net, save_portrait_net
@@ -24,7 +23,7 @@ from rusr_core.networks.portrait_net import PortraitNet
 from tools.portraits.renderer import render, sample_z
 from tools.portraits.training import orders
 from tools.portraits.training.render_training_set import normalized
-from tools.portraits.training.tune_features import SHARPNESS
+from tools.portraits.training.tune_features import triplet_loss
 
 SEED = 840_000  # of people that neither training nor the bench for judges has
 STEPS, RATE = 800, 0.03  # of Adam, for the logarithms of the weights
@@ -45,10 +44,13 @@ class Parts:
     random: Tensor
     levels: tuple[int, ...]
 
+    def of_channels(self, weights: Tensor) -> Tensor:
+        """Share `[C]` of each channel in the distance of two portraits, for weights `[C]`."""
+        return weights * self.random / (weights @ self.random)
+
     def shares(self, weights: Tensor) -> Tensor:
-        """Share of each level in the distance of two portraits, for weights `[C]`."""
-        parts = torch.stack([level.sum() for level in (weights * self.random).split(self.levels)])
-        return parts / parts.sum()
+        """Share of each level in the same."""
+        return torch.stack([level.sum() for level in self.of_channels(weights).split(self.levels)])
 
 
 @torch.no_grad()
@@ -92,17 +94,15 @@ def even(parts: Parts) -> Tensor:
 def fit(parts: Parts, weights: Tensor, balance: float = BALANCE) -> Tensor:
     """Weights `[C]`: every kind of triplets counts alike, and the distance of two portraits stays as it is."""
     start = even(parts)
-    target = start * parts.random / (start @ parts.random)
+    target = parts.of_channels(start)
     log = start.log().requires_grad_(True)
     optimizer = torch.optim.Adam([log], lr=RATE)
     counts = {kind: parts.kinds.count(kind) for kind in set(parts.kinds)}
     each = torch.tensor([1 / counts[kind] for kind in parts.kinds])
     for _ in range(STEPS):
         w = log.exp()
-        ratio = torch.log(parts.near @ w + 1e-6) - torch.log(parts.far @ w + 1e-6)
-        order = (each * F.softplus(SHARPNESS * ratio + 0.5)).sum() / each.sum()
-        shares = w * parts.random / (w @ parts.random)
-        uneven = (target * torch.log(target / shares)).sum()  # Kullback-Leibler
+        order = (each * triplet_loss(parts.near @ w, parts.far @ w)).sum() / each.sum()
+        uneven = (target * torch.log(target / parts.of_channels(w))).sum()  # Kullback-Leibler
         optimizer.zero_grad()
         (order + balance * uneven).backward()
         optimizer.step()

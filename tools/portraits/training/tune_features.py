@@ -66,8 +66,8 @@ class Plan:
 
 
 def triplet_loss(near: Tensor, far: Tensor) -> Tensor:
-    """Logistic loss of the logarithm of the ratio of two batches of distances `[N]`."""
-    return F.softplus(SHARPNESS * (torch.log(near + 1e-6) - torch.log(far + 1e-6)) + 0.5).mean()
+    """Logistic loss `[N]` of the logarithm of the ratio of two batches of distances `[N]`."""
+    return F.softplus(SHARPNESS * (torch.log(near + 1e-6) - torch.log(far + 1e-6)) + 0.5)
 
 
 def make_bank(images: np.ndarray | Tensor, z: Tensor, plan: Plan) -> Triplets:
@@ -133,7 +133,7 @@ class Trainer:
         count = len(t)
         pictures = torch.cat([t.reference, t.near, t.far]).to(self.device, memory_format=torch.channels_last)
         r, n, f = zip(*(m.split(count) for m in self.features(pictures)), strict=True)
-        order = triplet_loss(distance(r, n), distance(r, f))
+        order = triplet_loss(distance(r, n), distance(r, f)).mean()
         with torch.no_grad():
             known = self.start.embed(others)
         identity = 1 - (self.embed(others) * known).sum(1).mean()
