@@ -13,7 +13,8 @@ from pathlib import Path
 from rusr_core.baselines import brgm, classical, daps, ddrm, dps, lbrgm, mganprior, na_nhmc, nothing, pti, pulse
 from rusr_core.baselines.method import Baseline, BaselineError, Choice, Configured, Range, Real, Whole
 from rusr_core.baselines.tuned import COLUMNS, Tuned, load
-from rusr_core.presets import PRESETS, Preset, known_as
+from rusr_core.limits import shown
+from rusr_core.presets import LONGEST, PRESETS, Preset, known_as
 
 _FILES = (nothing, classical, pulse, brgm, lbrgm, mganprior, pti, na_nhmc, ddrm, dps, daps)
 METHODS: dict[str, Baseline] = {module.BASELINE.name: module.BASELINE for module in _FILES}
@@ -26,9 +27,9 @@ def names() -> tuple[str, ...]:
 
 def base_of(name: str) -> Preset | Baseline:
     """A preset or a compared method by its name alone. BaselineError for another name."""
-    name = known_as(name)
+    name = known_as(str(name))
     if name not in names():
-        raise BaselineError(f"method {name!r}: expected one of {', '.join(names())}")
+        raise BaselineError(f"method {shown(name)}: expected one of {', '.join(names())}")
     return METHODS[name] if name in METHODS else PRESETS[name]
 
 
@@ -36,13 +37,15 @@ def find(name: str, steps: int | None = None, tuned_in: str | Path | None = None
     """A method by name: a preset or a compared method, NAME@STEPS or `steps` for a quick look, NAME@one or NAME@tuned
     with settings that `rusr tune` found, which lie in the folder `tuned_in`, by default data/tuned. BaselineError.
     """
-    word, at, column = known_as(name).partition("@")
-    if word not in names() or (at and column not in COLUMNS and not column.isdecimal()):
+    word, at, column = known_as(str(name)).partition("@")
+    steps_given = column.isdecimal() and len(column) < LONGEST
+    if word not in names() or (at and column not in COLUMNS and not steps_given):
         forms = "NAME@STEPS, NAME@one or NAME@tuned"
-        raise BaselineError(f"method {name!r}: expected one of {', '.join(names())}, or {forms}")
+        raise BaselineError(f"method {shown(name)}: expected one of {', '.join(names())}, or {forms}")
     if column in COLUMNS:
         if steps is not None:
-            raise BaselineError(f"method {name!r} has the steps that it was tuned with: expected no other, got {steps}")
+            got = shown(steps)
+            raise BaselineError(f"method {name!r} has the steps that it was tuned with: expected no other, got {got}")
         return load(base_of(word), column, tuned_in)
     steps = int(column) if at and steps is None else steps
     if steps is not None:

@@ -29,6 +29,7 @@ from rusr_core.baselines import noise_maps
 from rusr_core.baselines.descent import Losses, mean_square, network_of, perceptual, run, side_of, summed
 from rusr_core.baselines.method import Baseline, Choice, Real, Whole
 from rusr_core.baselines.observation import Observation, observe
+from rusr_core.baselines.settings import check_counts, check_rates, check_weights
 from rusr_core.degradations.operator import AnyOperator
 from rusr_core.networks.perceptual import Perceptual
 from rusr_core.prior import Prior
@@ -78,7 +79,12 @@ def brgm(
         pix, perc: weights of the pixels (of 8-bit values) and of perception (of the mean over 8 million features).
         prior_w, prior_c: weights of the distance from the mean and of the angles.
         side: px at which pictures are compared, see above.
+
+    Raises BaselineError for a setting that cannot be, and what `observe` raises.
     """
+    check_counts(steps=steps)
+    check_rates(lr=lr)
+    check_weights(pix=pix, perc=perc, prior_w=prior_w, prior_c=prior_c)
     seen, G, network = observe(prior, y, f, seed), prior.generator, network_of(prior)
     side, maps = side_of(prior, side), noise_maps.draw(G, seen.stream(1))
     w = G.widen(G.w_mean.detach().expand(len(seen), -1), "W+").clone().requires_grad_(True)

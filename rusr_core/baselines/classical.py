@@ -22,19 +22,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rusr_core.baselines.method import Baseline, Real, Whole
+from rusr_core.baselines.method import Baseline, BaselineError, Real, Whole
 from rusr_core.baselines.observation import observe
+from rusr_core.baselines.settings import check_rates
 from rusr_core.degradations.base import Degradation
 from rusr_core.degradations.jpeg_tables import tables
 from rusr_core.degradations.operator import AnyOperator, mask_of
 from rusr_core.errors import RusrError
 from rusr_core.images import resize
+from rusr_core.limits import check_whole
 from rusr_core.prior import Prior
 from rusr_core.restore import Restoration, Step
 
 NOISY = ("noise", "readnoise")
 KNOWN = (*NOISY, "jpeg", "strokes", "mask", "downsample", "resize")
 HIDDEN = 0.5  # a pixel of which less is visible is a hole
+LARGEST = 31  # px of a patch; a larger one is hardly ever like another
 
 
 def can(f: Degradation) -> str | None:
@@ -62,7 +65,11 @@ def classical(
         nlm: strength of non-local means, in standard deviations of the estimated noise (scikit-image's advice: 0.8).
         patch: side of its patches, px.
         tv: weight of total variation at JPEG quality 10.
+
+    Raises BaselineError for a setting that cannot be, and what `observe` raises.
     """
+    check_rates(nlm=nlm, tv=tv)
+    check_whole("patch", patch, 1, LARGEST, BaselineError)
     seen = observe(prior, y, f, seed, gradient=False)
     _skimage()
     side = prior.generator.resolution

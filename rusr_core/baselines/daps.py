@@ -21,8 +21,9 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from rusr_core.baselines.diffusion import Estimates, begin, check_range, follow, normal_draws, residual
-from rusr_core.baselines.method import Baseline, BaselineError, Real
+from rusr_core.baselines.diffusion import Estimates, begin, follow, normal_draws, residual
+from rusr_core.baselines.method import Baseline, Real
+from rusr_core.baselines.settings import check_counts, check_range, check_weights
 from rusr_core.degradations.operator import AnyOperator
 from rusr_core.prior import DiffusionPrior
 from rusr_core.restore import Restoration, Step
@@ -56,10 +57,8 @@ def daps(
     Raises BaselineError for settings that do not fit, or if the rate was so large that numbers were left, and what
     `observe` raises.
     """
-    for name, value in (("steps", steps), ("flow_steps", flow_steps), ("langevin_steps", langevin_steps)):
-        if not isinstance(value, int) or value < 1:
-            raise BaselineError(f"{name} is {value!r}: expected a whole number from 1")
-    check_range("rate", rate, 0, math.inf)
+    check_counts(steps=steps, flow_steps=flow_steps, langevin_steps=langevin_steps)
+    check_weights(rate=rate)
     check_range("tau", tau, 1e-6, math.inf)
     seen, denoise = begin(prior, y, f, seed, gradient=True)
     draws = normal_draws(prior, seen)

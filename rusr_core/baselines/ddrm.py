@@ -26,17 +26,9 @@ import torch
 from torch import Tensor
 
 from rusr_core.baselines import ddrm_jpeg
-from rusr_core.baselines.diffusion import (
-    Estimates,
-    alphas_bar,
-    begin,
-    check_divisor,
-    check_range,
-    follow,
-    normal_draws,
-    sigma_of,
-)
+from rusr_core.baselines.diffusion import Estimates, alphas_bar, begin, follow, normal_draws, sigma_of
 from rusr_core.baselines.method import Baseline, BaselineError, Choice, Real
+from rusr_core.baselines.settings import check_divisor, check_range
 from rusr_core.baselines.spectra import Spectrum, spectrum, why_none
 from rusr_core.degradations.operator import AnyOperator, as_operator
 from rusr_core.prior import DiffusionPrior
@@ -71,6 +63,8 @@ def ddrm(
 
     Raises BaselineError if `can(f)` has a reason, and for settings and measurements that do not fit.
     """
+    for name, value in {"eta": eta, "eta_b": eta_b, "jpeg_eta": jpeg_eta, "jpeg_eta_b": jpeg_eta_b}.items():
+        check_range(name, value, 0, 1)
     if ddrm_jpeg.is_jpeg(f):
         return ddrm_jpeg.ddrm_jpeg(
             prior, y, f, seed=seed, callback=callback, steps=steps, eta=jpeg_eta, eta_b=jpeg_eta_b
@@ -78,8 +72,6 @@ def ddrm(
     if (reason := can(f)) is not None:
         raise BaselineError(f"ddrm is n/a for {as_operator(f)}: {reason}")
     check_divisor(steps, 1000)
-    check_range("eta", eta, 0, 1)
-    check_range("eta_b", eta_b, 0, 1)
     seen, denoise = begin(prior, y, f, seed, gradient=False)
     measurement = spectrum(seen.f, seen.y, prior.resolution)
     levels = [sigma_of(abar) for abar in alphas_bar()[:: 1000 // steps].flip(0).tolist()]

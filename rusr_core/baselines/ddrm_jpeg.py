@@ -16,17 +16,9 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from rusr_core.baselines.diffusion import (
-    Estimates,
-    alphas_bar,
-    begin,
-    check_divisor,
-    check_range,
-    follow,
-    normal_draws,
-    sigma_of,
-)
+from rusr_core.baselines.diffusion import Estimates, alphas_bar, begin, follow, normal_draws, sigma_of
 from rusr_core.baselines.method import BaselineError
+from rusr_core.baselines.settings import check_divisor, check_range
 from rusr_core.degradations.jpeg import JPEG
 from rusr_core.degradations.operator import AnyOperator, as_operator
 from rusr_core.prior import DiffusionPrior

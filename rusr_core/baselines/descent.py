@@ -6,7 +6,10 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from rusr_core.baselines.method import BaselineError
+from rusr_core.limits import MAX_SIDE, check_whole
 from rusr_core.networks.perceptual import Perceptual, distance
+from rusr_core.networks.portrait_net import SMALLEST
 from rusr_core.prior import Prior
 from rusr_core.restore import Step
 from rusr_core.search.stopping import RestorationError
@@ -91,8 +94,14 @@ def resized(x: Tensor, side: int) -> Tensor:
 
 
 def side_of(prior: Prior, side: int | None) -> int:
-    """The size in px at which pictures are compared: 256 as published, or the prior's where that is smaller."""
-    return min(256, prior.resolution) if side is None else side
+    """The size in px at which pictures are compared: 256 as published, or the prior's where that is smaller.
+
+    BaselineError for a `side` that the networks cannot look at.
+    """
+    if side is None:
+        return min(256, prior.resolution)
+    check_whole("side", side, SMALLEST, MAX_SIDE, BaselineError)
+    return side
 
 
 def perceptual(network: Perceptual, x: Tensor, y: Tensor, side: int | None = None) -> Tensor:

@@ -98,15 +98,3 @@ def follow(
 def to_unit(x: Tensor) -> Tensor:
     """[-1, 1] to [0, 1], clamped."""
     return (x.detach() / 2 + 0.5).clamp(0, 1)
-
-
-def check_divisor(steps: int, of: int) -> None:
-    """A number of steps that divides `of`. Raises BaselineError."""
-    if not isinstance(steps, int) or isinstance(steps, bool) or steps < 1 or of % steps:
-        raise BaselineError(f"steps is {steps!r}: expected a divisor of {of}")
-
-
-def check_range(name: str, value: object, low: float, high: float) -> None:
-    """A number in [low, high]. Raises BaselineError."""
-    if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
-        raise BaselineError(f"{name} is {value!r}: expected a number in [{low:g}, {high:g}]")

@@ -13,24 +13,16 @@ Against the paper: the variance of a step is that of DDPM's posterior, since our
 steps than the paper's 1000 the weight of each grows in proportion.
 """
 
-import math
 from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 
-from rusr_core.baselines.diffusion import (
-    Estimates,
-    alphas_bar,
-    begin,
-    check_range,
-    follow,
-    normal_draws,
-    residual,
-    sigma_of,
-)
+from rusr_core.baselines.diffusion import Estimates, alphas_bar, begin, follow, normal_draws, residual, sigma_of
 from rusr_core.baselines.method import Baseline, BaselineError, Real
+from rusr_core.baselines.settings import check_weights
 from rusr_core.degradations.operator import AnyOperator
+from rusr_core.limits import check_whole
 from rusr_core.prior import DiffusionPrior
 from rusr_core.restore import Restoration, Step
 
@@ -57,9 +49,8 @@ def dps(
     Raises BaselineError for settings that do not fit, or if the weight was so large that numbers were left, and what
     `observe` raises.
     """
-    if not isinstance(steps, int) or not 2 <= steps <= STEPS:
-        raise BaselineError(f"steps is {steps!r}: expected a whole number in [2, {STEPS}]")
-    check_range("weight", weight, 0, math.inf)
+    check_whole("steps", steps, 2, STEPS, BaselineError)
+    check_weights(weight=weight)
     seen, denoise = begin(prior, y, f, seed, gradient=True)
     used = torch.linspace(0, STEPS - 1, steps).round().long()
     abars = alphas_bar()[used].flip(0).tolist()

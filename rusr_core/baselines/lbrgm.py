@@ -28,6 +28,7 @@ from rusr_core.baselines.descent import Losses, network_of, perceptual, run, sid
 from rusr_core.baselines.mapped import mapped, mapping_of
 from rusr_core.baselines.method import Baseline, Choice, Real, Whole
 from rusr_core.baselines.observation import Observation, observe
+from rusr_core.baselines.settings import check_counts, check_rates, check_weights
 from rusr_core.degradations.operator import AnyOperator
 from rusr_core.generator import Generator
 from rusr_core.networks.perceptual import Perceptual
@@ -59,7 +60,12 @@ def lbrgm(
         together, norm: weights of the distance between M(z) and w, and of z.
         starts: random z, of which the best one is taken.
         side: px at which pictures are compared, see `brgm`.
+
+    Raises BaselineError for a setting that cannot be, and what `observe` raises.
     """
+    check_counts(steps=steps, starts=starts)
+    check_rates(lr=lr)
+    check_weights(pix=pix, perc=perc, together=together, norm=norm)
     seen, G, network = observe(prior, y, f, seed), prior.generator, network_of(prior)
     side = side_of(prior, side)
 

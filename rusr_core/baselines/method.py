@@ -2,7 +2,6 @@
 
 import dataclasses
 import inspect
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,6 +12,7 @@ from rusr_core.citations import PAPERS
 from rusr_core.degradations.base import Degradation
 from rusr_core.degradations.operator import AnyOperator, as_operator
 from rusr_core.errors import RusrError
+from rusr_core.limits import MAX_STEPS, check_whole, is_number, is_whole, shown
 from rusr_core.results import Restoration
 
 PRIORS = ("none", "generator", "diffusion")  # what a method restores with
@@ -22,31 +22,43 @@ class BaselineError(RusrError):
     """A method that does not exist, a setting that it does not have, or a degradation that it cannot invert."""
 
 
+def _check_ends(low: float, high: float, log: bool) -> None:
+    """BaselineError unless something lies in [low, high], and all of it has a logarithm where that is searched."""
+    if not is_number(low) or not is_number(high) or low > high or (log and low <= 0):
+        expected = "two numbers, the smaller one first" + (" and above 0, for its logarithm" if log else "")
+        raise BaselineError(f"a range from {shown(low)} to {shown(high)}: expected {expected}")
+
+
 @dataclass(frozen=True)
 class Real:
-    """A real number in [low, high]; `log`: its logarithm is searched, and low must be positive."""
+    """A real number in [low, high]; `log`: its logarithm is searched, and low must be positive. BaselineError."""
 
     low: float
     high: float
     log: bool = False
 
+    def __post_init__(self) -> None:
+        _check_ends(self.low, self.high, self.log)
+
     def holds(self, value: object) -> bool:
         """Whether a value lies inside."""
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        return number and math.isfinite(value) and self.low <= value <= self.high
+        return is_number(value) and self.low <= value <= self.high
 
 
 @dataclass(frozen=True)
 class Whole:
-    """A whole number in [low, high]; `log`: its logarithm is searched, and low must be positive."""
+    """A whole number in [low, high]; `log`: its logarithm is searched, and low must be positive. BaselineError."""
 
     low: int
     high: int
     log: bool = False
 
+    def __post_init__(self) -> None:
+        _check_ends(self.low, self.high, self.log)
+
     def holds(self, value: object) -> bool:
         """Whether a value lies inside."""
-        return isinstance(value, int) and not isinstance(value, bool) and self.low <= value <= self.high
+        return is_whole(value) and self.low <= value <= self.high
 
 
 @dataclass(frozen=True)
@@ -57,7 +69,9 @@ class Choice:
 
     def holds(self, value: object) -> bool:
         """Whether a value is one of them."""
-        return value in self.values
+        if value is not None and not isinstance(value, str | int | float):  # tensors have no single answer to ==
+            return False
+        return any(value == known and isinstance(value, bool) == isinstance(known, bool) for known in self.values)
 
 
 Range = Real | Whole | Choice
@@ -105,9 +119,10 @@ class Baseline:
         return Configured(self, values, name or self.name)
 
     def shortened(self, steps: int) -> "Configured":
-        """The method NAME@STEPS for quick looks; BaselineError if it takes no steps."""
+        """The method NAME@STEPS for quick looks; BaselineError if it takes no steps, or not so many."""
         if "steps" not in self.settings:
-            raise BaselineError(f"method {self.name!r} takes no steps that could be shortened to {steps}")
+            raise BaselineError(f"method {self.name!r} takes no steps that could be shortened to {shown(steps)}")
+        check_whole(f"the steps of {self.name!r} when shortened", steps, 1, MAX_STEPS, BaselineError)
         return self.configured(f"{self.name}@{steps}", steps=steps)
 
 

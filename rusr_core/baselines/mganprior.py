@@ -35,6 +35,7 @@ from rusr_core.baselines.descent import Losses, descend, mean_square, network_of
 from rusr_core.baselines.mapped import mapping_of, truncated
 from rusr_core.baselines.method import Baseline, Choice, Real, Whole
 from rusr_core.baselines.observation import observe
+from rusr_core.baselines.settings import check_choice, check_counts, check_rates, check_weights
 from rusr_core.degradations.operator import AnyOperator
 from rusr_core.generator import Generator
 from rusr_core.prior import Prior
@@ -88,12 +89,14 @@ def mganprior(
         psi: how far from the mean the codes begin, 1: where they are drawn.
         side: px at which pictures are compared by LPIPS, see `descent.side_of`.
 
-    Raises RestorationError for a generator or a `split` that cannot be divided, and what `observe` raises.
+    Raises BaselineError for a setting that cannot be, RestorationError for a generator that cannot be divided, and what
+    `observe` raises.
     """
+    check_counts(steps=steps, codes=codes)
+    check_rates(lr=lr)
+    check_weights(perc=perc, psi=psi)
     seen, G, network = observe(prior, y, f, seed), prior.generator, network_of(prior)
     check_split(G, split)
-    if not isinstance(codes, int) or codes < 1:
-        raise RestorationError(f"codes is {codes!r}: expected a whole number from 1")
     side = side_of(prior, side)
     z = torch.cat([randomness.normal((codes, mapping_of(G).z_dim), one, G.w_mean) for one in seen.stream(4)])
     each = truncated(G, z, psi)[:, 0].unflatten(0, (len(seen), codes))
@@ -115,12 +118,10 @@ def mganprior(
 
 
 def check_split(G: Generator, split: int) -> None:
-    """RestorationError unless G is a StyleGAN2 that can be divided after the block of `split` px."""
+    """RestorationError unless G is a StyleGAN2 that can be divided, BaselineError unless it can be after `split` px."""
     if not hasattr(G, "synthesis") or not hasattr(G.synthesis, "section"):
         raise RestorationError(f"{type(G).__name__} cannot be divided: expected a StyleGAN2 generator")
-    sizes = [int(name[1:]) for name in G.synthesis.names[:-1]]
-    if split not in sizes:
-        raise RestorationError(f"split is {split!r}: expected one of {', '.join(map(str, sizes))}")
+    check_choice("split", split, tuple(int(name[1:]) for name in G.synthesis.names[:-1]))
 
 
 def total_of(made: Tensor, y: Tensor, perception: Tensor, perc: float) -> Losses:

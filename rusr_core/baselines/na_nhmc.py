@@ -32,8 +32,9 @@ from torch import Tensor
 
 from rusr_core import randomness
 from rusr_core.baselines.mapped import mapped, mapping_of
-from rusr_core.baselines.method import Baseline, Real, Whole
+from rusr_core.baselines.method import Baseline, BaselineError, Real, Whole
 from rusr_core.baselines.observation import Observation, observe
+from rusr_core.baselines.settings import check_counts, check_range, check_rates
 from rusr_core.degradations.operator import AnyOperator
 from rusr_core.generator import Generator
 from rusr_core.prior import Prior
@@ -123,10 +124,15 @@ def na_nhmc(
         step: the first length of a leapfrog step.
         share: of the proposals, after which samples are taken; those before it are the burn-in.
         samples: kept, evenly spaced over the rest of the chain.
+
+    Raises BaselineError for a setting that cannot be, and what `observe` raises.
     """
+    check_counts(steps=steps, leaps=leaps, samples=samples)
+    check_rates(step=step)
+    check_range("share", share, 0, 1)
+    if samples > int(share * steps):
+        raise BaselineError(f"{samples} samples of {steps} proposals: expected no more than {share} of them")
     seen, G = observe(prior, y, f, seed), prior.generator
-    if not 1 <= samples <= int(share * steps):
-        raise RestorationError(f"{samples} samples of {steps} proposals: expected no more than {share} of them")
     draws, energy = seen.stream(3), partial(_energy, prior, seen, _visible_values(seen))
     z = torch.cat([randomness.normal((1, mapping_of(G).z_dim), one, G.w_mean) for one in draws])
     length, kept, accepted = StepLength(step, len(seen), seen.y), [], torch.zeros(len(seen))

@@ -12,6 +12,7 @@ from rusr_core.citations import cited
 from rusr_core.degradations.base import Degradation
 from rusr_core.degradations.operator import AnyOperator, as_operator, is_random, mask_of, shape_after
 from rusr_core.errors import RusrWarning
+from rusr_core.limits import check_seed
 from rusr_core.losses.guess import visible
 from rusr_core.prior import Prior, prior_shape
 from rusr_core.results import Restoration
@@ -83,8 +84,7 @@ def observe(prior: Prior, y: Tensor, f: AnyOperator, seed: int, *, gradient: boo
     Raises RestorationError if y or the seed do not fit, or if f has no gradient where one is needed.
     """
     begun = time.perf_counter()
-    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-        raise RestorationError(f"seed is {seed!r}: expected a whole number from 0")
+    check_seed(seed, RestorationError)
     notes: list[str] = []
     y = images(y, "y").to(prior.device)
     like = y.new_empty(prior_shape(prior, len(y)))

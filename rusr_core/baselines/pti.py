@@ -38,6 +38,7 @@ from rusr_core.baselines.descent import Losses, mean_square, network_of, percept
 from rusr_core.baselines.mapped import mapping_of, truncated
 from rusr_core.baselines.method import Baseline, Choice, Real, Whole
 from rusr_core.baselines.observation import Observation, observe
+from rusr_core.baselines.settings import check_choice, check_counts, check_range, check_rates, check_weights
 from rusr_core.degradations.operator import AnyOperator
 from rusr_core.generator import Generator
 from rusr_core.networks.perceptual import Perceptual
@@ -200,10 +201,14 @@ def pti(
         enough: LPIPS of f(x) and y at which the tuning of an image ends.
         side: px at which pictures are compared, see `descent.side_of`; in the tuning y's own where it is larger.
 
-    Raises RestorationError for a generator without noise maps or a `space` that is not there, and what `observe` does.
+    Raises BaselineError for a setting that cannot be, RestorationError for a generator without noise maps, and what
+    `observe` does.
     """
-    if space not in SPACES:
-        raise RestorationError(f"space is {space!r}: expected one of {', '.join(SPACES)}")
+    check_counts(steps=steps)
+    check_range("share", share, 0, 1)
+    check_rates(lr=lr, rate=rate, reach=reach)
+    check_weights(pixels=pixels, perc=perc, locality=locality, enough=enough)
+    check_choice("space", space, tuple(SPACES))
     if not noise_maps.layers(prior.generator):
         raise RestorationError(f"{prior.name!r} has no noise maps: expected a StyleGAN2 generator that adds noise")
     if locality:

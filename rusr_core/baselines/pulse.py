@@ -31,6 +31,7 @@ from rusr_core.baselines.descent import Losses, descend, mean_square, one_cycle
 from rusr_core.baselines.mapped import mapping_of
 from rusr_core.baselines.method import Baseline, Real, Whole
 from rusr_core.baselines.observation import observe
+from rusr_core.baselines.settings import check_counts, check_rates, check_weights
 from rusr_core.degradations.operator import AnyOperator
 from rusr_core.prior import Prior
 from rusr_core.restore import Restoration, Step
@@ -108,7 +109,12 @@ def pulse(
         steps: of Adam, whose rate `lr` rises and falls once (`descent.one_cycle`).
         eps: a mean squared error in [0, 1] units below which an image is near enough.
         l2, geo: weights of the data and of the angles.
+
+    Raises BaselineError for a setting that cannot be, and what `observe` raises.
     """
+    check_counts(steps=steps)
+    check_rates(lr=lr)
+    check_weights(eps=eps, l2=l2, geo=geo)
     seen, G = observe(prior, y, f, seed), prior.generator
     near, draws = 0.0 if seen.random else eps, seen.stream(0)
     gaussian = Gaussian.of(mapping_of(G, classes=True).sample(SAMPLES, torch.Generator().manual_seed(0)))

@@ -10,6 +10,7 @@ from golden_table import compare
 from torch import nn
 
 from rusr_core import baselines
+from rusr_core.baselines import BaselineError
 from rusr_core.baselines.mganprior import composed, fused, search, total_of
 from rusr_core.degradations import parse
 from rusr_core.latents import sample_w
@@ -172,9 +173,9 @@ def test_it_fits_better_step_by_step(words, prior, truth):
 
 def test_what_cannot_be_divided_is_refused(prior, truth):
     method = baselines.METHODS["mganprior"]
-    with pytest.raises(RestorationError, match="split is 32: expected one of 4, 8, 16"):
+    with pytest.raises(BaselineError, match="split is 32: expected one of 4, 8, 16"):
         method.configured(split=32).restore(prior, truth, parse("identity"))
-    with pytest.raises(RestorationError, match="codes is 0: expected a whole number from 1"):
+    with pytest.raises(BaselineError, match="codes is 0: expected a whole number from 1"):
         method.configured(codes=0).restore(prior, truth, parse("identity"))
     other = replace(prior, generator=nn.Identity())
     for name in ("resolution", "w_mean"):

@@ -7,9 +7,9 @@ import torch
 from scipy import integrate
 
 from rusr_core import baselines
+from rusr_core.baselines import BaselineError
 from rusr_core.baselines.na_nhmc import StepLength, leapfrog, noise_adaptive, propose
 from rusr_core.degradations import parse
-from rusr_core.search.stopping import RestorationError
 
 
 def gaussian(scale):
@@ -83,5 +83,5 @@ def test_samples_of_a_posterior(words, prior, truth):
 
 
 def test_too_many_samples_are_refused(prior, truth):
-    with pytest.raises(RestorationError, match="30 samples of 40 proposals"):
+    with pytest.raises(BaselineError, match="30 samples of 40 proposals"):
         baselines.METHODS["na_nhmc"].configured(steps=40, samples=30).restore(prior, truth, parse("identity"))

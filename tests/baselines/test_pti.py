@@ -11,7 +11,7 @@ from conftest import golden, golden_generator, random_generator
 from golden_table import compare
 
 from rusr_core import baselines
-from rusr_core.baselines import noise_maps, pti
+from rusr_core.baselines import BaselineError, noise_maps, pti
 from rusr_core.baselines.mapped import truncated
 from rusr_core.baselines.observation import observe
 from rusr_core.degradations import parse
@@ -254,7 +254,7 @@ def test_one_image_of_a_batch_stops_alone(prior, truth):
 
 def test_what_does_not_fit_is_refused(prior, truth):
     method = baselines.METHODS["pti"]
-    with pytest.raises(RestorationError, match="space is 'W\\+\\+': expected one of W, W\\+"):
+    with pytest.raises(BaselineError, match="space is 'W\\+\\+': expected one of W, W\\+"):
         method.configured(space="W++").restore(prior, truth, parse("identity"))
     with pytest.raises(RestorationError, match="has no perceptual network"):
         method.configured(steps=2).restore(replace(prior, perceptual=None), truth, parse("identity"))
