@@ -46,6 +46,7 @@ class DegradationPhysics(Physics):
     def forward(self, x: Tensor, seed: int | None = None, **kwargs: object) -> Tensor:
         """The measurement y: x `[N, 3, H, W]` in [0, 1] -> `[N, 3, h, w]`, 8-bit values, without gradient."""
         if seed is not None:
+            check_seed(seed)
             checked(self.generator).manual_seed(seed)
         return self.f.degrade(x, self.generator)
 

@@ -65,6 +65,8 @@ def shown(value: object) -> str:
     try:
         text = repr(value)
     except ValueError:  # Python writes no whole number of more than 4,300 digits
-        text = f"a number of {value.bit_length()} bits"
+        text = f"a number of {value.bit_length()} bits" if isinstance(value, int) else f"a {type(value).__name__}"
+        if isinstance(value, tuple | list):
+            text = f"({', '.join(map(shown, value))})"
     text = " ".join(text.split())
     return text if len(text) <= 60 else f"{text[:50]}..."

@@ -1,6 +1,7 @@
 """Numbers that cannot be: every public function names the value and what it expects, as a RusrError on one line."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -8,18 +9,21 @@ from conftest import random_prior
 
 import rusr_core as rusr
 from rusr_core import app, degradations, figures, latents, limits, optimizers, presets, randomness, tasks
-from rusr_core.figures import painting, plane
+from rusr_core.figures import charts, painting, plane, questions
 from rusr_core.generator import GeneratorConfig
 from rusr_core.images import fit_image
 from rusr_core.losses import terms
 from rusr_core.metrics import intervals, realism
-from rusr_core.photos import align, paste
-from rusr_core.sweeps import plan, tuning, workers
+from rusr_core.photos import align, earlier, faces, jpeg_file, masks, paste, records
+from rusr_core.photos.estimate import ImageError, estimate, shrinking
+from rusr_core.sweeps import ablations, measurements, plan, results, tuning, workers
 
 NEVER = (float("nan"), float("inf"), "", "x", "3", True, [], 10**5000)  # no function takes these as a number
 IMAGE, FEATURES = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0)), torch.eye(8)
 PICTURE = (IMAGE[0] * 255).byte()
 PRESET = presets.PRESETS["default"]
+MASK, NAMES = torch.ones(1, 1, 8, 8), {"xlabel": "a", "ylabel": "b"}
+RESULT = SimpleNamespace(image=IMAGE, phases=())
 WHERE = (tasks.find("upsampling:M"),), ("a.png",)
 
 
@@ -130,6 +134,39 @@ FUNCTIONS = {
     "brush(width)": (lambda v: painting.brush(IMAGE, width=v), (0, 2.5, 10**30, None), ()),
     "app.serve(port)": (lambda v: serve(v), (0, 65536, 2.5), ()),
     "Frames(every)": (figures.Frames, (0, 2.5, 10**30, None), (1,)),
+    "loss_curves(image)": (lambda v: figures.loss_curves(RESULT, image=v), (-1, 1, 2.5, None), (0,)),
+    "lines(size)": (lambda v: charts.lines([1], {"a": [1]}, **NAMES, size=v), (3, (1, 2, 3), None), ((2, 1),)),
+    "lines(height)": (lambda v: charts.lines([1], {"a": [1]}, **NAMES, size=(2, v)), (0, -1, 1e30), (1,)),
+    "bars(size)": (lambda v: charts.bars({"a": 1.0}, xlabel="a", size=v), (3, (1, 2, 3)), (None, (2, 1))),
+    "heat(top)": (lambda v: figures.heat(IMAGE[:, :1], v), (-1, None), (0, 1.5)),
+    "observed(truth)": (lambda v: plane.observed("upsampling", (0.1, v)), (None,), (-1, 0.5)),
+    "plane(truth)": (lambda v: plane.plane(truth=v), (3, (1, 2, 3)), ()),
+    "plane.search(start)": (lambda v: plane.search("inpainting", torch.zeros(1, 3, 1, 2), start=v), (), ()),
+    "self_check(answer)": (lambda v: questions.self_check("a", v), (None,), (-1, 0.5)),
+    "self_check(within)": (lambda v: questions.self_check("a", 1.0, within=v), (-1, None), (0, 0.5)),
+    "table(digits)": (lambda v: figures.table([[1.5]], ["a"], digits=v), (-1, 2.5, 10**30, None), (0, 3)),
+    "corners(height)": (lambda v: align.corners(4, v), (0, -1), (4, None)),
+    "pixel_centres": (lambda v: align.pixel_centres(3, v), (0, -1, 2.5, 10**30, None), (4,)),
+    "gaussian_blur(sigma)": (lambda v: align.gaussian_blur(IMAGE, v, 3), (0, -1, None), (0.5, 2)),
+    "gaussian_blur(reach)": (lambda v: align.gaussian_blur(IMAGE, 0.5, v), (-1, 2.5, 10**30, None), (0, 2)),
+    "shrinking": (lambda v: shrinking(8, v), (0, -1, 2.5, 10**30, None), (4, 8)),
+    "chosen": (lambda v: faces.chosen(["a", "b"], v, (9, 9)), (0, -1, 3, 2.5), (1, 2, None)),
+    "turned": (lambda v: jpeg_file.turned(50, "4:2:0", v), (0, -1, 9, 2.5, None), (1, 8)),
+    "as_stored": (lambda v: jpeg_file.as_stored(PICTURE.numpy(), v), (0, -1, 9, 2.5, None), (1, 8)),
+    "fit_mask": (lambda v: masks.fit_mask(MASK, v, "crop"), (0, -1, 2.5, (1, 2, 3), None), (4, (8, 8))),
+    "align_mask": (lambda v: masks.align_mask(MASK, align.corners(8), v), (0, -1, 2.5, 10**30), ((4, 4),)),
+    "find_earlier(last)": (lambda v: earlier.find_earlier(PICTURE.permute(1, 2, 0).numpy(), v), (0, 101, 2.5), (50,)),
+    "misfits(seed)": (lambda v: records.misfits(None, IMAGE, IMAGE, degradations.Downsample(1), v), (-1, 2.5), ()),
+    "scaled(lr)": (lambda v: ablations.scaled(PRESET, lr=v), (0, -1, None), (1, 0.5)),
+    "scaled(steps)": (lambda v: ablations.scaled(PRESET, steps=v), (0, -1, None), (1, 0.5)),
+    "seeds_of": (lambda v: measurements.seeds_of("a", v), (-1, 2.5, 2**63, None), (0,)),
+    "degrade(seed)": (
+        lambda v: measurements.degrade(degradations.Downsample(4), IMAGE, v, IMAGE.device),
+        (-1, 2.5, 2**63, None),
+        (0,),
+    ),
+    "reports(crops)": (lambda v: results.reports(None, crops=v), (0, -1, 2.5, 10**30, None), ()),
+    "reports(rounds)": (lambda v: results.reports(None, rounds=v), (1, -1, 2.5, 10**30, None), ()),
     "explorer(steps)": (lambda v: figures.explorer(None, IMAGE, steps=v), (4, 151, 2.5, None), ()),
 }
 
@@ -148,7 +185,15 @@ def test_a_number_that_cannot_be(name):
         function(value)
 
 
+@pytest.mark.parametrize("window", [(0, 0, 65, 8), (-1, 0, 8, 8), (8, 0, 8, 8), (0, 0, 8), (0, 0, 2.5, 8), 8, [0] * 4])
+def test_a_window_that_cannot_be(window, tmp_path):
+    rusr.save_image(IMAGE.repeat(1, 1, 2, 2), tmp_path / "a.png")
+    with pytest.raises(ImageError, match="window is .*: expected"):
+        estimate(tmp_path / "a.png", window=window)
+
+
 def test_values_are_shown_on_one_short_line():
     assert limits.shown("a\nb") == r"'a\nb'" and limits.shown(torch.zeros(2, 1)) == "tensor([[0.], [0.]])"
     assert limits.shown(10**5000) == "a number of 16610 bits" and len(limits.shown("x" * 10**6)) < 60
+    assert limits.shown((1, 10**5000)) == "(1, a number of 16610 bits)" and limits.shown({10**5000}) == "a set"
     assert not limits.is_number(10**400) and limits.is_number(1e300) and not limits.is_whole(True)

@@ -127,11 +127,7 @@ def na_nhmc(
 
     Raises BaselineError for a setting that cannot be, and what `observe` raises.
     """
-    check_counts(steps=steps, leaps=leaps, samples=samples)
-    check_rates(step=step)
-    check_range("share", share, 0, 1)
-    if samples > int(share * steps):
-        raise BaselineError(f"{samples} samples of {steps} proposals: expected no more than {share} of them")
+    _check(steps, step, leaps, share, samples)
     seen, G = observe(prior, y, f, seed), prior.generator
     draws, energy = seen.stream(3), partial(_energy, prior, seen, _visible_values(seen))
     z = torch.cat([randomness.normal((1, mapping_of(G).z_dim), one, G.w_mean) for one in draws])
@@ -157,6 +153,15 @@ def na_nhmc(
     drawn = torch.stack(kept, 1)
     info = {"accepted": (accepted / steps).tolist(), "step": length.step.flatten().tolist()}
     return seen.result(prior, drawn.mean(1), [steps] * len(seen), (G,), drawn=drawn, info=info)
+
+
+def _check(steps: int, step: float, leaps: int, share: float, samples: int) -> None:
+    """BaselineError for settings that cannot be, or more samples than there are proposals to take them from."""
+    check_counts(steps=steps, leaps=leaps, samples=samples)
+    check_rates(step=step)
+    check_range("share", share, 0, 1)
+    if samples > int(share * steps):
+        raise BaselineError(f"{samples} samples of {steps} proposals: expected no more than {share} of them")
 
 
 @torch.no_grad()

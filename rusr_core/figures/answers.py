@@ -7,6 +7,7 @@ from torch import Tensor
 
 from rusr_core.figures.panels import FigureError, panel
 from rusr_core.images import resize
+from rusr_core.limits import is_number, shown
 from rusr_core.results import Samples
 
 COLOURS = "cividis"  # dark: decided; told apart by everybody, also in grey
@@ -29,6 +30,8 @@ def answers(y: Tensor, result: Samples, *, size: float = 1.5) -> Figure:
 
 
 def heat(values: Tensor, top: float) -> Tensor:
-    """Numbers `[N, 1, H, W]` from 0 to `top` as colours `[N, 3, H, W]` in [0, 1], dark to bright."""
+    """Numbers `[N, 1, H, W]` from 0 to `top` as colours `[N, 3, H, W]` in [0, 1], dark to bright. FigureError."""
+    if not is_number(top) or top < 0:
+        raise FigureError(f"top is {shown(top)}: expected a number from 0")
     share = (values[:, 0] / max(top, 1e-12)).clamp(0, 1)
     return torch.from_numpy(colormaps[COLOURS](share.numpy())[..., :3]).permute(0, 3, 1, 2).float()

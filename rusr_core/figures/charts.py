@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from rusr_core.figures.interactive import Html
-from rusr_core.figures.panels import STYLE, FigureError
+from rusr_core.figures.panels import STYLE, FigureError, check_extent
 from rusr_core.sweeps import recordings as recorded
 from rusr_core.sweeps.recordings import Recording
 from rusr_core.tasks import LEVELS, TASKS
@@ -32,8 +32,9 @@ def lines(
 ) -> Figure:
     """One line a name over the common `x`; `log` holds the letters of the logarithmic axes ("x", "y", "xy").
 
-    Markers tell the lines apart without colour.
+    Markers tell the lines apart without colour. Raises `FigureError` for lines or a size that do not fit.
     """
+    check_extent(size)
     with plt.style.context(STYLE):
         figure, ax = plt.subplots(figsize=size, layout="constrained")
         for i, (name, values) in enumerate(series.items()):
@@ -61,8 +62,10 @@ def bars(
 ) -> Figure:
     """A dot a name, top to bottom, each value a number or (value, low, high), whose interval is drawn.
 
-    `reference` names the row whose value is drawn as a vertical line through all.
+    `reference` names the row whose value is drawn as a vertical line through all. Raises `FigureError`.
     """
+    if size is not None:
+        check_extent(size)
     if not values or (reference is not None and reference not in values):
         raise FigureError(f"reference {reference!r}: expected one of {', '.join(values) or 'at least one value'}")
     rows = {name: tuple(np.atleast_1d(value)) for name, value in values.items()}

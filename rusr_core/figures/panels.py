@@ -12,7 +12,7 @@ from torch import Tensor
 
 from rusr_core.errors import RusrError
 from rusr_core.images import to_uint8
-from rusr_core.limits import is_number, shown
+from rusr_core.limits import check_whole, is_number, shown
 
 # rusr.mplstyle beside this file; RUSR_DPI draws larger, for slides
 STYLE = ["rusr_core.figures.rusr", {"figure.dpi": float(os.environ["RUSR_DPI"])} if "RUSR_DPI" in os.environ else {}]
@@ -28,6 +28,14 @@ def check_size(size: float) -> None:
     """FigureError unless a picture can be drawn so large, in inches."""
     if not is_number(size) or not 0 < size <= LARGEST:
         raise FigureError(f"size is {shown(size)}: expected a number of inches above 0, at most {LARGEST}")
+
+
+def check_extent(size: tuple[float, float]) -> None:
+    """FigureError unless a figure can have this width and height, in inches."""
+    if not isinstance(size, Sequence) or isinstance(size, str) or len(size) != 2:
+        raise FigureError(f"size is {shown(size)}: expected (width, height) in inches")
+    for side in size:
+        check_size(side)
 
 
 def show(*images: Tensor, titles: Sequence[str] | None = None, size: float = 1.7) -> None:
@@ -82,8 +90,9 @@ def _panel(images: Sequence[Tensor], titles: Sequence[str] | None, rows: Sequenc
 def loss_curves(result: object, *, image: int = 0, term: str = "total", ax: Axes | None = None) -> Figure:
     """One image's loss over all phases of a `Restoration`, a vertical line where a phase begins.
 
-    `term` is a key of the recorded history ("total", "lpips", ...). The scale is logarithmic.
+    `term` is a key of the recorded history ("total", "lpips", ...). The scale is logarithmic. Raises `FigureError`.
     """
+    check_whole("image", image, 0, len(result.image) - 1, FigureError)
     with plt.style.context(STYLE):
         figure = ax.figure if ax is not None else plt.figure(figsize=(6.4, 2.8), layout="constrained")
         ax = ax if ax is not None else figure.add_subplot()

@@ -4,7 +4,7 @@ The toy's pictures are points (`rusr_core.generator.toy`), so that the manifold 
 cell or a disc. The search is the library's own, `restore`. Chapter: book/plane.ipynb.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from rusr_core.figures.panels import PHASE_COLOURS, STYLE, FigureError, check_size
 from rusr_core.generator.toy import CONTRAST, ToyGenerator, picture_of, point_of
+from rusr_core.limits import is_number, shown
 from rusr_core.losses import L1, RestorationLoss, Term
 from rusr_core.presets import Phase, Preset
 from rusr_core.prior import Prior
@@ -74,10 +75,11 @@ class Way:
 def observed(task: str, truth: tuple[float, float] = TRUTH, *, generator: torch.Generator | None = None) -> Tensor:
     """The input y [1, 3, h, w] of a toy task: `f` of the true point, with noise from `generator` in denoising.
 
-    Raises FigureError for a task that the toy does not have.
+    Raises FigureError for a task that the toy does not have, and for no point.
     """
     if task not in FORWARD:
         raise FigureError(f"task {task!r}: expected one of {', '.join(FORWARD)}")
+    _check_point(truth)
     y = FORWARD[task](picture_of(torch.tensor([truth], dtype=torch.float64)))
     if task == "denoising":  # one number a column, so that y is a point, too
         y = y + SIGMA * CONTRAST * torch.randn(1, 1, 1, 2, generator=generator, dtype=torch.float64)
@@ -85,7 +87,9 @@ def observed(task: str, truth: tuple[float, float] = TRUTH, *, generator: torch.
 
 
 def search(task: str, y: Tensor, *, preset: Preset = SEARCH, start: float | None = None) -> Way:
-    """The way of `restore` on the toy, from its mean or from the latent `start`."""
+    """The way of `restore` on the toy, from its mean or from the latent `start`. FigureError for another."""
+    if start is not None and not is_number(start):
+        raise FigureError(f"start is {shown(start)}: expected a finite number")
     prior = Prior("toy", ToyGenerator(), None, None, 1.0)
     seen: list[tuple[str, Tensor]] = []
     first = None if start is None else torch.tensor([[start]], dtype=torch.float64)
@@ -109,11 +113,14 @@ def plane(
 
     The pictures of W are a curve; those of W+ lie above the dotted line; W++ reaches every point. What agrees with y is
     orange: a line where a number is missing, a cell where values are rounded, a disc of two standard deviations where
-    there is noise. A way has the colours of its phases; a second one is dashed. Raises FigureError for other tasks.
+    there is noise. A way has the colours of its phases; a second one is dashed. Raises FigureError for another task, a
+    size or a truth that is none.
     """
     if task is not None and (task not in FORWARD or y is None):
         raise FigureError(f"task {task!r} with y {type(y).__name__}: expected one of {', '.join(FORWARD)} and an input")
     check_size(size)
+    if truth is not None:
+        _check_point(truth)
     with plt.style.context(STYLE):
         figure, ax = plt.subplots(figsize=(size, 0.76 * size), layout="constrained")
         w = torch.linspace(*SPAN, 200)
@@ -130,6 +137,15 @@ def plane(
         ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, fontsize=8)
         plt.close(figure)
     return figure
+
+
+def _check_point(truth: tuple[float, float]) -> None:
+    """FigureError unless it is a point of the plane."""
+    if not isinstance(truth, Sequence) or isinstance(truth, str) or len(truth) != 2:
+        raise FigureError(f"truth is {shown(truth)}: expected two numbers")
+    for value in truth:
+        if not is_number(value):
+            raise FigureError(f"truth has {shown(value)}: expected two finite numbers")
 
 
 def drawn(task: str, y: Tensor, ways: Mapping[str, Way] | None = None, *, size: float = 4.6) -> Tensor:

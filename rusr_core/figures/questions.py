@@ -12,6 +12,7 @@ from html import escape
 
 from rusr_core.figures.interactive import Html
 from rusr_core.figures.panels import FigureError
+from rusr_core.limits import is_number, shown
 
 
 @dataclass(frozen=True)
@@ -74,9 +75,15 @@ def self_check(
     """A number to be found by hand, which the page compares with `answer` (right if at most `within` away).
 
     `slips` names what went wrong for numbers that common mistakes lead to. The answer stands folded below, except in
-    the build without solutions (`RUSR_SOLUTIONS=0`). Raises `FigureError` if a slip would count as right.
+    the build without solutions (`RUSR_SOLUTIONS=0`). Raises `FigureError` if a slip would count as right, and
+    for what is no number.
     """
     slips = dict(slips or {})
+    for name, number in (("answer", answer), ("within", within), *(("a slip", number) for number in slips)):
+        if not is_number(number):
+            raise FigureError(f"{name} is {shown(number)}: expected a finite number")
+    if within < 0:
+        raise FigureError(f"within is {shown(within)}: expected a number from 0")
     for number in slips:
         if abs(number - answer) <= 2 * within or number == answer:
             raise FigureError(f"slip {number:g} is too near to the answer {answer:g} (within {within:g})")

@@ -5,6 +5,9 @@ from html import escape
 
 from rusr_core.figures.interactive import Html
 from rusr_core.figures.panels import FigureError
+from rusr_core.limits import check_whole
+
+MOST_DIGITS = 17  # decimals; a float has no more
 
 
 def table(
@@ -18,8 +21,9 @@ def table(
 
     `columns` names all columns, that of the row names included. Floats are written with `digits` decimals and stand
     right like all numbers; everything else is text. Cells are escaped, except `Html`, which is taken as it is.
-    Raises `FigureError` if a row has another number of cells than there are columns.
+    Raises `FigureError` if a row has another number of cells than there are columns, and for no number of decimals.
     """
+    check_whole("digits", digits, 0, MOST_DIGITS, FigureError)
     cells = [(name, *row) for name, row in rows.items()] if isinstance(rows, Mapping) else [tuple(row) for row in rows]
     for row in cells:
         if len(row) != len(columns):

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from rusr_core.errors import RusrError
 from rusr_core.images import resize
-from rusr_core.limits import MAX_SIDE, check_positive, is_number, shown, sides_of
+from rusr_core.limits import MAX_COUNT, MAX_SIDE, check_positive, check_whole, is_number, shown, sides_of
 
 EYES, MOUTH = 2.0, 1.8  # half the side of the square in distances of the eyes, and of eyes and mouth
 DOWN = 0.1  # of the centre from between the eyes towards the mouth
@@ -106,7 +106,8 @@ def map_points(matrix: Tensor, points: Tensor) -> Tensor:
 
 
 def pixel_centres(height: int, width: int) -> Tensor:
-    """The centres of a picture's pixels, `[height, width, 2]`."""
+    """The centres of a picture's pixels, `[height, width, 2]`. AlignError for a size that is none."""
+    height, width = sides_of((height, width), MAX_COUNT, AlignError)
     rows, columns = (torch.arange(size, dtype=torch.float64) + 0.5 for size in (height, width))
     y, x = torch.meshgrid(rows, columns, indexing="ij")
     return torch.stack((x, y), -1)
@@ -120,7 +121,12 @@ def sample(x: Tensor, points: Tensor) -> Tensor:
 
 
 def gaussian_blur(x: Tensor, sigma: float, reach: int) -> Tensor:
-    """`x` `[N, C, H, W]` on a CPU, smoothed by a Gaussian that ends after `reach` px; mirrored at its borders."""
+    """`x` `[N, C, H, W]` on a CPU, smoothed by a Gaussian that ends after `reach` px; mirrored at its borders.
+
+    AlignError for a width `sigma` in px or a reach that is none.
+    """
+    check_positive("sigma", sigma, AlignError)
+    check_whole("reach", reach, 0, MAX_COUNT, AlignError)
     return torch.from_numpy(gaussian_filter(x.detach().numpy(), sigma, radius=reach, mode="mirror", axes=(2, 3)))
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from rusr_core.decoding import ImageError
 from rusr_core.degradations.base import Degradation
 from rusr_core.degradations.blur import Blur
 from rusr_core.degradations.compose import Compose
@@ -18,6 +19,7 @@ from rusr_core.degradations.fade import Fade
 from rusr_core.degradations.inpainting import Mask
 from rusr_core.degradations.jpeg import JPEG
 from rusr_core.degradations.noise import PoissonBernoulliNoise, ReadNoise
+from rusr_core.limits import MAX_SIDE, check_whole
 from rusr_core.photos.align import align, side_of
 from rusr_core.photos.estimate import Estimate, shrinking
 from rusr_core.photos.masks import align_mask
@@ -59,7 +61,9 @@ def carried(found: Estimate, quad: Tensor, resolution: int, known: Tensor | None
 
     `known` `[1, 1, H, W]`: where the photograph is known, by a mask that was given; else by the estimate. The upright
     picture is as large as the face is in the photograph, before that was enlarged, and at most the prior's size.
+    Raises `ImageError` for a resolution that is none.
     """
+    check_whole("resolution", resolution, 1, MAX_SIDE, ImageError)
     side, notes = side_of(quad), []
     true = side * min(found.before[0] / found.height, found.before[1] / found.width)
     size = min(resolution, max(SMALLEST, round(true)))

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rusr_core.decoding import ImageError
 from rusr_core.degradations.jpeg_tables import BLOCK, tables
+from rusr_core.limits import check_whole
 
 LUMA = np.array([0.299, 0.587, 0.114])  # ITU-T T.871
 FINEST = 92  # quality; the tables of finer ones have steps that rounding to whole pixels hides
@@ -34,8 +36,10 @@ def find_earlier(pixels: np.ndarray, last: int | None = None) -> Trace | None:
     """The quality at which `pixels` `[H, W, 3]` of 0 to 255 were once saved, or None if there is no trace.
 
     `last`: the quality of the file itself, if it is a JPEG file. Then only coarser ones can be seen: a later saving at
-    a lower quality wipes the trace out.
+    a lower quality wipes the trace out. Raises `ImageError` for a quality that is none.
     """
+    if last is not None:
+        check_whole("last", last, 1, 100, ImageError)
     coefficients = _coefficients(pixels)
     if len(coefficients) < 8:
         return None

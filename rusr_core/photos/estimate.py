@@ -21,6 +21,7 @@ from rusr_core.degradations.jpeg_tables import BLOCK
 from rusr_core.degradations.mask_files import load_mask
 from rusr_core.degradations.resampling import Downsample, Resize
 from rusr_core.images import from_pil
+from rusr_core.limits import MAX_COUNT, check_whole, is_whole, shown
 from rusr_core.photos import pictures
 from rusr_core.photos.findings import (
     Finding,
@@ -86,7 +87,12 @@ class Estimate:
 
 
 def shrinking(side: int, size: int) -> tuple[Degradation, ...]:
-    """What makes pictures of `size` x `size` px of those of `side` x `side`; nothing if they are the same."""
+    """What makes pictures of `size` x `size` px of those of `side` x `side`; nothing if they are the same.
+
+    Raises `ImageError` for a side that is none.
+    """
+    for name, value in (("side", side), ("size", size)):
+        check_whole(name, value, 1, MAX_COUNT, ImageError)
     if side == size:
         return ()
     return (Downsample(side // size) if side % size == 0 else Resize(size, "bicubic"),)
@@ -152,7 +158,11 @@ def _looked_at(
 def _on_grid(
     window: tuple[int, int, int, int], size: tuple[int, int], jpeg: JPEGFile | None
 ) -> tuple[int, int, int, int]:
-    """A window in a picture of `size` (height, width), made larger so that it begins where blocks begin."""
+    """A window in a picture of `size` (height, width), made larger so that it begins where blocks begin. ImageError."""
+    whole = isinstance(window, tuple) and len(window) == 4 and all(map(is_whole, window))
+    if not whole or not (0 <= window[0] < window[2] <= size[1] and 0 <= window[1] < window[3] <= size[0]):
+        inside = f"whole numbers of px inside the picture of {size[1]}x{size[0]} px"
+        raise ImageError(f"window is {shown(window)}: expected (left, upper, right, lower), {inside}")
     from_right, from_below = (False, False) if jpeg is None else jpeg.begins_at
     left, right = _snapped(window[0], window[2], size[1], from_right)
     upper, lower = _snapped(window[1], window[3], size[0], from_below)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from rusr_core.errors import RusrError
 from rusr_core.images import to_pil
+from rusr_core.limits import is_whole, shown
 from rusr_core.photos.align import FFHQ, align, corners, homography, map_points, quad_of
 
 LONGEST = 2048  # px; larger pictures are shrunk before faces are looked for
@@ -68,8 +69,8 @@ def chosen(faces: list[Face], number: int | None, size: tuple[int, int]) -> list
         raise FaceError(f"no face found; upright faces of at least {least} px are looked for")
     if number is None:
         return faces
-    if not 1 <= number <= len(faces):
-        raise FaceError(f"there is no face {number}; found {len(faces)}, numbered from the largest")
+    if not is_whole(number) or not 1 <= number <= len(faces):
+        raise FaceError(f"there is no face {shown(number)}; found {len(faces)}, expected a number from 1, the largest")
     return [faces[number - 1]]
 
 

@@ -11,6 +11,7 @@ from rusr_core.decoding import ImageError
 from rusr_core.degradations.base import text
 from rusr_core.degradations.jpeg import JPEG, SAMPLINGS
 from rusr_core.degradations.jpeg_tables import BLOCK, LARGEST, Quality, tables, three_tables
+from rusr_core.limits import check_whole
 
 # (columns, rows) of luma for one of chroma: the names of ITU-T T.871 and of common use
 RATIOS = {(1, 1): "4:4:4", (2, 1): "4:2:2", (2, 2): "4:2:0", (1, 2): "4:4:0", (4, 1): "4:1:1", (4, 2): "4:1:0"}
@@ -74,7 +75,9 @@ def turned(quality: Quality, sampling: str, orientation: int) -> JPEG:
     """The `JPEG` of the upright picture, if what was compressed is turned by an EXIF orientation, 1 to 8.
 
     Where rows and columns are exchanged, so are those of the tables. An unknown sampling is taken for 4:2:0.
+    Raises `ImageError` for another orientation.
     """
+    check_whole("orientation", orientation, 1, 8, ImageError)
     if orientation >= LYING:
         quality = _joined([tuple(int(v) for v in table.T.flatten()) for table in three_tables(quality)])
         sampling = "4:2:0" if sampling == "4:2:2" else sampling
@@ -82,7 +85,11 @@ def turned(quality: Quality, sampling: str, orientation: int) -> JPEG:
 
 
 def as_stored(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """An upright picture `[H, W, C]` as the file holds it: against the turn of an EXIF orientation, 1 to 8."""
+    """An upright picture `[H, W, C]` as the file holds it: against the turn of an EXIF orientation, 1 to 8.
+
+    Raises `ImageError` for another orientation.
+    """
+    check_whole("orientation", orientation, 1, 8, ImageError)
     if orientation >= LYING:
         pixels = pixels.transpose(1, 0, 2)
     rows, columns = {2: (1, -1), 3: (-1, -1), 4: (-1, 1), 6: (-1, 1), 7: (-1, -1), 8: (1, -1)}.get(orientation, (1, 1))

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from rusr_core.degradations.mask_files import NEAR
 from rusr_core.images import fit_image
-from rusr_core.photos.align import FINER, corners, homography, map_points, pixel_centres, side_of
+from rusr_core.limits import MAX_COUNT, MAX_SIDE, sides_of
+from rusr_core.photos.align import FINER, AlignError, corners, homography, map_points, pixel_centres, side_of
 
 FLAT = 3 / 255  # a pixel this near to the median colour belongs to a painted area, in a lossy file, too
 BLOCK = 8  # px, of JPEG
@@ -20,8 +21,10 @@ def fit_mask(known: Tensor, size: tuple[int, int], fit: str | None) -> Tensor:
 
     A pixel is known if all pixels are that its value was made of (2 px on either side of its centre at the scale of
     the resizing, the reach of the bicubic kernel). Bars are hidden: nothing is known of what was there.
+    Raises `AlignError` for a size that is none.
     """
-    if known.shape[-2:] == tuple(size):
+    size = sides_of(size, MAX_COUNT, AlignError)
+    if known.shape[-2:] == size:
         return known
     ratios = [have / want for have, want in zip(known.shape[-2:], size, strict=True)]
     scale = max(ratios) if fit == "pad" else min(ratios)
@@ -37,10 +40,10 @@ def align_mask(known: Tensor, quad: Tensor, size: tuple[int, int]) -> Tensor:
     """The mask `[1, 1, H, W]` of a photograph after `align(photograph, quad, size)`: `[1, 1, h, w]` of 0 and 1.
 
     A pixel is known if all pixels are that its value was made of (2 px on either side at the scale of the resizing).
-    Of what lies outside the photograph nothing is known.
+    Of what lies outside the photograph nothing is known. Raises `AlignError` for a size that is none.
     """
-    height, width = size
-    reach = math.ceil(2 * max(1.0, side_of(quad) / min(size)))
+    height, width = sides_of(size, MAX_SIDE, AlignError)
+    reach = math.ceil(2 * max(1.0, side_of(quad) / min(height, width)))
     corner = (quad.amin(0).floor().long() - reach).clamp(min=0)
     left, upper = corner.tolist()
     right, lower = (quad.amax(0).ceil().long() + reach + 1).clamp(min=1).tolist()

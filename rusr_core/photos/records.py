@@ -20,6 +20,7 @@ from rusr_core.degradations.operator import as_operator
 from rusr_core.errors import RusrError
 from rusr_core.files import json_object, with_ending
 from rusr_core.images import read_metadata
+from rusr_core.limits import check_seed
 from rusr_core.losses.guess import visible
 from rusr_core.metrics.scores import fidelity
 from rusr_core.photos.marks import SOURCE_TYPE
@@ -59,8 +60,9 @@ def misfits(prior: Prior, image: Tensor, y: Tensor, f: Degradation, seed: int) -
     """The misfit of each restoration `[N, 3, R, R]` of y `[N, 3, h, w]`, both in [0, 1], on the CPU.
 
     Noise of `f` is drawn with `seed`. The usual misfit is known where the prior, and the task with its level, are in
-    the recorded sweeps (`data/results`).
+    the recorded sweeps (`data/results`). Raises `RecordError` for a seed that is none.
     """
+    check_seed(seed, RecordError)
     if free_stages(f):
         return [Misfit(None)] * len(image)
     mask = mask_for(as_operator(f), y, torch.empty(image.shape), [])

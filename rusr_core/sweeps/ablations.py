@@ -14,7 +14,8 @@ from torch import Tensor
 
 from rusr_core.degradations.base import Operator
 from rusr_core.latents import sample_w
-from rusr_core.presets import Phase, Preset, get
+from rusr_core.limits import check_positive
+from rusr_core.presets import Phase, Preset, PresetError, get
 from rusr_core.prior import Prior
 from rusr_core.restore import Restoration, Step, restore
 
@@ -29,8 +30,10 @@ def in_spaces(preset: Preset, *spaces: str) -> tuple[Phase, ...]:
 def scaled(preset: Preset, *, lr: float = 1.0, steps: float = 1.0, space: str | None = None) -> tuple[Phase, ...]:
     """The preset's phases with learning rates and numbers of steps multiplied, those of one space or of all.
 
-    A phase keeps at least one step.
+    A phase keeps at least one step. Raises PresetError for a factor that is not positive.
     """
+    for name, factor in (("lr", lr), ("steps", steps)):
+        check_positive(name, factor, PresetError)
     return tuple(
         dataclasses.replace(phase, lr=phase.lr * lr, steps=max(1, round(phase.steps * steps)))
         if space in (None, phase.space)

@@ -15,6 +15,7 @@ from rusr_core.degradations.base import Degradation
 from rusr_core.degradations.foreign import Foreign
 from rusr_core.errors import RusrError
 from rusr_core.images import READABLE_SUFFIXES, load_image
+from rusr_core.limits import check_seed
 from rusr_core.sweeps.claims import claim
 from rusr_core.sweeps.plan import PlanError
 from rusr_core.sweeps.stamps import CheckedFiles
@@ -97,8 +98,9 @@ class ImageFolder:
 
 def seeds_of(image: str, seed: int) -> tuple[int, int]:
     """Seeds of noise and strokes of an image: a function of (seed, name). The spawn key keeps them apart from the
-    streams of `randomness.generators`, which restorations use.
+    streams of `randomness.generators`, which restorations use. Raises PlanError for a seed that is none.
     """
+    check_seed(seed, PlanError)
     name = int.from_bytes(hashlib.sha256(os.fsencode(image)).digest()[:4], "big")
     noise, strokes = np.random.SeedSequence([seed, name], spawn_key=(1,)).generate_state(2)
     return int(noise), int(strokes)
@@ -116,8 +118,9 @@ def degradation(task: Task, images: Sequence[str], seed: int, device: torch.devi
 def degrade(f: Degradation, x: Tensor, seed: int, device: torch.device) -> Tensor:
     """y = f(x) on the CPU, with draws from `seed`: computed there, the same for every device, if f can.
 
-    Somebody's own f may hold tensors of the card, and then gets images of the card.
+    Somebody's own f may hold tensors of the card, and then gets images of the card. PlanError for a seed that is none.
     """
+    check_seed(seed, PlanError)
     try:
         return f.degrade(x.cpu(), torch.Generator().manual_seed(seed))
     except (RusrError, RuntimeError):

@@ -13,6 +13,7 @@ from rusr_core import tasks
 from rusr_core.checkpoints.networks import load_portrait_net
 from rusr_core.errors import RusrError
 from rusr_core.images import load_image
+from rusr_core.limits import MAX_COUNT, check_whole
 from rusr_core.metrics import intervals, realism
 from rusr_core.metrics.judges import (
     METRICS,
@@ -167,8 +168,11 @@ def reports(
     seeds of an image count as one image: its scores are averaged. Realism needs two images and the
     `judge` that scored the sweep. A method that cannot do a task has a line "n/a" with the reason.
 
-    Raises `ResultsError` for another judge, and for a task of which the methods share no image.
+    Raises `ResultsError` for another judge, for a task of which the methods share no image, and for no number of crops;
+    `MetricError` for another number of rounds.
     """
+    check_whole("crops", crops, 1, MAX_COUNT, ResultsError)
+    intervals.check_rounds(rounds)
     if judge is not None:
         check_judge(folder, judge)
     found, truths, table = selections(folder, methods), {}, []
