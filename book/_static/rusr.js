@@ -1,3 +1,6 @@
+// The theme's own script would complain that no mode was chosen; it is loaded after this one.
+document.documentElement.dataset.mode ||= "auto";
+
 // Accessibility that the theme leaves open: names that hold the visible text, lists with items, and scrollable parts
 // that keys can reach. After "load", when the theme has drawn its icons.
 window.addEventListener("load", () => {

@@ -34,8 +34,8 @@ ENGINE = (
     "strokes", "degradations", "losses", "search", "worker",
 )  # fmt: skip
 PAGE = (
-    "pictures", "client", "record", "controls", "curve", "stage", "source", "settings", "prediction", "studio",
-    "walk", "experiments", "app",
+    "pictures", "client", "record", "controls", "curve", "stage", "runs", "source", "settings", "prediction",
+    "studio", "walk", "experiments", "app",
 )  # fmt: skip
 PORTRAITS = ("000", "003", "007", "012", "021", "034", "058", "093")
 NETWORKS = {"g": "generator", "a": "features_a"}  # prefix of the tensors, and file

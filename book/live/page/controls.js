@@ -12,6 +12,7 @@ Page.controls = (() => {
     UNAP: "all four",
     paint: "holes that you paint",
   };
+  const TERMS = { lpips: "LPIPS", l1: "L1", identity: "Identity" }; // of the loss
 
   const label = (text, control, hint) => el("label", {}, el("span", {}, text), control, hint || null);
   function select(options, value, change) {
@@ -74,5 +75,5 @@ Page.controls = (() => {
       )
       .join(", then ");
 
-  return { NAMES, label, select, range, check, stages, words };
+  return { NAMES, TERMS, label, select, range, check, stages, words };
 })();

@@ -7,6 +7,8 @@ Page.experiments = (() => {
       text:
         "Both eyes are hidden. Nothing in the input says how they look: compare the eyes, then the rest of the face, " +
         "with the portrait.",
+      found:
+        "What stands under the holes is the prior's alone: it is further from the portrait there than beside them.",
       set: { task: "paint", steps: 60, spaces: ["W", "W+"], seed: 0 },
       holes: [
         [0.38, 0.47, 0.11],
@@ -17,21 +19,29 @@ Page.experiments = (() => {
       title: "Sixteen pixels",
       text:
         "The input has 4 x 4 pixels. The right picture soon matches it, and yet the guess is another person: compare " +
-        "eyes, brows and hair line. The input does not determine them.",
+        "eyes, brows and hair line.",
+      found:
+        "f(G(w)) and the input can no longer be told apart, and G(w) is somebody else: sixteen pixels do not " +
+        "determine a face, and a good match says nothing about the person.",
       set: { task: "U", level: "XL", steps: 60, spaces: ["W", "W+"], seed: 0 },
     },
     {
       title: "Without the way through W",
       text:
-        "Noise, searched in W++ alone, from the mean face. Then tick W and W+ as well and start again: which of the " +
-        "two comes nearer to the portrait?",
+        "Noise, searched in W++ alone, from the mean face; then once more, through W and W+. Which of the two comes " +
+        "nearer to the portrait? The table under the pictures holds both.",
+      found:
+        "The way through W comes nearer by several dB. W++ alone bends single filters until the noise is met; W " +
+        "finds a person first, and leaves W++ the details.",
       set: { task: "N", level: "M", steps: 30, spaces: ["W++"], seed: 0 },
+      then: ["Set up the second", ["W", "W+", "W++"]],
     },
   ];
 
-  function setUp(studio, { title, set, holes }) {
+  /** `spaces` where it is the experiment's second search. */
+  function setUp(studio, { title, set, holes }, spaces = set.spaces) {
     if (studio.phase !== "idle") return studio.say("A search is running: stop it first.", true);
-    studio.settings.set({ ...set, observed: false });
+    studio.settings.set({ ...set, spaces, observed: false });
     if (holes) studio.brush.holes(holes);
     studio.box.scrollIntoView({ block: "start", behavior: "smooth" });
     studio.main.focus({ preventScroll: true });
@@ -40,8 +50,18 @@ Page.experiments = (() => {
 
   function create(studio) {
     const card = (experiment) => {
-      const button = el("button", { type: "button", onclick: () => setUp(studio, experiment) }, "Set it up");
-      return el("li", {}, el("strong", {}, experiment.title), el("p", {}, experiment.text), button);
+      const { title, text, found, then } = experiment,
+        button = (words, spaces) =>
+          el("button", { type: "button", onclick: () => setUp(studio, experiment, spaces) }, words);
+      return el(
+        "li",
+        {},
+        el("strong", {}, title),
+        el("p", {}, text),
+        button("Set it up"),
+        then && button(...then),
+        el("details", {}, el("summary", {}, "What there is to find"), el("p", {}, found)),
+      );
     };
     const list = el("ol", {}, EXPERIMENTS.map(card));
     const name = { class: "rl-experiments", "aria-label": "Guided experiments" };

@@ -16,6 +16,7 @@ Page.pictures = (() => {
   function draw(canvas, { width, height, rgba }) {
     if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
     canvas.getContext("2d").putImageData(new ImageData(rgba, width, height), 0, 0);
+    canvas.classList.add("rl-drawn");
   }
 
   /** The largest square in the middle of anything that can be drawn, over white, `side` px. */

@@ -48,8 +48,8 @@ Page.prediction = (() => {
       "fieldset",
       { class: "rl-predict" },
       el("legend", {}, "Predict, then press Start"),
-      label("How near to the portrait (PSNR)?", near.control, near.output),
-      label("Which phase lowers the loss most?", phase),
+      label("How near (PSNR)?", near.control, near.output),
+      label("Which phase gains most?", phase),
       line,
     );
     const say = (text) => {

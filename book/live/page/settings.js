@@ -1,10 +1,10 @@
 /** What is done to the portrait and how it is searched: damage, level, steps, phases, weights. */
 Page.settings = (() => {
   const { el } = Page.pictures,
-    { NAMES, label, select, range, check, stages, words } = Page.controls;
+    { NAMES, TERMS, label, select, range, check, stages, words } = Page.controls;
   const SPACES = ["W", "W+", "W++"];
   const STEPS = { 30: "30, a quick look", 60: "60", 150: "150, as published" };
-  const WEIGHTS = { lpips: ["LPIPS", 2], l1: ["L1", 1], identity: ["Identity", 1] }; // label, largest value
+  const LARGEST = { lpips: 2, l1: 1, identity: 1 }; // weight of a term
   const LARGEST_SEED = 99999;
 
   class Settings {
@@ -16,7 +16,7 @@ Page.settings = (() => {
         task: options.task || "paint",
         level: options.level || "M",
         seed: options.seed || 0,
-        steps: options.steps || 60,
+        steps: options.steps || 30,
         spaces: options.spaces || ["W", "W+"],
         weights: { lpips: 1, l1, identity, ...options.weights },
         observed: false,
@@ -55,10 +55,11 @@ Page.settings = (() => {
       this.ticks = Object.fromEntries(SPACES.map(tick));
       const ticks = el("div", { class: "rl-ticks", role: "group", "aria-label": "Phases" }, Object.values(this.ticks));
       this.weights = {};
-      const rows = Object.keys(WEIGHTS).map((name) => this.weight(name));
-      const weights = el("details", { ".open": open }, el("summary", {}, "Weights of the loss"), rows);
+      const rows = Object.keys(LARGEST).map((name) => this.weight(name));
+      const more = el("details", { ".open": open }, el("summary", {}, "Weights of the loss, and the seed"), rows);
+      more.append(this.seed());
       const steps = label("Steps a phase", this.steps);
-      return el("fieldset", {}, el("legend", {}, "3 · The search"), steps, ticks, this.seed(), weights);
+      return el("fieldset", {}, el("legend", {}, "3 · The search"), steps, ticks, more);
     }
 
     seed() {
@@ -71,10 +72,10 @@ Page.settings = (() => {
     }
 
     weight(name) {
-      const [text, max] = WEIGHTS[name];
+      const max = LARGEST[name];
       const moved = (value) => this.keep("weights")({ ...this.state.weights, [name]: value });
       this.weights[name] = range(0, max, max / 20, this.state.weights[name], (v) => v.toFixed(2), moved);
-      return label(text, this.weights[name].control, this.weights[name].output);
+      return label(TERMS[name], this.weights[name].control, this.weights[name].output);
     }
 
     stages() {
@@ -100,9 +101,9 @@ Page.settings = (() => {
       const { task, level, observed } = this.state,
         side = this.side(),
         file = this.file;
-      const paint = `Paint ${observed ? "over what is damaged" : "on the portrait"}: drag, or press Tab to reach it `;
-      const painted = task === "paint";
-      const what = painted ? `${paint}and use arrow keys and space.` : `Level ${level}: ${words(this.stages())}.`;
+      const where = observed ? "Paint over what is damaged" : "Black is hidden: paint on the portrait below";
+      const paint = `${where}, by dragging, or with Tab, arrow keys and space.`;
+      const what = task === "paint" ? paint : `Level ${level}: ${words(this.stages())}.`;
       if (!observed || (file.width === side && file.height === side)) return what;
       const size = `${file.width} x ${file.height} px, taken as ${side} x ${side}`;
       return `${what} The file has ${size}, and resizing changes noise and JPEG blocks.`;

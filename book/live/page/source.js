@@ -1,9 +1,7 @@
 /** Which portrait is damaged: one of the held-out ones, one that the generator samples, or a file of the reader's. */
 Page.source = (() => {
   const { el, ofUrl, ofFile } = Page.pictures;
-  const HINT =
-    "A file stays in this browser: nothing is sent. The prior knows painted portraits only, and a photograph shows " +
-    "what that means.";
+  const HINT = "A file stays in this browser: nothing is sent. The prior knows painted portraits only.";
 
   class Source {
     /**
@@ -15,14 +13,13 @@ Page.source = (() => {
       this.group = el("div", { class: "rl-portraits", role: "radiogroup", "aria-label": "Portrait" });
       const name = `rl-${Math.random().toString(36).slice(2)}`;
       this.group.append(...Object.entries(RUSR_PORTRAITS.portraits).map((entry) => this.portrait(name, ...entry)));
-      const sample = el("button", { type: "button", onclick: ask }, "Sample a new one");
-      const own = el("label", { class: "rl-own" }, this.input(), el("span", {}, "Your own file …"));
+      const sample = el("button", { type: "button", onclick: ask }, "Sample one");
+      const own = el("label", { class: "rl-own" }, this.input(), el("span", {}, "Your own file"));
       this.box = el(
         "fieldset",
         { class: "rl-source" },
         el("legend", {}, "1 · A portrait"),
-        this.group,
-        el("div", { class: "rl-buttons" }, sample, own),
+        el("div", { class: "rl-choice" }, this.group, el("div", { class: "rl-buttons" }, sample, own)),
         el("p", { class: "rl-hint" }, HINT),
       );
       this.box.addEventListener("dragover", (event) => event.preventDefault());

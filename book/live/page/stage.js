@@ -1,12 +1,13 @@
 /** The pictures of a search: input, guess and degraded guess live, every step to scrub back to, a slider to compare. */
 Page.stage = (() => {
   const { el, draw } = Page.pictures;
+  const YET = "after Start"; // stands in a frame without a picture
   const KEPT = 240; // pictures of a search; beyond it every second one is dropped
 
   const canvas = (label, pixels = false) =>
     el("canvas", { role: "img", "aria-label": label, class: pixels && "rl-pixels", width: 128, height: 128 });
-  const figure = (picture, caption) =>
-    el("figure", {}, el("div", { class: "rl-frame" }, picture), el("figcaption", {}, caption));
+  const figure = (picture, caption, yet = null) =>
+    el("figure", {}, el("div", { class: "rl-frame", "data-yet": yet }, picture), el("figcaption", {}, caption));
 
   /** Two canvases one over the other and a range that moves the cut. */
   function comparison() {
@@ -48,15 +49,15 @@ Page.stage = (() => {
       this.where = el("output", {});
       this.scrubber = el("div", { class: "rl-scrub", hidden: true }, this.scrub, this.where);
       this.source = el("span", {}, "the portrait");
-      const row = el(
+      this.row = el(
         "div",
         { class: "rl-row" },
         figure(this.portrait, this.source),
-        figure(this.input, "input y: what the search sees"),
-        figure(this.guess, "restored: G(w)"),
-        figure(this.seen, "f(G(w)): must match the input"),
+        figure(this.input, "input y: what the search sees", YET),
+        figure(this.guess, "restored: G(w)", YET),
+        figure(this.seen, "f(G(w)): must match the input", YET),
       );
-      this.box = el("div", { class: "rl-stage" }, row, this.scrubber, this.curve.box, this.compare.view);
+      this.box = el("div", { class: "rl-stage" }, this.row, this.scrubber, this.curve.box, this.compare.view);
     }
 
     show(k) {

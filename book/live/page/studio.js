@@ -1,13 +1,15 @@
 /** A live restoration: choose, damage, start, pause, continue, stop, scrub back, compare, save. */
 Page.studio = (() => {
   const { el } = Page.pictures,
+    { NAMES, TERMS } = Page.controls,
     client = Page.client;
   const SETTINGS = "Portrait, damage and search";
   const ENDS = { steps: "all steps", patience: "no new best loss", stopped: "stopped by you", diverged: "diverged" };
-  const yet = (text) => `${text} Choose a portrait and a damage, then press Start.`;
+  const YET = "Start loads about 11 MB of networks once, from this book; nothing is loaded yet.";
+  const MOUTH = [[0.5, 0.7, 0.13]]; // the hole that a figure opens with, a disc [x, y, radius]
 
   class Studio {
-    /** `options` as in `settings`, and `portrait`, `compact`, `predict`, `experiments`. */
+    /** `options` as in `settings`, and `portrait`, `compact`, `predict`, `open`. */
     constructor(options) {
       this.options = options;
       this.method = RUSR_PORTRAITS.method;
@@ -16,8 +18,10 @@ Page.studio = (() => {
       this.phase = "idle"; // "loading", "running", "paused"
       this.result = null;
       this.stage = Page.stage.create();
+      this.runs = Page.runs.create();
       const size = { width: this.side, height: this.side };
       this.brush = Page.brush.create(this.stage.portrait, size, () => this.changed());
+      this.brush.holes(MOUTH);
       this.source = Page.source.create({
         sides: this.sides(),
         chosen: (chosen) => this.choose(chosen),
@@ -44,7 +48,7 @@ Page.studio = (() => {
       this.clear = el("button", { type: "button", onclick: () => this.brush.clear() }, "Clear the holes");
       this.keep = el(
         "button",
-        { type: "button", disabled: true, onclick: () => this.save() },
+        { type: "button", hidden: true, onclick: () => this.save() },
         "Save PNG with record",
       );
       this.status = el("p", { class: "rl-status", role: "status" });
@@ -63,8 +67,9 @@ Page.studio = (() => {
         this.status,
         this.numbers,
         this.stage.box,
+        this.runs.box,
       );
-      this.say(yet("Nothing is loaded yet: Start loads about 11 MB of networks once, from this book."));
+      this.say(YET);
     }
 
     say(text, wrong = false) {
@@ -74,6 +79,7 @@ Page.studio = (() => {
 
     choose(chosen) {
       this.chosen = chosen;
+      if (chosen.own) this.brush.clear(); // nobody knows where its mouth is
       this.brush.choose(chosen.picture);
       this.settings.choose(chosen);
     }
@@ -143,7 +149,7 @@ Page.studio = (() => {
       this.main.textContent = { idle: "Start", loading: "Loading …", running: "Pause", paused: "Continue" }[phase];
       this.main.disabled = phase === "loading";
       this.halt.disabled = phase !== "running" && phase !== "paused";
-      this.keep.disabled = busy || !this.result;
+      this.keep.hidden = busy || !this.result;
       this.clear.disabled = busy;
       this.source.lock(busy);
       this.settings.lock(busy);
@@ -160,7 +166,13 @@ Page.studio = (() => {
       return spaces.length ? null : "Choose one phase or more: W, W+ or W++.";
     }
 
+    /** The pictures in sight: on a phone the settings fill the window, with Start at its lower edge. */
+    look() {
+      this.stage.row.scrollIntoView({ block: "nearest", behavior: "smooth" });
+    }
+
     async run() {
+      this.look();
       const missing = this.missing();
       if (missing) return this.say(missing, true);
       this.result = null;
@@ -173,6 +185,7 @@ Page.studio = (() => {
       const { steps, spaces, weights, seed } = this.settings.state;
       const asked = { preset: "default", steps, spaces, weights, seed, ...this.given() };
       this.points = [];
+      this.planned = steps * spaces.length;
       try {
         this.finish(asked, await client.post("search", asked, (report) => this.report(report)));
       } catch (error) {
@@ -188,17 +201,26 @@ Page.studio = (() => {
       this.stage.add({ picture, ...step });
       if (!picture) return undefined;
       const terms = Object.entries(step.terms)
-        .map(([name, value]) => `${name} ${value.toPrecision(3)}`)
+        .map(([name, value]) => `${TERMS[name]} ${value.toPrecision(3)}`)
         .join(", ");
-      const loss = `loss ${step.loss.toPrecision(4)} (${terms})`;
-      this.numbers.textContent = `${step.space}, step ${step.step + 1} · ${loss} · ${step.seconds.toFixed(1)} s`;
+      this.loss = `Loss ${step.loss.toPrecision(3)} (${terms})`;
+      this.numbers.textContent = `Step ${this.points.length} of ${this.planned}, ${this.remaining()}. ${this.loss}`;
+      if (this.points.length === 1) this.look(); // the line of numbers has moved them
       return undefined;
+    }
+
+    /** The time that the steps still take at the pace so far; a phase may end before. */
+    remaining() {
+      const done = this.points.length,
+        left = Math.ceil((this.seconds / done) * (this.planned - done));
+      return `at most ${left} s left`;
     }
 
     finish(asked, { picture, phases, preset, psnr }) {
       const ends = phases.map(({ space, steps, reason }) => `${space} ${steps} (${ENDS[reason]})`).join(", ");
       const near = psnr === null ? "" : `: ${psnr.toFixed(1)} dB`;
       this.say(`Done in ${this.seconds.toFixed(1)} s${near}. Steps: ${ends}.`);
+      this.numbers.textContent = this.loss;
       Page.pictures.draw(this.stage.guess, picture);
       this.stage.compare.show(this.chosen.picture, picture, asked.observed ? "your file" : "portrait");
       if (this.prediction) this.prediction.judge(psnr, this.points);
@@ -207,6 +229,9 @@ Page.studio = (() => {
       const { seed, weights, observed } = asked,
         search = { stages: asked.stages.map(written), observed, seed, weights, preset, phases, psnr };
       this.result = { source: this.chosen.name, ...search, seconds: this.seconds, losses: this.points };
+      const { task, level } = this.settings.state,
+        damage = task === "paint" ? "holes" : `${NAMES[task]} ${level}`;
+      this.runs.add({ ...this.result, damage, loss: this.points.at(-1).loss });
     }
 
     async save() {

@@ -20,7 +20,8 @@ Page.walk = (() => {
       this.busy = this.again = false;
       this.canvas = el("canvas", { width: 128, height: 128, role: "img", "aria-label": "The sampled portrait" });
       this.status = el("p", { class: "rl-status", role: "status" }, YET);
-      const figure = el("figure", {}, el("div", { class: "rl-frame" }, this.canvas));
+      const frame = { class: "rl-frame", "data-yet": "press “Sample a portrait”" },
+        figure = el("figure", {}, el("div", frame, this.canvas));
       const name = { class: "rl-walk", "aria-label": "Sampling portraits" };
       this.box = el("section", name, figure, this.controls());
     }
