@@ -51,6 +51,7 @@ book: $(READY)
 	@echo "== Executing every chapter and building the book; warnings are errors"
 	@mkdir -p _build
 	$(BIN)/python book/live/pack.py _build/live/live
+	$(BIN)/python book/live/status.py _build/live/live _build/live_status.md
 	$(BIN)/python book/terms.py _build/live/terms.js
 	$(BIN)/python book/configure.py > _build/_config.yml
 	RUSR_STATIC=1 OMP_NUM_THREADS=$(JOBS) $(BIN)/jupyter-book build . --config _build/_config.yml -n -W --keep-going
@@ -62,6 +63,7 @@ book-without-solutions: $(READY)
 	@echo "== Building the book without its solutions; warnings are errors"
 	$(BIN)/python book/without_solutions.py $(STUDENTS)
 	$(BIN)/python book/live/pack.py $(STUDENTS)/_build/live/live
+	$(BIN)/python book/live/status.py $(STUDENTS)/_build/live/live $(STUDENTS)/_build/live_status.md
 	$(BIN)/python book/terms.py $(STUDENTS)/_build/live/terms.js
 	$(BIN)/python book/configure.py > $(STUDENTS)/_config.yml
 	RUSR_STATIC=1 RUSR_SOLUTIONS=0 OMP_NUM_THREADS=$(JOBS) $(BIN)/jupyter-book build $(STUDENTS) -n -W --keep-going

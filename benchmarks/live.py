@@ -9,50 +9,26 @@ and hardly those of the processor: compare ratios. What was measured stands in b
 """
 
 import argparse
-import gzip
 import os
 import platform
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import psutil
 import torch
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from live_browser import missing, opened, packer, write_engine_page  # noqa: E402
-from live_page import open_page, set_up, until  # noqa: E402
+from live_browser import live_script, missing, opened, write_engine_page  # noqa: E402
 from live_search import STAGES, Pair, by_browser, by_library, shortened  # noqa: E402
 
 from rusr_core import priors  # noqa: E402
 
-BEFORE = ("live.css", "loader.js", "portraits.js", "app.js")  # of a page with a live figure
-AFTER = ("weights.js", "wasm.js", "engine.js")  # when Start is pressed
-PAGE = """<!doctype html><meta charset="utf-8"><title>page</title><link rel="icon" href="data:,">
-<link rel="stylesheet" href="live/live.css"><script src="live/loader.js"></script>
-<div class="rusr-live" data-live='{"kind": "page"}'></div>"""
-DONE = "document.querySelector('.rl-studio > .rl-status').textContent.startsWith('Done')"
-
-
-def used(driver) -> float:
-    """Seconds of the processor that the browser has used, with all its processes that still run."""
-    children = psutil.Process(driver.service.process.pid).children(recursive=True)
-    return sum(sum(child.cpu_times()[:2]) for child in children)
-
-
-@contextmanager
-def spent(clock: Callable[[], float]):
-    """A list that gets the seconds of `clock` and those by the wall clock that the context took."""
-    found: list[float] = []
-    begin = clock(), time.monotonic()
-    yield found
-    found += [clock() - begin[0], time.monotonic() - begin[1]]
+used, spent, table = (getattr(live_script("status"), name) for name in ("used", "spent", "table"))
 
 
 def searches(folder: Path, letters: Sequence[str], steps: int, phases: int) -> None:
@@ -83,34 +59,6 @@ def row(letter: str, both: Pair, page: Sequence[float], library: Sequence[float]
     return f"| {' | '.join(cells)} |"
 
 
-def weights(folder: Path) -> None:
-    """The bytes of the scripts, as they are and as a server that compresses sends them."""
-    for words, names in (("before Start", BEFORE), ("Start adds", AFTER)):
-        contents = [(folder / name).read_bytes() for name in names]
-        raw, small = sum(map(len, contents)), sum(len(gzip.compress(content)) for content in contents)
-        print(f"- {words}: {raw / 1e6:.2f} MB, {small / 1e6:.2f} MB with gzip ({', '.join(names)})")
-
-
-def opening(folder: Path) -> None:
-    """From the address to the portraits, from Start to the first picture, and to the end of a search of 60 + 60."""
-    (folder.parent / "page.html").write_text(PAGE, encoding="utf-8")
-    with opened() as driver:
-        with spent(lambda: used(driver)) as portraits:
-            open_page(driver, (folder.parent / "page.html").as_uri())
-        set_up(driver, "U", 60, ("W", "W+"))
-        guess = "[...document.querySelectorAll('.rl-row canvas')[2].getContext('2d').getImageData(64, 64, 1, 1).data]"
-        with spent(lambda: used(driver)) as whole:
-            with spent(lambda: used(driver)) as first:
-                driver.execute_script("document.querySelector('.rl-bar .rl-main').click()")
-                until(driver, f"{guess}[3] > 0", 300)
-            until(driver, DONE, 900)
-        names = "address to portraits", "Start to first picture", "Start to the end of 60 + 60 steps of x8"
-        for name, (cpu, clock) in zip(names, (portraits, first, whole), strict=True):
-            print(f"- {name}: {clock:.1f} s by the clock, {cpu:.1f} s of the processor")
-        print("-", driver.execute_script("return document.querySelector('.rl-studio > .rl-status').textContent"))
-        print("-", driver.capabilities["browserName"], driver.capabilities["browserVersion"])
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--steps", type=int, default=30, help="of each phase (default: %(default)s)")
@@ -126,10 +74,9 @@ def main() -> None:
     print(f"load average {os.getloadavg()[0]:.1f} at the beginning", flush=True)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "live"
-        packer().pack(folder)
+        live_script("pack").pack(folder)
         if args.only != "searches":
-            weights(folder)
-            opening(folder)
+            print(table(folder), flush=True)
         if args.only != "page":
             searches(folder, args.tasks, args.steps, args.phases)
     print(f"load average {os.getloadavg()[0]:.1f} at the end")

@@ -109,9 +109,9 @@ def serving():
     return folder_served
 
 
-def packer():
-    """The script book/live/pack.py as a module."""
-    spec = importlib.util.spec_from_file_location("live_pack", ROOT / "book/live/pack.py")
+def live_script(name: str):
+    """The script book/live/NAME.py as a module."""
+    spec = importlib.util.spec_from_file_location(f"live_{name}", ROOT / f"book/live/{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -121,7 +121,7 @@ def packer():
 def built(tmp_path_factory) -> Path:
     """The folder of everything that the live pages load."""
     folder = tmp_path_factory.mktemp("book") / "live"
-    packer().pack(folder)
+    live_script("pack").pack(folder)
     return folder
 
 

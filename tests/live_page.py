@@ -37,12 +37,18 @@ def press(driver, *keys: str) -> None:
         ActionChains(driver).send_keys(key).perform()
 
 
-def focus(driver, selector: str) -> None:
-    """Reach an element by the tab key, as somebody without a mouse does."""
+def focus(driver, selector: str, back: bool = False) -> None:
+    """Reach an element by the tab key, as somebody without a mouse does; `back` with the shift key."""
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
     for _ in range(60):
         if driver.execute_script("return document.activeElement.matches(arguments[0])", selector):
             return
-        press(driver, "\ue004")
+        if back:
+            ActionChains(driver).key_down(Keys.SHIFT).send_keys(Keys.TAB).key_up(Keys.SHIFT).perform()
+        else:
+            press(driver, Keys.TAB)
     raise AssertionError(f"the tab key does not reach {selector}")
 
 
@@ -77,6 +83,8 @@ def dropped(driver, file: Path) -> str:
 
 
 def painted(driver, x: int, y: int) -> list[int]:
-    """A pixel of the portrait's canvas."""
-    canvas = "document.querySelector('.rl-stage canvas').getContext('2d')"
-    return driver.execute_script(f"return [...{canvas}.getImageData({x}, {y}, 1, 1).data]")
+    """A pixel of the portrait's canvas, read from a copy: a browser warns of a canvas that is read twice."""
+    read = """const copy = new OffscreenCanvas(1, 1).getContext('2d'), [x, y] = arguments;
+        copy.drawImage(document.querySelector('.rl-stage canvas'), -x, -y);
+        return [...copy.getImageData(0, 0, 1, 1).data];"""
+    return driver.execute_script(read, x, y)

@@ -94,7 +94,7 @@ def provenance(device: torch.device, dtype: torch.dtype, arithmetic: str) -> dic
     tf32 = cuda and description()["tf32"]  # what 32-bit convolutions and products are computed in
     return _machine() | {
         "device": str(device),
-        "device_name": torch.cuda.get_device_name(device) if cuda else _processor(),
+        "device_name": torch.cuda.get_device_name(device) if cuda else processor(),
         "dtype": "tf32" if tf32 else str(dtype).removeprefix("torch."),
         "arithmetic": arithmetic,
         "threads": torch.get_num_threads(),
@@ -102,7 +102,7 @@ def provenance(device: torch.device, dtype: torch.dtype, arithmetic: str) -> dic
 
 
 @cache
-def _processor() -> str:
+def processor() -> str:
     """The processor's name; Linux tells it in /proc/cpuinfo only."""
     try:
         lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()

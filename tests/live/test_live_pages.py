@@ -17,6 +17,7 @@ from rusr_core.files import data_path
 from rusr_core.images import load_image, save_image
 
 pytestmark = pytest.mark.slow
+Keys = pytest.importorskip("selenium.webdriver.common.keys").Keys
 
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>page</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">
@@ -25,6 +26,7 @@ PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>page</titl
 <div class="rusr-live" id="inline" data-live='{"kind": "restore", "task": "U"}'><p>recorded</p></div>
 <input type="file" id="hand" aria-label="files of the test">
 <div class="rusr-live" id="walk" data-live='{"kind": "walk", "mix": "layers"}'><p>recorded</p></div></html>"""
+DONE = "document.querySelector('.rl-studio > .rl-status').textContent.startsWith('Done')"
 HEAVY = ("weights.js", "wasm.js", "engine.js")
 
 
@@ -52,21 +54,34 @@ def address(page, serving):
 
 
 def test_a_search_from_a_file_by_keyboard_alone(browser, page):
+    """Choose, paint, start, scrub, compare and save, from the top of the page and with no mouse."""
     requests(browser)
     open_page(browser, page.as_uri())
     asked = requests(browser)
     assert asked and not any(url.endswith(HEAVY) for url in asked), "the networks are loaded before the reader asks"
     set_up(browser, "paint")
-    press(browser, "\ue004")
+    assert painted(browser, 64, 90) == [0, 0, 0, 255], "the page opens with a hole, so that Start can be pressed"
+    focus(browser, ".rl-portraits input")
+    press(browser, Keys.ARROW_RIGHT)
+    until(browser, "document.activeElement.value === '003' && document.activeElement.checked")
+    focus(browser, ".rl-setup select")
+    press(browser, Keys.ARROW_UP, Keys.ARROW_DOWN)  # to another damage, and back
     focus(browser, ".rl-studio canvas")
-    press(browser, " ", "\ue014", "\ue014", " ", "+", "\ue015", " ")
-    hidden = "document.querySelector('canvas.paintable').getContext('2d').getImageData(64, 64, 1, 1).data"
-    assert browser.execute_script(f"return [...{hidden}]") == [0, 0, 0, 255]
-    browser.execute_script("document.activeElement.blur()")
-    focus(browser, ".rl-bar .rl-main")
+    press(browser, Keys.DELETE)
+    assert painted(browser, 64, 90) != [0, 0, 0, 255]
+    press(browser, " ", Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, " ", "+", Keys.ARROW_DOWN, " ")
+    assert painted(browser, 64, 90) == [0, 0, 0, 255]
+    focus(browser, ".rl-bar .rl-main", back=True)
     press(browser, " ")
-    until(browser, "document.querySelector('.rl-studio > .rl-status').textContent.startsWith('Done')")
+    until(browser, DONE)
     assert "W 4 (all steps)" in status(browser) and " dB" in status(browser)
+    assert browser.execute_script("return document.activeElement.textContent") == "Start"
+    focus(browser, ".rl-scrub input")
+    press(browser, Keys.HOME)
+    until(browser, "document.querySelector('.rl-scrub output').textContent.startsWith('W, step 1 ')")
+    focus(browser, ".rl-compare input")
+    press(browser, Keys.END)
+    assert browser.execute_script("return document.querySelector('.rl-pair').style.getPropertyValue('--cut')") == "100%"
     asked += requests(browser)
     outside = [url for url in asked if not url.startswith((page.parent.as_uri(), "data:", "blob:"))]
     assert outside == [] and browser.get_log("browser") == []
@@ -142,7 +157,7 @@ def test_a_file_that_is_damaged_already_is_searched_as_it_is(browser, address, t
     set_up(browser, "U", 2)
     browser.execute_script(f"{already}.click()")
     browser.execute_script("document.querySelector('.rl-bar .rl-main').click()")
-    until(browser, "document.querySelector('.rl-studio > .rl-status').textContent.startsWith('Done')")
+    until(browser, DONE)
     assert " dB" not in status(browser) and "W 2 (all steps)" in status(browser)
     seen = "document.querySelectorAll('.rl-stage canvas')[1]"
     values = browser.execute_script(f"return [...{seen}.getContext('2d').getImageData(0, 0, 16, 16).data]")
@@ -155,6 +170,7 @@ def test_a_file_that_is_damaged_already_is_searched_as_it_is(browser, address, t
 def test_holes_are_painted_by_touch_without_gaps(browser, address):
     """One finger paints, all along its way; the page does not scroll; a second finger does nothing."""
     open_page(browser, address)
+    browser.execute_script("document.querySelectorAll('.rl-bar button')[2].click()")  # clear the hole it opens with
     box = browser.execute_script("""
         const canvas = document.querySelector('.rl-stage canvas');
         canvas.scrollIntoView({ block: 'center' });
@@ -211,6 +227,13 @@ def test_the_guided_experiments_show_what_they_say(browser, address):
     assert ((matched - seen) ** 2).mean() < 0.25 * ((guess - portrait) ** 2).mean()
     experiment(browser, 2, 6)
     assert "W++ 6 (all steps)" in status(browser) and "W+ " not in status(browser)
+    experiment(browser, 3, 6)  # the same through W and W+, and both stand in the table of searches
+    assert "W 6 (all steps), W+ 6 (all steps), W++ 6 (all steps)" in status(browser)
+    rows = "[...document.querySelectorAll('.rl-runs tbody tr')].map((r) => [...r.cells].map((c) => c.textContent))"
+    first, second, alone, through = browser.execute_script(f"return {rows}")
+    assert alone[2:4] == ["noise M", "W++ 6"] and through[2:4] == ["noise M", "W 6, W+ 6, W++ 6"]
+    assert float(through[5].split()[0]) > float(alone[5].split()[0]) + 1
+    assert first[2] == "holes" and second[2] == "reduced XL"
 
 
 def load_page_portrait() -> np.ndarray:
@@ -224,7 +247,7 @@ def test_a_saved_picture_holds_its_record(browser, address, tmp_path):
     open_page(browser, address)
     set_up(browser, "A", 2)
     browser.execute_script("document.querySelector('.rl-bar .rl-main').click()")
-    until(browser, "document.querySelector('.rl-studio > .rl-status').textContent.startsWith('Done')")
+    until(browser, DONE)
     browser.execute_script("document.querySelectorAll('.rl-bar button')[3].click()")
     end = time.monotonic() + 20
     while not (found := list(tmp_path.glob("*.png"))) and time.monotonic() < end:

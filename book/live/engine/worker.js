@@ -98,23 +98,40 @@ Live.worker = (() => {
       return -10 * Math.log10(Math.max(error, 1e-10));
     });
 
-  /** Reports the steps of a search and lets messages come in between them. */
-  function controlOf(id, f, clean, seed) {
-    let last = 0,
-      resume = null;
-    const begun = performance.now(),
-      draw = () => new Live.random.Random(seed);
-    const own = {
-      stopped: false,
-      pause: () => {
-        own.waiting ||= new Promise((go) => {
+  /** Lets a search wait, and tells its seconds less those of the pauses. */
+  function clock() {
+    let begun = performance.now(),
+      waiting = null,
+      resume = () => {};
+    return {
+      seconds: (now) => (now - begun) / 1000,
+      pause() {
+        waiting ||= new Promise((go) => {
           resume = go;
         });
       },
-      go: () => {
-        if (resume) resume();
-        own.waiting = null;
+      go() {
+        resume();
+        waiting = null;
       },
+      async wait() {
+        if (!waiting) return;
+        const paused = performance.now();
+        await waiting;
+        begun += performance.now() - paused;
+      },
+    };
+  }
+
+  /** Reports the steps of a search and lets messages come in between them. */
+  function controlOf(id, f, clean, seed) {
+    let last = 0;
+    const { seconds, pause, go, wait } = clock(),
+      draw = () => new Live.random.Random(seed);
+    const own = {
+      stopped: false,
+      pause,
+      go,
       async turn({ space, step, loss, terms, ws, end }) {
         const now = performance.now(),
           due = end || now - last > EVERY,
@@ -130,9 +147,9 @@ Live.worker = (() => {
           });
           tf.dispose([x, seen]);
         }
-        postMessage({ ...info, seconds: (now - begun) / 1000 });
+        postMessage({ ...info, seconds: seconds(now) });
         await new Promise((done) => setTimeout(done));
-        if (own.waiting) await own.waiting;
+        await wait();
         return !own.stopped;
       },
     };

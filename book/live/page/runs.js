@@ -14,7 +14,8 @@ Page.runs = (() => {
     const body = el("tbody"),
       head = el("tr", {}, HEADS.map((text) => el("th", { scope: "col" }, text))),
       table = el("table", {}, el("caption", {}, "Your searches so far"), el("thead", {}, head), body),
-      box = el("div", { class: "rl-runs", hidden: true, tabindex: 0, role: "region", "aria-label": "Your searches" }, table);
+      name = { role: "region", "aria-label": "Your searches so far", tabindex: 0 }, // narrow windows scroll it
+      box = el("div", { class: "rl-runs", hidden: true, ...name }, table);
     let count = 0;
 
     function add(search) {

@@ -131,6 +131,7 @@ Page.studio = (() => {
     }
 
     press() {
+      if (this.phase === "loading") return undefined;
       if (this.phase === "idle") return this.run();
       const pause = this.phase === "running";
       client.post(pause ? "pause" : "resume");
@@ -147,7 +148,8 @@ Page.studio = (() => {
       this.phase = phase;
       const busy = phase !== "idle";
       this.main.textContent = { idle: "Start", loading: "Loading …", running: "Pause", paused: "Continue" }[phase];
-      this.main.disabled = phase === "loading";
+      this.main.setAttribute("aria-disabled", phase === "loading"); // a disabled one would lose the keyboard's focus
+      if (!busy && document.activeElement === this.halt) this.main.focus({ preventScroll: true });
       this.halt.disabled = phase !== "running" && phase !== "paused";
       this.keep.hidden = busy || !this.result;
       this.clear.disabled = busy;
