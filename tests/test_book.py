@@ -4,6 +4,7 @@ import base64
 import copy
 import importlib.util
 import re
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -163,6 +164,17 @@ def test_repository_address_comes_from_the_environment():
     forked = configure.configuration({"RUSR_REPOSITORY": address + "/", "RUSR_BRANCH": "work"})
     assert forked["repository"] == {"url": address, "branch": "work", "path_to_book": ""}
     assert forked["launch_buttons"]["colab_url"] and forked["execute"] == plain["execute"]
+
+
+def test_each_script_stands_once_in_a_page():
+    """Twice the same `const` would be an error in the console of every page."""
+    text, other = "const a = 1", "const b = 2"
+    names = (None, text), ("a.js", None), ("", text), ("a.js", None), ("b.js", None), ("", other)
+    context = {"script_files": [SimpleNamespace(filename=name, attributes={"body": body}) for name, body in names]}
+    script("scripts_once").unrepeated(None, "page", "page.html", context, None)
+    kept = [(one.filename, one.attributes["body"]) for one in context["script_files"]]
+    assert kept == [(None, text), ("a.js", None), ("b.js", None), ("", other)]
+    assert script("configure").configuration({})["sphinx"]["local_extensions"] == {"scripts_once": str(ROOT / "book")}
 
 
 def test_the_first_page_shows_every_task_and_maps_every_chapter():

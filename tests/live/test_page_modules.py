@@ -17,8 +17,10 @@ from rusr_core.degradations import Compose
 
 DOCUMENT = """
 class Element {
-  constructor(tag) { Object.assign(this, { tag, children: [], attributes: {}, handlers: {}, rows: [], textContent: "" });
-    this.classList = { toggle() {}, add() {} }; }
+  constructor(tag) {
+    Object.assign(this, { tag, children: [], attributes: {}, handlers: {}, rows: [], textContent: "" });
+    this.classList = { toggle() {}, add() {} };
+  }
   setAttribute(name, value) { this.attributes[name] = value; }
   addEventListener(name, handler) { this.handlers[name] = handler; }
   append(...all) { for (const one of all) { this.children.push(one); if (one.tag === "tr") this.rows.push(one); } }
