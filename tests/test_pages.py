@@ -35,6 +35,14 @@ document.getElementById("page").onload = () => setTimeout(() => {{
       found.push("scrolls: " + element.tagName + "." + element.className);
     }}
   }}
+  for (const pre of page.querySelectorAll(".cell_output pre")) {{
+    const style = page.defaultView.getComputedStyle(pre), lines = pre.textContent.trimEnd().split("\\n");
+    const height = pre.clientHeight - parseFloat(style.paddingTop) - parseFloat(style.paddingBottom);
+    const columns = lines.every((line) => /\\S {{2,}}\\S/.test(line));
+    if (columns && height > (lines.length + 0.5) * parseFloat(style.lineHeight)) {{
+      found.push("wraps: " + lines[0]);
+    }}
+  }}
   const formulas = page.querySelectorAll("mjx-container").length;
   const report = document.createElement("pre");
   report.id = "report";
@@ -82,9 +90,12 @@ def site(tmp_path_factory):
         nbformat.v4.new_output("stream", text="a long sentence of words " * 12 + "\n" + "x" * 300 + "\n"),
         nbformat.v4.new_output("display_data", {"text/html": str(table), "text/plain": "table"}),
     ]
+    printed = "\n".join("  ".join(f"{i * 10**7 + j:9d}" for j in range(6)) for i in range(1, 4))  # 64 characters
+    columns = [nbformat.v4.new_output("stream", text=printed + "\n")]
     cells = [
-        nbformat.v4.new_markdown_cell("# Wide\n\n" + formula + "\n\n| a | b |\n|---|---|\n| " + "y" * 200 + " | 1 |"),
+        nbformat.v4.new_markdown_cell("# Wide\n\n" + formula + "\n\n| a | b |\n|---|---|\n| `" + "y" * 200 + "` | 1 |"),
         nbformat.v4.new_code_cell("value = '" + "z" * 200 + "'", outputs=outputs, execution_count=1),
+        nbformat.v4.new_code_cell("print(printed)", outputs=columns, execution_count=2),
     ]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), place / "book/wide.ipynb")
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))

@@ -28,7 +28,9 @@ def table(
     for row in cells:
         if len(row) != len(columns):
             raise FigureError(f"row {row[:1]} has {len(row)} cells, expected {len(columns)}: {', '.join(columns)}")
-    head = "".join(f'<th scope="col">{escape(str(name))}</th>' for name in columns)
+    columns_of = list(zip(*cells, strict=True)) or [()] * len(columns)
+    kinds = [' class="number"' if column and all(map(_is_number, column)) else "" for column in columns_of]
+    head = "".join(f'<th scope="col"{kind}>{escape(str(name))}</th>' for name, kind in zip(columns, kinds, strict=True))
     names = ["", *(str(name) for name in columns[1:])]  # where rows are stacked, each cell says its column
     body = "".join(f"<tr>{_row(row, names, digits)}</tr>" for row in cells)
     title = f"<caption>{escape(caption)}</caption>" if caption else ""
@@ -40,9 +42,13 @@ def _row(row: tuple[object, ...], names: Sequence[str], digits: int) -> str:
 
 
 def _cell(value: object, first: bool, digits: int, column: str) -> str:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
+    number = _is_number(value)
     text = f"{value:.{digits}f}" if isinstance(value, float) else str(value)
     text = text if isinstance(value, Html) else escape(text).replace("\n", "<br>")
     kind = ' class="number"' if number else ""
     column = f' data-column="{escape(column)}"' if column and text else ""
     return f'<th scope="row"{kind}>{text}</th>' if first else f"<td{kind}{column}>{text}</td>"
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -149,7 +149,10 @@ class Table:
         return file.getvalue()
 
     def _repr_html_(self) -> str:
-        return _html("", *self._grid(), self._below())
+        header, rows = self._grid()
+        if len(rows) < len(header):  # what is longer runs down the page
+            header, *rows = map(list, zip(header, *rows, strict=True))
+        return _html("", header, rows, self._below())
 
     def _below(self) -> list[str]:
         return legend(score for report in self.reports for score in report.scores.values())

@@ -148,7 +148,7 @@ def test_timeline_holds_every_frame_in_order():
 
 def test_a_table_holds_every_cell_and_escapes_text():
     html = figures.table({"a<b": (1.25, "x & y"), "second": (7, figures.Html("<em>z</em>"))}, ("name", "n", "text"))
-    assert html.count("<tr>") == 3 and html.count("<td") == 4 and html.count('<th scope="col">') == 3
+    assert html.count("<tr>") == 3 and html.count("<td") == 4 and html.count('<th scope="col"') == 3
     assert '<th scope="row">a&lt;b</th><td class="number" data-column="n">1.25</td>' in html
     assert '<td data-column="text">x &amp; y</td>' in html and "<em>z</em></td>" in html
     assert '<td class="number" data-column="n">7</td>' in html
