@@ -55,6 +55,7 @@ book: $(READY)
 	$(BIN)/python book/terms.py _build/live/terms.js
 	$(BIN)/python book/configure.py > _build/_config.yml
 	RUSR_STATIC=1 OMP_NUM_THREADS=$(JOBS) $(BIN)/jupyter-book build . --config _build/_config.yml -n -W --keep-going
+	$(BIN)/python book/phone.py _build
 	$(BIN)/python book/fit.py _build/html
 	@echo "== Open _build/html/index.html"
 
@@ -67,6 +68,7 @@ book-without-solutions: $(READY)
 	$(BIN)/python book/terms.py $(STUDENTS)/_build/live/terms.js
 	$(BIN)/python book/configure.py > $(STUDENTS)/_config.yml
 	RUSR_STATIC=1 RUSR_SOLUTIONS=0 OMP_NUM_THREADS=$(JOBS) $(BIN)/jupyter-book build $(STUDENTS) -n -W --keep-going
+	$(BIN)/python book/phone.py $(STUDENTS)/_build
 	@echo "== Open $(STUDENTS)/_build/html/index.html"
 
 decks: $(READY)

@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from rusr_core.figures.interactive import Html
-from rusr_core.figures.panels import STYLE, FigureError, check_extent
+from rusr_core.figures.panels import STYLE, FigureError, check_extent, plain_numbers
 from rusr_core.sweeps import recordings as recorded
 from rusr_core.sweeps.recordings import Recording
 from rusr_core.tasks import LEVELS, TASKS
@@ -43,10 +43,10 @@ def lines(
             every = max(1, len(x) // 12)
             ax.plot(x, values, label=name, marker=MARKERS[i % len(MARKERS)], markersize=4, markevery=every)
         ax.set(xlabel=xlabel, ylabel=ylabel)
-        if "x" in log:
-            ax.set_xscale("log")
-        if "y" in log:
-            ax.set_yscale("log")
+        for letter, set_scale, axis in (("x", ax.set_xscale, ax.xaxis), ("y", ax.set_yscale, ax.yaxis)):
+            if letter in log:
+                set_scale("log")
+                plain_numbers(axis)
         if len(series) > 1:
             ax.legend()
         plt.close(figure)
@@ -151,10 +151,11 @@ def scatter(recording: Recording, x: str, y: str) -> Figure:
         for i, (method, values) in enumerate(points.items()):
             ax.plot(*zip(*values, strict=True), MARKERS[i % len(MARKERS)], markersize=5, alpha=0.8, label=method)
         ax.set(xlabel=x, ylabel=y)
-        for set_scale, axis in ((ax.set_xscale, 0), (ax.set_yscale, 1)):
-            along = [value[axis] for values in points.values() for value in values]
+        for i, set_scale, axis in ((0, ax.set_xscale, ax.xaxis), (1, ax.set_yscale, ax.yaxis)):
+            along = [value[i] for values in points.values() for value in values]
             if along and 0 < min(along) < max(along) / LOG_FROM:
                 set_scale("log")
+                plain_numbers(axis)
         ax.legend()
         plt.close(figure)
     return figure

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rusr_core.figures.charts import MARKERS
-from rusr_core.figures.panels import STYLE, FigureError
+from rusr_core.figures.panels import STYLE, FigureError, plain_numbers
 from rusr_core.sweeps import findings
 from rusr_core.sweeps.ablations import FACTORS, RATES
 from rusr_core.sweeps.recordings import Recording
@@ -41,6 +41,7 @@ def opponents(*recordings: Recording, metric: str, tasks: Sequence[str] = tuple(
             for i, method in enumerate(methods):
                 _draw_method(ax, recordings, task, method, metric, i, len(methods))
             ax.set(title=task, xticks=range(len(LEVELS)), xticklabels=LEVELS, yscale="log", ylabel=metric)
+            plain_numbers(ax.yaxis)
         for ax in axes.flat[len(tasks) :]:
             ax.set_visible(False)
         labels = {label: line for ax in axes.flat for line, label in zip(*ax.get_legend_handles_labels(), strict=True)}

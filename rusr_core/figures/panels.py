@@ -7,7 +7,9 @@ from collections.abc import Sequence
 import matplotlib.pyplot as plt
 import torch
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from torch import Tensor
 
 from rusr_core.errors import RusrError
@@ -18,6 +20,7 @@ from rusr_core.limits import check_whole, is_number, shown
 STYLE = ["rusr_core.figures.rusr", {"figure.dpi": float(os.environ["RUSR_DPI"])} if "RUSR_DPI" in os.environ else {}]
 PHASE_COLOURS = {"W": "#0072B2", "W+": "#D55E00", "W++": "#009E73"}
 LARGEST = 100  # inches of a column or of a figure
+MOST = 5  # pictures side by side in a figure of one row; more would be too small on a page
 
 
 class FigureError(RusrError):
@@ -57,7 +60,8 @@ def panel(
     """Columns of images: each argument `[N, 3, H, W]` in [0, 1] is a column of N rows, of any resolution.
 
     `titles` names the columns, `rows` the rows; `size` is the width of a column in inches. Small images are
-    enlarged by repeating pixels, so that what is drawn is what was measured. Raises `FigureError`.
+    enlarged by repeating pixels, so that what is drawn is what was measured. A single row of more than `MOST` pictures
+    goes on in a second one. Raises `FigureError`.
     """
     figure = _panel(images, titles, rows, size)
     plt.close(figure)  # or a notebook would draw it a second time
@@ -73,17 +77,22 @@ def _panel(images: Sequence[Tensor], titles: Sequence[str] | None, rows: Sequenc
     for name, labels, expected in (("titles", titles, len(columns)), ("rows", rows, num)):
         if labels is not None and len(labels) != expected:
             raise FigureError(f"{len(labels)} {name} for {expected} {'columns' if name == 'titles' else 'rows'}")
-    extent = (size * len(columns) + (0.25 if rows else 0), size * num + (0.25 if titles else 0))
+    lines = -(-len(columns) // MOST) if num == 1 else 1
+    across = -(-len(columns) // lines)
+    extent = (size * across + (0.25 if rows else 0), (size * num + (0.25 if titles else 0)) * lines)
     with plt.style.context(STYLE):
-        figure, axes = plt.subplots(num, len(columns), figsize=extent, squeeze=False, layout="constrained")
+        figure, axes = plt.subplots(num * lines, across, figsize=extent, squeeze=False, layout="constrained")
         figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
         for row in range(num):
             for column, batch in enumerate(columns):
-                _draw(axes[row, column], batch[row])
+                ax = axes[row + column // across, column % across]
+                _draw(ax, batch[row])
                 if row == 0 and titles:
-                    axes[row, column].set_title(titles[column])
+                    ax.set_title(titles[column])
             if rows:
                 axes[row, 0].set_ylabel(rows[row])
+        for ax in axes.flat[num * len(columns) :]:  # what is left of the last line
+            ax.remove()
     return figure
 
 
@@ -112,9 +121,19 @@ def loss_curves(result: object, *, image: int = 0, term: str = "total", ax: Axes
             )  # fmt: skip
             begin += len(values)
         ax.set(xlabel="step", ylabel=f"{term} loss", yscale="log")
+        plain_numbers(ax.yaxis)
         ax.margins(x=0.01)
         plt.close(figure)
     return figure
+
+
+def plain_numbers(axis: Axis) -> None:
+    """Ticks of a logarithmic axis as numbers that one can read, 0.2 and not 2 x 10^-1: 1, 2 and 5 of each decade, and
+    whole decades where there are more than three."""
+    low, high = sorted(axis.get_view_interval())
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 1000 * low else (1,)))
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _batch(image: Tensor) -> Tensor:

@@ -108,6 +108,7 @@ def plane(
     *,
     truth: tuple[float, float] | None = TRUTH,
     size: float = 4.6,
+    legend: bool = True,
 ) -> Figure:
     """The manifold, the half-plane of W+, what agrees with `y` in a `task`, and ways of the search.
 
@@ -122,19 +123,10 @@ def plane(
     if truth is not None:
         _check_point(truth)
     with plt.style.context(STYLE):
-        figure, ax = plt.subplots(figsize=(size, 0.76 * size), layout="constrained")
-        w = torch.linspace(*SPAN, 200)
-        ax.plot(w, w.square() - w, color="#4D4D4D", linewidth=2, label="W: the manifold")
-        ax.axhspan(-0.25, HEIGHT[1], color="#4D4D4D", alpha=0.06, linewidth=0)
-        ax.axhline(-0.25, color="#4D4D4D", linestyle=":", linewidth=1, label="W+: above this line")
-        if task is not None:
-            _draw_agreeing(ax, task, y)
-        for i, (name, way) in enumerate((ways or {}).items()):
-            _draw_way(ax, way, name, "-" if i == 0 else "--")
-        if truth is not None:
-            ax.plot(*truth, "*", color="#000000", markersize=11, label="truth", zorder=5)
-        ax.set(xlim=SPAN, ylim=HEIGHT, xlabel="brightness of pixel 1", ylabel="brightness of pixel 2", aspect="equal")
-        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, fontsize=8)
+        figure, ax = plt.subplots(figsize=(size, (0.95 if legend else 0.76) * size), layout="constrained")
+        _draw(ax, task, y, ways or {}, truth)
+        if legend:
+            figure.legend(loc="outside lower center", ncols=2, fontsize=8)
         plt.close(figure)
     return figure
 
@@ -148,13 +140,61 @@ def _check_point(truth: tuple[float, float]) -> None:
             raise FigureError(f"truth has {shown(value)}: expected two finite numbers")
 
 
-def drawn(task: str, y: Tensor, ways: Mapping[str, Way] | None = None, *, size: float = 4.6) -> Tensor:
-    """`plane` as an image [1, 3, H, W] in [0, 1], for sliders and for panels of several."""
-    figure = plane(task, y, ways, size=size)
+def planes(inputs: Mapping[str, Tensor], ways: Mapping[str, Way], *, size: float = 3.4) -> Figure:
+    """`plane` for several tasks, two side by side, each `size` inches wide, with one legend for all.
+
+    `inputs` and `ways` hold y and the way of the search by task. Raises FigureError for tasks that are not the toy's,
+    and if a task lacks its way.
+    """
+    check_size(size)
+    if set(inputs) != set(ways) or not 0 < len(inputs) or not set(inputs) <= set(FORWARD):
+        raise FigureError(f"inputs {', '.join(inputs)}, ways {', '.join(ways)}: expected tasks of {', '.join(FORWARD)}")
+    rows, columns = -(-len(inputs) // 2), min(2, len(inputs))
+    with plt.style.context(STYLE):
+        figure, axes = plt.subplots(
+            rows, columns, figsize=(columns * size, rows * 0.8 * size + 0.5), sharex=True, sharey=True, squeeze=False,
+            layout="constrained",
+        )  # fmt: skip
+        for ax, task in zip(axes.flat, inputs, strict=False):
+            _draw(ax, task, inputs[task], {"": ways[task]}, TRUTH)
+            ax.set_title(task)
+            ax.label_outer()
+        for ax in axes.flat[len(inputs) :]:
+            ax.remove()
+        labels = {
+            label: line for ax in figure.axes for line, label in zip(*ax.get_legend_handles_labels(), strict=True)
+        }
+        figure.legend(labels.values(), labels, loc="outside lower center", ncols=4, fontsize=8)
+        plt.close(figure)
+    return figure
+
+
+def drawn(
+    task: str, y: Tensor, ways: Mapping[str, Way] | None = None, *, size: float = 4.6, legend: bool = True
+) -> Tensor:
+    """`plane` as an image [1, 3, H, W] in [0, 1]. Without a legend two drawings lie exactly above each other."""
+    figure = plane(task, y, ways, size=size, legend=legend)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     pixels = torch.from_numpy(np.asarray(canvas.buffer_rgba()).copy())  # [H, W, 4]
     return pixels[..., :3].permute(2, 0, 1)[None] / 255
+
+
+def _draw(
+    ax: Axes, task: str | None, y: Tensor | None, ways: Mapping[str, Way], truth: tuple[float, float] | None
+) -> None:
+    """Everything that `plane` shows, but for the legend."""
+    w = torch.linspace(*SPAN, 200)
+    ax.plot(w, w.square() - w, color="#4D4D4D", linewidth=2, label="W: the manifold")
+    ax.axhspan(-0.25, HEIGHT[1], color="#4D4D4D", alpha=0.06, linewidth=0)
+    ax.axhline(-0.25, color="#4D4D4D", linestyle=":", linewidth=1, label="W+: above this line")
+    if task is not None:
+        _draw_agreeing(ax, task, y)
+    for i, (name, way) in enumerate(ways.items()):
+        _draw_way(ax, way, name, "-" if i == 0 else "--")
+    if truth is not None:
+        ax.plot(*truth, "*", color="#000000", markersize=11, label="truth", zorder=5)
+    ax.set(xlim=SPAN, ylim=HEIGHT, xlabel="brightness of pixel 1", ylabel="brightness of pixel 2", aspect="equal")
 
 
 def _draw_agreeing(ax: Axes, task: str, y: Tensor) -> None:

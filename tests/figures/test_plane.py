@@ -68,7 +68,9 @@ def test_the_truth_agrees_with_its_own_input_and_the_search_comes_nearer_to_it(t
 def test_what_is_drawn_as_agreeing_agrees(task):
     """Points of the drawn line or patch are sent through f; the disc holds two standard deviations."""
     y = plane.observed(task, generator=rng())
-    (ax,) = plane.plane(task, y, {"": plane.search(task, y)}).axes
+    figure = plane.plane(task, y, {"": plane.search(task, y)})
+    (ax,) = figure.axes
+    assert len(figure.legends) == 1
     labels = ax.get_legend_handles_labels()[1]
     assert {"W: the manifold", "agrees with y", "W", "W+", "W++", "truth"} <= set(labels)
     shape = ax.get_legend_handles_labels()[0][labels.index("agrees with y")]
@@ -91,7 +93,12 @@ def test_a_drawing_is_an_image_too():
     y = plane.observed("inpainting")
     without, drawn = plane.drawn("inpainting", y), plane.drawn("inpainting", y, {"": plane.search("inpainting", y)})
     assert drawn.shape[:2] == (1, 3) and drawn.dtype == torch.float32 and drawn.max() == 1 and drawn.min() >= 0
-    assert drawn.shape[3] == without.shape[3] and not torch.equal(drawn[..., :200, :], without[..., :200, :])
+    bare = plane.drawn("inpainting", y, legend=False)
+    assert (
+        bare.shape[2] < without.shape[2]
+        and drawn.shape[3] == without.shape[3]
+        and not torch.equal(drawn[..., :200, :], without[..., :200, :])
+    )
 
 
 def test_a_task_that_the_toy_does_not_have_is_refused():
@@ -99,3 +106,15 @@ def test_a_task_that_the_toy_does_not_have_is_refused():
         plane.observed("haze")
     with pytest.raises(FigureError, match="task 'upsampling' with y NoneType"):
         plane.plane("upsampling")
+
+
+def test_several_tasks_share_one_drawing_and_one_legend():
+    inputs = {task: plane.observed(task, generator=rng()) for task in plane.FORWARD}
+    ways = {task: plane.search(task, y) for task, y in inputs.items()}
+    figure = plane.planes(inputs, ways)
+    assert [ax.get_title() for ax in figure.axes] == list(plane.FORWARD)
+    (legend,) = figure.legends
+    names = [text.get_text() for text in legend.get_texts()]
+    assert len(set(names)) == len(names) and {"agrees with y", "y", "truth", "W++"} <= set(names)
+    with pytest.raises(FigureError, match="inputs upsampling, ways : expected tasks of upsampling"):
+        plane.planes({"upsampling": inputs["upsampling"]}, {})
