@@ -114,12 +114,12 @@ def test_loss_curves_mark_the_phases():
     nan = float("nan")
     history = {"total": torch.tensor([[3.0, 9.0], [2.0, 9.0], [nan, 9.0]])}
     phases = [SimpleNamespace(space=s, history=history) for s in ("W", "W+")]
-    ax = figures.loss_curves(SimpleNamespace(phases=phases)).axes[0]
+    ax = figures.loss_curves(SimpleNamespace(phases=phases, image=torch.zeros(2, 3, 8, 8))).axes[0]
     curves = [line for line in ax.lines if len(line.get_xdata()) == 2 and line.get_ydata()[0] == 3]
     assert [list(c.get_xdata()) for c in curves] == [[0, 1], [2, 3]]
     assert [t.get_text() for t in ax.texts] == ["W", "W+"] and ax.get_yscale() == "log"
     with pytest.raises(FigureError, match="'lpips' was recorded; expected one of total"):
-        figures.loss_curves(SimpleNamespace(phases=phases), term="lpips")
+        figures.loss_curves(SimpleNamespace(phases=phases, image=torch.zeros(2, 3, 8, 8)), term="lpips")
 
 
 def test_compare_is_self_contained_and_labelled():
