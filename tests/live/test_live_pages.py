@@ -273,7 +273,8 @@ def test_inline_figures_open_when_asked(browser, address):
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_no_page_is_wider_than_its_window(page, width):
+def test_no_page_is_wider_than_its_window_and_start_is_in_sight(page, width):
+    """Start without scrolling, where a reader meets the page."""
     reason = missing()
     if reason:
         pytest.skip(reason)
@@ -283,6 +284,8 @@ def test_no_page_is_wider_than_its_window(page, width):
             {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": True},
         )
         open_page(driver, page.as_uri())
+        start = "const { top, bottom } = document.querySelector('.rl-bar .rl-main').getBoundingClientRect();"
+        assert driver.execute_script(f"{start} return top > 0 && bottom <= innerHeight && scrollY === 0")
         driver.execute_script("for (const b of document.querySelectorAll('.rl-open')) b.click()")
         wide = driver.execute_script("return document.documentElement.scrollWidth")
         assert wide <= width
