@@ -28,31 +28,35 @@ IMAGES = 3
 
 @dataclass(frozen=True)
 class Bench:
-    """What is checked: one prior on the CPU and on the device, portraits, and the number of steps a phase."""
+    """What is checked: one prior on the CPU and on the device, portraits, and how many steps a phase has."""
 
     cpu: Prior
     prior: Prior  # on the device
     truth: Tensor  # [N, 3, R, R] on the CPU
     steps: int
+    rounds: int  # how often a timing is repeated
 
     @classmethod
     def of(cls, device: str, folder: Path, tiny: bool) -> "Bench":
-        """The embedded prior and three portraits; tiny: a random prior of 32 px and few steps."""
+        """The embedded prior and three portraits; tiny: a random prior of 32 px, two images and one step."""
         if not tiny:
-            return cls(load_prior(), load_prior(device=device), portraits(range(IMAGES)), 20)
+            return cls(load_prior(), load_prior(device=device), portraits(range(IMAGES)), 20, 3)
         config = world(folder, "check")
         load = {"perceptual": "portraits", "identity": "portraits"}
-        truth = torch.cat([load_image(config.images / f"{i:03d}.png") for i in range(IMAGES)])
-        return cls(load_prior(config.prior, **load), load_prior(config.prior, device=device, **load), truth, 2)
+        truth = torch.cat([load_image(config.images / f"{i:03d}.png") for i in range(2)])
+        return cls(load_prior(config.prior, **load), load_prior(config.prior, device=device, **load), truth, 1, 1)
 
     def measured(self, kind: str) -> tuple[object, Tensor]:
         """A degradation of that kind, and y of all portraits."""
         f = tasks.get(*KINDS[kind], seed=tuple(range(len(self.truth))))
         return f, f.degrade(self.truth, torch.Generator().manual_seed(0))
 
-    def search(self, kind: str, preset: str = "default", num: int = IMAGES, on_cpu: bool = False, **changes) -> Search:
-        """A shortened search for the first `num` portraits; `changes` replace fields of the preset."""
+    def search(
+        self, kind: str, preset: str = "default", num: int | None = None, on_cpu: bool = False, **changes
+    ) -> Search:
+        """A shortened search for the first `num` portraits, or all; `changes` replace fields of the preset."""
         _, y = self.measured(kind)
+        num = len(y) if num is None else num
         f = tasks.get(*KINDS[kind], seed=tuple(range(num)))
         chosen = presets.get(preset).shortened(self.steps)
         chosen = dataclasses.replace(chosen, name=f"check-{chosen.name}", **changes) if changes else chosen
@@ -105,7 +109,7 @@ def searches(bench: Bench) -> list[dict]:
                 result = bench.search(kind, preset)
                 here = bench.lpips(result.image).mean()
                 there = bench.lpips(bench.search(kind, preset, on_cpu=True).image).mean()
-                ratio, name = here / there, f"{preset}, {kind}, batch of {IMAGES}: LPIPS over the CPU's"
+                ratio, name = here / there, f"{preset}, {kind}, batch of {len(bench.truth)}: LPIPS over the CPU's"
                 good = result.image.isfinite().all() and 0.8 <= ratio <= 1.25
                 rows.append(row(name, ratio, "0.8 to 1.25", good))
     return rows
@@ -164,11 +168,11 @@ def repeats(bench: Bench) -> list[dict]:
 
 
 def price(bench: Bench) -> list[dict]:
-    """Seconds a step in exact and in fast arithmetic, best of three short searches after one to warm up."""
+    """Seconds a step in exact and in fast arithmetic, best of the rounds of short searches after one to warm up."""
     seconds = {}
     for mode in ("exact", "fast"):
         with arithmetic(mode):
-            found = [bench.search("plain") for _ in range(4)][1:]
+            found = [bench.search("plain") for _ in range(bench.rounds + 1)][1:]
         seconds[mode] = min(result.seconds / max(result.steps) for result in found)
     rows = [row(f"{mode} arithmetic, ms a step", 1e3 * value, "none", True) for mode, value in seconds.items()]
     return [*rows, row("exact over fast", seconds["exact"] / seconds["fast"], "none", True)]

@@ -118,12 +118,12 @@ def check(run: Run) -> None:
 
 def prior(run: Run) -> None:
     """(b) More of the adversarial stage for the shipped generator, for half of the time that is left; the result stays
-    in OUT/prior until somebody installs it. Tiny: only the first program of it, on four people.
+    in OUT/prior until somebody installs it. Tiny: only the first program of it, on one person.
     """
     work = run.out / "prior"
     if run.tiny:
         program = "tools.portraits.training.render_training_set"
-        run.program("prior", program, work / "data", "--identities", 4, "--views", 1, "--processes", 1)
+        run.program("prior", program, work / "data", "--identities", 1, "--views", 1, "--processes", 1)
         return
     seconds = ("--seconds", round(run.left() / 2))
     run.program("prior", "tools.portraits.make", "--work", work, "--device", run.device, "--sharpen-shipped", *seconds)

@@ -30,9 +30,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _state(entry: priors.Entry) -> str:
-    if not entry.url:
-        return "supply a path"
-    return "downloaded" if entry.path.exists() else "not downloaded"
+    if entry.url:
+        return "downloaded" if entry.path.exists() else "not downloaded"
+    return "put there by hand" if entry.path.exists() else "supply a path"
 
 
 def _list(args: argparse.Namespace) -> int:
@@ -60,7 +60,7 @@ def _info(args: argparse.Namespace) -> int:
         lines |= {"source": entry.source, "address": entry.url or "none verified: supply a path"}
         lines |= {"size": entry.size or "not stated by the source", "state": _state(entry)}
         lines["sha256"] = entry.sha256 or "not published: pinned at the first download"
-        lines["path"] = entry.path if entry.url else ""
+        lines["path"] = entry.path
     for key, value in lines.items():
         if value:
             print(f"{key:11} {value}")
@@ -72,7 +72,11 @@ def _fetch(args: argparse.Namespace) -> int:
         print(f"{args.name} is embedded: {data_path('portraits/generator.safetensors')}")
         return 0
     path = priors.fetch(args.name)
-    origin = "as published" if priors.find(args.name).sha256 else "pinned at the first download, no publisher states it"
+    entry = priors.find(args.name)
+    unstated = (
+        "pinned at the first download, no publisher states it" if entry.url else "put there by hand, not verified"
+    )
+    origin = "as published" if entry.sha256 else unstated
     print(f"{path}\nsha256 {file_sha256(path)} ({origin})")
     return 0
 

@@ -33,7 +33,18 @@ from rusr_core.degradations.operator import as_operator
 from rusr_core.degradations.resampling import Downsample, Resize
 
 NAMES = {
-    kind.name: kind for kind in (Downsample, PoissonBernoulliNoise, JPEG, Strokes, Resize, Mask, Blur, Fade, ReadNoise)
+    kind.name: kind
+    for kind in (
+        Downsample,
+        PoissonBernoulliNoise,
+        JPEG,
+        Strokes,
+        Resize,
+        Mask,
+        Blur,
+        Fade,
+        ReadNoise,
+    )
 }
 
 

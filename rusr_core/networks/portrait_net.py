@@ -116,9 +116,13 @@ class PortraitNet(nn.Module):
         """
         return self._unit(self.activations(x, self.config.perceptual_levels))
 
+    @property
+    def channel_weights(self) -> list[Tensor]:
+        """The nonnegative weights `[C_l]` of each perceptual level; the net's own, so that they change in place."""
+        return [getattr(self, f"channel_weight{level}") for level in range(self.config.perceptual_levels)]
+
     def _unit(self, maps: list[Tensor]) -> list[Tensor]:
-        weights = (getattr(self, f"channel_weight{level}") for level in range(self.config.perceptual_levels))
-        return [unit_channels(m, weight, EPSILON) for m, weight in zip(maps, weights, strict=False)]
+        return [unit_channels(m, weight, EPSILON) for m, weight in zip(maps, self.channel_weights, strict=False)]
 
     def distance(self, a: Tensor, b: Tensor) -> Tensor:
         """Perceptual distance `[N]` of two batches `[N, 3, H, W]` in [0, 1]; 0 for equal images, no unit."""

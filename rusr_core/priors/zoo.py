@@ -24,7 +24,7 @@ class ZooError(RusrError):
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of the table. Empty `url`: no address could be verified, supply a path."""
+    """One line of the table. Empty `url`: no address could be verified, supply a path or put the file at `path`."""
 
     name: str
     kind: str  # "prior", "identity" or "perceptual"
@@ -42,7 +42,9 @@ class Entry:
 
     @property
     def path(self) -> Path:
-        """Where the downloaded file lies, or would; torchvision's where torchvision puts it."""
+        """Where the file lies, or would: downloaded, torchvision's where torchvision puts it, or put there by hand."""
+        if not self.url:
+            return cache_dir() / self.name / "weights"
         if self.kind == "perceptual":
             return Path(torch.hub.get_dir()) / "checkpoints" / self.url.rsplit("/", 1)[-1]
         return cache_dir() / self.name / self.url.rsplit("/", 1)[-1]
@@ -59,17 +61,21 @@ def table() -> dict[str, Entry]:
 def at_path(path: Path) -> Entry | None:
     """The entry whose download lies at `path`."""
     there = path.resolve()
-    return next((entry for entry in table().values() if entry.url and entry.path.resolve() == there), None)
+    return next((entry for entry in table().values() if entry.path.resolve() == there), None)
 
 
 def fetch(name: str) -> Path:
-    """The file of an entry, downloaded on first use (see `downloads.fetch`). No address: ZooError.
+    """The file of an entry, downloaded on first use (see `downloads.fetch`). No address, and no file there: ZooError.
 
     A download shows a progress bar on a terminal, and says on stderr when it pinned a hash that nobody states.
     """
     entry = find(name)
     if not entry.url:
-        raise ZooError(f"{name} has no verified address: supply a path ({entry.title}; {entry.source})")
+        if not entry.path.exists():
+            about = f"put its file at {entry.path} ({entry.title}; {entry.source})"
+            raise ZooError(f"{name} has no verified address: supply a path, or {about}")
+        downloads.verify(entry.path, entry.sha256)
+        return entry.path
     new = not entry.path.exists()
     with tqdm(unit="B", unit_scale=True, desc=name, leave=False, disable=not new or None) as bar:
 

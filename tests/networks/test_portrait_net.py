@@ -28,7 +28,7 @@ def trained() -> PortraitNet:
     net = PortraitNet(SMALL, batch_norm=True)
     for _ in range(3):
         net.embed(torch.rand(8, 3, 32, 32))
-    net.channel_weight1.copy_(torch.rand(6))
+    net.channel_weights[1].copy_(torch.rand(6))
     return net.eval()
 
 
@@ -46,7 +46,7 @@ def test_features_are_unit_vectors_times_the_root_of_the_weights(trained):
     maps = trained.features(torch.rand(2, 3, 64, 64))
     assert [m.shape for m in maps] == [(2, 4, 32, 32), (2, 6, 16, 16), (2, 8, 8, 8), (2, 10, 4, 4)]
     assert maps[0].square().sum(1).max() <= 1 + 1e-5
-    weight = trained.channel_weight1
+    weight = trained.channel_weights[1]
     unit = maps[1] / weight.sqrt()[:, None, None]
     assert torch.allclose(unit.square().sum(1), torch.ones(2, 16, 16), atol=1e-2)
 

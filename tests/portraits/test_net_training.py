@@ -122,7 +122,7 @@ def test_balancing_orders_triplets_and_holds_every_channel():
 def test_a_nets_parts_add_up_to_its_distances():
     net = load_portrait_net(DATA / "features_b.safetensors")
     x = render(normalized(sample_z(12, 4)))
-    weights = torch.cat([getattr(net, f"channel_weight{level}") for level in range(4)])
+    weights = torch.cat(net.channel_weights)
     parts = balance_features.channel_distances(net, x[:2], x[2:])
     torch.testing.assert_close(parts @ weights, net.distance(x[:2], x[2:]), rtol=1e-4, atol=1e-5)
     kinds = {"blur", "fine detail < edit", "edit < longer edit", "equal L1", "minor < severe", "2 px shift < mesh"}
