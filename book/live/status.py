@@ -85,11 +85,16 @@ def times(folder: Path, steps: int) -> tuple[dict[str, tuple[float, float]], str
     return found | {"a step": each, words: whole}, browser
 
 
+def row(words: str, *values: float) -> str:
+    """A row of a table; few digits, so that a phone need not break them."""
+    return " | ".join([f"| {words}", *(f"{value:.2f}" if value < 10 else f"{value:.1f}" for value in values)]) + " |"
+
+
 def table(folder: Path, steps: int = 30) -> str:
     """What was measured, as markdown; where there is no browser, or the search does not end, the reason."""
     machine = f"{time.strftime('%Y-%m-%d')}, {processor()}, {os.cpu_count()} cores, {platform.system()}"
-    lines = ["| the live figure | MB | MB, compressed by a server |", "|---|---|---|"]
-    lines += [f"| {words} | {raw:.2f} | {small:.2f} |" for words, (raw, small) in weights(folder).items()]
+    lines = ["| what is loaded | MB | gzip |", "|---|---|---|"]
+    lines += [row(words, *sizes) for words, sizes in weights(folder).items()]
     reason, load = missing(), os.getloadavg()[0]
     if not reason:
         try:
@@ -98,8 +103,8 @@ def table(folder: Path, steps: int = 30) -> str:
             reason = f"the search did not end ({error})"
     if reason:
         return "\n".join([*lines, "", f"Times were not measured in this build: {reason}.", ""])
-    lines += ["", "| what a reader waits for | s, by the clock | s, of the processor |", "|---|---|---|"]
-    lines += [f"| {words} | {clock:.2f} | {cpu:.2f} |" for words, (cpu, clock) in found.items()]
+    lines += ["", "| what a reader waits for | s | CPU |", "|---|---|---|"]
+    lines += [row(words, clock, cpu) for words, (cpu, clock) in found.items()]
     return "\n".join([*lines, "", f"Measured on {machine}, in headless {browser}; load average {load:.1f}.", ""])
 
 

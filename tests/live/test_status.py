@@ -12,7 +12,7 @@ def test_a_build_without_a_browser_says_so_and_weighs_the_scripts(built, monkeyp
     text = status.table(built)
     assert "Times were not measured in this build: the browser's driver is not installed." in text
     raw = sum((built / name).stat().st_size for name in status.AFTER) / 1e6
-    assert f"| Start adds | {raw:.2f} | " in text and "by the clock" not in text
+    assert f"| Start adds | {raw:.1f} | " in text and "CPU" not in text
 
 
 def test_a_search_that_does_not_end_is_told(built, monkeypatch):
