@@ -70,9 +70,9 @@ Live.degradations = (() => {
   const STAGES = { downsample, noise, jpeg, strokes: masked, mask: masked };
 
   /**
-   * Stages one after another, of the `side` of the generator's images. A stage is { kind, ... }, as `stagesOf` makes
-   * them. `mask` [1, h, w, 1] is that of the last masking stage, moved by the stages after it, which are none in the
-   * library's tasks. `dispose` frees what the stages keep.
+   * Stages one after another, of the `side` of the generator's images. A stage is { kind, ... }, as the page's
+   * `controls.stages` makes them. `mask` [1, h, w, 1] is that of the last masking stage, moved by the stages after it,
+   * which are none in the library's tasks. `dispose` frees what the stages keep.
    */
   function create(stages, method) {
     let side = method.resolution;

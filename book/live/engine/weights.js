@@ -1,6 +1,6 @@
 /** The packed networks: 16-bit floats in base64, and where each tensor of the library's files begins. */
 Live.weights = (() => {
-  /** All values of a 16-bit float, by its bits. */
+  /** All finite values of a 16-bit float, by its bits; weights hold no others. */
   function halves() {
     const table = new Float32Array(65536);
     for (let bits = 0; bits < 65536; bits++) {

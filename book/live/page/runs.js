@@ -27,5 +27,5 @@ Page.runs = (() => {
     return { box, add };
   }
 
-  return { create, cells };
+  return { create };
 })();
