@@ -31,3 +31,18 @@ window.addEventListener("load", () => {
   const seen = new ResizeObserver((entries) => entries.forEach(({ target }) => fit(target)));
   document.addEventListener("DOMContentLoaded", () => document.querySelectorAll(".cell_output pre").forEach((pre) => seen.observe(pre)));
 })();
+
+// On a phone the rows of a table stand below each other, and each cell says its column: figures.table writes that by
+// itself, for the tables of the text it is done here, before formulas are drawn.
+document.addEventListener("DOMContentLoaded", () => {
+  for (const table of document.querySelectorAll(".bd-article table:not(.rusr-table)")) {
+    const heads = [...table.querySelectorAll("thead th")].map((head) => head.textContent.trim().replace(/\\[()]/g, ""));
+    if (!heads.length) continue;
+    table.classList.add("rusr-stacked");
+    for (const row of table.querySelectorAll("tbody tr")) {
+      [...row.cells].forEach((cell, i) => {
+        if (i && heads[i]) cell.dataset.column = heads[i];
+      });
+    }
+  }
+});

@@ -15,11 +15,10 @@ import torch
 from torch import Tensor
 
 from rusr_core.checkpoints import load_generator, load_portrait_net
-from rusr_core.figures import STYLE
+from rusr_core.figures import STYLE, panel
 from rusr_core.latents import sample_w
 from rusr_core.priors import portraits
 from tools.portraits import DATA
-from tools.portraits.render import sheet
 from tools.portraits.training.distortions import distort
 from tools.portraits.training.orders import as_far
 
@@ -38,11 +37,11 @@ def noise_rows(folder: Path) -> Tensor:
 
 
 def draw_noise(before: Path, out: Path) -> None:
-    """Before at the left, today at the right."""
-    columns = [noise_rows(folder).unflatten(0, (3, PORTRAITS)) for folder in (before, DATA)]
-    gap = torch.ones(3, 1, *columns[0].shape[2:])
-    rows = torch.cat([columns[0], gap, columns[1]], 1)
-    sheet(rows.flatten(0, 1), columns=2 * PORTRAITS + 1).save(out / "fooled-noise.jpg", quality=88)
+    """Three rows before and three rows today, each with its noise."""
+    pictures = torch.cat([noise_rows(folder) for folder in (before, DATA)]).unflatten(0, (6, PORTRAITS))
+    rows = [f"{when}: {noise}" for when in ("first", "today") for noise in ("stored", "none", "fresh")]
+    figure = panel(*pictures.unbind(1), rows=rows, size=1.3)
+    figure.savefig(out / "fooled-noise.jpg", dpi=110, pil_kwargs={"quality": 88})
 
 
 def equally_far(x: Tensor) -> dict[str, Tensor]:
