@@ -20,6 +20,7 @@ from rusr_core.degradations.base import Operator
 from rusr_core.errors import RusrError
 from rusr_core.metrics import intervals
 from rusr_core.metrics.judges import METRICS, Judge, Score, image_scores, label, portraits_judge, set_scores
+from rusr_core.tasks import LEVELS
 
 MAIN = ("lpips", "fid", "fidelity")  # the report's three lines
 RULE = 72
@@ -58,8 +59,8 @@ class Report:
     def __str__(self) -> str:
         """The report as text; `print` it."""
         rule = "-" * RULE
-        name, _, level = self.task.partition(" ")
-        title = f"{name} ({level})" if level else name
+        name, _, level = self.task.rpartition(" ")
+        title = f"{name} ({level})" if level in LEVELS else self.task  # of one's own, the notation as it is
         head = [rule, f"PERFORMANCE REPORT FOR TASK: {title}", rule]
         if not self.applicable:
             return "\n".join([*head, f"{self.method}: {'; '.join(self.notes)}", rule])

@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -46,6 +47,11 @@ def net() -> PortraitNet:
 
 def test_the_text_word_for_word(example):
     assert str(example) == TEXT
+
+
+@pytest.mark.parametrize("task", ["upsampling", "film:Soft | jpeg:40", "downsample:4", "my own task"])
+def test_a_task_of_ones_own_is_named_as_it_is(task, example):
+    assert f"REPORT FOR TASK: {task}\n" in str(replace(example, task=task))
 
 
 def test_digits_follow_the_size():
