@@ -4,11 +4,13 @@ Images of one kind only leave this module: EXIF's rotation is applied, and colou
 the file brings. What cannot be used (a broken profile, the other frames of an animation) is a `DecodingWarning`.
 """
 
+import contextlib
 import io
 import re
 import struct
 import warnings
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -79,9 +81,16 @@ def decode(path: str | Path, *, most: int = MAX_PIXELS) -> Image.Image:
         raise ImageError(f"{path}: cannot be decoded ({reason})") from None
 
 
-def _load(path: Path, source: Path | io.BytesIO, most: int) -> Image.Image:
+@contextlib.contextmanager
+def unlimited() -> Iterator[None]:
+    """Pillow opens files without a warning of its own about their size: the limits are ours."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit is our own
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        yield
+
+
+def _load(path: Path, source: Path | io.BytesIO, most: int) -> Image.Image:
+    with unlimited():
         opened = Image.open(source, formats=READABLE)
     with opened as picture:
         width, height = picture.size
@@ -136,12 +145,12 @@ def _unidentified(path: Path) -> str:
 
 
 def _upright(picture: Image.Image, path: Path) -> Image.Image:
-    """EXIF's rotation applied."""
+    """EXIF's rotation applied, without a copy of what needs none."""
     try:
-        return ImageOps.exif_transpose(picture)
+        ImageOps.exif_transpose(picture, in_place=True)
     except Exception as error:  # whatever a parser of damaged metadata may raise
         _warn(path, f"its EXIF data are broken and not used ({type(error).__name__})")
-        return picture
+    return picture
 
 
 def to_srgb(picture: Image.Image, path: Path) -> Image.Image:

@@ -12,7 +12,7 @@ from PIL import ExifTags, Image, PngImagePlugin
 from torch import Tensor
 
 from rusr_core import files
-from rusr_core.decoding import MAX_PIXELS, READABLE, READABLE_SUFFIXES, ImageError, decode
+from rusr_core.decoding import MAX_PIXELS, READABLE, READABLE_SUFFIXES, ImageError, decode, unlimited
 from rusr_core.limits import sides_of
 
 WRITABLE = {".png": "PNG"} | dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG")
@@ -188,7 +188,7 @@ def _metadata_options(kind: str, metadata: Metadata) -> dict[str, object]:
 def read_metadata(path: str | Path) -> Metadata | None:
     """What `save_image` wrote as metadata; None if the file says nothing. Raises `ImageError` if it is no image."""
     try:
-        with Image.open(path, formats=READABLE) as picture:
+        with unlimited(), Image.open(path, formats=READABLE) as picture:
             exif, info = picture.getexif(), picture.info
             text = info.get(TEXT_CHUNK) if picture.format == "PNG" else exif.get(ExifTags.Base.ImageDescription)
             xmp = info.get(XMP_CHUNK) or info.get("xmp") or exif.get(XMP_TAG)
@@ -282,12 +282,16 @@ def resize(x: Tensor, size: int | tuple[int, int], mode: str = "area") -> Tensor
     return F.interpolate(x, (height, width), mode=mode, align_corners=False, antialias=True)
 
 
-def lanczos_weights(length: int, size: int) -> Tensor:
-    """The matrix `[size, length]` (float32, rows sum to 1) that resamples `length` points to `size`."""
+def lanczos_weights(length: int, size: int, corner: tuple[int, int] | None = None) -> Tensor:
+    """The matrix `[size, length]` (float32, rows sum to 1) that resamples `length` points to `size`.
+
+    `corner`: its first rows and columns only, of which the columns hold all that is not 0 in these rows.
+    """
+    rows, columns = corner or (size, length)
     scale = length / size
     stretch = max(scale, 1.0)
-    centres = (torch.arange(size, dtype=torch.float64)[:, None] + 0.5) * scale
-    distance = (torch.arange(length, dtype=torch.float64)[None] + 0.5 - centres) / stretch
+    centres = (torch.arange(rows, dtype=torch.float64)[:, None] + 0.5) * scale
+    distance = (torch.arange(columns, dtype=torch.float64)[None] + 0.5 - centres) / stretch
     weights = torch.sinc(distance) * torch.sinc(distance / LANCZOS_LOBES)
     weights = weights * (distance.abs() < LANCZOS_LOBES)
     return (weights / weights.sum(1, keepdim=True)).float()

@@ -36,7 +36,7 @@ from rusr_core.commands.subjects import Subject, face_option, subjects_of, whole
 from rusr_core.errors import RusrError
 from rusr_core.images import check_writable
 from rusr_core.photos.align import FFHQ, PORTRAITS, side_of
-from rusr_core.photos.paste import enlarged, paste
+from rusr_core.photos.paste import enlarged, paste_into
 from rusr_core.photos.pictures import MAX_PIXELS, as_picture, load_picture
 from rusr_core.photos.records import Misfit, record_of
 from rusr_core.results import Restoration, Samples
@@ -228,9 +228,10 @@ def _batches(faces: Faces, size: int) -> Iterator[Part]:
 
 def _pasted(picture: Tensor, faces: list[_Restored], times: int, number: int | None) -> Tensor:
     """A photograph `[3, H, W]`, uint8, with the answer `number` of each face, or with the means of the answers."""
+    picture = picture.clone()
     for face in faces:
         image = face.answers.mean(0, keepdim=True) if number is None else face.answers[number : number + 1]
-        picture = paste(picture, image, face.subject.quad * times)
+        paste_into(picture, image, face.subject.quad * times)
     return picture
 
 
@@ -238,7 +239,7 @@ def _invented(picture: Tensor, faces: list[_Restored], times: int) -> Tensor:
     """The map of a photograph: black where the input decides, white where the answers vary as the prior does."""
     picture = torch.zeros_like(picture)
     for face in faces:
-        picture = paste(picture, face.invented.expand(-1, 3, -1, -1), face.subject.quad * times, match=False)
+        paste_into(picture, face.invented.expand(-1, 3, -1, -1), face.subject.quad * times, match=False)
     return picture
 
 

@@ -100,7 +100,7 @@ class Mask(_Masked):
 
     def __post_init__(self) -> None:
         if isinstance(self.source, Tensor):
-            mask = self.source.detach().float().cpu().clone()
+            mask = self.source.detach().to("cpu", torch.float32, copy=True)
         else:
             mask = load_mask(self.source).known
         mask = mask[(None,) * (4 - mask.dim())] if mask.dim() in (2, 3) else mask

@@ -17,6 +17,7 @@ from torch import Tensor
 from rusr_core.errors import RusrError
 from rusr_core.images import resize
 from rusr_core.limits import MAX_COUNT, MAX_SIDE, check_positive, check_whole, is_number, shown, sides_of
+from rusr_core.photos.samples import strips
 
 EYES, MOUTH = 2.0, 1.8  # half the side of the square in distances of the eyes, and of eyes and mouth
 DOWN = 0.1  # of the centre from between the eyes towards the mouth
@@ -158,13 +159,19 @@ def _window(picture: Tensor, quad: Tensor, size: int) -> tuple[Tensor, Tensor]:
     x = picture[:, upper : max(lower, 1), left : max(right, 1)]
     if not x.numel():
         raise AlignError(f"the square lies outside the picture of {picture.shape[2]}x{picture.shape[1]} px")
-    x = x[None].float() / 255
     if shrink > 1 and min(x.shape[-2:]) >= shrink:
-        down, right = x.shape[-2] // shrink * shrink, x.shape[-1] // shrink * shrink
-        x = F.avg_pool2d(x[..., :down, :right], shrink)
+        x = _averaged(x, shrink)
     else:
-        shrink = 1
+        x, shrink = x[None].float() / 255, 1
     return x, (quad - quad.new_tensor([left, upper])) / shrink
+
+
+def _averaged(picture: Tensor, size: int) -> Tensor:
+    """The means of whole squares of `size` px, `[1, 3, h, w]` in [0, 1], of `picture`, uint8, in strips."""
+    height, width = (side // size for side in picture.shape[1:])
+    bands = [slice(size * rows.start, size * rows.stop) for rows, _ in strips(height, size * width * size)]
+    means = [F.avg_pool2d(picture[None, :, band, : size * width].float() / 255, size) for band in bands]
+    return torch.cat(means, 2)
 
 
 def _down(value: float, step: int) -> int:

@@ -10,6 +10,8 @@ from functools import lru_cache
 
 import numpy as np
 
+from rusr_core.photos.samples import strips
+
 GAINS = np.concatenate([np.arange(0.53, 0.975, 0.0025), np.arange(1.03, 1.9, 0.0025)])
 GAMMAS = np.concatenate([np.arange(0.4, 0.955, 0.0025), np.arange(1.05, 2.5, 0.0025)])
 PHASES = np.linspace(0, 1, 8, endpoint=False)
@@ -34,15 +36,25 @@ class Cast:
 
 def find_cast(pixels: np.ndarray) -> Cast:
     """What scaled the channels of `pixels` `[H, W, 3]`, whole numbers of 0 to 255, of an exact file."""
-    found = [_channel(pixels[..., channel]) for channel in range(3)]
+    found = [_channel(counts) for counts in _histograms(pixels)]
     gains, offsets, gammas, matches = zip(*found, strict=True)
     known = [match for gain, match in zip(gains, matches, strict=True) if gain is not None]
     return Cast(gains, offsets, gammas, min(known, default=0.0))
 
 
-def _channel(values: np.ndarray) -> tuple[float | None, float | None, float | None, float]:
-    """Gain, offset and gamma of a channel, and what the comb explains."""
-    counts = np.bincount(values.ravel().astype(int), minlength=256)[:256].astype(float)
+def _histograms(pixels: np.ndarray) -> np.ndarray:
+    """How often each channel has each value, `[3, 256]`."""
+    counts = np.zeros((3, 256))
+    for rows, _ in strips(*pixels.shape[:2]):
+        for channel in range(3):
+            counts[channel] += np.bincount(pixels[rows, :, channel].ravel(), minlength=256)
+    return counts
+
+
+def _channel(counts: np.ndarray) -> tuple[float | None, float | None, float | None, float]:
+    """Gain, offset and gamma of a channel with so many pixels `[256]` of each value, and what the comb explains."""
+    lowest, highest = np.flatnonzero(counts)[[0, -1]]
+    counts = counts.copy()
     counts[[0, 255]] = 0  # where values are cut off
     used = np.flatnonzero(counts)
     if len(used) < LEVELS:
@@ -58,7 +70,7 @@ def _channel(values: np.ndarray) -> tuple[float | None, float | None, float | No
         return None, None, None, match
     if gamma != 1:
         return 1.0, 0.0, gamma, match
-    least, most = values.max() / 255 - gain, values.min() / 255  # what was black and white lies in [0, 1]
+    least, most = highest / 255 - gain, lowest / 255  # what was black and white lies in [0, 1]
     offset = float((least + most) / 2) if 0 <= most - least <= PRECISE else None
     return gain, offset, 1.0, match
 

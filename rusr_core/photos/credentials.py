@@ -14,7 +14,7 @@ from types import ModuleType
 from PIL import Image
 
 import rusr_core
-from rusr_core.decoding import READABLE
+from rusr_core.decoding import READABLE, unlimited
 from rusr_core.errors import RusrError
 from rusr_core.images import WRITABLE
 from rusr_core.photos.marks import SOURCE_TYPE, lasting
@@ -141,7 +141,7 @@ def _bytes(path: Path) -> bytes:
 def _kind_of(path: Path) -> str | None:
     """The MIME type of a picture in whose format Content Credentials have a place, whatever its suffix."""
     try:
-        with Image.open(path, formats=READABLE) as picture:
+        with unlimited(), Image.open(path, formats=READABLE) as picture:
             return MIME.get(picture.format)
     except OSError:
         return None

@@ -12,9 +12,11 @@ import numpy as np
 from rusr_core.decoding import ImageError
 from rusr_core.degradations.jpeg_tables import BLOCK, tables
 from rusr_core.limits import check_whole
+from rusr_core.photos.samples import cells
 
 LUMA = np.array([0.299, 0.587, 0.114])  # ITU-T T.871
 FINEST = 92  # quality; the tables of finer ones have steps that rounding to whole pixels hides
+MOST = 2**16  # blocks that are looked at
 NEEDED = 60  # coefficients beyond their step, below which nothing is said
 DEEP = 0.2  # of the distance of chance: a picture that was compressed last with a table lies this near to its multiples
 SHALLOW, DIP = 0.45, 0.5  # of chance and of neighbouring qualities: an earlier compression under a later one
@@ -62,12 +64,12 @@ def find_earlier(pixels: np.ndarray, last: int | None = None) -> Trace | None:
 
 
 def _coefficients(pixels: np.ndarray) -> np.ndarray:
-    """The cosine coefficients `[n, 64]` of luma's blocks, without those that were cut off at black or white."""
-    height, width = (side // BLOCK * BLOCK for side in pixels.shape[:2])
-    shape = (height // BLOCK, BLOCK, width // BLOCK, BLOCK)
-    pixels = pixels[:height, :width].astype(np.float64)
-    cut = ((pixels <= 0) | (pixels >= 255)).any(2).reshape(shape).any((1, 3)).ravel()
-    blocks = (pixels @ LUMA - 128).reshape(shape).transpose(0, 2, 1, 3).reshape(-1, BLOCK, BLOCK)[~cut]
+    """The cosine coefficients `[n, 64]` of luma's blocks, without those that were cut off at black or white.
+
+    Of a large picture, of `MOST` blocks at most.
+    """
+    blocks = cells(pixels, BLOCK, MOST)
+    blocks = blocks[((blocks > 0) & (blocks < 255)).all((1, 2, 3))] @ LUMA - 128
     n = np.arange(BLOCK)
     basis = np.sqrt(2 / BLOCK) * np.cos((2 * n[None] + 1) * n[:, None] * np.pi / (2 * BLOCK))
     basis[0] /= np.sqrt(2)

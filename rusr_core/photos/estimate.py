@@ -9,20 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor
 
-from rusr_core.decoding import MAX_PIXELS, ImageError, decode
+from rusr_core.decoding import ImageError, decode
 from rusr_core.degradations.base import Degradation
 from rusr_core.degradations.compose import Compose
 from rusr_core.degradations.inpainting import Mask
 from rusr_core.degradations.jpeg_tables import BLOCK
 from rusr_core.degradations.mask_files import load_mask
 from rusr_core.degradations.resampling import Downsample, Resize
-from rusr_core.images import from_pil
 from rusr_core.limits import MAX_COUNT, check_whole, is_whole, shown
-from rusr_core.photos import pictures
 from rusr_core.photos.findings import (
     Finding,
     blur_findings,
@@ -32,8 +28,9 @@ from rusr_core.photos.findings import (
     noise_findings,
     size_finding,
 )
-from rusr_core.photos.holes import GROWN, find_hole, rings
+from rusr_core.photos.holes import GROWN, find_hole, grown, rings
 from rusr_core.photos.jpeg_file import JPEGFile, read_jpeg
+from rusr_core.photos.pictures import MAX_PIXELS, pixels_of, transparent
 from rusr_core.photos.true_size import find_enlarged
 
 PART = "only a part of this large picture was looked at"
@@ -105,54 +102,69 @@ def estimate(
 
     `mask`: where it is hidden, a picture file as `load_mask` reads it or `[1, 1, H, W]`, 1 where the picture is known.
     `window`: of a very large picture, the part (left, upper, right, lower) in px that is looked at, and a little more;
-    the true size and holes are then unknown. Raises `ImageError` for what is no usable picture, or a mask of another
-    size than the picture.
+    the true size and holes are then unknown. Pictures of up to 2^27 pixels are read, and what is measured in millions
+    of them is measured in parts that are taken evenly: 10000 x 10000 px need less than 2 GB. Raises `ImageError` for
+    what is no usable picture, or a mask of another size than the picture.
     """
-    path = Path(path)
-    picture, jpeg, whole, known = _looked_at(path, mask, window)
-    x = from_pil(picture)
-    pixels = (255 * x[0].permute(1, 2, 0)).round().numpy()
-    lossy = jpeg is not None or picture.format == "WEBP"
-    findings, coded = jpeg_findings(jpeg, picture.format or "a picture", whole)
+    seen = _looked_at(Path(path), mask, window)
+    pixels, jpeg, hidden = seen.pixels, seen.jpeg, None
+    lossy = jpeg is not None or seen.kind == "WEBP"
+    findings, coded = jpeg_findings(jpeg, seen.kind, seen.whole)
     saved, earlier = earlier_findings(pixels, jpeg)
     findings.append(saved)
     blocks = lossy or bool(earlier)
-    if known is not None:
-        found = Finding.share("hole", 1 - float(known.mean()), 1.0, "the mask that was given")
+    if seen.known is not None:
+        found = Finding.share("hole", 1 - float(seen.known.mean()), 1.0, "the mask that was given")
+        hidden = (seen.known < 1)[0, 0].numpy()
     elif window is None:
-        known, found = _hole(picture, x, lossy, bool(earlier))
+        hidden, found = _hole(seen, lossy, bool(earlier))
     else:
         found = Finding.unknown("hole", PART)
-    hidden = None if known is None else (known < 1)[0, 0].numpy()
     enlarged = find_enlarged(pixels, blocks) if window is None else None
     more, noise, noisy = noise_findings(pixels, hidden, _noise_hidden(jpeg, lossy, bool(earlier), enlarged is not None))
     findings += more
     coarsest = min(jpeg.quality if jpeg else 100, saved.value or 100)
     more, blur = blur_findings(pixels, hidden, _blur_hidden(noisy, blocks, enlarged is not None, coarsest), blocks)
-    sharp = not blocks and not noisy and known is None and any(f.name == "blur" and f.value == 0 for f in more)
-    size = size_finding(whole, enlarged, sharp) if window is None else Finding.unknown("true size", PART)
+    sharp = not blocks and not noisy and hidden is None and any(f.name == "blur" and f.value == 0 for f in more)
+    size = size_finding(seen.whole, enlarged, sharp) if window is None else Finding.unknown("true size", PART)
     findings += [*more, size]
-    more, fade = cast_findings(pixels.astype(np.int64), _cast_hidden(blocks, noisy, enlarged is not None))
+    more, fade = cast_findings(pixels, _cast_hidden(blocks, noisy, enlarged is not None))
     findings += [*more, found]
-    stages = (*blur, *fade, *noise, *earlier, *coded, *(() if known is None else (Mask(known),)))
+    stages = (*blur, *fade, *noise, *earlier, *coded, *_mask(seen.known, hidden))
     own = (pixels.shape[0], pixels.shape[1])
     before, mode = (own, None) if enlarged is None else ((enlarged.height, enlarged.width), enlarged.mode)
-    return Estimate(path, *own, tuple(findings), stages, before, mode)
+    return Estimate(Path(path), *own, tuple(findings), stages, before, mode)
 
 
-def _looked_at(
-    path: Path, mask: str | Path | Tensor | None, window: tuple[int, int, int, int] | None
-) -> tuple[Image.Image, JPEGFile | None, tuple[int, int], Tensor | None]:
-    """The picture in `path` or a window of it, its compression, its whole (height, width), the mask that was given."""
-    picture, jpeg = decode(path, most=MAX_PIXELS if window is None else pictures.MAX_PIXELS), read_jpeg(path)
-    whole = (picture.height, picture.width)
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """What a file holds, or a window of it."""
+
+    pixels: np.ndarray  # [h, w, 3], uint8
+    transparent: np.ndarray | None  # [h, w] of bool; None: opaque everywhere
+    kind: str  # the format
+    jpeg: JPEGFile | None
+    whole: tuple[int, int]  # height and width of the whole picture
+    known: Tensor | None  # [1, 1, h, w], of the mask that was given
+
+
+def _looked_at(path: Path, mask: str | Path | Tensor | None, window: tuple[int, int, int, int] | None) -> _Seen:
+    """The picture in `path` or a window of it."""
+    picture, jpeg = decode(path, most=MAX_PIXELS), read_jpeg(path)
+    whole, kind = (picture.height, picture.width), picture.format or "a picture"
     known = None if mask is None else _given(path, mask, whole)
     if window is not None:
-        kind, box = picture.format, _on_grid(window, whole, jpeg)
+        box = _on_grid(window, whole, jpeg)
         picture = picture.crop(box)
-        picture.format = kind
         known = None if known is None else known[..., box[1] : box[3], box[0] : box[2]]
-    return picture, jpeg, whole, known
+    return _Seen(pixels_of(picture), transparent(picture), kind, jpeg, whole, known)
+
+
+def _mask(known: Tensor | None, hidden: np.ndarray | None) -> tuple[Mask, ...]:
+    """The last stage: the mask that was given, or one of what was found to be hidden `[H, W]`."""
+    if known is None and hidden is None:
+        return ()
+    return (Mask(torch.from_numpy(~hidden)[None, None] if known is None else known),)
 
 
 def _on_grid(
@@ -208,21 +220,19 @@ def _given(path: Path, mask: str | Path | Tensor, size: tuple[int, int]) -> Tens
     return known
 
 
-def _hole(picture: Image.Image, x: Tensor, lossy: bool, earlier: bool) -> tuple[Tensor | None, Finding]:
-    """What is known `[1, 1, H, W]`, or None for all of it; and the finding."""
-    if picture.mode[0] not in "IF" and picture.has_transparency_data:
-        alpha = torch.from_numpy(np.array(picture.convert("RGBA").getchannel("A")))[None, None].float() / 255
-        if alpha.min() < 1:
-            grown = F.max_pool2d((alpha < 1).float(), 2 * GROWN + 1, 1, GROWN)
-            return 1 - grown, Finding.share("hole", float(grown.mean()), 1.0, f"transparency, grown by {GROWN} px")
+def _hole(seen: _Seen, lossy: bool, earlier: bool) -> tuple[np.ndarray | None, Finding]:
+    """What is hidden `[H, W]` of bool, or None for nothing; and the finding."""
+    if seen.transparent is not None:
+        hidden = grown(seen.transparent, GROWN)
+        return hidden, Finding.share("hole", float(hidden.mean()), 1.0, f"transparency, grown by {GROWN} px")
     if lossy:
         return None, Finding.unknown("hole", "a lossy file has no exact colour; --mask says where one is")
-    hole = find_hole(x)
-    if hole is not None and earlier and rings(x, hole):
+    hole = find_hole(seen.pixels)
+    if hole is not None and earlier and rings(seen.pixels, hole):
         return None, Finding.unknown("hole", "one was painted before a compression; --mask says where it ends")
-    if hole is None and min(x.shape[-2:]) < SMALL:
+    if hole is None and min(seen.pixels.shape[:2]) < SMALL:
         return None, Finding.unknown("hole", f"the picture has less than {SMALL} px")
     if hole is None:
         return None, Finding("hole", 0.0, "none", 0.8, "no region of one flat colour")
     words = "+".join(map(str, hole.colour))
-    return hole.known, Finding.share("hole", hole.share, 0.95, f"flat colour {words}, grown by {GROWN} px")
+    return hole.hidden, Finding.share("hole", hole.share, 0.95, f"flat colour {words}, grown by {GROWN} px")

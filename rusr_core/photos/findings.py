@@ -15,11 +15,13 @@ from rusr_core.photos.casts import find_cast
 from rusr_core.photos.earlier import find_earlier
 from rusr_core.photos.jpeg_file import UPRIGHT, JPEGFile, as_stored, turned
 from rusr_core.photos.noise_level import NEEDED, find_noise
+from rusr_core.photos.samples import cells
 from rusr_core.photos.true_size import Enlarged
 
 FEW = 0.003  # share of black pixels that a dark picture has without a dead one
 MANY_PHOTONS = 1e6  # in place of none: dead pixels without photon noise
 SAMPLINGS = ("4:2:0", "4:2:2", "4:4:4")
+PART, PARTS = 512, 16  # px of the squares of a larger picture that are saved once more, and how many, about
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,8 @@ def _sampling(pixels: np.ndarray, quality: int, jpeg: JPEGFile | None) -> str:
         return "grey"
     if jpeg is not None:
         return jpeg.sampling if jpeg.sampling in SAMPLINGS else "4:2:0"
-    x = torch.from_numpy(pixels.astype(np.float32) / 255).permute(2, 0, 1)[None]
+    some = cells(pixels, PART, PARTS) if min(pixels.shape[:2]) > PART else pixels[None]
+    x = torch.from_numpy(some.astype(np.float32) / 255).permute(0, 3, 1, 2)
     changes = {s: float((JPEG(quality, s).degrade(x) - x).abs().mean()) for s in SAMPLINGS}
     return min(changes, key=changes.get)
 

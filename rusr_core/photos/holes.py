@@ -2,16 +2,18 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor
+from scipy.ndimage import maximum_filter, minimum_filter
 
-FLAT, LOSSY = 0.5 / 255, 4 / 255  # difference to the colour, in exact files and after JPEG
+from rusr_core.photos.samples import cells
+
 OPENING = 5  # px: what is thinner is no painted region, but dead pixels, letters, or a line of the picture
 GROWN = 2  # px around a region, where a soft brush has blended
 SHARE = (0.004, 0.9)  # of the picture
-EXTREME = 0.02  # of black and white; other colours must be flatter than any wall
-RINGING, AROUND = 16 / 255, 4  # what a compression makes of the colour, and how many px around
+EXTREMES = (0, 0, 0), (255, 255, 255)  # other colours must be flatter than any wall
+COUNTED = 2**22  # pixels, about, among which the most frequent colour is looked for
+RINGING, AROUND = 16, 4  # grey levels that a compression makes of the colour, and how many px around
 RIM = 0.12  # a painted colour ends at an edge: mean difference to what lies around
 
 
@@ -19,60 +21,72 @@ RIM = 0.12  # a painted colour ends at an edge: mean difference to what lies aro
 class Hole:
     """What is painted over."""
 
-    known: Tensor  # [1, 1, H, W], 1 where the picture is known and 0 where it is hidden, grown by `GROWN` px
+    hidden: np.ndarray  # [H, W], True where the picture is hidden, grown by `GROWN` px
     colour: tuple[int, int, int]  # red, green, blue, 0 to 255
-    share: float  # of the picture that is hidden
+
+    @property
+    def share(self) -> float:
+        """Of the picture that is hidden."""
+        return float(self.hidden.mean())
 
 
-def find_hole(x: Tensor, lossy: bool = False) -> Hole | None:
-    """The region of one flat colour in the picture `x` `[1, 3, H, W]` in [0, 1], or None: there is none.
+def find_hole(pixels: np.ndarray) -> Hole | None:
+    """The region of one flat colour in the picture `pixels` `[H, W, 3]`, uint8, of an exact file; None: there is none.
 
-    Black and white are looked for first, then the most frequent colour. `lossy`: the file was saved as JPEG.
+    Black and white are looked for first, then the most frequent colour.
     """
-    width = LOSSY if lossy else FLAT
-    black, white = x.new_zeros(3), x.new_ones(3)
-    for colour in (black, white, _most_frequent(x)):
-        near = ((x - colour[:, None, None]).abs() <= width).all(1, keepdim=True).float()
+    for colour in (*EXTREMES, _most_frequent(pixels)):
+        near = _within(pixels, colour)
+        if near.mean() <= SHARE[0]:  # the opened region is no larger
+            continue
         core = _opened(near)
-        share = float(core.mean())
-        if not SHARE[0] < share < SHARE[1]:
+        if not SHARE[0] < core.mean() < SHARE[1]:
             continue
-        region = F.max_pool2d(core, 3, 1, 1) * near  # what opening took from the corners
-        grown = F.max_pool2d(region, 2 * GROWN + 1, 1, GROWN)
-        if colour is not black and colour is not white and not _has_edge(x, region, grown, lossy):
-            continue
-        known = 1 - grown
-        return Hole(known, tuple(round(255 * float(v)) for v in colour), float(grown.mean()))
+        region = grown(core, 1) & near  # what opening took from the corners
+        hidden = grown(region, GROWN)
+        if colour in EXTREMES or _has_edge(pixels, colour, hidden):
+            return Hole(hidden, colour)
     return None
 
 
-def rings(x: Tensor, hole: Hole) -> bool:
-    """Whether values near the colour lie around the hole in `x` `[1, 3, H, W]`: it was there before a compression."""
-    hidden = 1 - hole.known
-    around = (F.max_pool2d(hidden, 2 * AROUND + 1, 1, AROUND) - hidden) > 0.5
-    colour = torch.tensor(hole.colour).to(x)[:, None, None] / 255
-    near = ((x - colour).abs() <= RINGING).all(1, keepdim=True)
-    return bool(around.any()) and float(near[around].float().mean()) > 0.1
+def grown(region: np.ndarray, margin: int) -> np.ndarray:
+    """A region `[H, W]` of bool and all that lies within `margin` px of it, in both directions."""
+    return maximum_filter(region, 2 * margin + 1, mode="constant")
 
 
-def _opened(mask: Tensor) -> Tensor:
+def rings(pixels: np.ndarray, hole: Hole) -> bool:
+    """Whether values near the colour lie around the hole in `pixels`: it was there before a compression."""
+    around = grown(hole.hidden, AROUND) & ~hole.hidden
+    off = np.abs(pixels[around].astype(np.int16) - hole.colour).max(1)
+    return bool(off.size) and float((off <= RINGING).mean()) > 0.1
+
+
+def _within(pixels: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
+    """Where the picture `[H, W, 3]` has a colour, `[H, W]`."""
+    there = pixels[..., 0] == colour[0]
+    for channel in (1, 2):
+        there &= pixels[..., channel] == colour[channel]
+    return there
+
+
+def _opened(mask: np.ndarray) -> np.ndarray:
     """`mask` less what is narrower than `OPENING` px; beyond the borders it goes on as it ends."""
-    margin = OPENING // 2
-    padded = F.pad(mask, (margin,) * 4, mode="replicate")
-    eroded = 1 - F.max_pool2d(1 - padded, OPENING, 1)
-    return F.max_pool2d(eroded, OPENING, 1, margin) * mask
+    eroded = minimum_filter(mask, OPENING, mode="nearest")
+    return maximum_filter(eroded, OPENING, mode="constant") & mask
 
 
-def _most_frequent(x: Tensor) -> Tensor:
-    """The colour `[3]` that most pixels have."""
-    colours, counts = (255 * x[0]).round().flatten(1).T.unique(dim=0, return_counts=True)
-    return colours[counts.argmax()] / 255
+def _most_frequent(pixels: np.ndarray) -> tuple[int, int, int]:
+    """The colour that most pixels have; of a large picture, most of those that are taken evenly."""
+    some = cells(pixels, 1, COUNTED)[:, 0, 0].astype(np.int32)
+    codes, counts = np.unique(some[..., 0] << 16 | some[..., 1] << 8 | some[..., 2], return_counts=True)
+    code = int(codes[counts.argmax()])
+    return code >> 16, code >> 8 & 255, code & 255
 
 
-def _has_edge(x: Tensor, region: Tensor, grown: Tensor, lossy: bool) -> bool:
+def _has_edge(pixels: np.ndarray, colour: tuple[int, int, int], hidden: np.ndarray) -> bool:
     """Whether the picture around a region differs from it: a wall or a sky fades into its surroundings."""
-    rim = (F.max_pool2d(grown, 5, 1, 2) - grown) > 0.5
-    if lossy or not rim.any():
+    rim = grown(hidden, 2) & ~hidden
+    if not rim.any():
         return False
-    colour = (x * region).sum((2, 3), keepdim=True) / region.sum()
-    return float((x - colour).abs().mean(1, keepdim=True)[rim].median()) > RIM
+    off = np.abs(pixels[rim].astype(np.float32) - colour).mean(1) / 255
+    return float(torch.from_numpy(off).median()) > RIM

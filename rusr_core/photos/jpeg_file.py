@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from PIL import ExifTags, Image
 
-from rusr_core.decoding import ImageError
+from rusr_core.decoding import ImageError, unlimited
 from rusr_core.degradations.base import text
 from rusr_core.degradations.jpeg import JPEG, SAMPLINGS
 from rusr_core.degradations.jpeg_tables import BLOCK, LARGEST, Quality, tables, three_tables
@@ -102,7 +102,7 @@ def read_jpeg(path: str | Path) -> JPEGFile | None:
     Baseline and progressive files, of libjpeg's tables or anybody's, colour or grey.
     """
     try:
-        with Image.open(path, formats=("JPEG",)) as picture:
+        with unlimited(), Image.open(path, formats=("JPEG",)) as picture:
             layers, quantization = picture.layer, picture.quantization
             plain = picture.info.get("adobe_transform", 1) == 1
             orientation = _orientation(picture)

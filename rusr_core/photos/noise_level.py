@@ -9,8 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rusr_core.photos.samples import cells
+
 PATCHES = 6, 9  # px of a patch; the second where many pixels are dead
+MOST = 2**16  # patches that are looked at, about
 MANY = 0.25  # share of dead pixels
+CELL = 8  # px of a square in which dead pixels are counted
 FEWEST = 14  # living pixels of a patch
 QUANTILE = 0.35  # of the variances at a brightness: texture only adds to noise, and most pictures are flat in places
 NORMAL = -0.385  # of which 0.35 of a normal distribution lies below
@@ -43,12 +47,10 @@ class NoiseLevel:
 
 def find_noise(pixels: np.ndarray, hidden: np.ndarray | None = None) -> NoiseLevel:
     """The noise of `pixels` `[H, W, 3]` of 0 to 255; `hidden` `[H, W]` is True where nothing of the picture is seen."""
-    x = pixels.astype(np.float64) / 255
-    hidden = np.zeros(x.shape[:2], bool) if hidden is None else hidden
-    black = (x <= 0).all(2) & ~hidden
-    dead = _dead_share(x, black, hidden)
+    hidden = np.broadcast_to(False, pixels.shape[:2]) if hidden is None else hidden
+    dead = _dead_share(*_cut(pixels, hidden, CELL))
     size = PATCHES[dead is not None and dead > MANY]
-    mean, variance, product = _patches(x, black, hidden, size)
+    mean, variance, product = _patches(*_cut(pixels, hidden, size), size)
     line, free = None, size**2 * (1 - (dead or 0)) - 3  # degrees of freedom of a patch
     for _ in range(3):
         if mean.size < NEEDED:
@@ -78,22 +80,21 @@ def find_noise(pixels: np.ndarray, hidden: np.ndarray | None = None) -> NoiseLev
     return NoiseLevel(photons, dead, read, mean.size, correlation, line.certain)
 
 
-def _cut(v: np.ndarray, size: int) -> np.ndarray:
-    """`[H, W]` -> patches `[n, size * size]`."""
-    rows, columns = (side // size for side in v.shape)
-    v = v[: rows * size, : columns * size].reshape(rows, size, columns, size)
-    return v.transpose(0, 2, 1, 3).reshape(rows * columns, size * size)
+def _cut(pixels: np.ndarray, hidden: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Squares of the picture, `MOST` or fewer: values `[n, size * size, 3]` in [0, 1], which of them are black and not
+    hidden `[n, size * size]`, and which are hidden."""
+    x = cells(pixels, size, MOST).reshape(-1, size**2, 3).astype(np.float64) / 255
+    covered = cells(hidden, size, MOST).reshape(-1, size**2)
+    return x, (x <= 0).all(2) & ~covered, covered
 
 
 def _dead_share(x: np.ndarray, black: np.ndarray, hidden: np.ndarray) -> float | None:
-    """The share of black pixels in bright patches, None if there are none: in the dark, no photon looks the same."""
-    size = 8
-    alive, seen = _cut(~black & ~hidden, size), _cut(~hidden, size)
+    """The share of black pixels in bright squares, None if there are none: in the dark, no photon looks the same."""
+    alive = ~black & ~hidden
     count = alive.sum(1)
-    light = _cut(x.mean(2), size)
-    mean = (light * alive).sum(1) / np.maximum(count, 1)
-    bright = (mean > BRIGHT) & (count >= 8) & seen.all(1)
-    return float(_cut(black, size)[bright].mean()) if bright.sum() >= 6 else None
+    mean = (x.mean(2) * alive).sum(1) / np.maximum(count, 1)
+    bright = (mean > BRIGHT) & (count >= CELL) & ~hidden.any(1)
+    return float(black[bright].mean()) if bright.sum() >= 6 else None
 
 
 def _patches(x: np.ndarray, dead: np.ndarray, hidden: np.ndarray, size: int) -> tuple[np.ndarray, ...]:
@@ -101,8 +102,8 @@ def _patches(x: np.ndarray, dead: np.ndarray, hidden: np.ndarray, size: int) -> 
 
     Patches with hidden pixels, with values at white or with few living pixels are left out.
     """
-    alive = (~_cut(dead, size) & ~_cut(hidden, size)).astype(np.float64)
-    good = (alive.sum(1) >= FEWEST) & ~_cut(hidden, size).any(1)
+    alive = (~dead & ~hidden).astype(np.float64)
+    good = (alive.sum(1) >= FEWEST) & ~hidden.any(1)
     offsets = np.arange(size) - (size - 1) / 2
     plane = np.stack([np.ones(size**2), np.repeat(offsets, size), np.tile(offsets, size)], 1)
     weights, found = alive[good], []
@@ -110,7 +111,7 @@ def _patches(x: np.ndarray, dead: np.ndarray, hidden: np.ndarray, size: int) -> 
     grid = weights.reshape(-1, size, size)
     pairs = (grid[:, :, 1:] * grid[:, :, :-1]).sum((1, 2)) + (grid[:, 1:] * grid[:, :-1]).sum((1, 2))
     for channel in range(3):
-        v = _cut(x[..., channel], size)[good]
+        v = x[good, :, channel]
         fit = np.linalg.solve(normal, np.einsum("pi,ij,pi->pj", weights, plane, v)[..., None])[..., 0]
         rest = (v - fit @ plane.T) * weights
         square = rest.reshape(-1, size, size)

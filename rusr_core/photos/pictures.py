@@ -9,6 +9,7 @@ from torch import Tensor
 
 from rusr_core.decoding import decode
 from rusr_core.images import from_pil, to_uint8
+from rusr_core.photos.samples import strips
 
 MAX_PIXELS = 2**27  # 134 megapixels: 0.4 GB in 8 bit
 PLAIN = ("RGB", "L", "P")  # modes that become 8-bit RGB without a detour over floats
@@ -19,11 +20,30 @@ def load_picture(path: str | Path) -> Tensor:
 
     Raises `ImageError` as `images.load_image` does, but for over 2^27 pixels.
     """
-    picture = decode(path, most=MAX_PIXELS)
-    if picture.mode in PLAIN and not picture.has_transparency_data:
-        plain = picture if picture.mode == "RGB" else picture.convert("RGB")  # `convert` copies in any case
-        return torch.from_numpy(np.array(plain)).permute(2, 0, 1)
-    return to_uint8(from_pil(picture)[0])
+    return torch.from_numpy(pixels_of(decode(path, most=MAX_PIXELS))).permute(2, 0, 1)
+
+
+def pixels_of(picture: Image.Image) -> np.ndarray:
+    """A Pillow image of any mode as `[H, W, 3]`, uint8, as `images.from_pil` says, in strips to save memory."""
+    width, height = picture.size
+    plain = picture.mode in PLAIN and not picture.has_transparency_data
+    result = np.empty((height, width, 3), np.uint8)
+    for rows, _ in strips(height, width):
+        strip = picture.crop((0, rows.start, width, rows.stop))
+        result[rows] = np.asarray(strip.convert("RGB")) if plain else to_uint8(from_pil(strip)[0]).permute(1, 2, 0)
+    return result
+
+
+def transparent(picture: Image.Image) -> np.ndarray | None:
+    """Where a Pillow image is not opaque, `[H, W]` of bool; None if it is so everywhere."""
+    if picture.mode[0] in "IF" or not picture.has_transparency_data:
+        return None
+    width, height = picture.size
+    result = np.empty((height, width), bool)
+    for rows, _ in strips(height, width):
+        strip = picture.crop((0, rows.start, width, rows.stop)).convert("RGBA")
+        result[rows] = np.asarray(strip.getchannel("A")) < 255
+    return result if result.any() else None
 
 
 def as_picture(pixels: Tensor) -> Image.Image:

@@ -7,15 +7,19 @@ linear dependence is what Gallagher, "Detection of Digital Image Interpolation" 
 
 from dataclasses import dataclass
 from functools import lru_cache
+from math import ceil
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
-from rusr_core.images import resize
+from rusr_core.images import lanczos_weights, resize
+from rusr_core.photos.samples import strips
 
 KERNELS = ("bilinear", "bicubic", "lanczos")
 SMALLEST = 8  # px, of the size before
 LONGEST = 256  # px of a line that are looked at
+REACH = 8  # points beyond those under a row that have a part in it, at most
 LARGEST = 0.92  # of the side; enlarging by less cannot be told from a soft picture
 LARGEST_OF_BLOCKS = 0.55  # where the blocks of a JPEG file are lines of 8 px with a rule of their own
 DIP = 0.3  # of the neighbouring sizes, what is left at the right one
@@ -37,13 +41,12 @@ def find_enlarged(pixels: np.ndarray, blocks: bool = False) -> Enlarged | None:
 
     `blocks`: whether the picture was saved as a JPEG file since then.
     """
-    lines = pixels.astype(np.float64)
-    repeats = [_repeats(lines.transpose(axis, 1 - axis, 2)) for axis in (0, 1)]
+    repeats = [_repeats(changes) for changes in _changes(pixels)]
     if all(repeats):
         return Enlarged(repeats[0], repeats[1], "nearest", 0.0)
     most = LARGEST_OF_BLOCKS if blocks else LARGEST
-    down = _search(lines, most)
-    across = None if down is None else _search(lines.transpose(1, 0, 2), most)
+    down = _search(pixels, most)
+    across = None if down is None else _search(pixels.swapaxes(0, 1), most)
     if down is None or across is None or down[1] != across[1]:
         return None
     ratios = (pixels.shape[0] / down[0], pixels.shape[1] / across[0])
@@ -52,10 +55,22 @@ def find_enlarged(pixels: np.ndarray, blocks: bool = False) -> Enlarged | None:
     return Enlarged(down[0], across[0], down[1], max(down[2], across[2]))
 
 
-def _repeats(lines: np.ndarray) -> int | None:
-    """How many different rows `[H, W, 3]` there are if rows are repeated as `nearest` repeats them, else None."""
-    height = len(lines)
-    new = np.abs(np.diff(lines, axis=0)).mean((1, 2)) > REPEATED
+def _changes(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The mean absolute differences of neighbouring rows `[H - 1]` of a picture `[H, W, 3]`, and columns `[W - 1]`."""
+    height, width = pixels.shape[:2]
+    down, across = [], np.zeros(width - 1)
+    for rows, own in strips(height, width, 1):
+        strip = pixels[rows].astype(np.float32)
+        across += np.abs(np.diff(strip[own], axis=1)).sum((0, 2), dtype=np.float64)
+        last = min(own.stop + 1, len(strip))  # with the row below, if there is one
+        down.append(np.abs(np.diff(strip[own.start : last], axis=0)).mean((1, 2)))
+    return np.concatenate(down), across / (3 * height)
+
+
+def _repeats(changes: np.ndarray) -> int | None:
+    """How many different rows there are if they are repeated as `nearest` repeats them, else None; by `_changes`."""
+    height = len(changes) + 1
+    new = changes > REPEATED
     num = int(new.sum()) + 1
     if not SMALLEST / 2 <= num <= LARGEST * height:
         return None
@@ -66,7 +81,7 @@ def _repeats(lines: np.ndarray) -> int | None:
 def _search(lines: np.ndarray, most: float) -> tuple[int, str, float] | None:
     """(size before, kernel, contrast) of the rows of `[H, W, 3]`, or None."""
     height = len(lines)
-    columns = lines.reshape(height, -1)
+    columns = lines[:LONGEST].reshape(min(height, LONGEST), -1).astype(np.float64)
     inside = ((columns > 0) & (columns < 255)).all(0)  # what was cut off is no sum
     columns = columns[:, inside] if inside.sum() >= 32 else columns
     if height > LONGEST:
@@ -74,7 +89,7 @@ def _search(lines: np.ndarray, most: float) -> tuple[int, str, float] | None:
         sizes = [size for size in sizes if size >= SMALLEST]
     else:
         sizes = range(SMALLEST, int(most * height) + 1)
-    part = columns[:LONGEST] - columns[:LONGEST].mean()
+    part = columns - columns.mean()
     spread = part @ part.T
     if np.trace(spread) < part.size:  # of less than one grey level, rounding is all there is
         return None
@@ -101,7 +116,20 @@ def _outside(spread: np.ndarray, height: int, size: int, kernel: str) -> float:
 @lru_cache(maxsize=2048)
 def _basis(height: int, num: int, size: int, kernel: str) -> np.ndarray:
     """An orthonormal basis `[num, k]` of the first `num` of `height` pixels, enlarged from `size` in every way."""
-    points = torch.eye(size, dtype=torch.float64)[None, None]
-    rows = resize(points, (height, size), kernel)[0, 0, :num].numpy()
+    rows = enlarging(height, size, kernel, num).numpy()
     rows = rows[:, np.abs(rows).max(0) > 1e-9]
     return np.linalg.qr(rows)[0]
+
+
+def enlarging(height: int, size: int, kernel: str, num: int) -> torch.Tensor:
+    """The first `num` rows `[num, k]`, float64, of the matrix that enlarges `size` points to `height` as `resize` does.
+
+    `k` is `size`, or fewer: further points have no part in these rows.
+    """
+    reach = ceil(num * size / height) + REACH
+    if reach >= size:
+        return resize(torch.eye(size, dtype=torch.float64)[None, None], (height, size), kernel)[0, 0, :num]
+    if kernel == "lanczos":
+        return lanczos_weights(size, height, (num, reach)).double()
+    points = torch.eye(reach, dtype=torch.float64)[None, None]
+    return F.interpolate(points, scale_factor=(height / size, 1.0), mode=kernel, antialias=True)[0, 0, :num]
