@@ -10,7 +10,7 @@ from rusr_core.checkpoints import load_portrait_net
 from rusr_core.networks.portrait_net import PortraitNetConfig
 from tools.portraits import DATA, judges
 from tools.portraits.renderer import render, sample_z
-from tools.portraits.training import balance_features, orders, train_features, tune_features
+from tools.portraits.training import orders, shares, train_features, tune_features
 from tools.portraits.training.distortions import KINDS, PIXEL_KINDS, distort
 from tools.portraits.training.render_training_set import factors, normalized
 
@@ -56,7 +56,7 @@ def test_the_undisputed_ranges_of_a_kind_are_in_order():
 
 
 def test_triplets_repeat_themselves_and_hold_what_they_say(x):
-    for make in (orders.within_kinds, orders.across_ranges, orders.equal_l1):
+    for make in (orders.within_kinds, orders.across_ranges, orders.equal_l1, orders.shift_against_blur):
         first, second = make(x, 5), make(x, 5)
         assert torch.equal(first.near, second.near) and torch.equal(first.far, second.far) and len(first) == len(x)
         assert torch.equal(first.reference, x) and not torch.equal(first.near, first.far)
@@ -93,53 +93,79 @@ def test_a_net_learns_an_order_and_forgets_nobody(x, monkeypatch):
     )
     wanted = orders.Triplets(x, blurred, meshed, ["mesh"] * 3)
     plan = tune_features.Plan(seed=1, steps=60, rate=1e-3)
-    trainer = tune_features.Trainer(plan, start, CPU)
+    trainer = tune_features.Trainer(plan, start, x, CPU)
     monkeypatch.setattr(trainer, "triplets", lambda images, bank: (wanted, x))
     losses = torch.stack([trainer.step(x, wanted) for _ in range(10)])
     assert losses[-1, 0] < 0.7 * losses[0, 0]
-    net = trainer.result(x)
+    net = trainer.result()
     assert (net.embed(x) * start.embed(x)).sum(1).min() > 0.98
     assert net.distance(x, x.roll(1, 0)).mean().item() == pytest.approx(
         start.distance(x, x.roll(1, 0)).mean().item(), rel=1e-3
     )
 
 
-def test_balancing_orders_triplets_and_holds_every_channel():
-    """Four levels of two channels; the second channel of each knows the order, and the first level had all."""
-    g = torch.Generator().manual_seed(0)
-    near, far = 0.5 + torch.rand(60, 8, generator=g), 0.5 + torch.rand(60, 8, generator=g)
-    near[:, 1::2] = 0.5 * far[:, 1::2]
-    parts = balance_features.Parts(near, far, ["a"] * 50 + ["b"] * 10, torch.ones(8), (2, 2, 2, 2))
-    before = torch.tensor([5.0, 5, *[0.01] * 6])
-    free, held = balance_features.fit(parts, before), balance_features.fit(parts, before, 100.0)
-    for after in (free, held):
-        assert after.sum().item() == pytest.approx(before.sum().item(), rel=1e-4), "people are as far apart as before"
-    assert (free[1::2] > 2 * free[::2]).all() and (near @ free < far @ free).all()
-    torch.testing.assert_close(parts.shares(held), torch.tensor(balance_features.LEVELS), atol=0.01, rtol=0)
-    torch.testing.assert_close(held[1::2], held[::2], atol=0, rtol=0.1)
-
-
-def test_a_nets_parts_add_up_to_its_distances():
+def test_even_shares_are_those_of_equal_weights_within_the_levels(x):
     net = load_portrait_net(DATA / "features_b.safetensors")
-    x = render(normalized(sample_z(12, 4)))
-    weights = torch.cat(net.channel_weights)
-    parts = balance_features.channel_distances(net, x[:2], x[2:])
-    torch.testing.assert_close(parts @ weights, net.distance(x[:2], x[2:]), rtol=1e-4, atol=1e-5)
-    kinds = {"blur", "fine detail < edit", "edit < longer edit", "equal L1", "minor < severe", "2 px shift < mesh"}
-    assert kinds <= set(balance_features.triplets(normalized(sample_z(12, 40)), x.repeat(10, 1, 1, 1), 3).kinds)
+    weights = net.channel_weights
+    for weight in weights:
+        weight.fill_(1)
+    target, ours = shares.even(net, x), shares.of_levels(net, x)
+    sizes = [len(w) for w in weights]
+    by_level = torch.stack([part.sum() for part in target.split(sizes)])
+    torch.testing.assert_close(by_level, torch.tensor(shares.LEVELS))
+    for weight, wanted, found in zip(weights, shares.LEVELS, ours, strict=True):
+        weight.fill_(wanted / found)
+    torch.testing.assert_close(shares.of_levels(net, x), torch.tensor(shares.LEVELS))
+    assert shares.unevenness(target, net.features(x)).item() == pytest.approx(0, abs=1e-4)
+    weights[1][3] *= 400
+    assert shares.unevenness(target, net.features(x)) > 0.1
 
 
-def test_tuning_repeats_itself_and_resumes(small_set):
+def test_shares_count_every_pixel_of_a_level_once():
+    """By hand: one channel differs by 2 at every pixel, one by 1 at half of them, one of a coarser level nowhere."""
+    fine, coarse = torch.zeros(2, 2, 4, 4), torch.ones(2, 1, 2, 2)
+    fine[0, 0], fine[0, 1, :2] = 2.0, 1.0
+    torch.testing.assert_close(shares.differences([fine, coarse]), torch.tensor([4.0, 0.5, 0.0]))
+
+
+def test_a_net_is_held_to_its_shares_while_it_learns(x, monkeypatch):
+    """One channel that had most of the distance loses it, though no triplet asks for that."""
+    start = load_portrait_net(DATA / "features_b.safetensors")
+    start.channel_weight1[0] *= 200
+    plan = tune_features.Plan(seed=1, steps=60, balance=5.0, channel_rate=1.0)
+    trainer = tune_features.Trainer(plan, start, x, CPU)
+    clear = orders.Triplets(x[:3], x[:3], 1 - x[:3], ["clear"] * 3)
+    monkeypatch.setattr(trainer, "triplets", lambda images, bank: (clear, x[:3]))
+    losses = torch.stack([trainer.step(x, clear) for _ in range(8)])
+    assert losses[-1, 2] < 0.7 * losses[0, 2] and losses[0, 2] > 0.3
+
+
+def test_the_bank_has_every_set_that_is_slow_to_make(x):
+    z = normalized(sample_z(11, 6)).view(6, 1, -1)
+    images = (render(z[:, 0]) * 255).round().to(torch.uint8).view(6, 1, 3, 128, 128)
+    bank = tune_features.make_bank(images, z, tune_features.Plan(seed=1, bank=6))
+    slow = {
+        "witnesses",
+        "edit < longer edit",
+        "minor < edit",
+        "edit < severe",
+        "fine detail < edit",
+        "mesh < blurred away",
+    }
+    assert slow <= set(bank.kinds) and len(bank) >= 36
+
+
+def test_tuning_repeats_itself_and_resumes(small_set, x):
     images = np.load(small_set / "images.npy")
     plan = tune_features.Plan(seed=1, steps=6, batch=4, stored=1)
     bank = orders.edits(factors(2, 1)[:, 0], 3)
 
     def losses(stop: int | None = None) -> list[list[float]]:
         start = load_portrait_net(DATA / "features_b.safetensors")
-        trainer, out = tune_features.Trainer(plan, start, CPU), []
+        trainer, out = tune_features.Trainer(plan, start, x, CPU), []
         for number in range(2):
             if number == stop:
-                state, trainer = trainer.state(), tune_features.Trainer(plan, start, CPU)
+                state, trainer = trainer.state(), tune_features.Trainer(plan, start, x, CPU)
                 trainer.restore(state)
             out.append(trainer.step(images, bank).tolist())
         return out

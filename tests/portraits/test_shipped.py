@@ -11,7 +11,7 @@ from rusr_core.networks.portrait_net import PortraitNet
 from tools.portraits import DATA, check, make_test
 from tools.portraits.renderer import render, sample_z
 from tools.portraits.sample_statistics import precision_recall
-from tools.portraits.training import orders
+from tools.portraits.training import orders, shares
 from tools.portraits.training.render_training_set import factors, normalized
 from tools.portraits.training.verification import held_out_faces, verify
 
@@ -84,9 +84,9 @@ def test_no_level_of_a_net_outweighs_the_others(nets):
     """A search by a distance that had 91 % in one level lost the colours: 23 dB of JPEG at M where these reach 28."""
     x = torch.cat([load_image(DATA / "test" / f"{i:03d}.png") for i in range(16)])
     for net in nets:
-        levels = torch.stack([(m - m.roll(1, 0)).square().sum(1).mean() for m in net.features(x)])
-        shares = levels / levels.sum()
-        assert shares.min() > 0.02 and shares.max() < 0.8 and shares[0] > 0.15, shares
+        levels = shares.of_levels(net, x)
+        assert levels.min() > 0.1 and levels.max() < 0.5, levels
+        assert shares.unevenness(shares.even(net, x), net.features(x)) < 0.3
 
 
 def test_the_mean_latent_is_the_mean():

@@ -38,7 +38,7 @@ CPU = {
     "continue": "--images 12000 16000 24000 5008 --rate 8e-3 --ema-images 2000",
     "sharpen": "--images 0 0 0 16000 --last-rate 2e-4 --ema-images 3000",
 }
-BALANCE = {"a": 0.1, "b": 0.03}  # a search needs many channels of net A; net B only judges, and orders better so
+BALANCE = {"a": "0.4", "b": "0.12"}  # a search needs many channels of net A; net B only judges
 WEIGHTS = ("generator.safetensors", "features_a.safetensors", "features_b.safetensors")
 
 
@@ -60,13 +60,9 @@ def net_programs(work: Path, options: dict[str, list[str]], shipped: bool) -> di
         start = DATA / f"features_{net}.safetensors" if shipped else work / f"people_{net}.safetensors"
         common = ("--data", work / "data", "--out", work, "--net", net)
         people = [] if shipped else [(f"{TRAINING}.train_features", *common, *options["people"])]
-        out[net] = [*people, (f"{TRAINING}.tune_features", *common, "--start", start, *options["judge"])]
+        judge = (f"{TRAINING}.tune_features", *common, "--start", start, "--balance", BALANCE[net], *options["judge"])
+        out[net] = [*people, judge]
     return out
-
-
-def balance_program(net: Path, balance: float) -> Sequence[object]:
-    """Weighs the channels of a trained net anew, in its file."""
-    return f"{TRAINING}.balance_features", net, "--out", net, "--balance", balance
 
 
 def generator_program(work: Path, options: dict[str, list[str]], how: str, processes: int) -> Sequence[object]:
@@ -105,14 +101,11 @@ def main() -> None:
     nets = {} if args.sharpen_shipped else net_programs(work, options, shipped)
     steps = [step for programs in nets.values() for step in programs]
     generator = generator_program(work, options, how, processes)
-    balanced = [balance_program(work / f"features_{net}.safetensors", BALANCE[net]) for net in nets]
     if on_gpu and shipped:
         run(*steps, generator)
-        steps = balanced
     else:
-        steps += [*balanced, generator]
-    for step in steps:
-        run(step)
+        for step in (*steps, generator):
+            run(step)
     run(("tools.portraits.make_test", work / "test"))
     if args.install:
         for name in WEIGHTS:

@@ -194,6 +194,16 @@ def equal_l1(x: Tensor, seed: int) -> Triplets:
     return Triplets(x, moved, blurred, ["equal L1"] * len(x))
 
 
+def shift_against_blur(x: Tensor, seed: int) -> Triplets:
+    """A shift of few pixels is nearer than a blur of so many pixels or somewhat more."""
+    g = torch.Generator().manual_seed(seed)
+    pixels = _uniform([(1.0, 2.5)] * len(x), g)
+    more = _uniform([(1.0, 1.5)] * len(x), g)
+    moved = distort_each(x, ["shift"] * len(x), pixels, seed)
+    blurred = distort_each(x, ["blur"] * len(x), pixels * more, seed)
+    return Triplets(x, moved, blurred, ["shift < blur"] * len(x))
+
+
 def named_cases(x: Tensor) -> Triplets:
     """What once fooled our judges: a shift that nobody sees, a blur, a fine mesh, and a face that is blurred away."""
     count, g = len(x), torch.Generator().manual_seed(0)

@@ -4,7 +4,8 @@
 
 All weights are trained, those of the channels too, on triplets of every kind of orders.py (Zhang et al., CVPR 2018,
 section 3.2, trained their `lin`, `tune` and `scratch` on judgements; this is `tune`). Identity embeddings are held to
-those of the net at the start. Resumes from FOLDER/tuned_X.pt; writes tuned_X.csv and, at the end,
+those of the net at the start, and what each channel adds to the distance of two people to an even share (shares.py).
+Resumes from FOLDER/tuned_X.pt; writes tuned_X.csv and, at the end,
 features_X.safetensors. Schedules count steps; what a step sees depends on the seed and on its number alone. With
 `--seconds N` the number of steps is what N seconds of the program allow, by the speed of the first ones.
 """
@@ -27,6 +28,7 @@ from rusr_core.arithmetic import flushed_denormals
 from rusr_core.checkpoints import load_portrait_net, save_portrait_net
 from rusr_core.networks.perceptual import distance
 from rusr_core.networks.portrait_net import PortraitNet
+from tools.portraits.training import shares
 from tools.portraits.training.distillation import autocast
 from tools.portraits.training.orders import (
     Triplets,
@@ -36,6 +38,9 @@ from tools.portraits.training.orders import (
     edits_against_distortions,
     equal_l1,
     joined,
+    named_cases,
+    redrawn,
+    shift_against_blur,
     within_kinds,
 )
 from tools.portraits.training.render_training_set import factors
@@ -57,6 +62,7 @@ class Plan:
     rate: float = 4e-4
     channel_rate: float = 2e-2  # of the logarithms of the channel weights
     identity_weight: float = 20.0
+    balance: float = 0.4  # weight of the unevenness of the channels' shares
     bank: int = 500  # triplets of each kind that is too slow to make at every step
     log_every: int = 100
 
@@ -73,25 +79,32 @@ def triplet_loss(near: Tensor, far: Tensor) -> Tensor:
 def make_bank(images: np.ndarray | Tensor, z: Tensor, plan: Plan) -> Triplets:
     """Triplets that need the renderer or slow witnesses, made on the device of the factors z."""
     g, parts = torch.Generator().manual_seed(plan.seed + 40), []
-    while sum(len(p) for p in parts) < 4 * plan.bank:
+    while sum(len(p) for p in parts) < 6 * plan.bank:
         number = len(parts)
-        people = torch.randint(len(images), (40,), generator=g)
+        people, seed = torch.randint(len(images), (min(40, plan.bank),), generator=g), plan.seed * 100_000 + number
         x = pick(images, people, torch.zeros_like(people)).to(z.device).float() / 255
-        make = (lambda s: agreed(x, s), lambda s: edits(z[people, 0], s),  # noqa: B023
-                lambda s: edits_against_distortions(z[people, 0], s), lambda s: agreed(x, s))[number % 4]  # fmt: skip # noqa: B023
-        parts.append(make(plan.seed * 100_000 + number))
+        if number % 6 < 2:
+            parts.append(agreed(x, seed))
+        elif number % 6 == 2:
+            parts.append(named_cases(x[: -(-len(x) // 3)]))
+        else:
+            parts.append((edits, edits_against_distortions, redrawn)[number % 3](z[people, 0], seed))
     return joined(parts)
 
 
 class Trainer:
-    """The net with its channel weights as logarithms, the net at the start, and the optimiser."""
+    """The net with its channel weights as logarithms, the net at the start, and the optimiser.
 
-    def __init__(self, plan: Plan, net: PortraitNet, device: torch.device):
+    By `people` `[N, 3, 128, 128]`, a portrait of each, it knows the shares that channels should have, and the scale.
+    """
+
+    def __init__(self, plan: Plan, net: PortraitNet, people: Tensor, device: torch.device):
         self.plan, self.device, self.step_number, self.fitted = plan, device, 0, False
         self.start = net.to(device)
+        self.people = people.to(device)
+        self.shares = shares.even(self.start, self.people)
         self.net = copy.deepcopy(net).to(device, memory_format=torch.channels_last).requires_grad_(True)
-        levels = range(net.config.perceptual_levels)
-        logs = [getattr(net, f"channel_weight{k}").clamp_min(1e-4).log().to(device) for k in levels]
+        logs = [weights.clamp_min(1e-4).log().to(device) for weights in net.channel_weights]
         self.logs = nn.ParameterList(nn.Parameter(log) for log in logs)
         groups = [{"params": list(self.net.parameters()), "base": plan.rate}]
         groups.append({"params": list(self.logs), "base": plan.channel_rate})
@@ -124,11 +137,12 @@ class Trainer:
         own, more = x.split(self.plan.batch)
         first, second, third = own.tensor_split((3 * self.plan.batch // 8, 6 * self.plan.batch // 8))
         parts = [within_kinds(first, seed), across_ranges(second, seed), equal_l1(third, seed)]
+        parts.append(shift_against_blur(first, seed + 1))
         rows = torch.randint(len(bank), (self.plan.stored,), generator=g)
         return joined([*parts, bank.part(rows).to(self.device)]), degrade_some(more, g)
 
     def step(self, images: np.ndarray | Tensor, bank: Triplets) -> Tensor:
-        """One step; returns the triplets' loss and the identity's."""
+        """One step; returns the triplets' loss, the identity's and the unevenness."""
         t, others = self.triplets(images, bank)
         count = len(t)
         pictures = torch.cat([t.reference, t.near, t.far]).to(self.device, memory_format=torch.channels_last)
@@ -137,23 +151,24 @@ class Trainer:
         with torch.no_grad():
             known = self.start.embed(others)
         identity = 1 - (self.embed(others) * known).sum(1).mean()
+        uneven = shares.unevenness(self.shares, r)
         self.optimizer.zero_grad()
-        (order + self.plan.identity_weight * identity).backward()
+        (order + self.plan.identity_weight * identity + self.plan.balance * uneven).backward()
         for group in self.optimizer.param_groups:
             group["lr"] = group["base"] * self.plan.learning_rate(self.step_number)
         self.optimizer.step()
         self.step_number += 1
-        return torch.stack([order.detach(), identity.detach()])
+        return torch.stack([order, identity, uneven]).detach()
 
     @torch.no_grad()
-    def result(self, x: Tensor) -> PortraitNet:
-        """The net as it is shipped; its distances of x from its neighbours have the mean that they had at the start."""
-        net = copy.deepcopy(self.net).requires_grad_(False)
-        for level, log in enumerate(self.logs):
-            getattr(net, f"channel_weight{level}").copy_(log.exp())
+    def result(self) -> PortraitNet:
+        """The net as it is shipped; the mean distance of two of the people is what it was at the start."""
+        x, net = self.people, copy.deepcopy(self.net).requires_grad_(False)
+        for weights, log in zip(net.channel_weights, self.logs, strict=True):
+            weights.copy_(log.exp())
         before, after = (n.distance(x, x.roll(1, 0)).mean() for n in (self.start, net))
-        for level in range(len(self.logs)):
-            getattr(net, f"channel_weight{level}").mul_(before / after)
+        for weights in net.channel_weights:
+            weights.mul_(before / after)
         return net.eval()
 
     def state(self) -> dict:
@@ -175,14 +190,15 @@ class Trainer:
         self.plan, self.fitted = replace(self.plan, steps=max(steps, self.step_number)), True
 
 
-def log(path: Path, step: int, order: float, identity: float, verified: float, speed: float) -> None:
+def log(path: Path, step: int, losses: list[float], verified: float, speed: float) -> None:
     """Append the mean losses since the last line, the verification accuracy and the steps a second to a CSV file."""
     new = not path.exists()
     with path.open("a", newline="") as file:
         writer = csv.writer(file)
         if new:
-            writer.writerow(("step", "triplet_loss", "identity_loss", "verification", "steps_per_s"))
-        writer.writerow((step, f"{order:.4f}", f"{identity:.5f}", f"{verified:.4f}", f"{speed:.2f}"))
+            names = ("triplet_loss", "identity_loss", "unevenness", "verification", "steps_per_s")
+            writer.writerow(("step", *names))
+        writer.writerow((step, *(f"{loss:.5f}" for loss in losses), f"{verified:.4f}", f"{speed:.2f}"))
 
 
 @flushed_denormals()
@@ -197,7 +213,8 @@ def tune(
 ) -> None:
     """Run the plan to its end, from wherever the last run stopped, and write the net; fitted into `seconds`."""
     begun = time.monotonic()
-    trainer, path = Trainer(plan, net, device), out / f"tuned_{name}.pt"
+    faces = held_out_faces(20, 4).to(device)
+    trainer, path = Trainer(plan, net, faces[:, 0], device), out / f"tuned_{name}.pt"
     if path.exists():
         trainer.restore(torch.load(path, weights_only=True, map_location=device))
     bank_path = out / f"bank_{name}.pt"
@@ -207,19 +224,19 @@ def tune(
         torch.save({"pictures": parts, "kinds": bank.kinds}, bank_path)
     stored = torch.load(bank_path, weights_only=True)
     bank = Triplets(*(p.float() / 255 for p in stored["pictures"]), stored["kinds"])
-    faces, losses, start = held_out_faces(20, 4).to(device), [], time.time()
+    losses, start = [], time.time()
     while trainer.step_number < trainer.plan.steps:
         losses.append(trainer.step(images, bank))
         if trainer.step_number % plan.log_every == 0 or trainer.step_number == trainer.plan.steps:
-            order, identity = torch.stack(losses).mean(0).tolist()
-            known = verify(trainer.result(faces[:, 0]), faces)
+            known = verify(trainer.result(), faces)
             speed = len(losses) / (time.time() - start)
-            log(out / f"tuned_{name}.csv", trainer.step_number, order, identity, known, speed)
+            means = torch.stack(losses).mean(0).tolist()
+            log(out / f"tuned_{name}.csv", trainer.step_number, means, known, speed)
             if seconds is not None and not trainer.fitted:  # the first line's speed: a little slow, to be in time
                 trainer.fit(trainer.step_number + int(max(0, begun + seconds - time.monotonic()) * speed))
             torch.save(trainer.state(), path.with_suffix(".tmp"))
             os.replace(path.with_suffix(".tmp"), path)
-            save_portrait_net(trainer.result(faces[:, 0]), out / f"features_{name}.safetensors")
+            save_portrait_net(trainer.result(), out / f"features_{name}.safetensors")
             losses, start = [], time.time()
 
 
@@ -233,13 +250,14 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=Plan.steps)
     parser.add_argument("--batch", type=int, default=Plan.batch)
     parser.add_argument("--rate", type=float, default=Plan.rate)
+    parser.add_argument("--balance", type=float, default=Plan.balance, help="weight of uneven shares (%(default)s)")
     parser.add_argument("--seconds", type=float, help="of this program, into which the steps are fitted")
-    parser.add_argument("--bank", type=int, default=Plan.bank, help="stored triplets of each of four slow kinds")
+    parser.add_argument("--bank", type=int, default=Plan.bank, help="stored triplets of each of six slow sets")
     parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     device, seed = torch.device(args.device), CONFIGS[args.net][1]
-    plan = Plan(seed, args.steps, args.batch, args.batch // 2, args.rate, bank=args.bank)
+    plan = Plan(seed, args.steps, args.batch, args.batch // 2, args.rate, balance=args.balance, bank=args.bank)
     images = load_images(args.data / "images.npy", device)
     tune(plan, load_portrait_net(args.start), images, args.out, args.net, device, args.seconds)
 
