@@ -69,14 +69,12 @@ def test_the_nets_see_blur_and_fine_dirt(nets):
     """A shift that nobody sees, a blur, a fine mesh, a face that is blurred away: what once fooled our judges."""
     x = render(normalized(sample_z(78, 24)))
     cases = orders.joined([orders.named_cases(x), orders.equal_l1(x, 5)])
-    for net, least in zip(nets, (0.7, 0.95), strict=True):  # a search needs net A to look at more than order takes
+    for net in nets:
         near, far = net.distance(cases.reference, cases.near), net.distance(cases.reference, cases.far)
         rows = {kind: [k == kind for k in cases.kinds] for kind in dict.fromkeys(cases.kinds)}
-        right = {kind: (far > near)[row].float().mean() for kind, row in rows.items()}
-        assert all(far[row].mean() > 1.1 * near[row].mean() for row in rows.values())
-        assert right.pop("2 px shift < mesh") > 0.6  # the one that is not learned for all portraits
-        assert right.pop("2 px shift < 2 px blur") > least and right.pop("equal L1") > 0.95
-        assert right == {"mesh < blurred away": 1}
+        right = {kind: (far > near)[row].float().mean().item() for kind, row in rows.items()}
+        assert all(far[row].mean() > 1.3 * near[row].mean() for row in rows.values())
+        assert min(right.values()) > 0.95 and len(right) == 4, right
 
 
 @torch.no_grad()

@@ -60,7 +60,7 @@ class Plan:
     batch: int = 16
     stored: int = 8
     rate: float = 4e-4
-    channel_rate: float = 2e-2  # of the logarithms of the channel weights
+    channel_rate: float = 1e-2  # of the logarithms of the channel weights
     identity_weight: float = 20.0
     balance: float = 0.4  # weight of the unevenness of the channels' shares
     bank: int = 500  # triplets of each kind that is too slow to make at every step
