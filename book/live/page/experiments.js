@@ -31,8 +31,8 @@ Page.experiments = (() => {
         "Noise, searched in W++ alone, from the mean face; then once more, through W and W+. Which of the two comes " +
         "nearer to the portrait? The table under the pictures holds both.",
       found:
-        "The way through W comes nearer by several dB. W++ alone bends single filters until the noise is met; W " +
-        "finds a person first, and leaves W++ the details.",
+        "The way through W comes clearly nearer. W++ alone bends single filters until the noise is met; W finds a " +
+        "person first, and leaves W++ the details.",
       set: { task: "N", level: "M", steps: 30, spaces: ["W++"], seed: 0 },
       then: ["Set up the second", ["W", "W+", "W++"]],
     },
