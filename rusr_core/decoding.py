@@ -56,6 +56,7 @@ def decode(path: str | Path, *, most: int = MAX_PIXELS) -> Image.Image:
     try:
         if not path.is_file():
             kinds = {"is a folder": path.is_dir(), "is no ordinary file": path.exists()}
+            kinds |= {"is a link that leads to no file": path.is_symlink()}
             raise ImageError(f"{path}: {next((words for words, true in kinds.items() if true), 'no such file')}")
         try:
             picture = _load(path, path, most)

@@ -118,7 +118,7 @@ def list_images(folder: Path, *, recursive: bool = False) -> Listing:
                 path = place / entry.name
                 if entry.name.startswith("."):
                     hidden += 1
-                elif entry.is_dir():
+                elif os.path.isdir(path):  # unlike `entry.is_dir`, it says nothing against a link to itself
                     (waiting if recursive and not entry.is_symlink() else left_out).append(path)
                 else:
                     (images if path.suffix.lower() in READABLE_SUFFIXES else left_out).append(path)

@@ -1,6 +1,7 @@
 """Which files a command reads and which it writes; what cannot be used is known before the work begins."""
 
 import argparse
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,10 +54,10 @@ def find_jobs(args: argparse.Namespace, *, recorded: bool = False) -> list[Job]:
 
 def _jobs_of_folder(args: argparse.Namespace) -> list[Job]:
     listing = list_images(args.input, recursive=args.recursive)
-    own = args.output.resolve()  # results of an earlier run are no inputs
-    inside = own != args.input.resolve()
-    sources = [path for path in listing.images if not (inside and own in path.resolve().parents)]
-    left_out = [path for path in listing.left_out if path.resolve() != own]
+    own = _real(args.output)  # results of an earlier run are no inputs
+    inside = own != _real(args.input)
+    sources = [path for path in listing.images if not (inside and own in _real(path).parents)]
+    left_out = [path for path in listing.left_out if _real(path) != own]
     if left_out:
         names = ", ".join(f"{path.relative_to(args.input)}{'/' if path.is_dir() else ''}" for path in left_out[:NAMED])
         more = f" and {len(left_out) - NAMED} more" if len(left_out) > NAMED else ""
@@ -74,6 +75,11 @@ def _jobs_of_folder(args: argparse.Namespace) -> list[Job]:
             raise CommandError(f"{targets[target]} and {path} would both be written to {target}")
         targets[target] = path
     return [Job(source, target) for target, source in targets.items()]
+
+
+def _real(path: Path) -> Path:
+    """Where a path leads; unlike `Path.resolve`, this says nothing against a link to itself, which is a bad input."""
+    return Path(os.path.realpath(path))
 
 
 class Input(Protocol):

@@ -48,6 +48,20 @@ def test_results_inside_the_input_folder_are_no_inputs(tmp_path, small, searches
     assert written(given / "out") == ["a.png"]
 
 
+@pytest.mark.parametrize("command", ["restore", "degrade"])
+def test_links_that_lead_to_no_file_cost_no_other(command, tmp_path, small, searches, capsys):
+    """One to itself once ended the whole folder."""
+    given = fill(tmp_path / "in", small, "a.png")
+    (given / "loop.png").symlink_to("loop.png")
+    (given / "lost.png").symlink_to("nowhere.png")
+    words = UP if command == "restore" else ("--degradation", "jpeg:50")
+    assert run(command, given, tmp_path / "out", *words, "--recursive", "--skip-bad") == 1
+    assert written(tmp_path / "out") == ["a.png"]
+    err = capsys.readouterr().err
+    for name in ("loop", "lost"):
+        assert f"{name}.png: is a link that leads to no file" in err
+
+
 def test_images_that_would_overwrite_each_other(tmp_path, small, searches, capsys):
     given = fill(tmp_path / "in", small, "a.png", "a.bmp", "sub/b.png")
     assert run("restore", given, tmp_path / "out", *UP, "--recursive") == 2
