@@ -1,5 +1,6 @@
 """Tables of text and numbers as markup, which wraps and fits its page where printed columns are cut off."""
 
+import re
 from collections.abc import Mapping, Sequence
 from html import escape
 
@@ -44,10 +45,15 @@ def _row(row: tuple[object, ...], names: Sequence[str], digits: int) -> str:
 def _cell(value: object, first: bool, digits: int, column: str) -> str:
     number = _is_number(value)
     text = f"{value:.{digits}f}" if isinstance(value, float) else str(value)
-    text = text if isinstance(value, Html) else escape(text).replace("\n", "<br>")
+    text = text if isinstance(value, Html) else _breakable(escape(text).replace("\n", "<br>"))
     kind = ' class="number"' if number else ""
     column = f' data-column="{escape(column)}"' if column and text else ""
     return f'<th scope="row"{kind}>{text}</th>' if first else f"<td{kind}{column}>{text}</td>"
+
+
+def _breakable(text: str) -> str:
+    """A line may end behind a comma that no space follows, as in "strokes:17,seed=0"."""
+    return re.sub(",(?=[A-Za-z])", ",<wbr>", text)
 
 
 def _is_number(value: object) -> bool:
