@@ -137,7 +137,8 @@ class Trainer:
         own, more = x.split(self.plan.batch)
         first, second, third = own.tensor_split((3 * self.plan.batch // 8, 6 * self.plan.batch // 8))
         parts = [within_kinds(first, seed), across_ranges(second, seed), equal_l1(third, seed)]
-        parts.append(shift_against_blur(first[: -(-self.plan.batch // 8)], seed + 1))  # with more of them any blur is far
+        few = first[: -(-self.plan.batch // 8)]  # with more of them, any strong blur was equally far
+        parts.append(shift_against_blur(few, seed + 1))
         rows = torch.randint(len(bank), (self.plan.stored,), generator=g)
         return joined([*parts, bank.part(rows).to(self.device)]), degrade_some(more, g)
 
