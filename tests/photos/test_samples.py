@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from skimage import data
 
 from rusr_core.degradations import parse
 from rusr_core.files import data_path
@@ -112,6 +113,14 @@ def test_parts_find_what_the_whole_tells(monkeypatch):
     monkeypatch.setattr(blur_width, "TILE", 128)
     length, direction, sure = blur_width._motion(tiled)
     assert sure and length == pytest.approx(16, abs=1) and direction == pytest.approx(-60, abs=5)
+
+
+def test_deep_shadows_are_no_hole():
+    """An eighth of NASA's photograph of Eileen Collins is black; it was once taken for painted."""
+    photograph = data.astronaut()
+    assert (photograph == 0).all(2).mean() > 0.1 and holes.find_hole(photograph) is None
+    photograph[100:160, 200:260] = 0
+    assert (holes.find_hole(photograph[:256, :384]).hidden[98:162, 198:262]).all()
 
 
 MEASURE = """
