@@ -35,3 +35,9 @@ def test_no_function_is_too_long():
 def test_a_long_function_is_seen(lines, found):
     source = 'def f():\n    """One.\n\n    Two.\n    """\n' + "    x = 1\n" * lines
     assert long_functions(source) == found
+
+
+def test_no_two_files_of_tests_have_one_name():
+    """Folders of tests are no packages, so pytest imports two files of one name as one module, and one is not run."""
+    names = [path.name for path in FILES if path.is_relative_to(ROOT / "tests") and path.name != "conftest.py"]
+    assert sorted(names) == sorted(set(names))

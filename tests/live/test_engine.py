@@ -123,19 +123,33 @@ def test_the_gradient_of_jpeg_is_the_librarys(engine, portrait, quality):
 CASES = [("W", ""), ("W+", ""), ("W++", ""), ("W+", "U"), ("W", "N"), ("W+", "A"), ("W+", "P"), ("W", "UNAP")]
 
 
-@pytest.mark.parametrize("space, letters", CASES)
-def test_image_loss_and_gradient_are_the_librarys(engine, embedded, portrait, space, letters):
-    stages = [STAGES[letter][0] for letter in letters]
-    f = Compose(*(STAGES[letter][1] for letter in letters))
-    y = f.degrade(portrait, seeded(5))
-    ws, preset = latents(embedded, space).requires_grad_(True), PRESETS["default"]
-    loss = preset.loss(embedded).fit(tuple(y.shape[2:]), f.mask(portrait.shape) is not None)
+def by_the_library(prior, f, y: torch.Tensor, ws: torch.Tensor) -> tuple[torch.Tensor, dict, np.ndarray]:
+    """The image, the terms of the loss and the gradient at the latent `ws`, with the draws of a search of seed 4."""
+    ws = ws.detach().requires_grad_(True)
+    mask = f.mask((1, 3, 128, 128))
+    loss = PRESETS["default"].loss(prior).fit(tuple(y.shape[2:]), mask is not None)
     loss = type(loss)(tuple(t for t in loss.terms if t.name not in loss.blind(tuple(y.shape[2:]))))
-    word, x = randomness.seeds(4, 1, 0)[0], embedded.generator.image(ws)
+    word, x = randomness.seeds(4, 1, 0)[0], prior.generator.image(ws)
     draw = seeded(word)
     guess = Guess(f.forward(x, draw), x, ws, f.forward(x, draw) if f.random else None, generator=seeded(word + 1))
-    values = loss(guess, loss.target(y, f.mask(portrait.shape)))
+    values = loss(guess, loss.target(y, mask))
     values["total"].sum().backward()
+    return x.detach(), values, ws.grad.flatten().numpy()
+
+
+def apart(found: np.ndarray, expected: np.ndarray) -> float:
+    """Relative distance of two gradients."""
+    return float(np.linalg.norm(found - expected) / np.linalg.norm(expected))
+
+
+@pytest.mark.parametrize("space, letters", CASES)
+def test_image_loss_and_gradient_are_the_librarys(engine, embedded, portrait, space, letters):
+    """The gradient but for what moves the library's own where the latent moves by 1e-5, as pictures may: kinks of
+    activations, counts of photons and coefficients of JPEG that fall to the other side."""
+    stages = [STAGES[letter][0] for letter in letters]
+    f = Compose(*(STAGES[letter][1] for letter in letters))
+    y, ws = f.degrade(portrait, seeded(5)), latents(embedded, space)
+    x, values, gradient = by_the_library(embedded, f, y, ws)
     found = evaluate(engine, MAKE.replace("x = ", "clean = ") + """
         const D = live.method.generator.w_dim, ws = tf.tensor(a[2], [a[2].length / D, D]);
         const preset = live.method.presets.default;
@@ -145,15 +159,14 @@ def test_image_loss_and_gradient_are_the_librarys(engine, embedded, portrait, sp
         const { value, grad, terms } = goal.at(ws);
         const all = { image: [...live.generator.image(ws).dataSync()], grad: [...grad.dataSync()], terms };
         return { ...all, total: value.dataSync()[0] };""",
-        stages, rows(portrait), ws.detach().flatten().tolist(), rows(y))  # fmt: skip
-    assert np.abs(np.array(found["image"]) - rows(x.detach())).max() < 1e-5
+        stages, rows(portrait), ws.flatten().tolist(), rows(y))  # fmt: skip
+    assert np.abs(np.array(found["image"]) - rows(x)).max() < 1e-5
     assert set(found["terms"]) == set(values) - {"total"}
     for name, value in found["terms"].items():
         assert value == pytest.approx(values[name].item(), rel=1e-4, abs=1e-6), name
-    gradient = ws.grad.flatten().numpy()
-    error = np.linalg.norm(np.array(found["grad"]) - gradient) / np.linalg.norm(gradient)
-    # a count of photons, and a coefficient of JPEG, falls to the other side of a half where images differ by 1e-6
-    assert error < (1e-2 if "A" in letters else 1e-3 if "N" in letters else 1e-5), error
+    moved = (ws + 1e-5 * torch.randn(ws.shape, generator=seeded(draw)) for draw in range(5))
+    own = max(apart(by_the_library(embedded, f, y, near)[2], gradient) for near in moved)
+    assert apart(np.array(found["grad"]), gradient) < max(1e-5, own) and own < 0.02
 
 
 def test_memory_is_the_same_after_twenty_searches(engine, portrait):
