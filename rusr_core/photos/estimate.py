@@ -4,6 +4,7 @@ What stands in the file (tables, transparency) is read, what left a trace is mea
 of the rest it is said that it is unknown. One damage hides the trace of another: what may be hidden is not stated.
 """
 
+import textwrap
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,6 +34,7 @@ from rusr_core.photos.jpeg_file import JPEGFile, read_jpeg
 from rusr_core.photos.pictures import MAX_PIXELS, pixels_of, transparent
 from rusr_core.photos.true_size import find_enlarged
 
+WIDTH = 84  # characters of a line of the table, which fits a page of the book
 PART = "only a part of this large picture was looked at"
 SMALL = 48  # px, the shorter side below which strokes and flat colours are too small to be told from the picture
 
@@ -64,11 +66,16 @@ class Estimate:
         return () if self.mode is None else (Resize((self.height, self.width), self.mode),)
 
     def lines(self) -> list[str]:
-        """A table: what, its value or "unknown", how sure it is, and where it comes from."""
+        """A table: what, its value or "unknown", how sure it is, and its source, which may take further lines."""
         sure = ["" if f.value is None else f"{100 * f.confidence:.0f} %" for f in self.findings]
         rows = [(f.name, f.words, s, f.source) for f, s in zip(self.findings, sure, strict=True)]
         widths = [max(len(row[i]) for row in rows) for i in range(3)]
-        return ["  ".join(word.ljust(w) for word, w in zip(row, (*widths, 0), strict=True)).rstrip() for row in rows]
+        begun = ["  ".join(word.ljust(w) for word, w in zip(row, widths, strict=False)) + "  " for row in rows]
+        sources = [
+            textwrap.wrap(row[3], max(30, WIDTH - len(start))) or [""] for start, row in zip(begun, rows, strict=True)
+        ]
+        parts = zip(begun, sources, strict=True)
+        return [(" " * len(start) if i else start) + line for start, lines in parts for i, line in enumerate(lines)]
 
     def record(self) -> dict:
         """Plain values, as a JSON file holds them."""
