@@ -34,7 +34,7 @@ from rusr_core.photos.jpeg_file import JPEGFile, read_jpeg
 from rusr_core.photos.pictures import MAX_PIXELS, pixels_of, transparent
 from rusr_core.photos.true_size import find_enlarged
 
-WIDTH = 84  # characters of a line of the table, which fits a page of the book
+WIDTH = 82  # characters of a line of the table: two more fit a page of the book, by which `rusr inspect` indents it
 PART = "only a part of this large picture was looked at"
 SMALL = 48  # px, the shorter side below which strokes and flat colours are too small to be told from the picture
 

@@ -187,7 +187,7 @@ def test_the_record_is_plain_and_the_lines_say_unknown(degraded):
     assert record["degradation"] == result.notation and record["findings"]["blur"]["value"] is None
     assert record["findings"]["photons"]["value"] == pytest.approx(24, rel=0.2)
     assert any(line.split()[:2] == ["blur", "unknown"] for line in result.lines())
-    assert max(map(len, result.lines())) <= 84
+    assert max(map(len, result.lines())) <= 82
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (7, 5), (16, 16), (33, 9)])
