@@ -5,8 +5,10 @@
 
 Each case has a true f. `known` restores with it, `wrong` with one number (or three) that is off, `blind` starts from
 that wrong one with the numbers free, and `estimated` takes what `photos.estimate` says of the degraded file.
-OUT/CASE-METHOD-NNN.json holds one restoration, whole or not at all: the same command resumes. OUT/blind.json sums them
-up, and says where they come from.
+In the case x8 the file's size tells the factor, but not how much the lens had blurred before the reduction: that is
+what blind super-resolution searches for (Michaeli and Irani, "Nonparametric Blind Super-resolution", ICCV 2013).
+OUT/CASE-METHOD-NNN.json holds one restoration, whole or not at all: the same command resumes, and `--num-images` may
+grow. OUT/blind.json sums them up, and says where they come from.
 """
 
 import argparse
@@ -18,30 +20,31 @@ from torch import Tensor
 
 from benchmarks.resuming import Measurement, fill, summed_up
 from rusr_core import metrics, priors
-from rusr_core.degradations import Blur, Degradation, Fade, PoissonBernoulliNoise, ReadNoise, free
+from rusr_core.degradations import Compose, Degradation, parse
+from rusr_core.degradations.free import Free
 from rusr_core.images import save_image
 from rusr_core.metrics.intervals import mean_interval
 from rusr_core.photos import estimate
 from rusr_core.prior import Prior
 from rusr_core.restore import restore
 
-# of each case: the true f, the wrong one, and the bounds of what is free, about the wrong one in their middle
-CASES: dict[str, tuple[Degradation, Degradation, dict[str, tuple[float, float]]]] = {
-    "blur": (Blur(2.5), Blur(1.2), {"width": (0.3, 4.8)}),
-    "motion": (Blur(length=9.0, direction=30.0), Blur(length=5.0, direction=0.0),
-               {"length": (1.6, 16), "direction": (-90, 90)}),
-    "photons": (PoissonBernoulliNoise(24, 0.0), PoissonBernoulliNoise(72, 0.0), {"photons": (6, 864)}),
-    "read noise": (ReadNoise(0.15), ReadNoise(0.05), {"sigma": (0.005, 0.5)}),
-    "fading": (Fade(0.6, 0.15, 1.2), Fade(1.0, 0.0, 1.0),
-               {"gain": (0.25, 4), "offset": (-0.4, 0.4), "gamma": (0.4, 2.5)}),
-}  # fmt: skip
+# of each case: the true f, and the one whose numbers are free, from a wrong start in the middle of their bounds
+CASES: dict[str, tuple[str, str]] = {
+    "blur": ("blur:2.5", "blur:0.3..4.8@1.2"),
+    "motion": ("blur:length=9,direction=30", "blur:length=1.6..16@5,direction=-90..90@0"),
+    "photons": ("noise:24,0", "noise:6..864@72,0"),
+    "read noise": ("readnoise:0.15", "readnoise:0.005..0.5@0.05"),
+    "fading": ("fade:0.6,0.15,1.2", "fade:0.25..4@1,-0.4..0.4@0,0.4..2.5@1"),
+    "x8": ("blur:4 | downsample:8", "blur:0.375..6@1.5 | downsample:8"),
+}
 METHODS = ("known", "estimated", "blind", "wrong")
 
 
 def operator(case: str, method: str) -> Degradation:
-    """The f that a method believes in, whatever the file says."""
-    true, wrong, bounds = CASES[case]
-    return {"known": true, "wrong": wrong, "blind": free(wrong, **bounds)}[method]
+    """The f that a method believes in, whatever the file says: "known" is the true one."""
+    true, unknown = map(parse, CASES[case])
+    wrong = Compose(*(stage.f if isinstance(stage, Free) else stage for stage in unknown.stages))
+    return {"known": true, "wrong": wrong, "blind": unknown}[method]
 
 
 def estimated(y: Tensor, side: int) -> Degradation:
@@ -52,7 +55,7 @@ def estimated(y: Tensor, side: int) -> Degradation:
 
 def measure(prior: Prior, case: str, method: str, preset: str, numbers: list[int]) -> list[Measurement]:
     """A restoration of each portrait, and how near it comes to the truth; at once, where all believe in one f."""
-    true, x = CASES[case][0], priors.portraits(numbers)
+    true, x = operator(case, "known"), priors.portraits(numbers)
     draws = [torch.Generator().manual_seed(number) for number in numbers]
     y = torch.cat([true.degrade(image, draw) for image, draw in zip(x.split(1), draws, strict=True)])
     if method != "estimated":
@@ -109,7 +112,7 @@ def main() -> None:
     for case in args.cases:
         for method in METHODS:
             believed = "the estimate" if method == "estimated" else str(operator(case, method))
-            settings = {"f": str(CASES[case][0]), "believed": believed, "preset": args.preset}
+            settings = {"f": str(operator(case, "known")), "believed": believed, "preset": args.preset}
             name = f"{case.replace(' ', '-')}-{method}"
             paths = [args.out / f"{name}-{number:03d}.json" for number in range(args.num_images)]
             work = lambda part, case=case, method=method: measure(prior, case, method, args.preset, part)  # noqa: E731

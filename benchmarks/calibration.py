@@ -5,8 +5,8 @@
 
 If the truth were one more answer, drawn like the k others, it would lie between the smallest and the largest of them at
 a share (k - 1) / (k + 1) of all values, and the mean of the answers would be sqrt(1 + 1 / k) spreads away from it.
-OUT/TASK-NNN.json holds one portrait, whole or not at all: the same command resumes. OUT/TASK.json sums them up, and
-says where they come from.
+OUT/TASK-NNN.json holds one portrait, whole or not at all: the same command resumes, and `--num-images` may grow.
+OUT/TASK.json sums them up, and says where they come from.
 """
 
 import argparse

@@ -209,7 +209,7 @@ def at_1024(run: Run) -> None:
 
 
 def blind(run: Run) -> None:
-    """(h) What it costs not to know f: known, estimated, blind and wrong, five cases, eight portraits."""
+    """(h) What it costs not to know f: known, estimated, blind and wrong, six cases, eight portraits."""
     size = ("--cases", "photons", "--preset", "default@1", "--num-images", 1) if run.tiny else ("--batch", 8)
     run.program("blind", "benchmarks.blind", run.out / "blind", "--device", run.device, *size)
 

@@ -18,6 +18,7 @@ from rusr_core.degradations.compose import Compose
 from rusr_core.degradations.inpainting import Mask
 from rusr_core.degradations.jpeg_tables import BLOCK
 from rusr_core.degradations.mask_files import load_mask
+from rusr_core.degradations.noise import ReadNoise
 from rusr_core.degradations.resampling import Downsample, Resize
 from rusr_core.limits import MAX_COUNT, check_whole, is_whole, shown
 from rusr_core.photos.findings import (
@@ -130,6 +131,8 @@ def estimate(
     enlarged = find_enlarged(pixels, blocks) if window is None else None
     more, noise, noisy = noise_findings(pixels, hidden, _noise_hidden(jpeg, lossy, bool(earlier), enlarged is not None))
     findings += more
+    if found.value == 0 and any(isinstance(stage, ReadNoise) for stage in noise):
+        found = Finding.unknown("hole", "under read noise no colour is flat; --mask says what is hidden")
     coarsest = min(jpeg.quality if jpeg else 100, saved.value or 100)
     more, blur = blur_findings(pixels, hidden, _blur_hidden(noisy, blocks, enlarged is not None, coarsest), blocks)
     sharp = not blocks and not noisy and hidden is None and any(f.name == "blur" and f.value == 0 for f in more)
@@ -237,9 +240,11 @@ def _hole(seen: _Seen, lossy: bool, earlier: bool) -> tuple[np.ndarray | None, F
     hole = find_hole(seen.pixels)
     if hole is not None and earlier and rings(seen.pixels, hole):
         return None, Finding.unknown("hole", "one was painted before a compression; --mask says where it ends")
+    if hole is not None and not hole.sure:
+        return None, Finding.unknown("hole", "a flat area fades into the picture; --mask says what is hidden")
     if hole is None and min(seen.pixels.shape[:2]) < SMALL:
         return None, Finding.unknown("hole", f"the picture has less than {SMALL} px")
     if hole is None:
         return None, Finding("hole", 0.0, "none", 0.8, "no region of one flat colour")
-    words = "+".join(map(str, hole.colour))
+    words = ", ".join("+".join(map(str, colour)) for colour in hole.colours)
     return hole.hidden, Finding.share("hole", hole.share, 0.95, f"flat colour {words}, grown by {GROWN} px")

@@ -15,15 +15,17 @@ COUNTED = 2**22  # pixels, about, among which the most frequent colour is looked
 RINGING, AROUND = 16, 4  # grey levels that a compression makes of the colour, and how many px around
 RIM_WIDTH = 2  # px
 RIM = 0.12  # a painted colour ends at an edge: median difference to what lies around
-FADING = 0.1  # share of the rim that may nearly have the colour; black things of a photograph have 0.14 to 0.6
+FADING = 0.1  # share of the rim that may nearly have the colour; black things of a photograph have 0.09 to 0.9
+COLOURS = 4  # frequent ones that are looked for
 
 
 @dataclass(frozen=True)
 class Hole:
-    """What is painted over."""
+    """What is painted over, or may be."""
 
     hidden: np.ndarray  # [H, W], True where the picture is hidden, grown by `GROWN` px
-    colour: tuple[int, int, int]  # red, green, blue, 0 to 255
+    colours: tuple[tuple[int, int, int], ...]  # of the paint: red, green, blue, 0 to 255
+    sure: bool = True  # False: it fades into the picture, as shadows do, and as paint does under a compression
 
     @property
     def share(self) -> float:
@@ -32,23 +34,28 @@ class Hole:
 
 
 def find_hole(pixels: np.ndarray) -> Hole | None:
-    """The region of one flat colour in the picture `pixels` `[H, W, 3]`, uint8, of an exact file; None: there is none.
+    """The regions of flat colours in the picture `pixels` `[H, W, 3]`, uint8, of an exact file; None: there is none.
 
-    Black and white are looked for first, then the most frequent colour. What fades into its surroundings is no hole:
-    deep shadows are black, and skies are white.
+    Black, white and frequent colours are looked for. What fades into its surroundings is no sure hole: deep shadows
+    are black, and skies are white. Such a region is returned if there is no sure one.
     """
-    for colour in (*EXTREMES, _most_frequent(pixels)):
+    sure, doubtful = None, None
+    for colour in dict.fromkeys((*EXTREMES, *_frequent(pixels))):
         near = _within(pixels, colour)
         if near.mean() <= SHARE[0]:  # the opened region is no larger
             continue
         core = _opened(near)
         if not SHARE[0] < core.mean() < SHARE[1]:
             continue
-        region = grown(core, 1) & near  # what opening took from the corners
-        hidden = _painted(pixels, colour, grown(region, GROWN))
-        if hidden.mean() > SHARE[0]:
-            return Hole(hidden, colour)
-    return None
+        region = grown(grown(core, 1) & near, GROWN)  # with what opening took from the corners
+        hidden = _painted(pixels, colour, region.copy())
+        if hidden.mean() <= SHARE[0]:
+            doubtful = doubtful or Hole(region, (colour,), sure=False)
+        elif sure is None:
+            sure = Hole(hidden, (colour,))
+        else:
+            sure = Hole(hidden | sure.hidden, (*sure.colours, colour))
+    return sure or doubtful
 
 
 def grown(region: np.ndarray, margin: int) -> np.ndarray:
@@ -57,9 +64,9 @@ def grown(region: np.ndarray, margin: int) -> np.ndarray:
 
 
 def rings(pixels: np.ndarray, hole: Hole) -> bool:
-    """Whether values near the colour lie around the hole in `pixels`: it was there before a compression."""
-    around = grown(hole.hidden, AROUND) & ~hole.hidden
-    off = np.abs(pixels[around].astype(np.int16) - hole.colour).max(1)
+    """Whether values near its colours lie around the hole in `pixels`: it was there before a compression."""
+    around = pixels[grown(hole.hidden, AROUND) & ~hole.hidden].astype(np.int16)
+    off = np.min([np.abs(around - colour).max(1) for colour in hole.colours], axis=0)
     return bool(off.size) and float((off <= RINGING).mean()) > 0.1
 
 
@@ -77,12 +84,12 @@ def _opened(mask: np.ndarray) -> np.ndarray:
     return maximum_filter(eroded, OPENING, mode="constant") & mask
 
 
-def _most_frequent(pixels: np.ndarray) -> tuple[int, int, int]:
-    """The colour that most pixels have; of a large picture, most of those that are taken evenly."""
+def _frequent(pixels: np.ndarray) -> list[tuple[int, int, int]]:
+    """The colours that most pixels have, `COLOURS` at most; of a large picture, most of those taken evenly."""
     some = cells(pixels, 1, COUNTED)[:, 0, 0].astype(np.int32)
     codes, counts = np.unique(some[..., 0] << 16 | some[..., 1] << 8 | some[..., 2], return_counts=True)
-    code = int(codes[counts.argmax()])
-    return code >> 16, code >> 8 & 255, code & 255
+    most = [int(codes[i]) for i in np.argsort(-counts, kind="stable")[:COLOURS] if counts[i] > SHARE[0] * some.shape[0]]
+    return [(code >> 16, code >> 8 & 255, code & 255) for code in most]
 
 
 def _painted(pixels: np.ndarray, colour: tuple[int, int, int], hidden: np.ndarray) -> np.ndarray:
@@ -97,8 +104,11 @@ def _painted(pixels: np.ndarray, colour: tuple[int, int, int], hidden: np.ndarra
 
 
 def _has_edge(pixels: np.ndarray, colour: tuple[int, int, int], part: np.ndarray, hidden: np.ndarray) -> bool:
-    """Whether a part of what is hidden ends at an edge all around: a wall, a sky or a shadow fades somewhere."""
-    rim = grown(part, RIM_WIDTH) & ~hidden
+    """Whether a part of what is hidden ends at an edge all around: a wall, a sky or a shadow fades somewhere.
+
+    Pixels of the rim that have exactly the colour tell nothing: where some are dead, they are black.
+    """
+    rim = grown(part, RIM_WIDTH) & ~hidden & ~_within(pixels, colour)
     if not rim.any():
         return False
     off = np.abs(pixels[rim].astype(np.int16) - colour)

@@ -8,25 +8,39 @@ import torch
 
 from benchmarks import blind
 from rusr_core import priors
-from rusr_core.degradations.free import bound, starts
+from rusr_core.degradations import Downsample
+from rusr_core.degradations.free import bound, free_stages, starts
 
 
 @pytest.mark.parametrize("case", blind.CASES)
 def test_the_blind_search_starts_at_the_wrong_degradation(case):
-    true, wrong, bounds = blind.CASES[case]
+    true, wrong, unknown = (blind.operator(case, method) for method in ("known", "wrong", "blind"))
     x = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    unknown = blind.operator(case, "blind")
     (u,) = starts([unknown])
     assert u.abs().max() < 0.4  # near the middle of its bounds, so that it can go either way as far
     made = [f.forward(x, torch.Generator().manual_seed(1)) for f in (bound(unknown, u), wrong)]
     torch.testing.assert_close(*made, atol=1e-5, rtol=0)
-    for name, (low, high) in bounds.items():
-        assert low < getattr(true, name) < high and getattr(true, name) != getattr(wrong, name)
+    (stage,) = free_stages(unknown)
+    for name, bounds in stage.ranges:
+        right, start = getattr(true.stages[0], name), getattr(wrong.stages[0], name)
+        assert bounds.low < right < bounds.high and right != start == pytest.approx(bounds.start)
+
+
+def test_reduced_by_eight_only_the_blur_before_is_free(embedded):
+    """The reduction itself is in every f, and the search moves the width of what came before it."""
+    true, wrong, unknown = (blind.operator("x8", method) for method in ("known", "wrong", "blind"))
+    assert [f.stages[1] for f in (true, wrong, unknown)] == [Downsample(8)] * 3
+    x = priors.portraits([0])
+    assert blind.estimated(true.degrade(x, torch.Generator().manual_seed(0)), 128).stages[0] == Downsample(8)
+    sharper = [float((f.forward(x) - true.forward(x)).abs().mean()) for f in (wrong, Downsample(8))]
+    assert 0.01 < sharper[0] < sharper[1]  # the wrong f matters, and no blur at all matters more
+    (found,) = blind.measure(embedded, "x8", "blind", "default@1", [0])
+    assert found["believed"] == str(unknown) and found["blur.width"] != pytest.approx(1.5, abs=1e-3)
 
 
 def test_the_estimate_is_that_of_the_file():
     x = priors.portraits([1])
-    y = blind.CASES["photons"][0].degrade(x, torch.Generator().manual_seed(1))
+    y = blind.operator("photons", "known").degrade(x, torch.Generator().manual_seed(1))
     (stage,) = blind.estimated(y, 128).stages
     assert stage.photons == pytest.approx(24, rel=0.3) and stage.p == 0
 
@@ -50,6 +64,10 @@ def test_the_command_resumes(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out.count("LPIPS") == 4
     blind.main()
     assert capsys.readouterr().out == ""
+    monkeypatch.setattr(sys, "argv", [*words[:-1], "2"])
+    blind.main()
+    assert capsys.readouterr().out.count("-001: LPIPS") == 4  # more portraits: those that are there stay
+    assert json.loads((tmp_path / "out/blind.json").read_text())["results"]["blur"]["known"]["portraits"] == 2
     monkeypatch.setattr(sys, "argv", [*words[:-3], "default@2", *words[-2:]])
     with pytest.raises(SystemExit, match="made with"):
         blind.main()

@@ -60,9 +60,9 @@ def test_the_command_resumes(tmp_path, monkeypatch, capsys):
         "default@1",
         "--samples",
         "2",
-        "--num-images",
-        "2",
         "--batch",
+        "2",
+        "--num-images",
         "2",
     ]
     monkeypatch.setattr(sys, "argv", words)
@@ -73,6 +73,10 @@ def test_the_command_resumes(tmp_path, monkeypatch, capsys):
     capsys.readouterr()
     calibration.main()
     assert "inpainting-000" not in capsys.readouterr().out  # it was there
+    monkeypatch.setattr(sys, "argv", [*words[:-1], "3"])
+    calibration.main()
+    told = capsys.readouterr().out
+    assert "inpainting-002: inside" in told and "inpainting-001" not in told and '"portraits": 3' in told
     monkeypatch.setattr(sys, "argv", [*words, "--level", "M"])
     with pytest.raises(SystemExit, match="made with .*inpainting L"):
         calibration.main()
