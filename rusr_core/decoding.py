@@ -24,7 +24,8 @@ READABLE_SUFFIXES = (
     *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".bmp", ".dib", ".gif", ".apng"),
     *(".ppm", ".pgm", ".pbm", ".pnm"),
 )
-MAX_PIXELS = 2**26  # 8192 x 8192: 0.8 GB as float32; beyond it a header is a mistake or an attack
+MAX_PIXELS = 2**26  # 8192 x 8192: 0.8 GB as float32
+MOST_PIXELS = 2**27  # of pictures that are kept in 8 bit: 0.4 GB; beyond it a header is a mistake or an attack
 NOT_READ = {
     "HEIF, the format of phones,": re.compile(rb"....ftyp(hei|hev|mif1|msf1)", re.DOTALL),
     "AVIF": re.compile(rb"....ftypavi", re.DOTALL),

@@ -33,11 +33,12 @@ from rusr_core.commands.saving import (
 )
 from rusr_core.commands.searching import Restoring, diverged, loaded_prior, method_of, planned_steps, restoring_prior
 from rusr_core.commands.subjects import Subject, face_option, subjects_of, whole
+from rusr_core.decoding import MOST_PIXELS
 from rusr_core.errors import RusrError
 from rusr_core.images import check_writable
 from rusr_core.photos.align import FFHQ, PORTRAITS, side_of
 from rusr_core.photos.paste import enlarged, paste_into
-from rusr_core.photos.pictures import MAX_PIXELS, as_picture, load_picture
+from rusr_core.photos.pictures import as_picture, load_picture
 from rusr_core.photos.records import Misfit, record_of
 from rusr_core.results import Restoration, Samples
 
@@ -246,5 +247,5 @@ def _invented(picture: Tensor, faces: list[_Restored], times: int) -> Tensor:
 def _times(picture: Tensor, subjects: list[Subject], resolution: int) -> int:
     """The whole factor at which the largest of the restored faces is shown in full, as far as memory allows."""
     side = max(side_of(subject.quad) for subject in subjects)
-    most = int((MAX_PIXELS / (picture.shape[1] * picture.shape[2])) ** 0.5)
+    most = int((MOST_PIXELS / (picture.shape[1] * picture.shape[2])) ** 0.5)
     return max(1, min(round(resolution / side), most))

@@ -17,7 +17,7 @@ from torch import Tensor
 from rusr_core.errors import RusrError
 from rusr_core.images import resize
 from rusr_core.limits import MAX_COUNT, MAX_SIDE, check_positive, check_whole, is_number, shown, sides_of
-from rusr_core.photos.samples import strips
+from rusr_core.parts import strips
 
 EYES, MOUTH = 2.0, 1.8  # half the side of the square in distances of the eyes, and of eyes and mouth
 DOWN = 0.1  # of the centre from between the eyes towards the mouth

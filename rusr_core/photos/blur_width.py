@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from rusr_core.degradations.blur import convolve, gaussian_kernel
+from rusr_core.parts import cells, strips
 from rusr_core.photos.holes import grown
-from rusr_core.photos.samples import cells, strips
 
 SMALLEST = 32  # px, of the shorter side
 PROBES = (1.0, 3.0)  # px, of the second blur: the wide one for edges that the narrow one finds wide

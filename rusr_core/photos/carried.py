@@ -28,7 +28,7 @@ SMALLEST = 16  # px, side of the upright picture
 NARROWEST, SHORTEST = 0.3, 1.5  # px, of a blur and of a motion; less changes nothing
 FAINTEST = 0.5 / 255  # standard deviation of noise that rounding to 8 bit hides
 SHRUNK = 0.7  # of the size, down to which the blocks of a JPEG are still seen
-TRIED = 32  # grey levels, the standard deviation of the noise that is aligned for a trial
+TRIED = 55  # grey levels on either side of 128, of the noise that is aligned for a trial
 LARGE, AROUND = 2**22, 2048  # pixels of a photograph of which only a part is looked at, and px of its sides
 
 
@@ -130,6 +130,7 @@ class _Face:
         corner = self.quad.amin(0).floor()
         width, height = ((self.quad.amax(0).ceil() - corner).long() + 1).tolist()
         draw = torch.Generator().manual_seed(0)
-        noise = 128 + TRIED * torch.randn(1, height, width, generator=draw)
-        upright = align(noise.clamp(0, 255).round().byte().expand(3, -1, -1), self.quad - corner, self.size)
-        return float(255 * upright[0, 0].std()) / TRIED
+        noise = torch.randint(128 - TRIED, 129 + TRIED, (1, height, width), generator=draw, dtype=torch.uint8)
+        upright = align(noise.expand(3, -1, -1), self.quad - corner, self.size)
+        tried = (((2 * TRIED + 1) ** 2 - 1) / 12) ** 0.5  # the standard deviation of so many whole numbers
+        return float(255 * upright[0, 0].std()) / tried

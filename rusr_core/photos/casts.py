@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from rusr_core.photos.samples import strips
+from rusr_core.parts import strips
 
 GAINS = np.concatenate([np.arange(0.53, 0.975, 0.0025), np.arange(1.03, 1.9, 0.0025)])
 GAMMAS = np.concatenate([np.arange(0.4, 0.955, 0.0025), np.arange(1.05, 2.5, 0.0025)])

@@ -12,7 +12,7 @@ import numpy as np
 from rusr_core.decoding import ImageError
 from rusr_core.degradations.jpeg_tables import BLOCK, tables
 from rusr_core.limits import check_whole
-from rusr_core.photos.samples import cells
+from rusr_core.parts import cells
 
 LUMA = np.array([0.299, 0.587, 0.114])  # ITU-T T.871
 FINEST = 92  # quality; the tables of finer ones have steps that rounding to whole pixels hides

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rusr_core.decoding import ImageError, decode
+from rusr_core.decoding import MOST_PIXELS, ImageError, decode
 from rusr_core.degradations.base import Degradation
 from rusr_core.degradations.compose import Compose
 from rusr_core.degradations.inpainting import Mask
@@ -32,7 +32,7 @@ from rusr_core.photos.findings import (
 )
 from rusr_core.photos.holes import GROWN, find_hole, grown, rings
 from rusr_core.photos.jpeg_file import JPEGFile, read_jpeg
-from rusr_core.photos.pictures import MAX_PIXELS, pixels_of, transparent
+from rusr_core.photos.pictures import pixels_of, transparent
 from rusr_core.photos.true_size import find_enlarged
 
 WIDTH = 82  # characters of a line of the table: two more fit a page of the book, by which `rusr inspect` indents it
@@ -160,7 +160,7 @@ class _Seen:
 
 def _looked_at(path: Path, mask: str | Path | Tensor | None, window: tuple[int, int, int, int] | None) -> _Seen:
     """The picture in `path` or a window of it."""
-    picture, jpeg = decode(path, most=MAX_PIXELS), read_jpeg(path)
+    picture, jpeg = decode(path, most=MOST_PIXELS), read_jpeg(path)
     whole, kind = (picture.height, picture.width), picture.format or "a picture"
     known = None if mask is None else _given(path, mask, whole)
     if window is not None:

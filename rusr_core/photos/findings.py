@@ -10,12 +10,12 @@ from rusr_core.degradations.blur import Blur
 from rusr_core.degradations.fade import Fade
 from rusr_core.degradations.jpeg import JPEG
 from rusr_core.degradations.noise import PoissonBernoulliNoise, ReadNoise
+from rusr_core.parts import cells
 from rusr_core.photos.blur_width import find_blur
 from rusr_core.photos.casts import find_cast
 from rusr_core.photos.earlier import find_earlier
 from rusr_core.photos.jpeg_file import UPRIGHT, JPEGFile, as_stored, turned
 from rusr_core.photos.noise_level import NEEDED, find_noise
-from rusr_core.photos.samples import cells
 from rusr_core.photos.true_size import Enlarged
 
 FEW = 0.003  # share of black pixels that a dark picture has without a dead one

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import find_objects, label, maximum_filter, minimum_filter
 
-from rusr_core.photos.samples import cells
+from rusr_core.parts import cells
 
 OPENING = 5  # px: what is thinner is no painted region, but dead pixels, letters, or a line of the picture
 GROWN = 2  # px around a region, where a soft brush has blended

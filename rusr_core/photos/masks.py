@@ -10,6 +10,7 @@ from rusr_core.degradations.mask_files import NEAR
 from rusr_core.images import fit_image
 from rusr_core.limits import MAX_COUNT, MAX_SIDE, sides_of
 from rusr_core.photos.align import FINER, AlignError, corners, homography, map_points, pixel_centres, side_of
+from rusr_core.photos.holes import grown
 
 FLAT = 3 / 255  # a pixel this near to the median colour belongs to a painted area, in a lossy file, too
 BLOCK = 8  # px, of JPEG
@@ -30,10 +31,8 @@ def fit_mask(known: Tensor, size: tuple[int, int], fit: str | None) -> Tensor:
     scale = max(ratios) if fit == "pad" else min(ratios)
     whole = all(ratio == int(ratio) for ratio in ratios) and ratios[0] == ratios[1]  # means of whole blocks
     reach = math.ceil(scale / 2) if whole else math.ceil(2 * max(1, scale))
-    hidden = (known < 1 - NEAR).float()
-    hidden = F.max_pool2d(hidden, (2 * reach + 1, 1), 1, (reach, 0))
-    hidden = F.max_pool2d(hidden, (1, 2 * reach + 1), 1, (0, reach))
-    return fit_image(1 - hidden, size, fit, mode="nearest")
+    hidden = grown((known < 1 - NEAR)[0, 0].numpy(), reach)
+    return fit_image(torch.from_numpy(~hidden)[None, None].float(), size, fit, mode="nearest")
 
 
 def align_mask(known: Tensor, quad: Tensor, size: tuple[int, int]) -> Tensor:
@@ -47,16 +46,15 @@ def align_mask(known: Tensor, quad: Tensor, size: tuple[int, int]) -> Tensor:
     corner = (quad.amin(0).floor().long() - reach).clamp(min=0)
     left, upper = corner.tolist()
     right, lower = (quad.amax(0).ceil().long() + reach + 1).clamp(min=1).tolist()
-    hidden = (known[..., upper:lower, left:right] < 1 - NEAR).float()
+    hidden = known[0, 0, upper:lower, left:right] < 1 - NEAR
     if not hidden.numel():
         return known.new_zeros(1, 1, height, width)
-    hidden = F.max_pool2d(hidden, (2 * reach + 1, 1), 1, (reach, 0))
-    hidden = F.max_pool2d(hidden, (1, 2 * reach + 1), 1, (0, reach))[0, 0]
+    hidden = torch.from_numpy(grown(hidden.numpy(), reach))
     back = homography(corners(FINER * width, FINER * height), quad.double() - corner)
     columns, rows = map_points(back, pixel_centres(FINER * height, FINER * width)).floor().long().unbind(-1)
     inside = (columns >= 0) & (columns < hidden.shape[1]) & (rows >= 0) & (rows < hidden.shape[0])
-    fine = torch.ones_like(columns, dtype=hidden.dtype)
-    fine[inside] = hidden[rows[inside], columns[inside]]
+    fine = torch.ones_like(columns, dtype=known.dtype)
+    fine[inside] = hidden[rows[inside], columns[inside]].to(known)
     return 1 - F.max_pool2d(fine[None, None], FINER)
 
 

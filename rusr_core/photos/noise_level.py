@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rusr_core.photos.samples import cells
+from rusr_core.parts import cells
 
 PATCHES = 6, 9  # px of a patch; the second where many pixels are dead
 MOST = 2**16  # patches that are looked at, about

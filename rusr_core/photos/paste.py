@@ -8,6 +8,7 @@ from torch import Tensor
 
 from rusr_core.images import resize, to_uint8
 from rusr_core.limits import MAX_SIDE, check_whole
+from rusr_core.parts import strips
 from rusr_core.photos.align import (
     AlignError,
     align,
@@ -19,11 +20,11 @@ from rusr_core.photos.align import (
     sample,
     side_of,
 )
-from rusr_core.photos.samples import strips
 
 FEATHER = 0.08  # width of the seam, in sides of the square
 MATCH = 0.25  # how far into the square the colour of the seam is led, in sides
 SMOOTH = 0.08  # standard deviation of the Gaussian that smooths it, in sides
+BICUBIC = 2  # px on either side of a place that have a part in its value
 FINEST = 16  # samples a pixel, in both directions, at most
 MOST = 0.2  # of a colour's change: what differs by more is a hole or an edge, no cast
 
@@ -106,12 +107,11 @@ def enlarged(picture: Tensor, times: int) -> Tensor:
         return picture
     height, width = picture.shape[1:]
     result = picture.new_empty(height * times, width * times, 3).permute(2, 0, 1)  # as a file's pixels lie
-    for top in range(0, height, 256):
-        above, below = min(top, 4), min(height - min(top + 256, height), 4)
-        strip = picture[None, :, top - above : min(top + 256, height) + below].float() / 255
-        strip = F.interpolate(strip, scale_factor=times, mode="bicubic", align_corners=False)
-        strip = strip[..., above * times : strip.shape[-2] - below * times, :]
-        result[:, top * times : top * times + strip.shape[-2]] = to_uint8(strip[0])
+    for rows, own in strips(height, width * times**2, BICUBIC):
+        strip = F.interpolate(picture[None, :, rows].float() / 255, scale_factor=times, mode="bicubic")
+        new = to_uint8(strip[0, :, times * own.start : times * own.stop])
+        top = times * (rows.start + own.start)
+        result[:, top : top + new.shape[1]] = new
     return result
 
 

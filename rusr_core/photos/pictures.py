@@ -7,11 +7,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from rusr_core.decoding import decode
+from rusr_core.decoding import MOST_PIXELS, decode
 from rusr_core.images import from_pil, to_uint8
-from rusr_core.photos.samples import strips
+from rusr_core.parts import picture_strips
 
-MAX_PIXELS = 2**27  # 134 megapixels: 0.4 GB in 8 bit
 PLAIN = ("RGB", "L", "P")  # modes that become 8-bit RGB without a detour over floats
 
 
@@ -20,7 +19,7 @@ def load_picture(path: str | Path) -> Tensor:
 
     Raises `ImageError` as `images.load_image` does, but for over 2^27 pixels.
     """
-    return torch.from_numpy(pixels_of(decode(path, most=MAX_PIXELS))).permute(2, 0, 1)
+    return torch.from_numpy(pixels_of(decode(path, most=MOST_PIXELS))).permute(2, 0, 1)
 
 
 def pixels_of(picture: Image.Image) -> np.ndarray:
@@ -28,8 +27,7 @@ def pixels_of(picture: Image.Image) -> np.ndarray:
     width, height = picture.size
     plain = picture.mode in PLAIN and not picture.has_transparency_data
     result = np.empty((height, width, 3), np.uint8)
-    for rows, _ in strips(height, width):
-        strip = picture.crop((0, rows.start, width, rows.stop))
+    for rows, strip in picture_strips(picture):
         result[rows] = np.asarray(strip.convert("RGB")) if plain else to_uint8(from_pil(strip)[0]).permute(1, 2, 0)
     return result
 
@@ -40,9 +38,8 @@ def transparent(picture: Image.Image) -> np.ndarray | None:
         return None
     width, height = picture.size
     result = np.empty((height, width), bool)
-    for rows, _ in strips(height, width):
-        strip = picture.crop((0, rows.start, width, rows.stop)).convert("RGBA")
-        result[rows] = np.asarray(strip.getchannel("A")) < 255
+    for rows, strip in picture_strips(picture):
+        result[rows] = np.asarray(strip.convert("RGBA").getchannel("A")) < 255
     return result if result.any() else None
 
 

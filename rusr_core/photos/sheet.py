@@ -5,8 +5,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from rusr_core.decoding import decode
-from rusr_core.photos.pictures import MAX_PIXELS
+from rusr_core.decoding import MOST_PIXELS, decode
 
 SIDE, GAP, LINE = 256, 8, 16  # px
 
@@ -19,7 +18,7 @@ def contact_sheet(rows: Sequence[tuple[Path, ...]]) -> Image.Image:
     for number, row in enumerate(rows):
         top = GAP + number * (SIDE + GAP + LINE)
         for column, path in enumerate(row):
-            small = decode(path, most=MAX_PIXELS).convert("RGB")
+            small = decode(path, most=MOST_PIXELS).convert("RGB")
             scale = SIDE / max(small.size)  # small ones are shown enlarged, pixel by pixel
             size = tuple(max(1, round(scale * side)) for side in small.size)
             small = small.resize(size, Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.NEAREST)

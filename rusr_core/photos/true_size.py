@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 
 from rusr_core.images import lanczos_weights, resize
-from rusr_core.photos.samples import strips
+from rusr_core.parts import strips
 
 KERNELS = ("bilinear", "bicubic", "lanczos")
 SMALLEST = 8  # px, of the size before

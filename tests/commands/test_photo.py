@@ -9,10 +9,11 @@ from conftest import PORTRAIT, run
 from PIL import Image
 
 from rusr_core.commands.saving import beside
+from rusr_core.decoding import MOST_PIXELS
 from rusr_core.images import load_image, read_metadata, resize, save_image, to_uint8
 from rusr_core.photos.align import PORTRAITS, quad_of, side_of
 from rusr_core.photos.faces import find_faces
-from rusr_core.photos.pictures import MAX_PIXELS, load_picture
+from rusr_core.photos.pictures import load_picture
 
 UP = ("--task", "upsampling", "--level", "S")
 
@@ -81,7 +82,7 @@ def test_bad_pictures_are_named_and_cost_no_other(tmp_path, searches, capsys):
     assert "5 of 7 images cannot be used; --skip-bad" in capsys.readouterr().err and not searches
     assert run("photo", given, tmp_path / "out", *UP, "--skip-bad") == 1
     err = capsys.readouterr().err
-    for name, reason in {"b": "no face found", "c": "cannot be decoded", "d": "no face", "f": str(MAX_PIXELS)}.items():
+    for name, reason in {"b": "no face found", "c": "cannot be decoded", "d": "no face", "f": str(MOST_PIXELS)}.items():
         assert [line for line in err.splitlines() if f"{name}.png" in line and reason in line], name
     assert "left out" in err and "e.png" in err
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.json", "a.png", "g.json", "g.png"]

@@ -10,6 +10,7 @@ from PIL import Image
 from torchvision.transforms.v2 import functional
 
 from benchmarks.faces import SIDE, place
+from rusr_core import parts
 from rusr_core.images import load_image, resize, to_uint8
 from rusr_core.metrics import psnr
 from rusr_core.photos import faces as detection
@@ -155,10 +156,12 @@ def test_paste_keeps_the_input_and_what_lies_beyond_the_border(portrait):
     assert torch.equal(paste(picture, torch.zeros(1, 3, 64, 64), corners(60) - 300), picture)
 
 
-def test_enlarged_in_strips_is_enlarged_at_once():
-    picture = torch.randint(0, 256, (3, 530, 40), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    whole = torch.nn.functional.interpolate(picture[None].float() / 255, scale_factor=2, mode="bicubic")
-    assert (enlarged(picture, 2).float() - to_uint8(whole[0]).float()).abs().max() <= 1
+@pytest.mark.parametrize("times", [2, 5])
+def test_enlarged_in_strips_is_enlarged_at_once(times, monkeypatch):
+    monkeypatch.setattr(parts, "STRIP", 20000)
+    picture = torch.randint(0, 256, (3, 230, 40), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    whole = torch.nn.functional.interpolate(picture[None].float() / 255, scale_factor=times, mode="bicubic")
+    assert (enlarged(picture, times).float() - to_uint8(whole[0]).float()).abs().max() <= 1
     assert enlarged(picture, 1) is picture
 
 

@@ -10,12 +10,13 @@ import torch
 from PIL import Image
 from skimage import data
 
+from rusr_core import parts
 from rusr_core.degradations import parse
 from rusr_core.files import data_path
 from rusr_core.images import load_image, resize
-from rusr_core.photos import blur_width, casts, earlier, holes, noise_level, samples
+from rusr_core.parts import cells, strips
+from rusr_core.photos import blur_width, casts, earlier, holes, noise_level
 from rusr_core.photos.pictures import pixels_of, transparent
-from rusr_core.photos.samples import cells, strips
 from rusr_core.photos.true_size import KERNELS, enlarging, find_enlarged
 
 
@@ -47,7 +48,7 @@ def test_some_cells_are_spread_evenly(shape, most):
 
 @pytest.mark.parametrize("margin", [0, 3, 50])
 def test_strips_are_the_picture(margin, monkeypatch):
-    monkeypatch.setattr(samples, "STRIP", 100)
+    monkeypatch.setattr(parts, "STRIP", 100)
     rows = np.arange(41)
     found = list(strips(41, 17, margin))
     assert np.array_equal(np.concatenate([rows[there][own] for there, own in found]), rows)
@@ -77,7 +78,7 @@ def test_strips_change_no_number(monkeypatch):
 
     whole = everything()
     assert whole[0].width == pytest.approx(1.5, rel=0.15) and (whole[3].height, whole[3].width) == (50, 64)
-    monkeypatch.setattr(samples, "STRIP", 1000)
+    monkeypatch.setattr(parts, "STRIP", 1000)
     assert everything() == whole
 
 
@@ -92,7 +93,7 @@ def test_pixels_in_strips(mode, monkeypatch):
     else:
         picture = picture.convert(mode)
     whole = pixels_of(picture)
-    monkeypatch.setattr(samples, "STRIP", 1000)
+    monkeypatch.setattr(parts, "STRIP", 1000)
     assert np.array_equal(pixels_of(picture), whole) and whole.shape == (*picture.size[::-1], 3)
     assert (transparent(picture) is not None) == (mode in ("RGBA", "LA"))
 

@@ -5,7 +5,8 @@ import pytest
 import torch
 from PIL import Image, ImageDraw, ImageFilter
 
-from rusr_core.decoding import ImageError
+from rusr_core import parts
+from rusr_core.decoding import MAX_PIXELS, MOST_PIXELS, ImageError
 from rusr_core.degradations.inpainting import Mask
 from rusr_core.degradations.mask_files import load_mask
 from rusr_core.files import data_path
@@ -35,7 +36,7 @@ def erased() -> Image.Image:
     return photo
 
 
-def test_every_way_to_say_the_same_mask(tmp_path, truth):
+def test_every_way_to_say_the_same_mask(tmp_path, truth, monkeypatch):
     pictures = {
         "grey.png": painted(255, 0),
         "colour.bmp": painted("white", "black", "RGB"),
@@ -61,6 +62,26 @@ def test_every_way_to_say_the_same_mask(tmp_path, truth):
             ("opaque is known", "transparent is known") if opaque else ("white is known", "black is known")
         )
         assert torch.equal(Mask(tmp_path / name).visible, found.known)
+        with monkeypatch.context() as large:  # read in strips
+            large.setattr(parts, "STRIP", 1000)
+            again = load_mask(tmp_path / name)
+        assert torch.equal(again.known, found.known) and again.meaning == found.meaning
+
+
+@pytest.mark.slow
+def test_a_mask_may_be_as_large_as_a_photograph(tmp_path):
+    """Beyond 67 megapixels it was once refused, and its photograph taken."""
+    side = 8200
+    assert MAX_PIXELS < side**2 < MOST_PIXELS
+    picture = Image.new("1", (side, side), 1)
+    ImageDraw.Draw(picture).rectangle((0, 0, side - 1, side // 2 - 1), fill=0)
+    picture.save(tmp_path / "mask.png")
+    known = load_mask(tmp_path / "mask.png").known
+    assert known.shape == (1, 1, side, side) and known[..., : side // 2, :].max() == 0
+    assert known[..., side // 2 :, :].min() == 1
+    Image.new("1", (side, 2 * side), 1).save(tmp_path / "mask.png")
+    with pytest.raises(ImageError, match=f"8200x16400 px; expected 1 to {MOST_PIXELS} pixels"):
+        load_mask(tmp_path / "mask.png")
 
 
 def test_what_is_no_mask_is_told_what_it_is(tmp_path):

@@ -6,6 +6,7 @@ Pictures of up to a few million pixels are looked at whole, so that only larger 
 from collections.abc import Iterator
 
 import numpy as np
+from PIL import Image
 
 STRIP = 2**20  # pixels of a strip, about
 GOLDEN = (5**0.5 - 1) / 2
@@ -33,3 +34,9 @@ def strips(height: int, width: int, margin: int = 0) -> Iterator[tuple[slice, sl
     for top in range(0, height, step):
         above, bottom = max(0, top - margin), min(height, top + step)
         yield slice(above, min(height, bottom + margin)), slice(top - above, bottom - above)
+
+
+def picture_strips(picture: Image.Image) -> Iterator[tuple[slice, Image.Image]]:
+    """The rows of a Pillow image in strips, and the strip of each, of the same mode."""
+    for rows, _ in strips(picture.height, picture.width):
+        yield rows, picture.crop((0, rows.start, picture.width, rows.stop))
