@@ -109,7 +109,7 @@ def _search(lines: np.ndarray, most: float) -> tuple[int, str, float] | None:
 def _outside(spread: np.ndarray, height: int, size: int, kernel: str) -> float:
     """What of the scatter `[n, n]` of the first n of `height` pixels lies outside of the enlargements from `size`."""
     basis = _basis(height, len(spread), size, kernel)
-    left = np.trace(spread) - np.einsum("ij,ik,kj->", basis, spread, basis, optimize=True)
+    left = np.trace(spread) - (basis * (spread @ basis)).sum()
     return max(float(left), 0.0) / max(1, len(spread) - basis.shape[1])
 
 
