@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 import torch
 
 from rusr_core.errors import RusrError
+from rusr_core.limits import shown
 
 MODES = ("exact", "fast")
 TINY = 1e-40  # a denormal number of 32 bits
@@ -18,6 +19,20 @@ TINY = 1e-40  # a denormal number of 32 bits
 
 class ArithmeticModeError(RusrError):
     """An arithmetic that has no name here."""
+
+
+class DeviceError(RusrError):
+    """A device on which nothing can be computed here."""
+
+
+def usable_device(name: str | torch.device) -> torch.device:
+    """The device of a name such as "cpu" or "cuda:1", on which numbers were computed and read. Raises `DeviceError`."""
+    try:
+        device = torch.device(name)
+        (torch.zeros(1, device=device) + 1).item()
+    except (RuntimeError, AssertionError, TypeError):  # NotImplementedError, of `meta`, is a RuntimeError
+        raise DeviceError(f"device {shown(str(name))} is not available here; expected cpu or cuda") from None
+    return device
 
 
 def exact_arithmetic() -> AbstractContextManager[None]:

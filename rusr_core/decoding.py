@@ -6,11 +6,13 @@ the file brings. What cannot be used (a broken profile, the other frames of an a
 
 import contextlib
 import io
+import os
 import re
 import struct
 import warnings
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +83,38 @@ def decode(path: str | Path, *, most: int = MAX_PIXELS) -> Image.Image:
         text = getattr(error, "strerror", None) or str(error)
         reason = text.splitlines()[0] if text else type(error).__name__
         raise ImageError(f"{path}: cannot be decoded ({reason})") from None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The files of a folder, each sorted by its path."""
+
+    images: tuple[Path, ...]  # by their suffix
+    left_out: tuple[Path, ...]  # files of other suffixes, and folders that were not entered
+    hidden: int  # files and folders whose name begins with a dot, as what macOS lays beside each file does
+
+
+def list_images(folder: Path, *, recursive: bool = False) -> Listing:
+    """The images in `folder`, with `recursive` also those in its folders. Raises `ImageError` if it cannot be read.
+
+    Links to folders are not entered.
+    """
+    images, left_out, hidden, waiting = [], [], 0, [Path(folder)]
+    while waiting:
+        place = waiting.pop()
+        try:
+            entries = list(os.scandir(place))
+            for entry in entries:
+                path = place / entry.name
+                if entry.name.startswith("."):
+                    hidden += 1
+                elif os.path.isdir(path):  # unlike `entry.is_dir`, it says nothing against a link to itself
+                    (waiting if recursive and not entry.is_symlink() else left_out).append(path)
+                else:
+                    (images if path.suffix.lower() in READABLE_SUFFIXES else left_out).append(path)
+        except OSError as error:
+            raise ImageError(f"{place}: cannot be read ({error.strerror or error})") from None
+    return Listing(tuple(sorted(images)), tuple(sorted(left_out)), hidden)
 
 
 @contextlib.contextmanager

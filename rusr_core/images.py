@@ -1,7 +1,6 @@
 """Images in, images out, and the one resize. An image is `[N, 3, H, W]`, float32, in [0, 1], everywhere."""
 
 import io
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from PIL import ExifTags, Image, PngImagePlugin
 from torch import Tensor
 
 from rusr_core import files
-from rusr_core.decoding import MAX_PIXELS, READABLE, READABLE_SUFFIXES, ImageError, decode, unlimited
+from rusr_core.decoding import MAX_PIXELS, READABLE, ImageError, decode, unlimited
 from rusr_core.limits import sides_of
 
 WRITABLE = {".png": "PNG"} | dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG")
@@ -49,6 +48,7 @@ def fit_image(
     bicubic). Any other needs `fit="crop"`, the largest window of that shape in its middle, or `fit="pad"`, black bars
     on two sides. Without a size, `fit` makes the picture square. Raises `ImageError`.
     """
+    _check_batch(x)
     if fit not in (None, "crop", "pad"):
         raise ImageError(f"fit must be 'crop', 'pad' or None, got {fit!r}")
     height, width = x.shape[-2:]
@@ -56,9 +56,7 @@ def fit_image(
         side = {None: None, "crop": min(height, width), "pad": max(height, width)}[fit]
         target = (height, width) if side is None else (side, side)
     else:
-        target = sides_of(size, MAX_PIXELS, ImageError)
-    if target[0] * target[1] > MAX_PIXELS:
-        raise ImageError(f"size must be 1 to {MAX_PIXELS} pixels, got {target[1]}x{target[0]} px")
+        target = _target(size)
     if height * target[1] != width * target[0]:
         if fit is None:
             shape = "square" if target[0] == target[1] else f"of the shape of {target[1]}x{target[0]} px"
@@ -93,38 +91,6 @@ def _pad(x: Tensor, size: tuple[int, int], mode: str | None) -> Tensor:
     x = _resized(x, (inner[0], inner[1]), mode)
     down, right = size[0] - x.shape[-2], size[1] - x.shape[-1]
     return F.pad(x, (right // 2, right - right // 2, down // 2, down - down // 2))
-
-
-@dataclass(frozen=True)
-class Listing:
-    """The files of a folder, each sorted by its path."""
-
-    images: tuple[Path, ...]  # by their suffix
-    left_out: tuple[Path, ...]  # files of other suffixes, and folders that were not entered
-    hidden: int  # files and folders whose name begins with a dot, as what macOS lays beside each file does
-
-
-def list_images(folder: Path, *, recursive: bool = False) -> Listing:
-    """The images in `folder`, with `recursive` also those in its folders. Raises `ImageError` if it cannot be read.
-
-    Links to folders are not entered.
-    """
-    images, left_out, hidden, waiting = [], [], 0, [Path(folder)]
-    while waiting:
-        place = waiting.pop()
-        try:
-            entries = list(os.scandir(place))
-            for entry in entries:
-                path = place / entry.name
-                if entry.name.startswith("."):
-                    hidden += 1
-                elif os.path.isdir(path):  # unlike `entry.is_dir`, it says nothing against a link to itself
-                    (waiting if recursive and not entry.is_symlink() else left_out).append(path)
-                else:
-                    (images if path.suffix.lower() in READABLE_SUFFIXES else left_out).append(path)
-        except OSError as error:
-            raise ImageError(f"{place}: cannot be read ({error.strerror or error})") from None
-    return Listing(tuple(sorted(images)), tuple(sorted(left_out)), hidden)
 
 
 @dataclass(frozen=True)
@@ -214,6 +180,8 @@ def to_uint8(x: Tensor) -> Tensor:
     Interpolation and generators overshoot: values up to 0.5 outside are clamped. Others, NaN and whole numbers are an
     `ImageError`: `x` has another range, such as [0, 255] or [-1, 1].
     """
+    if not isinstance(x, Tensor):
+        raise ImageError(f"expected a tensor of floats in [0, 1], got {in_words(x)}")
     if not x.is_floating_point():
         raise ImageError(f"expected floats in [0, 1], got {x.dtype}; divide 8-bit values by 255")
     if x.numel() and not (x.detach().amin() >= -OVERSHOOT and x.detach().amax() <= 1 + OVERSHOOT):  # NaN fails both
@@ -230,11 +198,10 @@ def quantize(x: Tensor) -> Tensor:
 
 def to_pil(x: Tensor) -> Image.Image:
     """One image `[1, 3, H, W]` or `[3, H, W]` in [0, 1] as an 8-bit RGB Pillow image. Range as in `to_uint8`."""
-    if x.dim() == 4 and len(x) == 1:
-        x = x[0]
-    if x.dim() != 3 or x.shape[0] != 3 or not x.numel():
-        raise ImageError(f"expected one image [1, 3, H, W] or [3, H, W], got {list(x.shape)}")
-    return Image.fromarray(to_uint8(x).permute(1, 2, 0).contiguous().cpu().numpy())
+    one = x[0] if isinstance(x, Tensor) and x.dim() == 4 and len(x) == 1 else x
+    if not isinstance(x, Tensor) or one.dim() != 3 or one.shape[0] != 3 or not one.numel():
+        raise ImageError(f"expected one image [1, 3, H, W] or [3, H, W], got {in_words(x)}")
+    return Image.fromarray(to_uint8(one).permute(1, 2, 0).contiguous().cpu().numpy())
 
 
 def from_pil(picture: Image.Image) -> Tensor:
@@ -265,14 +232,16 @@ def resize(x: Tensor, size: int | tuple[int, int], mode: str = "area") -> Tensor
 
     `bilinear`, `bicubic` (a = -0.5) and `lanczos` (3 lobes) widen their kernels when they shrink, as Pillow's
     filters do, and agree with Pillow's float mode to 1e-5. `area` averages, for shrinking by whole
-    factors. `bicubic` and `lanczos` overshoot: clamp where a picture is wanted. Raises `ImageError` on an
-    unknown mode, an empty size or what is no batch of floats.
+    factors. `bicubic` and `lanczos` overshoot: clamp where a picture is wanted. Numbers of 16 bits are resized in 32
+    and rounded at the end. Raises `ImageError` on an unknown mode, a size of none or of over 2^26 pixels, or what is
+    no batch of floats.
     """
-    if x.dim() != 4 or not x.numel() or not x.is_floating_point():
-        raise ImageError(f"expected images [N, C, H, W] of floats, got {list(x.shape)} {x.dtype}")
-    height, width = sides_of(size, MAX_PIXELS, ImageError)
+    _check_batch(x)
+    height, width = _target(size)
     if mode not in RESIZE_MODES:
         raise ImageError(f"unknown resize mode {mode!r}; expected one of {', '.join(RESIZE_MODES)}")
+    if x.dtype.itemsize < 4:
+        return resize(x.float(), size, mode).to(x.dtype)
     if mode == "lanczos":
         rows = lanczos_weights(x.shape[-2], height).to(x)
         columns = lanczos_weights(x.shape[-1], width).to(x)
@@ -280,6 +249,25 @@ def resize(x: Tensor, size: int | tuple[int, int], mode: str = "area") -> Tensor
     if mode in ("area", "nearest"):
         return F.interpolate(x, (height, width), mode="area" if mode == "area" else "nearest-exact")
     return F.interpolate(x, (height, width), mode=mode, align_corners=False, antialias=True)
+
+
+def _check_batch(x: Tensor) -> None:
+    """ImageError unless `x` is a batch of images."""
+    if not isinstance(x, Tensor) or x.dim() != 4 or not x.numel() or not x.is_floating_point():
+        raise ImageError(f"expected images [N, C, H, W] of floats, got {in_words(x)}")
+
+
+def _target(size: int | tuple[int, int]) -> tuple[int, int]:
+    """(height, width) of a size that can be asked for. ImageError for others."""
+    height, width = sides_of(size, MAX_PIXELS, ImageError)
+    if height * width > MAX_PIXELS:
+        raise ImageError(f"size is {width}x{height} px: expected 1 to {MAX_PIXELS} pixels")
+    return height, width
+
+
+def in_words(x: object) -> str:
+    """What was given as an image, in the words of an error."""
+    return f"{list(x.shape)} {x.dtype}" if isinstance(x, Tensor) else type(x).__name__
 
 
 def lanczos_weights(length: int, size: int, corner: tuple[int, int] | None = None) -> Tensor:

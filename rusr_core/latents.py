@@ -13,11 +13,14 @@ from torch import Tensor
 from rusr_core.generator import SPACES, LatentError, StyleGenerator
 from rusr_core.limits import MAX_COUNT, check_whole, is_number, shown
 
+LARGEST_PSI = 100  # beyond 1, images are no longer those of the prior
+
 
 def space(ws: Tensor) -> str:
     """'W', 'W+' or 'W++', by the rank of the tensor."""
-    if not 2 <= ws.ndim <= 4:
-        raise LatentError(f"latents of shape {tuple(ws.shape)}: expected rank 2 (W), 3 (W+) or 4 (W++)")
+    if not isinstance(ws, Tensor) or not 2 <= ws.ndim <= 4:
+        found = f"of shape {tuple(ws.shape)}" if isinstance(ws, Tensor) else f"as a {type(ws).__name__}"
+        raise LatentError(f"latents {found}: expected rank 2 (W), 3 (W+) or 4 (W++)")
     return SPACES[ws.ndim - 2]
 
 
@@ -35,8 +38,8 @@ def sample_w(G: StyleGenerator, num: int, psi: float = 1.0, *, generator: torch.
     Raises `RandomnessError` without a `generator`, LatentError for a `num` or a `psi` that is none.
     """
     check_whole("num", num, 0, MAX_COUNT, LatentError)
-    if not is_number(psi):
-        raise LatentError(f"psi is {shown(psi)}: expected a finite number")
+    if not is_number(psi) or abs(psi) > LARGEST_PSI:
+        raise LatentError(f"psi is {shown(psi)}: expected a number from {-LARGEST_PSI} to {LARGEST_PSI}")
     w = G.mapping.sample(num, generator, G.label)
     return w if psi == 1 else G.w_mean.lerp(w, float(psi))
 

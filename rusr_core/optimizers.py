@@ -52,13 +52,11 @@ class NormalizedGradientDescent(torch.optim.Optimizer):
 def adam(latents: list[Tensor], lr: float) -> torch.optim.Optimizer:
     """Kingma & Ba, ICLR 2015, with torch's betas (0.9, 0.999). Each of a row's D numbers moves by about lr / sqrt(D):
     the row moves by about lr."""
-    check_positive("lr", lr, OptimizerError)
     return torch.optim.Adam(latents, lr / latents[0].shape[-1] ** 0.5)
 
 
 def sgd(latents: list[Tensor], lr: float) -> torch.optim.Optimizer:
     """Gradient descent without momentum; the length of a step is lr |g|."""
-    check_positive("lr", lr, OptimizerError)
     return torch.optim.SGD(latents, lr)
 
 

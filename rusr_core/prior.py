@@ -1,6 +1,5 @@
 """What a restoration needs to know of a prior. Where priors come from: `rusr_core.priors`."""
 
-import math
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -71,10 +70,8 @@ class Prior:
         for network, word in ((perceptual, "features"), (identity, "embed")):
             if network is not None and not hasattr(network, word):
                 raise PriorError(f"{_kind(network)} has no {word}(x): expected a network that has, or None")
-        std = float(generator.w_std)
-        if not 0 < std < math.inf:
-            raise PriorError(f"{_kind(generator)} has w_std {std}: expected a positive number")
-        return cls(name or _kind(generator), generator, perceptual, identity, std / PUBLISHED_PATH)
+        check_positive(f"w_std of {_kind(generator)}", generator.w_std, PriorError)
+        return cls(name or _kind(generator), generator, perceptual, identity, generator.w_std / PUBLISHED_PATH)
 
     @property
     def w_std(self) -> float:

@@ -20,7 +20,6 @@ from torch import Tensor
 from rusr_core.arithmetic import flushed_denormals
 from rusr_core.degradations.operator import AnyOperator, as_operator
 from rusr_core.errors import RusrWarning
-from rusr_core.limits import check_seed
 from rusr_core.losses.guess import visible
 from rusr_core.losses.terms import RestorationLoss
 from rusr_core.optimizers import make_optimizer
@@ -29,6 +28,7 @@ from rusr_core.prior import Prior, prior_shape
 from rusr_core.results import PhaseResult, Restoration, Samples, Search
 from rusr_core.search.objective import Objective
 from rusr_core.search.preparation import (
+    check_call,
     check_values,
     facts,
     facts_of_unknown,
@@ -90,11 +90,11 @@ def restore(
 
     Ctrl-C returns what there is. An image that diverges stays at its last finite latent, with a warning. What was asked
     for and cannot act is a RusrWarning, too, and recorded in `info["warnings"]`. Raises RestorationError, before the
-    search begins, if y, start, clean or loss do not fit, or if f has no gradient; and if all images have diverged.
+    search begins, if an argument does not fit, or if f has no gradient; and if all images have diverged.
     """
     begun = time.perf_counter()
+    check_call(prior, Prior, seed, callback)
     preset, device = get(preset), prior.device
-    check_seed(seed, RestorationError)
     check_samples(samples, prior)
     notes: list[str] = []
     y = images(y, "y").to(device)

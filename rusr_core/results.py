@@ -6,6 +6,7 @@ folder/record.json             method, seed, steps, preset with its values, loss
 """
 
 import json
+import os
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,7 +72,7 @@ class Restoration:
         FileExistsAlreadyError, and ResultError for `info` that is not plain JSON.
         """
         folder = Path(folder)
-        if folder.exists() and not (force and (folder / RECORD).is_file()):
+        if os.path.exists(folder) and not (force and (folder / RECORD).is_file()):  # unlike its method, of any name
             raise FileExistsAlreadyError(f"{folder}: exists already; force=True replaces a folder that holds a result")
         try:
             record = json.dumps({"format": FORMAT, "kind": type(self).__name__} | self._record(), indent=1)
@@ -86,9 +87,7 @@ class Restoration:
                     save_image(image.detach().cpu().clamp(0, 1), made / f"{i:03d}.png")
                 write_atomic(made / TENSORS, save_tensors(tensors))
                 write_atomic(made / RECORD, record.encode())
-                if folder.exists():
-                    folder.rename(Path(temporary) / "old")
-                made.rename(folder)
+                _replace(folder, made, Path(temporary) / "old")
         except OSError as error:
             raise FileError(f"{folder}: cannot be written ({error.strerror})") from error
         return folder
@@ -103,9 +102,9 @@ class Restoration:
         except (OSError, ValueError, SafetensorError) as error:
             raise ResultError(f"{folder}: no result of a restoration ({error})") from error
         kinds = {kind.__name__: kind for kind in (Restoration, Search, Samples)}
-        if record.get("format") != FORMAT or record.get("kind") not in kinds:
+        if record.get("format") != FORMAT or str(record.get("kind")) not in kinds:
             raise ResultError(f"{folder / RECORD}: expected the record of a result, of format {FORMAT}")
-        kind = kinds[record["kind"]]
+        kind = kinds[str(record["kind"])]
         if not issubclass(kind, cls):
             raise ResultError(f"{folder} holds a {kind.__name__}: expected a {cls.__name__}")
         try:
@@ -225,6 +224,19 @@ class Samples(Search):
     @classmethod
     def _read(cls, record: dict, tensors: dict[str, Tensor]) -> dict[str, object]:
         return super()._read(record, tensors) | {k: d[k] for k, d in (("samples", record), ("prior_spread", tensors))}
+
+
+def _replace(folder: Path, made: Path, aside: Path) -> None:
+    """Give `made` the name of `folder`. What is there goes `aside`, and back again if that fails or is interrupted."""
+    if not folder.exists():
+        made.rename(folder)
+        return
+    try:
+        folder.rename(aside)
+        made.rename(folder)
+    finally:
+        if aside.exists() and not folder.exists():
+            aside.rename(folder)
 
 
 def _size(image: Tensor) -> str:

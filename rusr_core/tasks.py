@@ -17,6 +17,7 @@ from itertools import combinations
 
 from rusr_core.degradations.base import Degradation
 from rusr_core.degradations.blur import Blur
+from rusr_core.degradations.checks import check_compat
 from rusr_core.degradations.compose import Compose
 from rusr_core.degradations.inpainting import Strokes
 from rusr_core.degradations.jpeg import JPEG
@@ -25,6 +26,7 @@ from rusr_core.degradations.notation import NAMES, parse, split
 from rusr_core.degradations.operator import AnyOperator, as_operator
 from rusr_core.degradations.resampling import Downsample
 from rusr_core.errors import RusrError
+from rusr_core.limits import shown
 
 LEVELS = ("XS", "S", "M", "L", "XL")
 
@@ -72,7 +74,9 @@ class Task:
 
     def degradation(self, *, seed: int | tuple[int, ...] = 0, compat: str | None = None) -> Degradation:
         """Its degradation. `seed` fixes the strokes that have no seed of their own, a tuple gives each image of a batch
-        its own, see `Strokes`. Raises `TaskError` for `compat` of one's own degradation, whose stages say it."""
+        its own, see `Strokes`. Raises `TaskError` for `compat` of one's own degradation, whose stages say it, and
+        `DegradationError` for one that does not exist."""
+        check_compat(compat)
         if not self.level and compat is not None:
             stage = f"jpeg:12,compat={compat}"
             raise TaskError(f"task {self.name!r} is none of the table; expected compat in its stages, as {stage}")
@@ -98,11 +102,13 @@ class Task:
 def own(f: AnyOperator, name: str | None = None) -> Task:
     """A task of any degradation, see `operator.as_operator`. Tables show `name`, which is by default the notation.
 
-    Raises `TaskError` if the degradation has no notation and no name is given.
+    Raises `TaskError` if the degradation has no notation and no name is given, and for a name that is no word.
     """
     f = as_operator(f)
     if name is None and not _has_notation(f):
         raise TaskError(f"{f} has no notation; expected a name, as tasks.own(f, name='grey')")
+    if name is not None and (not isinstance(name, str) or not name.strip()):
+        raise TaskError(f"a task is called {shown(name)}: expected a word")
     return Task(name or str(f), held=f)
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from rusr_core import images
+from rusr_core import decoding, images
 from rusr_core.errors import RusrError
 from rusr_core.files import FileError, FileExistsAlreadyError
 from rusr_core.images import ImageError, load_image, quantize, resize, save_image, to_pil, to_uint8
@@ -251,12 +251,12 @@ def test_the_images_of_a_folder(tmp_path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"")
     (tmp_path / "loop").symlink_to(tmp_path)
-    found = images.list_images(tmp_path)
+    found = decoding.list_images(tmp_path)
     assert [p.name for p in found.images] == ["a.PNG", "b.jfif", "c.gif", "d.ppm"] and found.hidden == 3
     assert [p.name for p in found.left_out] == ["e.heic", "loop", "notes.txt", "sub", "x.png"]
-    found = images.list_images(tmp_path, recursive=True)
+    found = decoding.list_images(tmp_path, recursive=True)
     relative = [str(p.relative_to(tmp_path)) for p in found.images]
     assert relative == ["a.PNG", "b.jfif", "c.gif", "d.ppm", "sub/f.png", "x.png/g.webp"] and found.hidden == 4
     assert [p.name for p in found.left_out] == ["e.heic", "loop", "notes.txt"]
     with pytest.raises(ImageError, match="missing: cannot be read"):
-        images.list_images(tmp_path / "missing")
+        decoding.list_images(tmp_path / "missing")

@@ -73,7 +73,7 @@ FUNCTIONS = {
     ),
     "sample_w(psi)": (
         lambda v: latents.sample_w(random_prior().generator, 1, v, generator=generator()),
-        (None,),
+        (None, 101, -1e300),
         (0.5, 2),
     ),
     "seeds(seed)": (lambda v: randomness.seeds(v, 2), (-1, 2.5, 2**63, None), (0, 2**63 - 1)),
@@ -82,7 +82,13 @@ FUNCTIONS = {
     "Downsample": (degradations.Downsample, (0, 2.5, 10**30, None), (1,)),
     "Resize": (degradations.Resize, (0, 2.5, 10**30, None, (1, 2, 3)), (1, (2, 3))),
     "JPEG": (degradations.JPEG, (0, 101, 2.5, 10**30), (1, 100)),
-    "PoissonBernoulliNoise(photons)": (lambda v: degradations.PoissonBernoulliNoise(v, 0.1), (0, -1, None), (96, 2.5)),
+    "PoissonBernoulliNoise(photons)": (
+        lambda v: degradations.PoissonBernoulliNoise(v, 0.1),
+        (0, -1, None, 1e-300, 2e9),
+        (96, 2.5),
+    ),
+    "Blur(direction)": (lambda v: degradations.Blur(length=3, direction=v), (361, 1e300, None), (-90, 360)),
+    "tables": (degradations.jpeg.tables, (0, 101, 2.5, 10**30, None), (1, 100)),
     "PoissonBernoulliNoise(p)": (lambda v: degradations.PoissonBernoulliNoise(96, v), (-1, 2), (0, 0.5)),
     "Strokes(count)": (degradations.Strokes, (-1, 2.5, 10**30, None), (0, 3)),
     "Strokes(width)": (lambda v: degradations.Strokes(3, width=v), (0, -1, 2), (0.1,)),
@@ -160,6 +166,7 @@ FUNCTIONS = {
     "scaled(lr)": (lambda v: ablations.scaled(PRESET, lr=v), (0, -1, None), (1, 0.5)),
     "scaled(steps)": (lambda v: ablations.scaled(PRESET, steps=v), (0, -1, None), (1, 0.5)),
     "seeds_of": (lambda v: measurements.seeds_of("a", v), (-1, 2.5, 2**63, None), (0,)),
+    "portraits": (lambda v: rusr.portraits([v]), (-1, 100, 2.5, None), (0, 99)),
     "degrade(seed)": (
         lambda v: measurements.degrade(degradations.Downsample(4), IMAGE, v, IMAGE.device),
         (-1, 2.5, 2**63, None),

@@ -85,7 +85,7 @@ def brgm(
     check_counts(steps=steps)
     check_rates(lr=lr)
     check_weights(pix=pix, perc=perc, prior_w=prior_w, prior_c=prior_c)
-    seen, G, network = observe(prior, y, f, seed), prior.generator, network_of(prior)
+    seen, G, network = observe(prior, y, f, seed, callback), prior.generator, network_of(prior)
     side, maps = side_of(prior, side), noise_maps.draw(G, seen.stream(1))
     w = G.widen(G.w_mean.detach().expand(len(seen), -1), "W+").clone().requires_grad_(True)
 

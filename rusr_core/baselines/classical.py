@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from rusr_core.baselines.method import Baseline, BaselineError, Real, Whole
-from rusr_core.baselines.observation import observe
+from rusr_core.baselines.observation import AnyPrior, observe
 from rusr_core.baselines.settings import check_rates
 from rusr_core.degradations.base import Degradation
 from rusr_core.degradations.jpeg_tables import tables
@@ -31,7 +31,6 @@ from rusr_core.degradations.operator import AnyOperator, mask_of
 from rusr_core.errors import RusrError
 from rusr_core.images import resize
 from rusr_core.limits import check_whole
-from rusr_core.prior import Prior
 from rusr_core.restore import Restoration, Step
 
 NOISY = ("noise", "readnoise")
@@ -49,7 +48,7 @@ def can(f: Degradation) -> str | None:
 
 
 def classical(
-    prior: Prior,
+    prior: AnyPrior,
     y: Tensor,
     f: AnyOperator,
     *,
@@ -70,9 +69,9 @@ def classical(
     """
     check_rates(nlm=nlm, tv=tv)
     check_whole("patch", patch, 1, LARGEST, BaselineError)
-    seen = observe(prior, y, f, seed, gradient=False)
+    seen = observe(prior, y, f, seed, callback, gradient=False, kinds=AnyPrior)
     _skimage()
-    side = prior.generator.resolution
+    side = prior.resolution
     done = []
     for i in range(len(seen)):
         stages = seen.f.for_image(i).stages

@@ -60,7 +60,7 @@ def daps(
     check_counts(steps=steps, flow_steps=flow_steps, langevin_steps=langevin_steps)
     check_weights(rate=rate)
     check_range("tau", tau, 1e-6, math.inf)
-    seen, denoise = begin(prior, y, f, seed, gradient=True)
+    seen, denoise = begin(prior, y, f, seed, callback, gradient=True)
     draws = normal_draws(prior, seen)
 
     def conditioned(estimate: Tensor, sigma: float, share: float) -> Tensor:

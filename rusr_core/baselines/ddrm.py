@@ -72,7 +72,7 @@ def ddrm(
     if (reason := can(f)) is not None:
         raise BaselineError(f"ddrm is n/a for {as_operator(f)}: {reason}")
     check_divisor(steps, 1000)
-    seen, denoise = begin(prior, y, f, seed, gradient=False)
+    seen, denoise = begin(prior, y, f, seed, callback, gradient=False)
     measurement = spectrum(seen.f, seen.y, prior.resolution)
     levels = [sigma_of(abar) for abar in alphas_bar()[:: 1000 // steps].flip(0).tolist()]
     estimates = recursion(denoise, measurement, levels, normal_draws(prior, seen), eta, eta_b)

@@ -55,7 +55,7 @@ def ddrm_jpeg(
     check_divisor(steps, LAST)
     check_range("eta", eta, 0, 1)
     check_range("eta_b", eta_b, 0, 1)
-    seen, denoise = begin(prior, y, f, seed, gradient=False)
+    seen, denoise = begin(prior, y, f, seed, callback, gradient=False)
 
     def codec(x: Tensor) -> Tensor:
         return 2 * seen.degraded(x / 2 + 0.5) - 1

@@ -43,11 +43,17 @@ class Passes:
         return self.denoiser(x, sigma)
 
 
-def begin(prior: DiffusionPrior, y: Tensor, f: AnyOperator, seed: int, gradient: bool) -> tuple[Observation, Passes]:
-    """What is observed, and the denoiser. Raises BaselineError for a prior of another kind, and what `observe` does."""
-    if not isinstance(prior, DiffusionPrior):
-        raise BaselineError(f"the prior is a {type(prior).__name__}: expected a DiffusionPrior, which has a denoiser")
-    return observe(prior, y, f, seed, gradient=gradient), Passes(prior.denoiser)
+def begin(
+    prior: DiffusionPrior,
+    y: Tensor,
+    f: AnyOperator,
+    seed: int,
+    callback: Callable[[Step], None] | None,
+    *,
+    gradient: bool,
+) -> tuple[Observation, Passes]:
+    """What is observed, and the denoiser. Raises what `observe` does."""
+    return observe(prior, y, f, seed, callback, gradient=gradient, kinds=DiffusionPrior), Passes(prior.denoiser)
 
 
 def normal_draws(prior: DiffusionPrior, seen: Observation) -> Iterator[Tensor]:

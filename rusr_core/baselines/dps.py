@@ -51,7 +51,7 @@ def dps(
     """
     check_whole("steps", steps, 2, STEPS, BaselineError)
     check_weights(weight=weight)
-    seen, denoise = begin(prior, y, f, seed, gradient=True)
+    seen, denoise = begin(prior, y, f, seed, callback, gradient=True)
     used = torch.linspace(0, STEPS - 1, steps).round().long()
     abars = alphas_bar()[used].flip(0).tolist()
     pull = weight * STEPS / steps

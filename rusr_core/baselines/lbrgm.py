@@ -66,7 +66,7 @@ def lbrgm(
     check_counts(steps=steps, starts=starts)
     check_rates(lr=lr)
     check_weights(pix=pix, perc=perc, together=together, norm=norm)
-    seen, G, network = observe(prior, y, f, seed), prior.generator, network_of(prior)
+    seen, G, network = observe(prior, y, f, seed, callback), prior.generator, network_of(prior)
     side = side_of(prior, side)
 
     def perception(x: Tensor) -> Tensor:

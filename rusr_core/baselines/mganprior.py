@@ -95,7 +95,7 @@ def mganprior(
     check_counts(steps=steps, codes=codes)
     check_rates(lr=lr)
     check_weights(perc=perc, psi=psi)
-    seen, G, network = observe(prior, y, f, seed), prior.generator, network_of(prior)
+    seen, G, network = observe(prior, y, f, seed, callback), prior.generator, network_of(prior)
     check_split(G, split)
     side = side_of(prior, side)
     z = torch.cat([randomness.normal((codes, mapping_of(G).z_dim), one, G.w_mean) for one in seen.stream(4)])

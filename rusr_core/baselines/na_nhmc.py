@@ -128,7 +128,7 @@ def na_nhmc(
     Raises BaselineError for a setting that cannot be, and what `observe` raises.
     """
     _check(steps, step, leaps, share, samples)
-    seen, G = observe(prior, y, f, seed), prior.generator
+    seen, G = observe(prior, y, f, seed, callback), prior.generator
     draws, energy = seen.stream(3), partial(_energy, prior, seen, _visible_values(seen))
     z = torch.cat([randomness.normal((1, mapping_of(G).z_dim), one, G.w_mean) for one in draws])
     length, kept, accepted = StepLength(step, len(seen), seen.y), [], torch.zeros(len(seen))

@@ -2,7 +2,9 @@
 
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from types import UnionType
 
 import torch
 from torch import Tensor
@@ -12,12 +14,14 @@ from rusr_core.citations import cited
 from rusr_core.degradations.base import Degradation
 from rusr_core.degradations.operator import AnyOperator, as_operator, is_random, mask_of, shape_after
 from rusr_core.errors import RusrWarning
-from rusr_core.limits import check_seed
 from rusr_core.losses.guess import visible
-from rusr_core.prior import Prior, prior_shape
+from rusr_core.prior import DiffusionPrior, Prior, prior_shape
+from rusr_core.restore import Step
 from rusr_core.results import Restoration
-from rusr_core.search.preparation import check_values, images, mask_for
+from rusr_core.search.preparation import check_call, check_values, images, mask_for
 from rusr_core.search.stopping import RestorationError
+
+AnyPrior = Prior | DiffusionPrior
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +62,7 @@ class Observation:
         word = randomness.seeds(self.seed, 1, 1000 + name)[0]
         return [torch.Generator().manual_seed(word) for _ in range(len(self))]
 
-    def result(self, prior: Prior, image: Tensor, steps: list[int], networks: tuple = (), **more) -> Restoration:
+    def result(self, prior: AnyPrior, image: Tensor, steps: list[int], networks: tuple = (), **more) -> Restoration:
         """The restoration [N, 3, R, R]; `networks` are those whose papers it rests on, `more` goes to the result.
 
         `info` in `more` is added to what every result records.
@@ -78,13 +82,23 @@ class Observation:
         return Restoration(image.detach().clamp(0, 1), seconds, steps, self.seed, method="", info=info, **more)
 
 
-def observe(prior: Prior, y: Tensor, f: AnyOperator, seed: int, *, gradient: bool = True) -> Observation:
-    """Check what a method is given as `restore` does. `gradient`: whether the method follows that of f.
+def observe(
+    prior: AnyPrior,
+    y: Tensor,
+    f: AnyOperator,
+    seed: int,
+    callback: Callable[[Step], None] | None = None,
+    *,
+    gradient: bool = True,
+    kinds: type | UnionType = Prior,
+) -> Observation:
+    """Check what a method is given as `restore` does.
 
-    Raises RestorationError if y or the seed do not fit, or if f has no gradient where one is needed.
+    `gradient`: whether the method follows that of f; `kinds`: of priors that it can use. Raises RestorationError if one
+    of the arguments does not fit, or if f has no gradient where one is needed.
     """
     begun = time.perf_counter()
-    check_seed(seed, RestorationError)
+    check_call(prior, kinds, seed, callback)
     notes: list[str] = []
     y = images(y, "y").to(prior.device)
     like = y.new_empty(prior_shape(prior, len(y)))

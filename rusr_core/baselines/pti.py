@@ -213,7 +213,7 @@ def pti(
         raise RestorationError(f"{prior.name!r} has no noise maps: expected a StyleGAN2 generator that adds noise")
     if locality:
         mapping_of(prior.generator)
-    seen, G, network = observe(prior, y, f, seed), prior.generator, network_of(prior)
+    seen, G, network = observe(prior, y, f, seed, callback), prior.generator, network_of(prior)
     first, side = round(share * steps), side_of(prior, side)
     pivot = find_pivot(prior, seen, first, lr, space, side, callback)
     near = Locality(locality, reach, network)

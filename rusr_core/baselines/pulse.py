@@ -115,7 +115,7 @@ def pulse(
     check_counts(steps=steps)
     check_rates(lr=lr)
     check_weights(eps=eps, l2=l2, geo=geo)
-    seen, G = observe(prior, y, f, seed), prior.generator
+    seen, G = observe(prior, y, f, seed, callback), prior.generator
     near, draws = 0.0 if seen.random else eps, seen.stream(0)
     gaussian = Gaussian.of(mapping_of(G, classes=True).sample(SAMPLES, torch.Generator().manual_seed(0)))
     shape = (1, G.num_ws, G.w_mean.shape[0])

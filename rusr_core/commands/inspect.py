@@ -6,8 +6,8 @@ from pathlib import Path
 
 from rusr_core.commands.options import CommandError
 from rusr_core.commands.output import complain, say
+from rusr_core.decoding import list_images
 from rusr_core.errors import RusrError
-from rusr_core.images import list_images
 from rusr_core.photos.estimate import estimate
 
 

@@ -11,10 +11,10 @@ from rusr_core import files
 from rusr_core.commands.memory import out_of_memory
 from rusr_core.commands.options import CommandError
 from rusr_core.commands.output import complain, say
-from rusr_core.decoding import READABLE_SUFFIXES
+from rusr_core.decoding import READABLE_SUFFIXES, list_images
 from rusr_core.errors import RusrError
 from rusr_core.files import FileError
-from rusr_core.images import check_writable, list_images
+from rusr_core.images import check_writable
 from rusr_core.photos.records import record_path
 
 HELD = 2**30  # bytes of decoded inputs that are kept; what is beyond is decoded a second time when its turn comes

@@ -6,8 +6,8 @@ from pathlib import Path
 from torch import Tensor
 
 from rusr_core.commands.options import CommandError
+from rusr_core.decoding import list_images
 from rusr_core.degradations.mask_files import load_mask
-from rusr_core.images import list_images
 
 
 class Masks:

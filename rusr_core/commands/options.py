@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from rusr_core import baselines, priors, tasks
+from rusr_core import arithmetic, baselines, priors, tasks
 from rusr_core.errors import RusrError
 from rusr_core.limits import (
     MAX_COUNT,
@@ -138,14 +138,10 @@ def device_option(parser: argparse.ArgumentParser, more: str = "") -> None:
 
 
 def device_of(name: str) -> str:
-    """A device on which numbers can be computed and read: `auto` is the GPU if there is one. Raises CommandError."""
+    """A device on which numbers can be computed and read: `auto` is the GPU if there is one. Raises DeviceError."""
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        (torch.zeros(1, device=name) + 1).item()
-    except (RuntimeError, AssertionError):  # NotImplementedError, of `meta`, is a RuntimeError
-        raise CommandError(f"device {name!r} is not available here; expected auto, cpu or cuda") from None
-    return name
+    return str(arithmetic.usable_device(name))
 
 
 def find_own_modules() -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from rusr_core.commands.options import CommandError
 from rusr_core.commands.output import say
-from rusr_core.images import check_writable, list_images, save_image
+from rusr_core.decoding import list_images
+from rusr_core.images import check_writable, save_image
 from rusr_core.photos.credentials import read_credentials
 from rusr_core.photos.records import read_record
 from rusr_core.photos.sheet import contact_sheet

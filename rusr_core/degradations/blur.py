@@ -10,13 +10,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from rusr_core.degradations.base import Degradation
-from rusr_core.degradations.checks import check, size_of, true_input
+from rusr_core.degradations.checks import check, check_source, size_of, true_input
 from rusr_core.images import load_image, quantize
 from rusr_core.limits import is_number
 
 TRUNCATE = 4.0  # standard deviations after which a Gaussian ends, as in SciPy
 STEPS = 8  # points a pixel on the path of a motion
 LONGEST = 1024.0  # px, of widths and lengths; beyond it, nothing of a picture is left
+TURN = 360.0  # degrees
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +45,8 @@ class Blur(Degradation):
         for key in ("width", "length"):
             value = getattr(self, key)
             check(is_number(value) and 0 <= value <= LONGEST, key, f"in [0, {LONGEST:g}] px", value)
-        good = is_number(self.direction) and math.isfinite(self.direction)
-        check(good, "direction", "an angle in degrees", self.direction)
+        good = is_number(self.direction) and abs(self.direction) <= TURN
+        check(good, "direction", f"an angle in [-{TURN:g}, {TURN:g}] degrees", self.direction)
         if self.kernel is not None:
             check(not (self.width or self.length), "kernel", "without width and length", _shown(self.kernel))
             object.__setattr__(self, "spread", _own_kernel(self.kernel))
@@ -115,6 +116,7 @@ def _shown(kernel: Tensor | str | Path) -> list[int] | str:
 
 def _own_kernel(kernel: Tensor | str | Path) -> Tensor:
     """A kernel `[h, w]` of sum 1 from a tensor or a picture file. Raises `DegradationError` and `ImageError`."""
+    check_source("kernel", kernel)
     values = kernel if isinstance(kernel, Tensor) else load_image(kernel)[0].mean(0)
     values = values.detach().float().cpu().clone()
     odd = values.dim() == 2 and all(side % 2 == 1 for side in values.shape)

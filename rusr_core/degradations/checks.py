@@ -1,10 +1,12 @@
 """Checks of what degradations are given, and the 8 bit of their results."""
 
+from pathlib import Path
+
 import torch
 from torch import Tensor
 
 from rusr_core.errors import RusrError
-from rusr_core.images import OVERSHOOT, quantize
+from rusr_core.images import OVERSHOOT, in_words, quantize
 from rusr_core.limits import shown
 
 COMPAT = "cvpr2023"
@@ -17,8 +19,7 @@ class DegradationError(RusrError):
 def size_of(x: Tensor) -> tuple[int, int]:
     """Height and width of a batch of images. Raises `DegradationError` if it is none."""
     if not isinstance(x, Tensor) or x.dim() != 4 or x.shape[1] != 3 or not x.is_floating_point() or not x.numel():
-        found = f"{list(x.shape)} {x.dtype}" if isinstance(x, Tensor) else repr(x)
-        raise DegradationError(f"expected images [N, 3, H, W] of floats, got {found}")
+        raise DegradationError(f"expected images [N, 3, H, W] of floats, got {in_words(x)}")
     return x.shape[2], x.shape[3]
 
 
@@ -46,6 +47,12 @@ def check(good: bool, name: str, expected: str, value: object) -> None:
     """Raise `DegradationError` for a bad argument."""
     if not good:
         raise DegradationError(f"{name} must be {expected}, got {shown(value)}")
+
+
+def check_source(name: str, value: object) -> None:
+    """Raise `DegradationError` for what is neither a tensor of real numbers nor the path of a picture."""
+    if not isinstance(value, str | Path) and (not isinstance(value, Tensor) or value.is_complex()):
+        raise DegradationError(f"{name} must be a real tensor or the path of a picture, got {in_words(value)}")
 
 
 def check_compat(value: str | None) -> None:

@@ -8,6 +8,7 @@ s = sigmoid(u), or low + (high - low) s where `low` is not positive. Chapter: bo
 """
 
 import copy
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -96,7 +97,7 @@ def free(f: Degradation, **bounds: Sequence[float]) -> Free:
     """`f` with free numbers, each by name: (low, high), or (low, high, start); without a start, f's own.
 
     Raises `DegradationError` for numbers that f's class does not list in `free_numbers`, since its surrogate has no
-    gradient for them, and for bounds that hold no start.
+    gradient for them, for bounds that f cannot have, and for bounds that hold no start.
     """
     known = getattr(f, "free_numbers", ())
     unknown = [name for name in bounds if name not in known]
@@ -105,8 +106,12 @@ def free(f: Degradation, **bounds: Sequence[float]) -> Free:
         raise DegradationError(f"{f}: {given} cannot be free; expected {' or '.join(known) or 'another degradation'}")
     ranges = []
     for name, given in bounds.items():
-        low, high, *start = given
-        ranges.append((name, Range(low, high, *(start or [getattr(f, name)])).checked(name)))
+        several = isinstance(given, Sequence) and len(given) in (2, 3)
+        check(several, f"the bounds of {name}", "(low, high) or (low, high, start)", given)
+        one = Range(given[0], given[1], given[2] if len(given) == 3 else getattr(f, name)).checked(name)
+        for end in (one.low, one.high) if dataclasses.is_dataclass(f) else ():
+            dataclasses.replace(f, **{name: end})  # its class says which numbers it may have
+        ranges.append((name, one))
     return Free(_with(f, {name: one.start for name, one in ranges}), tuple(ranges))
 
 

@@ -12,7 +12,15 @@ from torch import Tensor
 
 from rusr_core.arithmetic import plain_tensors
 from rusr_core.degradations.base import Degradation
-from rusr_core.degradations.checks import DegradationError, check, check_compat, eight_bit, size_of, true_input
+from rusr_core.degradations.checks import (
+    DegradationError,
+    check,
+    check_compat,
+    check_source,
+    eight_bit,
+    size_of,
+    true_input,
+)
 from rusr_core.degradations.mask_files import load_mask
 from rusr_core.limits import MAX_SEED, is_number, is_whole, whole_words
 
@@ -99,6 +107,7 @@ class Mask(_Masked):
     name: ClassVar[str] = "mask"
 
     def __post_init__(self) -> None:
+        check_source("a mask", self.source)
         if isinstance(self.source, Tensor):
             mask = self.source.detach().to("cpu", torch.float32, copy=True)
         else:
@@ -119,7 +128,7 @@ class Mask(_Masked):
             raise DegradationError(
                 f"the mask is {have[0]} x {have[3]}x{have[2]} px, the image {num} x {width}x{height} px"
             )
-        return self.visible
+        return self.visible.clone()  # whoever is given it may change it
 
     def for_image(self, i: int) -> "Mask":
         if len(self.visible) == 1:

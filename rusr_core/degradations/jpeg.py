@@ -38,8 +38,19 @@ TO_YCC = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -
 TO_RGB = ((1.0, 0.0, 1.402), (1.0, -0.344136, -0.714136), (1.0, 1.772, 0.0))
 
 
+def check_sampling(sampling: object) -> None:
+    """Raise `DegradationError` for a chroma sampling that no file of ours has."""
+    known = isinstance(sampling, str) and sampling in SAMPLINGS
+    check(known, "sampling", f"one of {', '.join(SAMPLINGS)}", sampling)
+
+
 def file_round_trip(picture: Image.Image, quality: Quality, sampling: str = "4:2:0") -> Image.Image:
-    """An RGB image after Pillow has written it at `quality` and chroma `sampling`, and read it again as RGB."""
+    """An RGB image after Pillow has written it at `quality` and chroma `sampling`, and read it again as RGB.
+
+    Raises `DegradationError` for another quality or sampling.
+    """
+    check_quality(quality)
+    check_sampling(sampling)
     file, options = io.BytesIO(), {"quality": quality}
     if isinstance(quality, tuple):
         options = {"qtables": [list(quality[i : i + ENTRIES]) for i in range(0, len(quality), ENTRIES)]}
@@ -56,8 +67,9 @@ def differentiable_jpeg(x: Tensor, quality: Quality, sampling: str = "4:2:0") ->
     """`x` `[N, 3, H, W]` in [0, 1], any size -> what Pillow's JPEG of it decodes to, same shape, in [0, 1].
 
     Values outside [0, 1] are clamped as an 8-bit file would; their gradient passes. How well it agrees with Pillow is
-    stated in `JPEG`.
+    stated in `JPEG`. Raises `DegradationError` for another quality or sampling.
     """
+    check_sampling(sampling)
     height, width = x.shape[-2:]
     rows, columns = SAMPLINGS[sampling] or (1, 1)
     luma, *chroma = _steps(quality, False, x.dtype, x.device)
@@ -255,8 +267,7 @@ class JPEG(Degradation):
         if isinstance(self.quality, list):
             object.__setattr__(self, "quality", tuple(self.quality))
         check_quality(self.quality)
-        known = isinstance(self.sampling, str) and self.sampling in SAMPLINGS
-        check(known, "sampling", f"one of {', '.join(SAMPLINGS)}", self.sampling)
+        check_sampling(self.sampling)
         check(not self.compat or self.sampling == "4:2:0", "sampling", "4:2:0 with compat", self.sampling)
         check(not self.compat or is_whole(self.quality), "quality", "a whole number with compat", self.quality)
         single = not isinstance(self.quality, tuple) or len(self.quality) == ENTRIES

@@ -25,8 +25,9 @@ CHROMA = """
 def tables(quality: int) -> tuple[Tensor, Tensor]:
     """libjpeg's tables of luma and chroma `[8, 8]` (float32, 1 to 255) for a quality of 1 to 100.
 
-    Rows are vertical frequencies.
+    Rows are vertical frequencies. Raises `DegradationError` for another quality.
     """
+    check(is_whole(quality) and 1 <= quality <= 100, "quality", "a whole number from 1 to 100", quality)
     scale = 5000 // quality if quality < 50 else 200 - 2 * quality
     luma, chroma = (torch.tensor([int(v) for v in text.split()]).view(BLOCK, BLOCK) for text in (LUMA, CHROMA))
     return tuple(((table * scale + 50) // 100).clamp(1, 255).float() for table in (luma, chroma))
@@ -36,7 +37,9 @@ def three_tables(quality: Quality) -> tuple[Tensor, Tensor, Tensor]:
     """The tables of Y, Cb and Cr `[8, 8]` (float32): of libjpeg's quality, or of 64, 128 or 192 whole numbers.
 
     The numbers are tables row by row, one for all channels, one for Y and one for both chromas, or one for each.
+    Raises `DegradationError` for another quality.
     """
+    check_quality(quality)
     if not isinstance(quality, tuple):
         luma, chroma = tables(quality)
         return luma, chroma, chroma

@@ -12,6 +12,8 @@ from rusr_core.degradations.checks import check, check_compat, eight_bit, size_o
 from rusr_core.images import quantize
 from rusr_core.limits import is_number
 
+FEWEST, MOST = 0.01, 1e9  # photons of white: with fewer all is black, with more nothing is noisy
+
 
 class _SoftClamp(torch.autograd.Function):
     generate_vmap_rule = True
@@ -61,7 +63,8 @@ class PoissonBernoulliNoise(Degradation):
 
     def __post_init__(self) -> None:
         check_compat(self.compat)
-        check(is_number(self.photons) and 0 < self.photons < 1e9, "photons", "a number above 0", self.photons)
+        good = is_number(self.photons) and FEWEST <= self.photons <= MOST
+        check(good, "photons", f"a number in [{FEWEST}, {MOST:g}]", self.photons)
         check(is_number(self.p) and 0 <= self.p < 1, "p", "a number in [0, 1)", self.p)
 
     def degrade(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -90,7 +93,7 @@ class PoissonBernoulliNoise(Degradation):
         return soft_clamp(observed * alive)
 
     def _alive(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
-        return (randomness.uniform((len(x), 1, *x.shape[2:]), generator, x) > self.p).to(x)
+        return (randomness.uniform((len(x), 1, *x.shape[2:]), generator, x) >= self.p).to(x)  # 0 is drawn, too
 
 
 @dataclass(frozen=True)

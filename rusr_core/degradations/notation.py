@@ -21,7 +21,7 @@ from difflib import get_close_matches
 
 from rusr_core.degradations.base import Degradation
 from rusr_core.degradations.blur import Blur
-from rusr_core.degradations.checks import DegradationError
+from rusr_core.degradations.checks import DegradationError, check
 from rusr_core.degradations.compose import Compose
 from rusr_core.degradations.fade import Fade
 from rusr_core.degradations.foreign import Foreign
@@ -54,6 +54,7 @@ def parse(notation: str, *, seed: int | tuple[int, ...] = 0) -> Degradation:
     `str(f)` gives the words back. A mask that is a tensor, and an operator that was not named by MODULE:NAME, have no
     notation. Raises `DegradationError`.
     """
+    check(isinstance(notation, str), "a notation", "text, as 'downsample:8 | jpeg:30'", notation)
     if notation.strip() == "identity":
         return Compose()
     stages = [_parse_stage(part.strip(), seed) for part in split(notation, "|")]

@@ -9,7 +9,8 @@ from torch import Tensor
 from rusr_core.degradations.base import Degradation, Operator
 from rusr_core.degradations.checks import DegradationError, size_of
 from rusr_core.degradations.foreign import Foreign, probe_image
-from rusr_core.images import resize
+from rusr_core.images import in_words, resize
+from rusr_core.limits import shown
 
 AnyOperator = Operator | Callable[[Tensor], Tensor]  # also a torch.nn.Module or a deepinv Physics
 
@@ -85,12 +86,15 @@ def mask_of(f: AnyOperator, like: Tensor) -> Tensor | None:
 
 def transform_mask(f: Degradation, mask: Tensor, size: tuple[int, int]) -> Tensor:
     """Where a `mask` `[N or 1, 1, H, W]` of the images before `f` lies after it: as `f.transform_mask` says, or else
-    averaged to `size`, (h, w) of f's output. Raises `DegradationError` if it has another size then."""
-    method = getattr(f.f if isinstance(f, Foreign) else f, "transform_mask", None)
-    moved = method(mask) if callable(method) else mask
-    if callable(method) and moved.shape[2:] != tuple(size):
-        raise DegradationError(f"{f}: transform_mask gives {list(moved.shape)}; expected {[*mask.shape[:2], *size]}")
-    return moved if moved.shape[2:] == tuple(size) else resize(moved, tuple(size), "area")
+    averaged to `size`, (h, w) of f's output. Raises `DegradationError` if what f says is no mask of that size."""
+    method, size = getattr(f.f if isinstance(f, Foreign) else f, "transform_mask", None), tuple(size)
+    if not callable(method):
+        return mask if mask.shape[2:] == size else resize(mask, size, "area")
+    given = method(mask)
+    moved = _as_mask(given, len(mask), size)
+    if moved is None:
+        raise DegradationError(f"{f}: transform_mask gives {_found(given)}; expected {[len(mask), 1, *size]} in [0, 1]")
+    return moved.to(mask)
 
 
 def _is_ours(f: Degradation) -> bool:
@@ -131,12 +135,16 @@ def _own_mask(f: Degradation, like: Tensor, size: tuple[int, int]) -> Tensor | N
     mask = _as_mask(given, len(like), tuple(size))
     if mask is not None:
         return mask.to(like)
-    found = f"{list(given.shape)} {given.dtype}" if isinstance(given, Tensor) else repr(given)
     expected = f"[{size[0]}, {size[1]}] or [{len(like)} or 1, 1, {size[0]}, {size[1]}] in [0, 1]"
     if strict:
-        raise DegradationError(f"a mask must be {expected}, got {found}")
-    warnings.warn(f"{f}: its mask, {found}, is not used; a mask is {expected}", stacklevel=4)
+        raise DegradationError(f"a mask must be {expected}, got {_found(given)}")
+    warnings.warn(f"{f}: its mask, {_found(given)}, is not used; a mask is {expected}", stacklevel=4)
     return None
+
+
+def _found(mask: object) -> str:
+    """What was given as a mask, in the words of an error."""
+    return in_words(mask) if isinstance(mask, Tensor) else shown(mask)
 
 
 def _as_mask(mask: object, num: int, size: tuple[int, int]) -> Tensor | None:

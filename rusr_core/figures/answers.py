@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from rusr_core.figures.panels import FigureError, panel
-from rusr_core.images import resize
+from rusr_core.images import in_words, resize
 from rusr_core.limits import is_number, shown
 from rusr_core.results import Samples
 
@@ -19,6 +19,10 @@ def answers(y: Tensor, result: Samples, *, size: float = 1.5) -> Figure:
     The spread is drawn from 0 (dark) to its largest value in the figure, which its title names; what was invented from
     0 (dark, decided by the input) to 1 (bright). Raises `FigureError` if the result is not one of `y`.
     """
+    if not isinstance(result, Samples):
+        raise FigureError(
+            f"no answers are in a {type(result).__name__}: expected the Samples of restore(..., samples=k)"
+        )
     found = result.answers.detach().cpu()
     if len(y) != len(found):
         raise FigureError(f"{len(y)} inputs for answers to {len(found)}")
@@ -33,5 +37,7 @@ def heat(values: Tensor, top: float) -> Tensor:
     """Numbers `[N, 1, H, W]` from 0 to `top` as colours `[N, 3, H, W]` in [0, 1], dark to bright. FigureError."""
     if not is_number(top) or top < 0:
         raise FigureError(f"top is {shown(top)}: expected a number from 0")
+    if not isinstance(values, Tensor) or values.dim() != 4 or values.shape[1] != 1 or not values.isfinite().all():
+        raise FigureError(f"a map of {in_words(values)}: expected finite numbers [N, 1, H, W]")
     share = (values[:, 0] / max(top, 1e-12)).clamp(0, 1)
     return torch.from_numpy(colormaps[COLOURS](share.numpy())[..., :3]).permute(0, 3, 1, 2).float()

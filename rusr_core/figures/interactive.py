@@ -99,7 +99,11 @@ def timeline(frames: Sequence[Tensor], labels: Sequence[str], *, alt: str, width
     check_width(width)
     if not frames or len(frames) != len(labels):
         raise FigureError(f"{len(frames)} frames and {len(labels)} labels: expected as many, at least one")
-    strip = torch.cat([_batch(frame)[:1] for frame in frames], 2)
+    pictures = [_batch(frame) for frame in frames]
+    sizes = sorted({tuple(picture.shape) for picture in pictures})
+    if len(sizes) > 1 or sizes[0][0] != 1:
+        raise FigureError(f"frames of {', '.join(map(str, sizes))}: expected single images of one size")
+    strip = torch.cat(pictures, 2)
     num, last = len(frames), len(frames) - 1
     height, columns = frames[0].shape[-2:]
     names, shown = escape("|".join(label.replace("|", "/") for label in labels)), escape(labels[0])

@@ -13,7 +13,7 @@ from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from torch import Tensor
 
 from rusr_core.errors import RusrError
-from rusr_core.images import to_uint8
+from rusr_core.images import in_words, to_uint8
 from rusr_core.limits import check_whole, is_number, shown
 
 # rusr.mplstyle beside this file; RUSR_DPI draws larger, for slides
@@ -75,6 +75,8 @@ def _panel(images: Sequence[Tensor], titles: Sequence[str] | None, rows: Sequenc
         raise FigureError(f"columns must hold equally many images, got {[len(c) for c in columns]}")
     num = len(columns[0])
     for name, labels, expected in (("titles", titles, len(columns)), ("rows", rows, num)):
+        if isinstance(labels, str):  # its letters would be taken for the labels
+            raise FigureError(f"{name} is {shown(labels)}: expected a list of {expected}")
         if labels is not None and len(labels) != expected:
             raise FigureError(f"{len(labels)} {name} for {expected} {'columns' if name == 'titles' else 'rows'}")
     lines = -(-len(columns) // MOST) if num == 1 else 1
@@ -101,6 +103,8 @@ def loss_curves(result: object, *, image: int = 0, term: str = "total", ax: Axes
 
     `term` is a key of the recorded history ("total", "lpips", ...). The scale is logarithmic. Raises `FigureError`.
     """
+    if not hasattr(result, "phases"):
+        raise FigureError(f"no losses were recorded in {shown(result)}: expected what restore returns")
     check_whole("image", image, 0, len(result.image) - 1, FigureError)
     with plt.style.context(STYLE):
         figure = ax.figure if ax is not None else plt.figure(figsize=(6.4, 2.8), layout="constrained")
@@ -138,11 +142,10 @@ def plain_numbers(axis: Axis) -> None:
 
 def _batch(image: Tensor) -> Tensor:
     """`[N, 3, H, W]` on the CPU; a single `[3, H, W]` gains its first dimension."""
-    image = image.detach().cpu()
-    image = image[None] if image.dim() == 3 else image
-    if image.dim() != 4 or image.shape[1] != 3 or not image.numel():
-        raise FigureError(f"expected images [N, 3, H, W], got {list(image.shape)}")
-    return image
+    batch = image[None] if isinstance(image, Tensor) and image.dim() == 3 else image
+    if not isinstance(batch, Tensor) or batch.dim() != 4 or batch.shape[1] != 3 or not batch.numel():
+        raise FigureError(f"expected images [N, 3, H, W], got {in_words(image)}")
+    return batch.detach().cpu()
 
 
 def _draw(ax: Axes, image: Tensor) -> None:

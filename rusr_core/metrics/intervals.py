@@ -39,6 +39,9 @@ def mean_interval(values: Tensor, *, level: float = LEVEL) -> tuple[float, float
 
     Raises `MetricError` if a value is infinite or NaN: such values have no mean.
     """
+    if not isinstance(values, Tensor) or values.is_complex():
+        found = values.dtype if isinstance(values, Tensor) else type(values).__name__
+        raise MetricError(f"mean_interval: got {found}; expected a tensor of real numbers")
     values = values.detach().double().cpu().flatten()
     check_level(level)
     if not len(values):

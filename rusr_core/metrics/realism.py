@@ -205,7 +205,8 @@ def patch_features(
     x: Tensor, net: Features, count: int = CROPS, seed: int = 0, side: int | None = None, start: int = 0
 ) -> Tensor:
     """Features [N, count, F] (float64, CPU) of random crops of images [N, 3, H, W] in [0, 1], see `random_crops`."""
-    side = side or crop_side(min(x.shape[-2:]))
+    check_images("patch_features", x)
+    side = crop_side(min(x.shape[-2:])) if side is None else side
     crops = (random_crops(image, side, count, seed, start + i)[0] for i, image in enumerate(x.split(1)))
     return torch.stack([image_features(part, net, CROP_BATCH) for part in crops])
 
@@ -233,6 +234,9 @@ def inception_features(folder: str | Path | None = None, device: str | torch.dev
 
 
 def _check(features: Tensor) -> None:
+    if not isinstance(features, Tensor) or features.is_complex():
+        found = str(features.dtype) if isinstance(features, Tensor) else type(features).__name__
+        raise RealismError(f"features are {found}: expected a tensor of real numbers, [N, F] or [N, K, F]")
     if features.ndim not in (2, 3) or features.flatten(0, -2).shape[0] < 2:
         raise RealismError(f"features {tuple(features.shape)}: expected [N, F] or [N, K, F] with at least 2 samples")
     if not features.isfinite().all():

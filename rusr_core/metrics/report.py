@@ -18,6 +18,7 @@ from torch import Tensor
 
 from rusr_core.degradations.base import Operator
 from rusr_core.errors import RusrError
+from rusr_core.limits import shown
 from rusr_core.metrics import intervals
 from rusr_core.metrics.judges import METRICS, Judge, Score, image_scores, label, portraits_judge, set_scores
 from rusr_core.tasks import LEVELS
@@ -74,7 +75,9 @@ class Report:
         return number if self.seeds == 1 else f"{number}, {self.seeds} seeds each"
 
     def score(self, key: str) -> Score:
-        """A score, not a number if it was not measured."""
+        """A score, not a number if it was not measured. ReportError for a key that is none."""
+        if key not in METRICS:
+            raise ReportError(f"score {shown(key)}: expected one of {', '.join(METRICS)}")
         return self.scores.get(key, Score(key, math.nan))
 
     def to_markdown(self) -> str:

@@ -20,6 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from rusr_core.arithmetic import usable_device
 from rusr_core.checkpoints.networks import load_portrait_net
 from rusr_core.degradations.base import Operator
 from rusr_core.degradations.operator import degrade
@@ -37,7 +38,8 @@ SSIM_SIGMA = 1.5
 
 @cache
 def judge(device: str | torch.device = "cpu") -> PortraitNet:
-    """The embedded profile's judging net (net B), which no restoration optimises."""
+    """The embedded profile's judging net (net B), which no restoration optimises. Raises `DeviceError`."""
+    device = usable_device(device)
     return load_portrait_net(data_path(JUDGE)).to(device)
 
 

@@ -13,6 +13,7 @@ layers would draw with seams.
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from statistics import NormalDist
 from typing import ClassVar
@@ -22,6 +23,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rusr_core.errors import RusrError
+from rusr_core.images import in_words
+from rusr_core.limits import is_number, shown
 from rusr_core.networks.frozen import frozen
 
 GROUP = 16  # channels: of a normalisation group, and of an attention head
@@ -49,6 +52,8 @@ class DenoiserConfig:
 
     def __post_init__(self) -> None:
         sizes = (self.blocks, self.patch, self.features, self.head, self.embedding, self.coarse, self.modes)
+        if not isinstance(self.widths, Sequence):
+            raise DenoiserError(f"widths are {shown(self.widths)}: expected those of each level")
         whole = (*self.widths, *sizes, self.resolution)
         if not all(type(v) is int and 0 < v <= 4096 for v in whole) or not 0 < len(self.widths) <= 8:
             raise DenoiserError(f"a denoiser of the sizes {str(whole)[:120]}: expected a few positive whole numbers")
@@ -212,10 +217,12 @@ class Denoiser(nn.Module):
         Another shape or level is a `DenoiserError`.
         """
         side = self.resolution
-        if x.dim() != 4 or x.shape[1:] != (3, side, side):
-            raise DenoiserError(f"images must be [N, 3, {side}, {side}], got {list(x.shape)}")
+        if not isinstance(x, Tensor) or x.shape[1:] != (3, side, side) or not x.is_floating_point():
+            raise DenoiserError(f"images must be floats [N, 3, {side}, {side}], got {in_words(x)}")
+        if not isinstance(sigma, Tensor) and not is_number(sigma):
+            raise DenoiserError(f"sigma must be a positive number or a tensor [N], got {shown(sigma)}")
         sigma = torch.as_tensor(sigma, dtype=x.dtype, device=x.device)
-        if sigma.dim() > 1 or not bool(((sigma > 0) & (sigma < math.inf)).all()):
+        if sigma.shape not in ((), (1,), (len(x),)) or not bool(((sigma > 0) & (sigma < math.inf)).all()):
             raise DenoiserError(f"sigma must be one positive number, or one an image, got {str(sigma.tolist())[:80]}")
         skip, scale, raw = self.parts(x, sigma.expand(len(x)))
         return skip * x + scale * raw

@@ -7,6 +7,7 @@ Features as a Perceptual Metric" (CVPR 2018, eq. 1) is the plain squared differe
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from rusr_core.errors import RusrError
 from rusr_core.images import resize
+from rusr_core.limits import shown
 from rusr_core.networks.frozen import frozen
 from rusr_core.networks.perceptual import distance, unit_channels
 
@@ -39,6 +41,8 @@ class PortraitNetConfig:
     perceptual_levels: int = 4  # how many of the levels the perceptual distance compares
 
     def __post_init__(self) -> None:
+        if not isinstance(self.channels, Sequence):
+            raise FeatureError(f"channels are {shown(self.channels)}: expected those of each level")
         sizes = (*self.channels, self.embedding, self.resolution, self.perceptual_levels)
         if not all(type(v) is int and 0 < v <= 65536 for v in sizes) or not 0 < len(self.channels) <= 16:
             raise FeatureError(f"a feature net of the sizes {str(sizes)[:120]}: expected a few positive whole numbers")

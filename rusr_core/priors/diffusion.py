@@ -4,6 +4,7 @@ from pathlib import Path
 
 import torch
 
+from rusr_core.arithmetic import usable_device
 from rusr_core.checkpoints.networks import load_denoiser
 from rusr_core.files import DataError, data_path
 from rusr_core.prior import DiffusionPrior, Prior
@@ -16,14 +17,14 @@ def load_diffusion_prior(name_or_path: str | Path = EMBEDDED, *, device: str | t
     """The prior that the diffusion rivals restore with: frozen, float32, on `device`.
 
     `name_or_path` is "portraits-128", or a file that `checkpoints.save_denoiser` wrote. ZooError for another name, and
-    where the denoiser's weights are not installed; CheckpointError for a file that cannot be read.
+    where the denoiser's weights are not installed; CheckpointError for a file that cannot be read; DeviceError.
     """
+    device = usable_device(device)
     path = Path(name_or_path)
     if str(name_or_path) == EMBEDDED:
         path = _embedded()
     elif not path.is_file() and not path.suffix:
         raise ZooError(f"diffusion prior {str(name_or_path)!r}: expected {EMBEDDED!r} or the file of a denoiser")
-    device = torch.device(device)
     name = EMBEDDED if str(name_or_path) == EMBEDDED else path.stem
     return DiffusionPrior(name, load_denoiser(path).to(device), device)
 

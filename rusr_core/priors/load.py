@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from rusr_core.arithmetic import usable_device
 from rusr_core.checkpoints.generators import load_generator
 from rusr_core.checkpoints.networks import load_portrait_net, load_state
 from rusr_core.checkpoints.safetensors import read_metadata
@@ -20,6 +21,7 @@ from rusr_core.errors import RusrWarning
 from rusr_core.files import data_path
 from rusr_core.generator import StyleGenerator
 from rusr_core.images import load_image
+from rusr_core.limits import check_whole, shown
 from rusr_core.networks.perceptual import LPIPSFeatures, Perceptual
 from rusr_core.networks.portrait_net import PortraitNet
 from rusr_core.networks.recognition import ArcFace, Embedder, FaceNet
@@ -29,6 +31,7 @@ from rusr_core.priors.zoo import EMBEDDED, Entry, ZooError, at_path, fetch, find
 
 GENERATOR = "portraits/generator.safetensors"  # of the embedded prior, in data/
 PORTRAITS = "portraits"  # the embedded feature net
+PORTRAITS_X = 100  # test portraits
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ def load_prior(
     name_or_path: str | Path = EMBEDDED,
     *,
     device: str | torch.device = "cpu",
-    perceptual: str | Perceptual | None = None,
+    perceptual: str | Perceptual | bool | None = None,
     identity: str | Path | Embedder | bool | None = None,
     label: int | None = None,
 ) -> Prior:
@@ -57,18 +60,21 @@ def load_prior(
     Args:
         name_or_path: "portraits-128", a name in data/zoo.toml (downloaded on first use), or a file that
             `load_generator` reads.
-        perceptual: "lpips" (VGG16), "portraits" (the embedded feature net) or a network. By default the embedded net
-            for the embedded prior and for priors of our training scripts, whose header says so; else LPIPS.
+        perceptual: "lpips" (VGG16), "portraits" (the embedded feature net) or a network; False for none. By default the
+            embedded net for the embedded prior and for priors of our training scripts, whose header says so; else
+            LPIPS.
         identity: what `load_identity` takes, or a network; False for none. By default the embedded net where it is also
             the perceptual default, else none.
         label: the class of a conditional generator, from 0: mean and size of W are those of the class. By default they
             are those of all classes together, which a RusrWarning says.
 
     Raises ZooError for a name or network that is not known, CheckpointError for a file that cannot be read,
-    DownloadError, RusrError for a class that the generator does not have.
+    DownloadError, DeviceError, RusrError for a class that the generator does not have.
     """
+    device = usable_device(device)
     source = locate(name_or_path)
-    perceptual = perceptual or (PORTRAITS if source.portraits else "lpips")
+    if perceptual is None:
+        perceptual = PORTRAITS if source.portraits else "lpips"
     if identity is None:
         identity = PORTRAITS if source.portraits else False
     _check_networks(source, perceptual, identity)
@@ -86,7 +92,8 @@ def load_prior(
     generator = generator.to(device)
     if source.portraits:  # few channels: channels-last is faster on a CPU; FFHQ's 512 are not
         generator = generator.to(memory_format=torch.channels_last)
-    prior = Prior.of(generator, _to(look, device), _to(identity or None, device), name=_named(source, label))
+    networks = (_to(network or None, device) for network in (look, identity))
+    prior = Prior.of(generator, *networks, name=_named(source, label))
     return dataclasses.replace(prior, lr_scale=1.0) if has_published_rates(source, generator) else prior
 
 
@@ -97,6 +104,8 @@ def _named(source: Source, label: int | None) -> str:
 
 def locate(name_or_path: str | Path) -> Source:
     """The file of a prior by name or path, downloaded if need be; a file on disk goes before a name of the zoo."""
+    if not isinstance(name_or_path, str | Path):
+        raise ZooError(f"prior {shown(name_or_path)}: expected {EMBEDDED!r}, a name of the zoo, or a file")
     if str(name_or_path) == EMBEDDED:
         return Source(data_path(GENERATOR), EMBEDDED, portraits=True)
     path = Path(name_or_path)
@@ -127,8 +136,9 @@ def _check_networks(source: Source, perceptual: object, identity: object) -> Non
     """Refuse what cannot be meant, before anything is loaded."""
     if isinstance(perceptual, str) and perceptual not in ("lpips", PORTRAITS):
         raise ZooError(f"perceptual network {perceptual!r}: expected 'lpips' or 'portraits'")
-    if identity is True:
-        raise ZooError("identity True: expected a name, a file, a network, or False for none")
+    for name, given in (("perceptual", perceptual), ("identity", identity)):
+        if given is True:
+            raise ZooError(f"{name} True: expected a name, a file, a network, or False for none")
     if identity is not False and source.entry is not None and not source.entry.faces:
         raise ZooError(f"{source.name} shows {source.entry.domain}: no identity network applies")
 
@@ -144,8 +154,13 @@ def _to(network: object, device: str | torch.device) -> object:
 def portraits(numbers: Iterable[int], size: int | None = None) -> Tensor:
     """Held-out test portraits by their numbers in Portraits-X, `[N, 3, size, size]` in [0, 1]; default 128 px.
 
-    0 to 89 are new people of the kind that the prior was trained on, 90 to 99 go beyond it. DataError for others.
+    0 to 89 are new people of the kind that the prior was trained on, 90 to 99 go beyond it. ZooError for others.
     """
+    numbers = list(numbers) if isinstance(numbers, Iterable) else numbers
+    if not isinstance(numbers, list) or not numbers:
+        raise ZooError(f"portraits {shown(numbers)}: expected one or more numbers from 0 to {PORTRAITS_X - 1}")
+    for number in numbers:
+        check_whole("a portrait's number", number, 0, PORTRAITS_X - 1, ZooError)
     return torch.cat([load_image(data_path(f"portraits/test/{number:03d}.png"), size=size) for number in numbers])
 
 

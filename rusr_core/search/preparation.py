@@ -1,6 +1,7 @@
 """What must hold before a search begins, and what its result says of where it was made."""
 
 from collections.abc import Callable
+from types import UnionType
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from rusr_core.degradations.free import found_numbers
 from rusr_core.degradations.operator import mask_of, shape_after
 from rusr_core.generator import SPACES
 from rusr_core.latents import space
+from rusr_core.limits import check_seed, shown
 from rusr_core.losses.terms import RestorationLoss, Term
 from rusr_core.optimizers import name_of
 from rusr_core.presets import Preset
@@ -20,6 +22,16 @@ from rusr_core.search.objective import Objective
 from rusr_core.search.stopping import RestorationError
 
 SCALED = -0.25  # a y of which a tenth lies below it is more likely scaled to [-1, 1] than noisy
+
+
+def check_call(prior: object, kinds: type | UnionType, seed: object, callback: object) -> None:
+    """RestorationError for what is no prior of these kinds, no seed, or cannot be called after a step."""
+    if not isinstance(prior, kinds):
+        names = " or a ".join(kind.__name__ for kind in getattr(kinds, "__args__", (kinds,)))
+        raise RestorationError(f"the prior is a {type(prior).__name__}: expected a {names}, as priors.load_prior makes")
+    check_seed(seed, RestorationError)
+    if callback is not None and not callable(callback):
+        raise RestorationError(f"callback is {shown(callback)}: expected a function of a Step, or None")
 
 
 def images(y: object, name: str) -> Tensor:
@@ -123,6 +135,8 @@ def _reference(
     clean = images(clean, "clean")
     if clean.shape != shape:
         raise RestorationError(f"clean is {tuple(clean.shape)}: expected an image for each y, {shape}")
+    if not clean.isfinite().all():
+        raise RestorationError(f"clean holds {int((~clean.isfinite()).sum())} values of NaN or infinity: expected none")
     return clean.to(prior.device)
 
 

@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rusr_core.decoding import READABLE_SUFFIXES
 from rusr_core.degradations.base import Degradation
 from rusr_core.degradations.foreign import Foreign
 from rusr_core.errors import RusrError
-from rusr_core.images import READABLE_SUFFIXES, load_image
+from rusr_core.images import load_image
 from rusr_core.limits import check_seed
 from rusr_core.sweeps.claims import claim
 from rusr_core.sweeps.plan import PlanError

@@ -227,7 +227,7 @@ def test_what_does_not_fit_is_said_before_the_work(small, prior):
     ):
         with pytest.raises(BaselineError, match=message):
             function(small, y, Downsample(4), **settings)
-    with pytest.raises(BaselineError, match="the prior is a Prior: expected a DiffusionPrior"):
+    with pytest.raises(RestorationError, match="the prior is a Prior: expected a DiffusionPrior"):
         ddrm.ddrm(prior, y, Downsample(4))
     with pytest.raises(RestorationError):
         ddrm.ddrm(small, y, Downsample(2))

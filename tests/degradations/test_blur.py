@@ -83,7 +83,10 @@ def test_kernels_are_differentiable_in_their_numbers():
 BAD = {
     "width": (lambda: Blur(-1), r"width must be in \[0, 1024\] px, got -1"),
     "length": (lambda: Blur(length=float("nan")), r"length must be in \[0, 1024\] px, got nan"),
-    "direction": (lambda: Blur(length=3, direction=float("inf")), "direction must be an angle in degrees, got inf"),
+    "direction": (
+        lambda: Blur(length=3, direction=float("inf")),
+        r"direction must be an angle in \[-360, 360\] degrees, got inf",
+    ),
     "both": (lambda: Blur(2, kernel=torch.ones(3, 3)), r"kernel must be without width and length, got \[3, 3\]"),
     "even": (lambda: Blur(kernel=torch.ones(4, 3)), r"kernel must be \[h, w\] with odd sides, got \[4, 3\]"),
     "negative": (lambda: Blur(kernel=-torch.ones(3, 3)), "kernel must be without negative values"),

@@ -55,7 +55,7 @@ BAD = {
     "factor": (lambda: Downsample(0), "factor must be a whole number from 1 to 8192, got 0"),
     "factor type": (lambda: Downsample(2.5), "factor must be a whole number from 1 to 8192, got 2.5"),
     "filter": (lambda: Downsample(2, "cubic"), "filter must be one of bilinear.*got 'cubic'"),
-    "photons": (lambda: PoissonBernoulliNoise(0, 0.1), "photons must be a number above 0, got 0"),
+    "photons": (lambda: PoissonBernoulliNoise(0, 0.1), r"photons must be a number in \[0.01, 1e\+09\], got 0"),
     "p": (lambda: PoissonBernoulliNoise(6, 1.0), r"p must be a number in \[0, 1\), got 1.0"),
     "quality": (lambda: JPEG(101), "quality must be a whole number from 1 to 100, got 101"),
     "compat": (lambda: JPEG(12, compat="2023"), "compat must be None or 'cvpr2023', got '2023'"),

@@ -99,11 +99,35 @@ def test_what_fails_leaves_nothing(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("failure", [KeyboardInterrupt(), OSError(28, "No space left on device")])
+def test_what_was_there_comes_back_when_its_successor_cannot_take_its_place(tmp_path, monkeypatch, failure):
+    folder = other(info={"n": 1}).save(tmp_path / "kept")
+    rename = type(folder).rename
+
+    def failing(path, target):
+        if path.name == "new":
+            raise failure
+        return rename(path, target)
+
+    monkeypatch.setattr(type(folder), "rename", failing)
+    with pytest.raises(FileError if isinstance(failure, OSError) else KeyboardInterrupt):
+        other(info={"n": 2}).save(folder, force=True)
+    assert Restoration.load(folder).info == {"n": 1} and list(tmp_path.iterdir()) == [folder]
+
+
+def test_a_name_that_no_folder_can_have(tmp_path):
+    with pytest.raises(FileError, match="cannot be written .File name too long"):
+        other().save(tmp_path / ("x" * 300))
+
+
 def test_what_is_no_result(tmp_path):
     with pytest.raises(ResultError, match="no result of a restoration"):
         Restoration.load(tmp_path)
     folder = other().save(tmp_path / "kept")
     (folder / "record.json").write_text('{"format": 99}')
+    with pytest.raises(ResultError, match="of format 1"):
+        Restoration.load(folder)
+    (folder / "record.json").write_text('{"format": 1, "kind": ["Restoration"]}')
     with pytest.raises(ResultError, match="of format 1"):
         Restoration.load(folder)
     (folder / "record.json").write_text('{"format": 1, "kind": "Restoration"}')

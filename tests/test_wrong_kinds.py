@@ -1,0 +1,202 @@
+"""Arguments of a wrong kind: every public function says what it got and what it expects, as a RusrError on one line,
+before it begins. Numbers that cannot be are in test_limits.py."""
+
+import dataclasses
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from conftest import random_prior
+
+import rusr_core as rusr
+from rusr_core import degradations, figures, latents, metrics, presets, tasks
+from rusr_core.degradations import Blur, Downsample, Mask, PoissonBernoulliNoise, ReadNoise, Strokes, free, jpeg
+from rusr_core.images import fit_image, to_uint8
+from rusr_core.metrics import realism, report
+from rusr_core.networks import Denoiser, DenoiserConfig, PortraitNetConfig
+from rusr_core.prior import DiffusionPrior
+
+X = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+ARRAY, NAN = np.zeros((8, 8)), X * float("nan")
+RESULT = rusr.Restoration(X, 1.0, [1, 1], 0, "mine")
+ORACLE = dataclasses.replace(presets.get("default@1"), name="own", identity_reference="clean")
+
+
+def restored(prior: object = None, **options: object) -> object:
+    prior = random_prior() if prior is None else prior
+    return rusr.restore(prior, X[..., ::2, ::2], Downsample(2), **{"preset": "default@1", **options})
+
+
+def denoised(x: object, sigma: object) -> torch.Tensor:
+    with torch.random.fork_rng(devices=[]):  # new layers draw initial weights
+        config = DenoiserConfig((16,), blocks=1, features=2, head=4, embedding=8, coarse=8, modes=4, resolution=32)
+        return Denoiser(config)(x, sigma)
+
+
+def moved(result: object) -> object:
+    """A mask behind an operator whose `transform_mask` gives `result`."""
+    operator = SimpleNamespace(forward=lambda x: x, transform_mask=lambda mask: result)
+    return degradations.mask_of(degradations.Compose(Strokes(2), operator), X)
+
+
+def generator_of(size: object) -> SimpleNamespace:
+    return SimpleNamespace(resolution=8, w_mean=None, w_std=size, widen=None, image=None)
+
+
+CALLS = {
+    "restore(prior), a name": (lambda: restored("portraits-128"), "the prior is a str: expected a Prior"),
+    "restore(prior), a denoiser": (
+        lambda: restored(DiffusionPrior("a", None, None)),
+        "a DiffusionPrior: expected a Pr",
+    ),
+    "restore(callback)": (lambda: restored(callback=5), "callback is 5: expected a function of a Step, or None"),
+    "restore(clean)": (
+        lambda: restored(preset=ORACLE, clean=NAN),
+        "clean holds 6144 values of NaN or infinity: expect",
+    ),
+    "load_prior(None)": (lambda: rusr.load_prior(None), "prior None: expected 'portraits-128', a name of the zoo, or"),
+    "load_prior(device)": (
+        lambda: rusr.load_prior(device="gpu"),
+        "device 'gpu' is not available here; expected cpu or",
+    ),
+    "load_prior(meta)": (
+        lambda: rusr.load_prior(device="meta"),
+        "device 'meta' is not available here; expected cpu or",
+    ),
+    "load_prior(perceptual)": (lambda: rusr.load_prior(perceptual=True), "perceptual True: expected a name, a file"),
+    "load_prior(''), perceptual": (lambda: rusr.load_prior(perceptual=""), "perceptual network '': expected 'lpips'"),
+    "judge(device)": (lambda: metrics.judge("gpu"), "device 'gpu' is not available here; expected cpu or cuda"),
+    "portraits, of none": (lambda: rusr.portraits([]), r"portraits \[\]: expected one or more numbers from 0 to 99"),
+    "portraits, a number": (lambda: rusr.portraits(3), "portraits 3: expected one or more numbers from 0 to 99"),
+    "portraits, 100": (
+        lambda: rusr.portraits([1, 100]),
+        "portrait's number is 100: expected a whole number from 0 to 99",
+    ),
+    "portraits, True": (
+        lambda: rusr.portraits([True]),
+        "portrait's number is True: expected a whole number from 0 to 99",
+    ),
+    "Prior.of": (
+        lambda: rusr.Prior.of(generator_of("a")),
+        "w_std of SimpleNamespace is 'a': expected a positive number",
+    ),
+    "save_image": (lambda: rusr.save_image(ARRAY, "a.png"), r"one image \[1, 3, H, W\] or \[3, H, W\], got ndarray"),
+    "resize": (lambda: rusr.resize(ARRAY, 4), r"expected images \[N, C, H, W\] of floats, got ndarray"),
+    "resize, huge": (lambda: rusr.resize(X, 2**26), "size is 67108864x67108864 px: expected 1 to 67108864 pixels"),
+    "fit_image": (
+        lambda: fit_image(X[0], 32),
+        r"expected images \[N, C, H, W\] of floats, got \[3, 32, 32\] torch.float",
+    ),
+    "to_uint8": (lambda: to_uint8(ARRAY), r"expected a tensor of floats in \[0, 1\], got ndarray"),
+    "Mask": (lambda: Mask(ARRAY), "a mask must be a real tensor or the path of a picture, got ndarray"),
+    "Mask, complex": (
+        lambda: Mask(torch.ones(8, 8) * 1j),
+        "a mask must be a real tensor or the path of a picture, got",
+    ),
+    "Blur(kernel)": (lambda: Blur(kernel=5), "kernel must be a real tensor or the path of a picture, got int"),
+    "parse": (lambda: degradations.parse(None), "a notation must be text, as 'downsample:8 | jpeg:30', got None"),
+    "free, one number": (
+        lambda: free(Blur(1.5), width=3),
+        r"bounds of width must be \(low, high\) or \(low, high, start",
+    ),
+    "free, four": (
+        lambda: free(Blur(1.5), width=(1, 2, 3, 4)),
+        r"bounds of width must be \(low, high\) or \(low, high",
+    ),
+    "free, not f's": (lambda: free(Blur(1.5), width=(-3, 4)), r"width must be in \[0, 1024\] px, got -3"),
+    "free, photons": (
+        lambda: free(PoissonBernoulliNoise(24, 0), photons=(-3, 99)),
+        "photons must be a number in .*got -3",
+    ),
+    "free, sigma": (lambda: free(ReadNoise(0.1), sigma=(0.05, 40)), r"sigma must be a number in \[0, 1\], got 40"),
+    "transform_mask, None": (lambda: moved(None), r"transform_mask gives None; expected \[1, 1, 32, 32\] in \[0, 1\]"),
+    "transform_mask, values": (
+        lambda: moved(7 * torch.ones(1, 1, 32, 32)),
+        "transform_mask gives .*; expected .* in .0, 1",
+    ),
+    "transform_mask, array": (lambda: moved(np.ones((1, 1, 32, 32))), "transform_mask gives array.*; expected"),
+    "differentiable_jpeg": (
+        lambda: jpeg.differentiable_jpeg(X, 5, "4:1:1"),
+        "sampling must be one of 4:2:0, .*'4:1:1'",
+    ),
+    "file_round_trip": (lambda: jpeg.file_round_trip(None, 0), "quality must be a whole number from 1 to 100, got 0"),
+    "three_tables": (lambda: jpeg.three_tables(()), "quality must be one, two or three tables of 64 whole numbers"),
+    "tasks.own, ''": (lambda: tasks.own(lambda x: x, name=""), "a task is called '': expected a word"),
+    "tasks.own, 5": (lambda: tasks.own(Downsample(2), name=5), "a task is called 5: expected a word"),
+    "tasks.get(compat)": (lambda: tasks.get("blur", compat="no"), "compat must be None or 'cvpr2023', got 'no'"),
+    "space": (lambda: latents.space([1.0]), r"latents as a list: expected rank 2 \(W\), 3 \(W\+\) or 4"),
+    "mean_interval": (lambda: metrics.mean_interval([1.0, 2.0]), "mean_interval: got list; expected a tensor of real"),
+    "patch_features(side)": (
+        lambda: realism.patch_features(X, torch.flatten, side=0),
+        "32x32 px is 0: expected a whole",
+    ),
+    "patch_features": (
+        lambda: realism.patch_features([X], torch.flatten),
+        "patch_features: got list, expected a tensor",
+    ),
+    "frechet": (lambda: realism.frechet([1.0], [2.0]), "features are list: expected a tensor of real numbers"),
+    "frechet, complex": (
+        lambda: realism.frechet(X[0, 0] * 1j, X[0, 0]),
+        "features are torch.complex64: expected a tensor",
+    ),
+    "Report.score": (
+        lambda: report.Report("U M", "mine", "", 1, {}).score("lpip"),
+        "score 'lpip': expected one of lpips",
+    ),
+    "Denoiser(sigma), three": (
+        lambda: denoised(X, torch.ones(3)),
+        "sigma must be one positive number, or one an image",
+    ),
+    "Denoiser(sigma), text": (lambda: denoised(X, "1"), r"sigma must be a positive number or a tensor \[N\], got '1'"),
+    "Denoiser(x)": (
+        lambda: denoised((X * 255).long(), 0.5),
+        r"images must be floats \[N, 3, 32, 32\], got .* torch.int64",
+    ),
+    "DenoiserConfig": (lambda: DenoiserConfig(16), "widths are 16: expected those of each level"),
+    "PortraitNetConfig": (lambda: PortraitNetConfig(16), "channels are 16: expected those of each level"),
+    "panel": (lambda: figures.panel(None), r"expected images \[N, 3, H, W\], got NoneType"),
+    "panel(titles)": (lambda: figures.panel(X[:1], titles="a"), "titles is 'a': expected a list of 1"),
+    "loss_curves": (
+        lambda: figures.loss_curves(RESULT),
+        "no losses were recorded in Restoration.*: expected what restore",
+    ),
+    "answers": (lambda: figures.answers(X, RESULT), "no answers are in a Restoration: expected the Samples of restore"),
+    "heat": (lambda: figures.heat(X, 1.0), r"a map of \[2, 3, 32, 32\] torch.float32: expected finite numbers \[N, 1"),
+    "heat, NaN": (lambda: figures.heat(NAN[:, :1], 1.0), "a map of .*: expected finite numbers"),
+    "timeline": (lambda: figures.timeline([X, X[:1]], ["a", "b"], alt="a"), r"frames of \(1, 3, 32, 32\), \(2, 3"),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_an_argument_of_a_wrong_kind(name):
+    call, message = CALLS[name]
+    with pytest.raises(rusr.RusrError, match=message) as caught:
+        call()
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 300
+
+
+def test_a_prior_may_do_without_a_perceptual_network():
+    assert rusr.load_prior(perceptual=False).perceptual is None
+    assert rusr.load_prior().perceptual is not None
+
+
+def test_a_mask_that_is_handed_out_is_the_callers():
+    for f in (Mask(torch.ones(32, 32)), Strokes(3)):
+        kept = f(X)
+        degradations.mask_of(f, X).zero_()
+        f.mask(X.shape).zero_()
+        assert torch.equal(f(X), kept) and kept.any()
+
+
+def test_numbers_of_16_bits_are_resized():
+    for kind in (torch.float16, torch.bfloat16):
+        x = X.to(kind)
+        for mode in ("bicubic", "lanczos", "area"):
+            assert torch.equal(rusr.resize(x, 16, mode), rusr.resize(x.float(), 16, mode).to(kind))
+
+
+def test_without_dead_pixels_none_dies(monkeypatch):
+    monkeypatch.setattr(degradations.noise.randomness, "uniform", lambda shape, generator, like: torch.zeros(shape))
+    bright = PoissonBernoulliNoise(1e6, 0.0).forward(X + 0.1, torch.Generator().manual_seed(0))
+    assert bright.min() > 0.05
