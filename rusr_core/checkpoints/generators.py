@@ -17,7 +17,7 @@ from torch import Tensor
 
 from rusr_core.checkpoints import nvidia, rosinality, stylegan3
 from rusr_core.checkpoints.families import build, config_of, header
-from rusr_core.checkpoints.safetensors import is_safetensors, read_tensors, write_tensors
+from rusr_core.checkpoints.safetensors import halved, is_safetensors, read_tensors, write_tensors
 from rusr_core.checkpoints.source import CheckpointError, map_file, reading
 from rusr_core.checkpoints.tensors import Survey, prefixes, require_floats, survey, under
 from rusr_core.checkpoints.torch_files import read_torch
@@ -39,8 +39,10 @@ def save_generator(
     """Write a generator as safetensors, its configuration in the header; `half`: float16, half the size, rounded.
 
     `extra` is text for the header, such as {"w_std": "12.0"}. An existing file is replaced at the end, whole.
+    CheckpointError for weights that float16 cannot hold.
     """
-    state = {name: t.half() if half else t.float() for name, t in G.state_dict().items()}
+    state = {name: t.float() for name, t in G.state_dict().items()}
+    state = halved(state) if half else state
     write_tensors(state, path, {**(extra or {}), "format": FORMAT, **header(G)})
 
 

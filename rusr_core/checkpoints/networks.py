@@ -4,7 +4,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from rusr_core.checkpoints.safetensors import is_safetensors, read_tensors, write_tensors
+from rusr_core.checkpoints.safetensors import halved, is_safetensors, read_tensors, write_tensors
 from rusr_core.checkpoints.source import CheckpointError, map_file, reading
 from rusr_core.checkpoints.tensors import COUNTER, load_tensors, require_floats
 from rusr_core.checkpoints.torch_files import LazyTensor, read_torch
@@ -37,8 +37,11 @@ def load_state(path: str | Path) -> dict[str, Tensor]:
 
 
 def save_portrait_net(net: PortraitNet, path: str | Path) -> None:
-    """Write a feature net as float16 safetensors, batch normalisation folded, its configuration in the header."""
-    state = {name: t.half() for name, t in net.folded().state_dict().items()}
+    """Write a feature net as float16 safetensors, batch normalisation folded, its configuration in the header.
+
+    CheckpointError for weights that float16 cannot hold.
+    """
+    state = halved(net.folded().state_dict())
     write_tensors(state, path, {"format": FORMAT, "config": net.config.to_json()})
 
 
@@ -50,8 +53,11 @@ def load_portrait_net(path: str | Path) -> PortraitNet:
 
 
 def save_denoiser(denoiser: Denoiser, path: str | Path, extra: dict[str, str] | None = None) -> None:
-    """Write a denoiser as float16 safetensors, its configuration in the header; `extra` is more text for the header."""
-    state = {name: t.detach().half().contiguous() for name, t in denoiser.state_dict().items()}
+    """Write a denoiser as float16 safetensors, its configuration in the header; `extra` is more text for the header.
+
+    CheckpointError for weights that float16 cannot hold.
+    """
+    state = halved(denoiser.state_dict())
     write_tensors(state, path, {**(extra or {}), "format": DENOISER_FORMAT, "config": denoiser.config.to_json()})
 
 

@@ -41,6 +41,16 @@ def write_tensors(tensors: dict[str, Tensor], path: str | Path, metadata: dict[s
     write_atomic(path, _with_sorted_header(data))
 
 
+def halved(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors as float16, rounded. CheckpointError for numbers beyond its range, which would become infinite."""
+    halves = {name: t.detach().half().contiguous() for name, t in tensors.items()}
+    for name, t in tensors.items():
+        if not torch.equal(halves[name].isfinite(), t.isfinite()):
+            largest = torch.finfo(torch.float16).max
+            raise CheckpointError(f"{name} holds {t.abs().max():g}: expected at most {largest:g} in float16")
+    return halves
+
+
 def _with_sorted_header(data: bytes) -> bytes:
     """The library orders the metadata differently in each process; sorted, equal content has equal bytes."""
     size = struct.unpack("<Q", data[:8])[0]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from rusr_core import tasks
 from rusr_core.errors import RusrError
-from rusr_core.limits import MAX_COUNT, check_seed, check_whole
+from rusr_core.limits import MAX_COUNT, check_seed, check_whole, shown
 from rusr_core.tasks import Task
 
 METHOD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+@-]*")  # parts of paths
@@ -66,15 +66,17 @@ class SweepPlan:
     not_applicable: Mapping[tuple[str, str], str] = field(default_factory=dict)  # (method, task): why it is "n/a"
 
     def __post_init__(self) -> None:
-        for seed in self.seeds:
-            check_seed(seed, PlanError)
         for kind in ("methods", "tasks", "images", "seeds"):
             values = getattr(self, kind)
+            if isinstance(values, str) or not isinstance(values, Sequence):  # of a word, each letter would be one
+                raise PlanError(f"{kind} is {shown(values)}: expected a tuple of them")
+            for seed in values if kind == "seeds" else ():
+                check_seed(seed, PlanError)
             if not values or len(set(values)) < len(values):
                 raise PlanError(f"{kind}: {len(values)}, {len(set(values))} different; expected one or more, each once")
-        shown = [str(task) for task in self.tasks]
-        if len(set(shown)) < len(shown) or len({task.file_name for task in self.tasks}) < len(shown):
-            raise PlanError(f"tasks {', '.join(shown)}: two of them share a name")
+        words = [str(task) for task in self.tasks]
+        if len(set(words)) < len(words) or len({task.file_name for task in self.tasks}) < len(words):
+            raise PlanError(f"tasks {', '.join(words)}: two of them share a name")
         for name in self.methods:
             if not METHOD_NAME.fullmatch(name) or len(name) > LONGEST_NAME:
                 raise PlanError(f"method name {name!r}: expected letters, digits and _ . + @ - only")
@@ -112,7 +114,10 @@ def _check_image_name(name: str) -> None:
 def parse_tasks(words: Sequence[str]) -> tuple[Task, ...]:
     """Tasks by name: "single", "composed", "all", "extra" (deblurring), "upsampling" (all levels), "upsampling:L",
     "UNA" (level M); or a degradation in notation, "downsample:3 | jpeg:30", and "module:name", see `tasks.find`.
+    Raises `PlanError` for one word in place of several, and what `tasks.find` raises.
     """
+    if isinstance(words, str):  # each letter would be a task
+        raise PlanError(f"tasks are {shown(words)}: expected a list of them")
     single, composed = tasks.SINGLE, tasks.COMPOSED
     sets = {"single": single, "composed": composed, "all": single + composed, "extra": tasks.EXTRA}
     found: list[Task] = []

@@ -118,3 +118,13 @@ def test_tensors_lie_where_convolutions_expect_them(tmp_path):
         save_generator(random_generator(), tmp_path / "g.safetensors", {"note": note})
         G = load_generator(tmp_path / "g.safetensors")
         assert all(t.data_ptr() % 64 == 0 for t in G.state_dict().values())
+
+
+def test_numbers_beyond_float16_are_refused_and_nothing_is_written(tmp_path):
+    G = random_generator(**SMALL)
+    G.mapping.w_avg[0] = 1e5
+    with pytest.raises(CheckpointError, match=r"mapping.w_avg holds 100000: expected at most 65504 in float16"):
+        save_generator(G, tmp_path / "g", half=True)
+    assert list(tmp_path.iterdir()) == []
+    save_generator(G, tmp_path / "g")
+    assert load_generator(tmp_path / "g").w_mean[0] == 1e5

@@ -16,6 +16,9 @@ from rusr_core.sweeps.plan import PlanError
     [
         (lambda: parse_tasks(["sharpening"]), "'sharpening'"),
         (lambda: parse_tasks(["denoising:XXL"]), "'XXL'"),
+        (lambda: parse_tasks("UNA"), "tasks are 'UNA': expected a list of them"),
+        (lambda: SweepPlan("abc", parse_tasks(["all"]), ("a",)), "methods is 'abc': expected a tuple of them"),
+        (lambda: SweepPlan(("m",), parse_tasks(["all"]), ("a",), 3), "seeds is 3: expected a tuple of them"),
         (lambda: SweepPlan((), parse_tasks(["all"]), ("a",)), "methods: 0"),
         (lambda: SweepPlan(("m",), parse_tasks(["all"]), ("a", "a")), "images: 2, 1 different"),
         (lambda: SweepPlan(("../m",), parse_tasks(["all"]), ("a",)), r"'../m'"),
