@@ -26,9 +26,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from rusr_core.baselines import noise_maps
-from rusr_core.baselines.descent import Losses, mean_square, network_of, perceptual, run, side_of, summed
+from rusr_core.baselines.descent import Losses, begin, mean_square, perceptual, run, summed
 from rusr_core.baselines.method import Baseline, Choice, Real, Whole
-from rusr_core.baselines.observation import Observation, observe
+from rusr_core.baselines.observation import Observation
 from rusr_core.baselines.settings import check_counts, check_rates, check_weights
 from rusr_core.degradations.operator import AnyOperator
 from rusr_core.networks.perceptual import Perceptual
@@ -80,13 +80,13 @@ def brgm(
         prior_w, prior_c: weights of the distance from the mean and of the angles.
         side: px at which pictures are compared, see above.
 
-    Raises BaselineError for a setting that cannot be, and what `observe` raises.
+    Raises BaselineError for a setting that cannot be, and what `begin` raises.
     """
     check_counts(steps=steps)
     check_rates(lr=lr)
     check_weights(pix=pix, perc=perc, prior_w=prior_w, prior_c=prior_c)
-    seen, G, network = observe(prior, y, f, seed, callback), prior.generator, network_of(prior)
-    side, maps = side_of(prior, side), noise_maps.draw(G, seen.stream(1))
+    seen, G, network, side = begin(prior, y, f, seed, callback, side)
+    maps = noise_maps.draw(G, seen.stream(1))
     w = G.widen(G.w_mean.detach().expand(len(seen), -1), "W+").clone().requires_grad_(True)
 
     def objective(step: int) -> tuple[Losses, Tensor]:

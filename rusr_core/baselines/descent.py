@@ -7,14 +7,32 @@ import torch
 from torch import Tensor
 
 from rusr_core.baselines.method import BaselineError
+from rusr_core.baselines.observation import Observation, observe
+from rusr_core.degradations.operator import AnyOperator
 from rusr_core.limits import MAX_SIDE, check_whole
 from rusr_core.networks.perceptual import Perceptual, distance
 from rusr_core.networks.portrait_net import SMALLEST
-from rusr_core.prior import Prior
+from rusr_core.prior import LatentGenerator, Prior
 from rusr_core.restore import Step
 from rusr_core.search.stopping import RestorationError
 
 Losses = dict[str, Tensor]  # each term [N], of the images before the step; the sum is "total"
+
+
+def begin(
+    prior: Prior,
+    y: Tensor,
+    f: AnyOperator,
+    seed: int,
+    callback: Callable[[Step], None] | None,
+    side: int | None,
+) -> tuple[Observation, LatentGenerator, Perceptual, int]:
+    """What is observed, the prior's generator and perceptual network, and the side in px of what is compared.
+
+    Raises what `observe`, `network_of` and `side_of` do.
+    """
+    seen = observe(prior, y, f, seed, callback)
+    return seen, prior.generator, network_of(prior), side_of(prior, side)
 
 
 def descend(

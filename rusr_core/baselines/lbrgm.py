@@ -24,10 +24,10 @@ from torch import Tensor
 
 from rusr_core import randomness
 from rusr_core.baselines.brgm import FEATURES, data_terms
-from rusr_core.baselines.descent import Losses, network_of, perceptual, run, side_of, summed
+from rusr_core.baselines.descent import Losses, begin, perceptual, run, summed
 from rusr_core.baselines.mapped import mapped, mapping_of
 from rusr_core.baselines.method import Baseline, Choice, Real, Whole
-from rusr_core.baselines.observation import Observation, observe
+from rusr_core.baselines.observation import Observation
 from rusr_core.baselines.settings import check_counts, check_rates, check_weights
 from rusr_core.degradations.operator import AnyOperator
 from rusr_core.generator import Generator
@@ -61,13 +61,12 @@ def lbrgm(
         starts: random z, of which the best one is taken.
         side: px at which pictures are compared, see `brgm`.
 
-    Raises BaselineError for a setting that cannot be, and what `observe` raises.
+    Raises BaselineError for a setting that cannot be, and what `begin` raises.
     """
     check_counts(steps=steps, starts=starts)
     check_rates(lr=lr)
     check_weights(pix=pix, perc=perc, together=together, norm=norm)
-    seen, G, network = observe(prior, y, f, seed, callback), prior.generator, network_of(prior)
-    side = side_of(prior, side)
+    seen, G, network, side = begin(prior, y, f, seed, callback, side)
 
     def perception(x: Tensor) -> Tensor:
         return perc / FEATURES * perceptual(network, seen.degraded(x), seen.y, side)

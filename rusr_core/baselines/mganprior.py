@@ -31,10 +31,9 @@ import torch
 from torch import Tensor
 
 from rusr_core import randomness
-from rusr_core.baselines.descent import Losses, descend, mean_square, network_of, perceptual, side_of, summed
+from rusr_core.baselines.descent import Losses, begin, descend, mean_square, perceptual, summed
 from rusr_core.baselines.mapped import mapping_of, truncated
 from rusr_core.baselines.method import Baseline, Choice, Real, Whole
-from rusr_core.baselines.observation import observe
 from rusr_core.baselines.settings import check_choice, check_counts, check_rates, check_weights
 from rusr_core.degradations.operator import AnyOperator
 from rusr_core.generator import Generator
@@ -90,14 +89,13 @@ def mganprior(
         side: px at which pictures are compared by LPIPS, see `descent.side_of`.
 
     Raises BaselineError for a setting that cannot be, RestorationError for a generator that cannot be divided, and what
-    `observe` raises.
+    `begin` raises.
     """
     check_counts(steps=steps, codes=codes)
     check_rates(lr=lr)
     check_weights(perc=perc, psi=psi)
-    seen, G, network = observe(prior, y, f, seed, callback), prior.generator, network_of(prior)
+    seen, G, network, side = begin(prior, y, f, seed, callback, side)
     check_split(G, split)
-    side = side_of(prior, side)
     z = torch.cat([randomness.normal((codes, mapping_of(G).z_dim), one, G.w_mean) for one in seen.stream(4)])
     each = truncated(G, z, psi)[:, 0].unflatten(0, (len(seen), codes))
     importance = torch.ones(len(seen), codes, G.config.channels[G.synthesis.names.index(f"b{split}")]).to(each)

@@ -34,10 +34,10 @@ from torch import Tensor
 
 from rusr_core import randomness
 from rusr_core.baselines import noise_maps
-from rusr_core.baselines.descent import Losses, mean_square, network_of, perceptual, run, side_of, summed
+from rusr_core.baselines.descent import Losses, begin, mean_square, network_of, perceptual, run, summed
 from rusr_core.baselines.mapped import mapping_of, truncated
 from rusr_core.baselines.method import Baseline, Choice, Real, Whole
-from rusr_core.baselines.observation import Observation, observe
+from rusr_core.baselines.observation import Observation
 from rusr_core.baselines.settings import check_choice, check_counts, check_range, check_rates, check_weights
 from rusr_core.degradations.operator import AnyOperator
 from rusr_core.generator import Generator
@@ -202,19 +202,19 @@ def pti(
         side: px at which pictures are compared, see `descent.side_of`; in the tuning y's own where it is larger.
 
     Raises BaselineError for a setting that cannot be, RestorationError for a generator without noise maps, and what
-    `observe` does.
+    `begin` does.
     """
     check_counts(steps=steps)
     check_range("share", share, 0, 1)
     check_rates(lr=lr, rate=rate, reach=reach)
     check_weights(pixels=pixels, perc=perc, locality=locality, enough=enough)
     check_choice("space", space, tuple(SPACES))
-    if not noise_maps.layers(prior.generator):
+    seen, G, network, side = begin(prior, y, f, seed, callback, side)
+    if not noise_maps.layers(G):
         raise RestorationError(f"{prior.name!r} has no noise maps: expected a StyleGAN2 generator that adds noise")
     if locality:
-        mapping_of(prior.generator)
-    seen, G, network = observe(prior, y, f, seed, callback), prior.generator, network_of(prior)
-    first, side = round(share * steps), side_of(prior, side)
+        mapping_of(G)
+    first = round(share * steps)
     pivot = find_pivot(prior, seen, first, lr, space, side, callback)
     near = Locality(locality, reach, network)
     how = Tuning(steps - first, rate, pixels, perc, enough, near, side)
