@@ -56,7 +56,8 @@ def fit_image(
         side = {None: None, "crop": min(height, width), "pad": max(height, width)}[fit]
         target = (height, width) if side is None else (side, side)
     else:
-        target = _target(size)
+        target = sides_of(size, MAX_PIXELS, ImageError)
+    _check_area(target)
     if height * target[1] != width * target[0]:
         if fit is None:
             shape = "square" if target[0] == target[1] else f"of the shape of {target[1]}x{target[0]} px"
@@ -237,7 +238,8 @@ def resize(x: Tensor, size: int | tuple[int, int], mode: str = "area") -> Tensor
     no batch of floats.
     """
     _check_batch(x)
-    height, width = _target(size)
+    height, width = sides_of(size, MAX_PIXELS, ImageError)
+    _check_area((height, width))
     if mode not in RESIZE_MODES:
         raise ImageError(f"unknown resize mode {mode!r}; expected one of {', '.join(RESIZE_MODES)}")
     if x.dtype.itemsize < 4:
@@ -257,12 +259,10 @@ def _check_batch(x: Tensor) -> None:
         raise ImageError(f"expected images [N, C, H, W] of floats, got {in_words(x)}")
 
 
-def _target(size: int | tuple[int, int]) -> tuple[int, int]:
-    """(height, width) of a size that can be asked for. ImageError for others."""
-    height, width = sides_of(size, MAX_PIXELS, ImageError)
-    if height * width > MAX_PIXELS:
-        raise ImageError(f"size is {width}x{height} px: expected 1 to {MAX_PIXELS} pixels")
-    return height, width
+def _check_area(size: tuple[int, int]) -> None:
+    """ImageError for a picture of (height, width) that is too large to be made."""
+    if size[0] * size[1] > MAX_PIXELS:
+        raise ImageError(f"size must be 1 to {MAX_PIXELS} pixels, got {size[1]}x{size[0]} px")
 
 
 def in_words(x: object) -> str:

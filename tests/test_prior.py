@@ -48,7 +48,7 @@ def test_w_std_is_measured_once(monkeypatch):
 def test_a_w_without_a_size_is_no_prior(size):
     G = random_generator()
     G.w_std = size
-    with pytest.raises(PriorError, match=f"w_std {size}: expected a positive number"):
+    with pytest.raises(PriorError, match=f"w_std of Generator is {size}: expected a positive number"):
         Prior.of(G)
 
 

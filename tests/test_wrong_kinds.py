@@ -83,7 +83,7 @@ CALLS = {
     ),
     "save_image": (lambda: rusr.save_image(ARRAY, "a.png"), r"one image \[1, 3, H, W\] or \[3, H, W\], got ndarray"),
     "resize": (lambda: rusr.resize(ARRAY, 4), r"expected images \[N, C, H, W\] of floats, got ndarray"),
-    "resize, huge": (lambda: rusr.resize(X, 2**26), "size is 67108864x67108864 px: expected 1 to 67108864 pixels"),
+    "resize, huge": (lambda: rusr.resize(X, 2**26), "size must be 1 to 67108864 pixels, got 67108864x67108864 px"),
     "fit_image": (
         lambda: fit_image(X[0], 32),
         r"expected images \[N, C, H, W\] of floats, got \[3, 32, 32\] torch.float",
@@ -148,7 +148,7 @@ CALLS = {
         lambda: denoised(X, torch.ones(3)),
         "sigma must be one positive number, or one an image",
     ),
-    "Denoiser(sigma), text": (lambda: denoised(X, "1"), r"sigma must be a positive number or a tensor \[N\], got '1'"),
+    "Denoiser(sigma), text": (lambda: denoised(X, "1"), "sigma must be one positive number, or one an image, got '1'"),
     "Denoiser(x)": (
         lambda: denoised((X * 255).long(), 0.5),
         r"images must be floats \[N, 3, 32, 32\], got .* torch.int64",

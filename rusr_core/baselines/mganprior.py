@@ -89,7 +89,7 @@ def mganprior(
         side: px at which pictures are compared by LPIPS, see `descent.side_of`.
 
     Raises BaselineError for a setting that cannot be, RestorationError for a generator that cannot be divided, and what
-    `begin` raises.
+    `descent.begin` raises.
     """
     check_counts(steps=steps, codes=codes)
     check_rates(lr=lr)

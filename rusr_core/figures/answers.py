@@ -19,7 +19,7 @@ def answers(y: Tensor, result: Samples, *, size: float = 1.5) -> Figure:
     The spread is drawn from 0 (dark) to its largest value in the figure, which its title names; what was invented from
     0 (dark, decided by the input) to 1 (bright). Raises `FigureError` if the result is not one of `y`.
     """
-    if not isinstance(result, Samples):
+    if not hasattr(result, "answers"):
         raise FigureError(
             f"no answers are in a {type(result).__name__}: expected the Samples of restore(..., samples=k)"
         )

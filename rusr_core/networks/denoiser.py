@@ -220,7 +220,7 @@ class Denoiser(nn.Module):
         if not isinstance(x, Tensor) or x.shape[1:] != (3, side, side) or not x.is_floating_point():
             raise DenoiserError(f"images must be floats [N, 3, {side}, {side}], got {in_words(x)}")
         if not isinstance(sigma, Tensor) and not is_number(sigma):
-            raise DenoiserError(f"sigma must be a positive number or a tensor [N], got {shown(sigma)}")
+            raise DenoiserError(f"sigma must be one positive number, or one an image, got {shown(sigma)}")
         sigma = torch.as_tensor(sigma, dtype=x.dtype, device=x.device)
         if sigma.shape not in ((), (1,), (len(x),)) or not bool(((sigma > 0) & (sigma < math.inf)).all()):
             raise DenoiserError(f"sigma must be one positive number, or one an image, got {str(sigma.tolist())[:80]}")

@@ -82,7 +82,9 @@ def test_a_mask_that_is_moved_to_another_size_is_an_error():
         def transform_mask(self, mask):
             return mask[..., 1:]
 
-    with pytest.raises(DegradationError, match=r"transform_mask gives \[1, 1, 64, 63\]; expected \[1, 1, 64, 64\]"):
+    with pytest.raises(
+        DegradationError, match=r"transform_mask gives \[1, 1, 64, 63\] .*; expected \[1, 1, 64, 64\] in"
+    ):
         mask_of(Compose(Mask(half_mask()), Crops()), images(1))
 
 
