@@ -113,6 +113,34 @@ class Comparison:
         return self.against(one, tuned, both) if both else None
 
 
+def tuned_among(
+    recording: Recording, variants: Sequence[str], portraits: Sequence[str], ours: str = OURS
+) -> tuple[Comparison, dict[str, str]]:
+    """The tuned column of a preset, taken from recorded variants of it instead of from a study.
+
+    Of each task it is the variant, `ours` among them, whose LPIPS has the smallest mean logarithm on `portraits`. The
+    comparison holds all other portraits only, so that no choice is tested on what it was made on.
+
+    -> the comparison of `ours` with "`ours`@tuned", and {task: the variant that was chosen}. Raises FindingError if a
+    variant lacks one of the portraits, or if there is none to choose on.
+    """
+    every = Comparison.of_recording(recording)
+    units, chosen = [], {}
+    for task in every.tasks:
+        found = {name: every.distances(name, task) for name in dict.fromkeys([ours, *variants])}
+        for name, distances in found.items():
+            missing = sorted(set(portraits) - set(distances))
+            if missing or not portraits:
+                told = f"{task}: {name} lacks {', '.join(missing)}" if missing else "no portraits to choose on"
+                raise FindingError(f"{told} in {recording.name!r}; expected each of one portrait or more")
+        logs = {name: sum(math.log(each[image]) for image in portraits) for name, each in found.items()}
+        chosen[task] = min(logs, key=lambda name: logs[name])
+        for method, name in ((ours, ours), (named(ours, "tuned"), chosen[task])):
+            left = {image: value for image, value in found[name].items() if image not in portraits}
+            units += [{"task": task, "method": method, "image": image, "lpips": v} for image, v in left.items()]
+    return Comparison(Recording(recording.name, tuple(units), (), recording.provenance), {}), chosen
+
+
 def _column(method: str) -> str | None:
     """The column of a method as it was run; None for "default@30", which is another method."""
     column = method.partition("@")[2] or "default"

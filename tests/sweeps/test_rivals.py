@@ -6,6 +6,7 @@ import pytest
 from scipy import stats
 
 from rusr_core.sweeps import rivals
+from rusr_core.sweeps.findings import FindingError
 from rusr_core.sweeps.recordings import Recording
 from rusr_core.sweeps.rivals import Comparison
 
@@ -73,3 +74,38 @@ def test_means_rest_on_the_portraits_that_all_methods_have(found):
     short = Comparison(Recording("x", tuple(units), (), {}), {})
     assert short.portraits("upsampling L") == ["000", "001", "002"]
     assert short.mean("default", "upsampling L")[0] == pytest.approx(0.12)
+
+
+def test_a_choice_among_variants_is_tested_on_other_portraits():
+    """ "a" wins on the first two portraits of one task and loses on the others; on the second task nothing wins."""
+    nearer = {"default": (1, 1, 1, 1), "a": (0.5, 0.6, 1.5, 1.2), "b": (0.9, 0.8, 0.7, 0.8)}
+    units = [
+        {"method": name, "task": task, "image": PORTRAITS[i], "seed": 0.0, "lpips": 0.3 * (value if j == 0 else 2 - i)}
+        for name, values in nearer.items()
+        for j, task in enumerate(TASKS)
+        for i, value in enumerate(values)
+        if j == 0 or (name, i) != ("a", 3)
+    ]
+    recording = Recording("x", tuple(unit for unit in units if unit["lpips"] > 0), (), {})
+    found, chosen = rivals.tuned_among(recording, ("a", "b"), PORTRAITS[:2])
+    assert chosen == {TASKS[0]: "a", TASKS[1]: "default"}
+    assert found.portraits(TASKS[0]) == ["002", "003"]
+    logs = [-math.log(value) for value in nearer["a"][2:]]
+    low, high = stats.t.interval(0.95, 1, sum(logs) / 2, stats.sem(logs))
+    expected = [math.exp(value) for value in (sum(logs) / 2, low, high)]
+    assert found.against("default", "default@tuned", [TASKS[0]]) == pytest.approx(expected)
+    assert rivals.tuned_among(recording, ("b",), PORTRAITS[:2])[1][TASKS[0]] == "b"
+
+
+@pytest.mark.parametrize(
+    ("variants", "portraits", "told"),
+    [
+        (("a",), ("000", "009"), "upsampling L: default lacks 009"),
+        (("c",), ("000",), "upsampling L: c lacks 000"),
+        (("a",), (), "no portraits to choose on"),
+    ],
+)
+def test_a_choice_needs_all_variants_on_its_portraits(variants, portraits, told):
+    units = tuple({"method": m, "task": TASKS[0], "image": "000", "seed": 0.0, "lpips": 0.3} for m in ("default", "a"))
+    with pytest.raises(FindingError, match=told):
+        rivals.tuned_among(Recording("x", units, (), {}), variants, portraits)
