@@ -49,6 +49,7 @@ CHAPTERS = {
     "metrics": About("Metrics", 45, ("start",)),
     "benchmark": About("Benchmark", 30, ("metrics",)),
     "rivals": About("Rivals", 40, ("phases", "metrics")),
+    "one_setting": About("One setting", 25, ("rivals",)),
     "ablations": About("Ablations", 35, ("phases", "metrics")),
     "findings": About("What we found", 15, ("start",)),
     "unknown": About("When f is not known", 35, ("degradations", "phases")),
