@@ -7,7 +7,7 @@ them. Nothing here is committed: all of it is made from the engine's source, `da
     engine.js     the vendored library and the engine, one function from which the page makes a worker
     weights.js    the networks of the embedded prior, and the method: presets, tasks, tables
     wasm.js       the vendored kernels
-    portraits.js  held-out portraits to choose from
+    portraits.js  held-out portraits to choose from, and the mark of what is saved
     app.js        the page's part, loaded where a page has a live figure; live.css, loader.js: on every page
 """
 
@@ -20,12 +20,16 @@ from pathlib import Path
 import numpy as np
 from safetensors import safe_open
 
+import rusr_core
 from rusr_core import presets, priors, tasks
 from rusr_core.degradations import jpeg, jpeg_tables
 from rusr_core.degradations.inpainting import Strokes
 from rusr_core.errors import RusrError
 from rusr_core.figures.painting import plain_script
 from rusr_core.files import data_path
+from rusr_core.images import TEXT_CHUNK, XMP_CHUNK
+from rusr_core.photos.marks import mark_of
+from rusr_core.photos.records import FORMAT
 from rusr_core.prior import Prior
 
 HERE = Path(__file__).resolve().parent
@@ -34,8 +38,8 @@ ENGINE = (
     "strokes", "degradations", "losses", "search", "worker",
 )  # fmt: skip
 PAGE = (
-    "pictures", "client", "record", "controls", "curve", "stage", "runs", "source", "settings", "prediction",
-    "studio", "walk", "experiments", "app",
+    "pictures", "client", "record", "controls", "curve", "stage", "runs", "progress", "source", "settings",
+    "prediction", "studio", "walk", "experiments", "app",
 )  # fmt: skip
 PORTRAITS = ("000", "003", "007", "012", "021", "034", "058", "093")
 NETWORKS = {"g": "generator", "a": "features_a"}  # prefix of the tensors, and file
@@ -75,6 +79,14 @@ def method(prior: Prior) -> dict:
     }
 
 
+def mark(prior: Prior) -> dict:
+    """What a saved picture carries, so that `rusr show` and others read it: the packet, and where it and a record go."""
+    program = f"rusr {rusr_core.__version__}, in a browser"
+    packet = mark_of({"program": program}).xmp.decode()
+    about = {"format": FORMAT, "program": program, "prior": prior.name}
+    return about | {"packet": packet, "text": TEXT_CHUNK, "xmp": XMP_CHUNK}
+
+
 def packed(folder: Path) -> dict:
     """The tensors of both networks in `folder`: `index` of name -> [first number, shape], and `fp16` in base64.
 
@@ -110,7 +122,8 @@ def engine() -> str:
 
 def brush() -> str:
     """The brush of the library's widget as a module of the page."""
-    return f"Page.brush = (() => {{\n{plain_script()}\nreturn {{ create: (...given) => new Brush(...given) }};\n}})();"
+    found = "{ create: (...given) => new Brush(...given), tools }"
+    return f"Page.brush = (() => {{\n{plain_script()}\nreturn {found};\n}})();"
 
 
 def page() -> str:
@@ -134,7 +147,7 @@ def pack(folder: Path) -> None:
         "engine.js": engine(),
         "weights.js": assign("RUSR_WEIGHTS", {"method": about, **packed(data_path("portraits"))}),
         "wasm.js": assign("RUSR_WASM", data_url("application/wasm", HERE / "vendor/tfjs-backend-wasm-simd.wasm")),
-        "portraits.js": assign("RUSR_PORTRAITS", {"portraits": portraits, "method": about}),
+        "portraits.js": assign("RUSR_PORTRAITS", {"portraits": portraits, "method": about, "mark": mark(prior)}),
         "app.js": page(),
         "loader.js": (HERE / "page/loader.js").read_text(encoding="utf-8"),
         "live.css": (HERE / "page/live.css").read_text(encoding="utf-8"),

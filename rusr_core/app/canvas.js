@@ -1,5 +1,5 @@
-// The brush of `figures.brush` in Gradio's page. Its value: { picture, width, height, painted }, a data URL, the sides of
-// the mask, and its bytes in base64, 255 where nothing was painted.
+// The brush of `figures.brush` in Gradio's page. Its value: { picture, width, height, painted }, a data URL, the sides
+// of the mask, and its bytes in base64, 255 where nothing was painted.
 let shown = "",
   brush = null;
 
@@ -24,12 +24,12 @@ async function choose() {
     found = await pixels(picture);
   if (picture !== shown) return; // another was chosen meanwhile
   brush = new Brush(canvas, found, write);
-  const clear = element("button", { type: "button", textContent: "Clear what is painted" }),
-    words = "Paint over what is hidden or damaged: drag, or press Tab to reach the picture and use arrow keys and space.",
+  const words =
+      "Paint over what is hidden or damaged: drag, or press Tab to reach the picture and use arrow keys and space.",
     frame = element("div", { className: "rb-frame" }, canvas),
     style = element("style", { textContent: STYLE });
-  clear.addEventListener("click", () => brush.clear());
-  place.append(element("p", { textContent: words }), element("div", { className: "rusr-brush" }, style, frame), clear);
+  const box = element("div", { className: "rusr-brush" }, style, frame, tools(brush));
+  place.append(element("p", { textContent: words }), box);
   brush.on(true);
   brush.choose(found);
 }

@@ -14,12 +14,17 @@ from rusr_core.figures.interactive import Html, check_width, data_url
 from rusr_core.figures.panels import FigureError, _batch
 from rusr_core.images import resize
 
-SCRIPT = Path(__file__).with_suffix(".mjs")
+SCRIPT, WIDGET = (Path(__file__).with_name(name) for name in ("painting.mjs", "widget.mjs"))
 
 
 def plain_script() -> str:
-    """The brush's module as statements for a script that is no module: `Brush`, and what draws it, without exports."""
-    return SCRIPT.read_text(encoding="utf-8").replace("export class", "class").partition("export default")[0]
+    """The brush as statements for any script: `Brush`, its `tools`, and what draws it."""
+    return SCRIPT.read_text(encoding="utf-8")
+
+
+def module() -> str:
+    """The widget as one module, as anywidget wants it."""
+    return plain_script() + WIDGET.read_text(encoding="utf-8")
 
 
 def brush(x: Tensor, *, width: int = 384) -> object:
@@ -44,7 +49,7 @@ def brush(x: Tensor, *, width: int = 384) -> object:
     class Brush(anywidget.AnyWidget):
         """The picture, what was painted, and what was made of it."""
 
-        _esm = SCRIPT
+        _esm = module()
         picture = traitlets.Unicode().tag(sync=True)
         restored = traitlets.Unicode().tag(sync=True)
         width = traitlets.Int().tag(sync=True)

@@ -65,7 +65,7 @@ def test_scripts_name_nothing_outside_the_book():
 BEGIN = re.compile(r"^( *)(?! |}|Page\.|Live\.|(?:if|for|while|switch)\b).*(?:\)|=>) \{$")  # a function
 
 
-SOURCES = [*sorted((ROOT / "book/live").glob("[ep]*/*.js")), ROOT / "rusr_core/figures/painting.mjs"]
+SOURCES = [*sorted((ROOT / "book/live").glob("[ep]*/*.js")), *sorted((ROOT / "rusr_core").glob("*/*.[mj]*s"))]
 
 
 @pytest.mark.parametrize("file", SOURCES, ids=lambda file: file.stem)

@@ -134,6 +134,10 @@ Live.search = (() => {
       if (result.reason === "stopped" || result.reason === "diverged") break;
     }
     goal.dispose();
+    if (!done[0].steps) {
+      ws.dispose();
+      throw new Error("the loss of the first step is no finite number: there is nothing to search from");
+    }
     return { ws, phases: done };
   }
 

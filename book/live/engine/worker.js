@@ -199,11 +199,12 @@ Live.worker = (() => {
   async function degrade(message) {
     const f = Live.degradations.create(message.stages, live.method),
       given = imageOf(message.picture);
-    const y = inputOf(message, given, f),
-      found = await picture(y);
-    tf.dispose([given, y]);
-    f.dispose();
-    return { picture: found };
+    try {
+      return { picture: await of(() => inputOf(message, given, f)) };
+    } finally {
+      given.dispose();
+      f.dispose();
+    }
   }
 
   const ANSWERS = {

@@ -5,32 +5,29 @@ Page.app = (() => {
   /** The whole page "Restore one now". */
   function whole(place, options) {
     const studio = Page.studio.create({ predict: true, ...options });
-    const use = (chosen) => {
-      studio.source.release();
-      studio.choose(chosen);
-      studio.box.scrollIntoView({ block: "start" });
-    };
-    place.replaceChildren(studio.box, Page.experiments.create(studio), Page.walk.create({ seed: 1 }, use));
+    const walk = Page.walk.create({ seed: 1 }, (chosen) => studio.use(chosen));
+    place.replaceChildren(studio.box, Page.experiments.create(studio), walk);
   }
 
-  /** In a chapter: what was recorded stands there until the reader asks for the live figure. */
+  const KINDS = {
+    walk: ["Walk in W yourself, in this page", (options) => Page.walk.create(options, null)],
+    restore: ["Run it yourself, in this page", (options) => Page.studio.create({ compact: true, ...options }).box],
+  };
+
+  /** In a chapter: what was recorded stands there until the reader asks for the live figure, and comes back as well. */
   function inline(place, options) {
-    const open = el(
-      "button",
-      {
-        type: "button",
-        class: "rl-open",
-        onclick: () => {
-          const figure =
-            options.kind === "walk"
-              ? Page.walk.create(options, null)
-              : Page.studio.create({ compact: true, ...options }).box;
-          place.classList.add("rl-opened");
-          place.replaceChildren(figure);
-        },
-      },
-      options.kind === "walk" ? "Walk in W yourself, in this page" : "Run it yourself, in this page",
-    );
+    const recorded = [...place.childNodes],
+      [words, make] = KINDS[options.kind],
+      open = el("button", { type: "button", class: "rl-open", onclick: () => toggle(true) }, words),
+      back = { type: "button", class: "rl-close", onclick: () => toggle(false) },
+      close = el("button", back, "Back to the recorded figure");
+    let figure = null;
+    function toggle(opened) {
+      figure ||= make(options);
+      place.classList.toggle("rl-opened", opened);
+      place.replaceChildren(...(opened ? [figure, close] : [...recorded, open]));
+      (opened ? figure.querySelector(".rl-main") : open).focus({ preventScroll: true });
+    }
     place.append(open);
   }
 

@@ -3,8 +3,10 @@ Page.client = (() => {
   const FILES = ["weights.js", "wasm.js", "engine.js"];
   let worker = null,
     starting = null,
+    ready = false,
     last = 0;
   const waiting = new Map();
+  const ADVICE = { "file:": 'build the book with "make book"', else: "look at the connection, then press once more" };
 
   /** A classic script: the one thing that a page opened from a file may load. */
   const script = (name) =>
@@ -12,7 +14,7 @@ Page.client = (() => {
       const element = document.createElement("script");
       element.src = RUSR_LIVE.base + name;
       element.onload = done;
-      element.onerror = () => fail(new Error(`${name} cannot be loaded: build the book with "make book"`));
+      element.onerror = () => fail(new Error(`${name} cannot be loaded: ${ADVICE[location.protocol] || ADVICE.else}`));
       document.head.append(element);
     });
 
@@ -29,13 +31,16 @@ Page.client = (() => {
   function fail(message) {
     for (const entry of waiting.values()) entry.fail(new Error(message));
     waiting.clear();
+    if (worker) worker.terminate();
     worker = starting = null;
+    ready = false;
   }
 
   /** Send a message; the answer, or an Error. `report` gets what comes before it. */
   function post(type, message = {}, report = () => {}) {
     const id = ++last;
     return new Promise((done, failed) => {
+      if (!worker) throw new Error("the engine has stopped: press Start once more");
       waiting.set(id, { done, fail: failed, report });
       worker.postMessage({ id, type, ...message });
     });
@@ -53,20 +58,21 @@ Page.client = (() => {
     worker = new Worker(url);
     worker.onmessage = receive;
     worker.onerror = (event) => fail(`the engine has stopped: ${event.message}`);
-    const first = await post("start", { wasm: RUSR_WASM, packed: RUSR_WEIGHTS });
-    URL.revokeObjectURL(url);
+    const answer = post("start", { wasm: RUSR_WASM, packed: RUSR_WEIGHTS }),
+      first = await answer.finally(() => URL.revokeObjectURL(url));
     globalThis.RUSR_WASM = globalThis.RUSR_WEIGHTS = undefined; // the worker has its own
+    ready = true;
     return first;
   }
 
   /** The first picture, the mean face, once the engine runs. */
   function start(say) {
     starting ||= boot(say).catch((error) => {
-      worker = starting = null;
+      fail(error.message);
       throw error;
     });
     return starting;
   }
 
-  return { start, post, running: () => worker !== null };
+  return { start, post, running: () => ready };
 })();

@@ -1,6 +1,6 @@
 /** Guided experiments: each sets the figure up and says what to look at. */
 Page.experiments = (() => {
-  const { el } = Page.pictures;
+  const { el, glide } = Page.pictures;
   const EXPERIMENTS = [
     {
       title: "A hole that the prior fills",
@@ -39,11 +39,12 @@ Page.experiments = (() => {
   ];
 
   /** `spaces` where it is the experiment's second search. */
-  function setUp(studio, { title, set, holes }, spaces = set.spaces) {
-    if (studio.phase !== "idle") return studio.say("A search is running: stop it first.", true);
+  async function setUp(studio, { title, set, holes }, spaces = set.spaces) {
+    if (studio.phase !== "idle") return studio.say(Page.source.BUSY, true);
+    if (studio.chosen.own) await studio.source.pick(Object.keys(RUSR_PORTRAITS.portraits)[0]); // whose eyes are known
     studio.settings.set({ ...set, spaces, observed: false });
     if (holes) studio.brush.holes(holes);
-    studio.box.scrollIntoView({ block: "start", behavior: "smooth" });
+    glide(studio.box, "start");
     studio.main.focus({ preventScroll: true });
     return studio.say(`“${title}” is set up: predict, then press Start.`);
   }

@@ -13,10 +13,22 @@ Page.pictures = (() => {
     return element;
   }
 
+  /** Scroll to an element, at once for readers who want no motion. */
+  function glide(element, block) {
+    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    element.scrollIntoView({ block, behavior: still ? "auto" : "smooth" });
+  }
+
   function draw(canvas, { width, height, rgba }) {
     if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
     canvas.getContext("2d").putImageData(new ImageData(rgba, width, height), 0, 0);
     canvas.classList.add("rl-drawn");
+  }
+
+  /** No picture is left. */
+  function wipe(canvas) {
+    canvas.width = canvas.width; // which empties it
+    canvas.classList.remove("rl-drawn");
   }
 
   /** The largest square in the middle of anything that can be drawn, over white, `side` px. */
@@ -83,5 +95,5 @@ Page.pictures = (() => {
     return { width, height, pictures };
   }
 
-  return { el, draw, square, ofUrl, ofFile };
+  return { el, glide, draw, wipe, ofUrl, ofFile };
 })();

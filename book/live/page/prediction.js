@@ -29,7 +29,7 @@ Page.prediction = (() => {
         by = fall.toPrecision(2);
       words.push(
         said.space === space
-          ? `And ${space} does lower the loss most, by ${by}.`
+          ? `${space} does lower the loss most, by ${by}.`
           : `${space} lowers the loss most, by ${by}, not ${said.space}.`,
       );
     }

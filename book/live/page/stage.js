@@ -1,6 +1,6 @@
 /** The pictures of a search: input, guess and degraded guess live, every step to scrub back to, a slider to compare. */
 Page.stage = (() => {
-  const { el, draw } = Page.pictures;
+  const { el, draw, wipe } = Page.pictures;
   const YET = "after Start"; // stands in a frame without a picture
   const KEPT = 240; // pictures of a search; beyond it every second one is dropped
 
@@ -70,11 +70,18 @@ Page.stage = (() => {
       this.curve.redraw(this.live ? null : frame.at);
     }
 
-    start() {
+    /** Another portrait: nothing is known of it yet. A comparison that was made stays until the next search. */
+    reset() {
       this.frames = [];
       this.live = true;
       this.curve.clear();
-      this.scrubber.hidden = this.compare.view.hidden = true;
+      this.scrubber.hidden = true;
+      for (const picture of [this.input, this.guess, this.seen]) wipe(picture);
+    }
+
+    start() {
+      this.reset();
+      this.compare.view.hidden = true;
     }
 
     observed(picture) {
@@ -89,12 +96,28 @@ Page.stage = (() => {
       this.curve.add({ space: step.space, loss: step.loss });
       if (!step.picture) return;
       this.frames.push({ ...step, psnr: step.psnr ?? null, at: this.curve.length() - 1 });
-      const last = this.frames.length - 1;
-      if (last >= KEPT) this.frames = this.frames.filter((_, k) => k % 2 || k === last);
+      if (this.frames.length > KEPT) this.thin();
       this.scrub.max = this.frames.length - 1;
       this.scrubber.hidden = this.frames.length < 2;
       if (!this.live) return;
       this.scrub.value = this.scrub.max;
+      this.show(this.frames.length - 1);
+    }
+
+    /** Every second picture goes, but for the first and the newest. */
+    thin() {
+      const last = this.frames.length - 1;
+      this.frames = this.frames.filter((_, k) => k % 2 === 0 || k === last);
+      if (!this.live) this.scrub.value = Math.floor(this.scrub.value / 2);
+    }
+
+    /** The search has ended with this picture, also where it was stopped at a step that was not drawn. */
+    end(step) {
+      this.live = true;
+      if (!this.frames.length || this.frames.at(-1).at < this.curve.length() - 1)
+        this.frames.push({ ...step, at: this.curve.length() - 1 });
+      this.scrub.max = this.scrub.value = this.frames.length - 1;
+      this.scrubber.hidden = this.frames.length < 2;
       this.show(this.frames.length - 1);
     }
   }

@@ -1,11 +1,12 @@
 /** A live restoration: choose, damage, start, pause, continue, stop, scrub back, compare, save. */
 Page.studio = (() => {
-  const { el } = Page.pictures,
-    { NAMES, TERMS } = Page.controls,
+  const { el, glide } = Page.pictures,
+    { NAMES } = Page.controls,
     client = Page.client;
   const SETTINGS = "Portrait, damage and search";
   const ENDS = { steps: "all steps", patience: "no new best loss", stopped: "stopped by you", diverged: "diverged" };
   const YET = "Start loads about 11 MB of networks once, from this book; nothing is loaded yet.";
+  const PSI = 0.7; // truncation of a sampled portrait
   const MOUTH = [[0.5, 0.7, 0.13]]; // the hole that a figure opens with, a disc [x, y, radius]
 
   class Studio {
@@ -16,8 +17,11 @@ Page.studio = (() => {
       this.side = this.method.resolution;
       this.chosen = null;
       this.phase = "idle"; // "loading", "running", "paused"
+      this.space = null; // that is searched
       this.result = null;
+      this.stale = this.previewing = false;
       this.stage = Page.stage.create();
+      this.progress = Page.progress.create();
       this.runs = Page.runs.create();
       const size = { width: this.side, height: this.side };
       this.brush = Page.brush.create(this.stage.portrait, size, () => this.changed());
@@ -45,15 +49,14 @@ Page.studio = (() => {
     build() {
       this.main = el("button", { type: "button", class: "rl-main", onclick: () => this.press() }, "Start");
       this.halt = el("button", { type: "button", disabled: true, onclick: () => this.stop() }, "Stop");
-      this.clear = el("button", { type: "button", onclick: () => this.brush.clear() }, "Clear the holes");
+      this.tools = Page.brush.tools(this.brush);
       this.keep = el(
         "button",
         { type: "button", hidden: true, onclick: () => this.save() },
         "Save PNG with record",
       );
       this.status = el("p", { class: "rl-status", role: "status" });
-      this.numbers = el("p", { class: "rl-numbers" });
-      const buttons = el("div", { class: "rl-buttons rl-bar" }, this.main, this.halt, this.clear, this.keep);
+      const buttons = el("div", { class: "rl-buttons rl-bar" }, this.main, this.halt, this.keep);
       const setup = el("div", { class: "rl-setup" }, this.source.box, this.settings.boxes);
       const setting = this.options.compact
         ? el("details", { class: "rl-more", ".open": !!this.options.open }, el("summary", {}, SETTINGS), setup)
@@ -65,10 +68,13 @@ Page.studio = (() => {
         this.prediction && this.prediction.box,
         buttons,
         this.status,
-        this.numbers,
+        this.progress.bar,
+        this.progress.numbers,
+        this.tools,
         this.stage.box,
         this.runs.box,
       );
+      this.source.listen(this.box, !this.options.compact);
       this.say(YET);
     }
 
@@ -77,29 +83,48 @@ Page.studio = (() => {
       this.status.classList.toggle("rl-wrong", wrong);
     }
 
+    /** Called with each choice; what was shown of the one before goes, but for its comparison, which can be saved. */
     choose(chosen) {
       this.chosen = chosen;
+      this.stage.reset();
       if (chosen.own) this.brush.clear(); // nobody knows where its mouth is
       this.brush.choose(chosen.picture);
       this.settings.choose(chosen);
     }
 
-    /** Called with each choice: what is to be seen of it before the search. */
+    /** A portrait from elsewhere on the page. */
+    use(chosen) {
+      if (this.phase !== "idle") this.say(Page.source.BUSY, true);
+      else this.source.take(() => chosen);
+      glide(this.box, "start");
+      this.main.focus({ preventScroll: true });
+    }
+
+    /** Called with each setting: what is to be seen of it before the search. */
     changed() {
       if (!this.settings || !this.main) return;
       const painting = this.settings.state.task === "paint" && this.phase === "idle";
       if (painting !== this.painting || !painting) this.brush.on(painting);
       this.painting = painting;
-      this.clear.hidden = this.settings.state.task !== "paint";
+      this.tools.hidden = !painting;
       this.preview();
     }
 
-    /** What the damage makes of the portrait, if the engine is there already. */
+    /** What the damage makes of the portrait, if the engine is there already: one at a time, a slider is faster. */
     async preview() {
-      if (!client.running() || this.phase !== "idle" || !this.chosen) return;
-      const turn = (this.turn = (this.turn || 0) + 1);
-      const { picture: seen } = await client.post("degrade", { ...this.given(), seed: this.settings.state.seed });
-      if (turn === this.turn && this.phase === "idle") this.stage.observed(seen);
+      this.stale = true;
+      if (this.previewing) return;
+      this.previewing = true;
+      try {
+        while (this.stale && client.running() && this.phase === "idle" && this.chosen) {
+          this.stale = false;
+          const { picture } = await client.post("degrade", { ...this.given(), seed: this.settings.state.seed });
+          if (this.phase === "idle") this.stage.observed(picture);
+        }
+      } catch (error) {
+        this.say(error.message, true);
+      }
+      this.previewing = false;
     }
 
     /** What the search is of: a portrait that is to be damaged, or what is damaged already, as it is. */
@@ -121,27 +146,38 @@ Page.studio = (() => {
       }
     }
 
-    async sample() {
-      if (this.phase !== "idle" || !(await this.ready())) return;
-      const seed = Math.floor(Math.random() * 100000),
-        { picture } = await client.post("sample", { seed, psi: 0.7 });
-      this.source.release();
-      this.choose({ picture, name: `sample-${seed}`, own: false });
-      this.say(`A portrait that the generator samples: seed ${seed}, truncation 0.7.`);
+    sample() {
+      if (this.phase !== "idle") return;
+      this.source.take(async () => {
+        await client.start((text) => this.say(text));
+        const seed = Math.floor(Math.random() * 100000),
+          { picture } = await client.post("sample", { seed, psi: PSI }),
+          note = `A portrait that the generator samples: seed ${seed}, truncation ${PSI}.`;
+        return { picture, name: `sample-${seed}`, own: false, sample: { seed, psi: PSI }, note };
+      });
     }
 
     press() {
       if (this.phase === "loading") return undefined;
       if (this.phase === "idle") return this.run();
       const pause = this.phase === "running";
-      client.post(pause ? "pause" : "resume");
+      this.tell(pause ? "pause" : "resume");
       this.enter(pause ? "paused" : "running");
-      return this.say(pause ? "Paused: scrub back through the steps, then continue or stop." : "Searching …");
+      return pause ? this.say("Paused: scrub back through the steps, then continue or stop.") : this.searching();
     }
 
     stop() {
-      client.post("stop");
+      this.tell("stop");
       this.say("Stopping …");
+    }
+
+    /** A word to the engine, which has nothing to answer. */
+    tell(type) {
+      client.post(type).catch((error) => this.say(error.message, true));
+    }
+
+    searching() {
+      this.say(this.space ? `Searching in ${this.space} …` : "Searching …");
     }
 
     enter(phase) {
@@ -152,11 +188,11 @@ Page.studio = (() => {
       if (!busy && document.activeElement === this.halt) this.main.focus({ preventScroll: true });
       this.halt.disabled = phase !== "running" && phase !== "paused";
       this.keep.hidden = busy || !this.result;
-      this.clear.disabled = busy;
       this.source.lock(busy);
       this.settings.lock(busy);
       this.box.classList.toggle("rl-busy", phase === "running" || phase === "loading");
       if (this.settings.state.task === "paint") this.brush.on((this.painting = !busy));
+      this.tools.hidden = !this.painting;
     }
 
     /** Why a search cannot begin; null if it can. */
@@ -170,83 +206,71 @@ Page.studio = (() => {
 
     /** The pictures in sight: on a phone the settings fill the window, with Start at its lower edge. */
     look() {
-      this.stage.row.scrollIntoView({ block: "nearest", behavior: "smooth" });
+      glide(this.stage.row, "nearest");
     }
 
     async run() {
       this.look();
-      const missing = this.missing();
-      if (missing) return this.say(missing, true);
-      this.result = null;
       this.enter("loading");
-      if (!(await this.ready())) return this.enter("idle");
-      this.stage.start();
-      if (this.prediction) this.prediction.clear();
-      this.enter("running");
-      this.say("Searching …");
-      const { steps, spaces, weights, seed } = this.settings.state;
-      const asked = { preset: "default", steps, spaces, weights, seed, ...this.given() };
-      this.points = [];
-      this.planned = steps * spaces.length;
+      if (!(await this.source.settled())) return this.enter("idle"); // a file that is no picture has said so
+      const missing = this.missing();
+      if (missing) this.say(missing, true);
+      if (missing || !(await this.ready())) return this.enter("idle");
+      const { steps, spaces, weights, seed } = this.settings.state,
+        asked = { preset: "default", steps, spaces, weights, seed, ...this.given() };
+      this.begin(asked);
       try {
         this.finish(asked, await client.post("search", asked, (report) => this.report(report)));
       } catch (error) {
         this.say(error.message, true);
       }
+      this.progress.end();
       return this.enter("idle");
+    }
+
+    begin({ spaces, steps }) {
+      this.result = this.space = null;
+      this.points = [];
+      this.stage.start();
+      this.progress.start(spaces, steps);
+      if (this.prediction) this.prediction.clear();
+      this.enter("running");
+      this.searching();
     }
 
     report({ type, picture, ...step }) {
       if (type === "observed") return this.stage.observed(picture);
       this.points.push({ space: step.space, loss: step.loss });
-      this.seconds = step.seconds;
       this.stage.add({ picture, ...step });
-      if (!picture) return undefined;
-      const terms = Object.entries(step.terms)
-        .map(([name, value]) => `${TERMS[name]} ${value.toPrecision(3)}`)
-        .join(", ");
-      this.loss = `Loss ${step.loss.toPrecision(3)} (${terms})`;
-      this.numbers.textContent = `Step ${this.points.length} of ${this.planned}, ${this.remaining()}. ${this.loss}`;
-      if (this.points.length === 1) this.look(); // the line of numbers has moved them
+      this.progress.step(step, !!picture);
+      if (step.space !== this.space) {
+        this.space = step.space;
+        if (this.phase === "running") this.searching(); // said aloud once a phase
+      }
+      if (this.points.length === 1) this.look(); // the bar and the line of numbers have moved the pictures
       return undefined;
     }
 
-    /** The time that the steps still take at the pace so far; a phase may end before. */
-    remaining() {
-      const done = this.points.length,
-        left = Math.ceil((this.seconds / done) * (this.planned - done));
-      return `at most ${left} s left`;
-    }
-
-    finish(asked, { picture, phases, preset, psnr }) {
+    finish(asked, found) {
+      const { picture, phases, psnr } = found,
+        last = this.points.at(-1);
       const ends = phases.map(({ space, steps, reason }) => `${space} ${steps} (${ENDS[reason]})`).join(", ");
-      const near = psnr === null ? "" : `: ${psnr.toFixed(1)} dB`;
-      this.say(`Done in ${this.seconds.toFixed(1)} s${near}. Steps: ${ends}.`);
-      this.numbers.textContent = this.loss;
-      Page.pictures.draw(this.stage.guess, picture);
+      const near = psnr === null ? "" : `: ${psnr.toFixed(1)} dB`,
+        { seconds } = this.progress;
+      this.say(`Done in ${seconds.toFixed(1)} s${near}. Steps: ${ends}.`);
+      this.stage.end({ picture, psnr, ...last, step: phases.at(-1).steps - 1 });
       this.stage.compare.show(this.chosen.picture, picture, asked.observed ? "your file" : "portrait");
       if (this.prediction) this.prediction.judge(psnr, this.points);
-      const written = (stage) =>
-        stage.painted ? { ...stage, painted: [...stage.painted].map((v) => +v.toFixed(3)) } : stage;
-      const { seed, weights, observed } = asked,
-        search = { stages: asked.stages.map(written), observed, seed, weights, preset, phases, psnr };
-      this.result = { source: this.chosen.name, ...search, seconds: this.seconds, losses: this.points };
+      this.result = Page.record.of(this.chosen, asked, found, this.points, seconds);
       const { task, level } = this.settings.state,
         damage = task === "paint" ? "holes" : `${NAMES[task]} ${level}`;
-      this.runs.add({ ...this.result, damage, loss: this.points.at(-1).loss });
+      this.runs.add({ ...this.result, damage, loss: last.loss });
     }
 
     async save() {
-      const record = {
-        made: "in the browser, on the page of the RUSR book",
-        date: new Date().toISOString(),
-        ...this.result,
-      };
-      Page.record.save(
-        await Page.record.png(this.stage.compare.restored, record),
-        `restored-${this.result.source}.png`,
-      );
-      this.say('Saved; the record stands in the file\'s text "rusr-record".');
+      const name = `restored-${this.result.source}.png`;
+      Page.record.save(await Page.record.png(this.stage.compare.restored, this.result), name);
+      this.say(`${name} is saved, with a mark that a generator made it and the record that “rusr show” prints.`);
     }
   }
 

@@ -76,7 +76,9 @@ Page.walk = (() => {
     }
 
     restore() {
-      this.use({ picture: this.last.picture, name: `sample-${this.state.seed}`, own: false });
+      const { picture, asked } = this.last,
+        name = `sample-${asked.seed}${asked.other === undefined ? "" : `-${asked.other}`}`;
+      this.use({ picture, name, own: false, sample: asked });
     }
 
     /** What the engine is asked for. */
@@ -85,8 +87,9 @@ Page.walk = (() => {
       return { seed, psi, ...{ none: {}, share: { other, share }, layers: { other, from } }[mix] };
     }
 
-    say(text) {
+    say(text, wrong = false) {
       this.status.textContent = text;
+      this.status.classList.toggle("rl-wrong", wrong);
     }
 
     /** One portrait at a time: a slider moves faster than the engine draws. */
@@ -98,15 +101,18 @@ Page.walk = (() => {
         await client.start((text) => this.say(text));
         do {
           this.again = false;
-          this.last = await client.post("sample", this.asked());
-          draw(this.canvas, this.last.picture);
+          const asked = this.asked(),
+            { picture } = await client.post("sample", asked);
+          this.last = { picture, asked };
+          draw(this.canvas, picture);
         } while (this.again);
-        this.button.textContent = "Another pair";
-        const { seed, other, mix, psi } = this.state;
-        this.say(`Seed ${mix === "none" ? seed : `${seed} and ${other}`}, truncation ${psi.toFixed(2)}.`);
+        const { seed, other, psi } = this.last.asked,
+          pair = other !== undefined;
+        this.button.textContent = pair ? "Another pair" : "Another portrait";
+        this.say(`Seed ${pair ? `${seed} and ${other}` : seed}, truncation ${psi.toFixed(2)}.`);
         this.take.disabled = !this.use;
       } catch (error) {
-        this.say(error.message);
+        this.say(error.message, true);
       }
       this.busy = false;
     }
