@@ -1,6 +1,7 @@
 # Each target makes its own virtual environment `.venv` from constraints.txt when there is none or it is stale.
 #   make demo   restore a few held-out portraits and write _build/demo.png
 #   make test   unit, golden, notebook and book tests (what CI runs)
+#   make test-app  the tests of `rusr app`, in an environment of its own: Gradio wants an older Pillow
 #   make book   execute every chapter and build the pages into _build/html
 #   make book-without-solutions  the same for students, into _build/students/_build/html
 #   make decks  build the course's three decks into _build/decks, from recorded figures
@@ -17,6 +18,7 @@ JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+APP := .venv-app
 
 # One thread a process: the tests and the book run $(JOBS) processes side by side.
 export OMP_NUM_THREADS ?= 1
@@ -24,7 +26,7 @@ export OMP_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 export PYDEVD_DISABLE_FILE_VALIDATION = 1
 
-.PHONY: demo check test book book-without-solutions decks slides lab lint prior clean
+.PHONY: demo check test test-app book book-without-solutions decks slides lab lint prior clean
 .DEFAULT_GOAL := demo
 
 $(READY): constraints.txt pyproject.toml
@@ -46,6 +48,19 @@ test: $(READY) lint
 	@echo "== Unit, golden, notebook and book tests in $(JOBS) processes"
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder --nbval-lax \
 	  --nbval-current-env --nbval-cell-timeout=300 --durations=15 tests book
+
+# Gradio and its Pillow come first, all else from $(VENV).
+$(APP)/.ready: $(READY) constraints-app.txt
+	@echo "== Making $(APP) from constraints-app.txt, beside $(VENV)"
+	$(PYTHON) -m venv --clear $(APP)
+	$(APP)/bin/python -m pip install --quiet $(PIP_ARGS) --constraint constraints-app.txt gradio
+	place() { "$$1" -c 'import sysconfig; print(sysconfig.get_path("purelib"))'; } && \
+	  echo "import site; site.addsitedir('$$(place $(BIN)/python)')" > "$$(place $(APP)/bin/python)/zz_beside.pth"
+	@touch $(APP)/.ready
+
+test-app: $(APP)/.ready
+	@echo "== The page of rusr app, in a browser where there is one"
+	$(APP)/bin/python -m pytest -q --durations=5 tests/app
 
 book: $(READY)
 	@echo "== Executing every chapter and building the book; warnings are errors"

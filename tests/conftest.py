@@ -11,6 +11,7 @@ import pytest
 import torch
 from download_server import Server
 from live_browser import built, engine, serving  # noqa: F401  (fixtures)
+from live_page import address, browser, page  # noqa: F401  (fixtures)
 
 from rusr_core import commands, presets, priors
 from rusr_core.arithmetic import flushes_denormals

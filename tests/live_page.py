@@ -4,6 +4,42 @@ import json
 import time
 from pathlib import Path
 
+import pytest
+from live_browser import missing, opened
+
+PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>page</title>
+<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">
+<link rel="stylesheet" href="live/live.css"><script src="live/loader.js"></script>
+<div class="rusr-live" data-live='{"kind": "page"}'></div>
+<div class="rusr-live" id="inline" data-live='{"kind": "restore", "task": "U"}'><p>recorded</p></div>
+<input type="file" multiple id="hand" aria-label="files of the test">
+<div class="rusr-live" id="walk" data-live='{"kind": "walk", "mix": "layers"}'><p>recorded</p></div></html>"""
+STATUS = "document.querySelector('.rl-studio > .rl-status').textContent"
+DONE = f"{STATUS}.startsWith('Done')"
+
+
+@pytest.fixture(scope="module")
+def page(built) -> Path:
+    file = built.parent / "page.html"
+    file.write_text(PAGE, encoding="utf-8")
+    return file
+
+
+@pytest.fixture(scope="module")
+def browser():
+    reason = missing()
+    if reason:
+        pytest.skip(reason)
+    with opened() as driver:
+        yield driver
+
+
+@pytest.fixture(scope="module")
+def address(page, serving):
+    """The same page from a server on this machine."""
+    with serving(page.parent) as root:
+        yield f"{root}/page.html"
+
 
 def until(driver, condition: str, seconds: float = 90) -> object:
     """Wait for a JavaScript condition to hold; the page's status line is in the error."""
@@ -16,7 +52,12 @@ def until(driver, condition: str, seconds: float = 90) -> object:
 
 
 def status(driver) -> str:
-    return driver.execute_script("return document.querySelector('.rl-studio > .rl-status').textContent")
+    return driver.execute_script(f"return {STATUS}")
+
+
+def start(driver) -> None:
+    """Press Start, or what it has become: Pause, Continue."""
+    driver.execute_script("document.querySelector('.rl-bar .rl-main').click()")
 
 
 def requests(driver) -> list[str]:
@@ -67,19 +108,28 @@ def set_up(driver, task: str, steps: int = 4, spaces: tuple[str, ...] = ("W",)) 
     )  # fmt: skip
 
 
-def dropped(driver, file: Path) -> str:
-    """Drop a file on the page as a mouse does; the line that the page then shows."""
+def handed(driver, *files: Path, place: str = ".rl-source", kind: str = "drop") -> None:
+    """Drop files on an element as a mouse does, or paste them there with `kind` "paste"."""
     from selenium.webdriver.common.by import By
 
-    driver.find_element(By.ID, "hand").send_keys(str(file))
-    driver.execute_script("""
-        const held = new DataTransfer(), hand = document.getElementById("hand");
-        held.items.add(hand.files[0]);
-        const place = document.querySelector('.rl-source');
-        place.dispatchEvent(new DragEvent('drop', { dataTransfer: held, bubbles: true, cancelable: true }));
-        hand.value = '';""")
-    line = "document.querySelector('.rl-studio > .rl-status').textContent"
-    return until(driver, f"{line}.startsWith({json.dumps(file.name)}) && {line}", 20)
+    if files:
+        driver.find_element(By.ID, "hand").send_keys("\n".join(map(str, files)))
+    driver.execute_script(
+        """const [place, kind] = arguments, held = new DataTransfer(), hand = document.getElementById("hand");
+        for (const file of hand.files) held.items.add(file);
+        const options = { bubbles: true, cancelable: true },
+          event = kind === "drop" ? new DragEvent("drop", { dataTransfer: held, ...options })
+            : new ClipboardEvent("paste", { clipboardData: held, ...options });
+        document.querySelector(place).dispatchEvent(event);
+        hand.value = "";""",
+        place, kind,
+    )  # fmt: skip
+
+
+def dropped(driver, file: Path) -> str:
+    """Drop a file on the page as a mouse does; the line that the page then shows."""
+    handed(driver, file)
+    return until(driver, f"{STATUS}.startsWith({json.dumps(file.name)}) && {STATUS}", 20)
 
 
 def painted(driver, x: int, y: int) -> list[int]:

@@ -80,7 +80,7 @@ def method(prior: Prior) -> dict:
 
 
 def mark(prior: Prior) -> dict:
-    """What a saved picture carries, so that `rusr show` and others read it: the packet, and where it and a record go."""
+    """What a saved picture carries, so that `rusr show` and others read it: a packet, and where it and a record go."""
     program = f"rusr {rusr_core.__version__}, in a browser"
     packet = mark_of({"program": program}).xmp.decode()
     about = {"format": FORMAT, "program": program, "prior": prior.name}

@@ -13,7 +13,7 @@ from PIL import Image
 
 from rusr_core import figures
 from rusr_core.degradations import Mask
-from rusr_core.figures.painting import SCRIPT
+from rusr_core.figures.painting import module
 
 
 def noise(height: int, width: int) -> torch.Tensor:
@@ -72,7 +72,7 @@ def test_the_widget_paints_by_mouse_and_keyboard_and_compares(tmp_path, serving)
 
     canvas = figures.brush(noise(32, 48), width=240)
     state = {"picture": canvas.picture, "restored": "", "width": 240}
-    (tmp_path / "painting.mjs").write_bytes(SCRIPT.read_bytes())
+    (tmp_path / "painting.mjs").write_text(module(), encoding="utf-8")
     (tmp_path / "page.html").write_text(PAGE.replace("VALUES", json.dumps(state)), encoding="utf-8")
     with opened() as driver, serving(tmp_path) as address:
         driver.get(f"{address}/page.html")

@@ -2,55 +2,25 @@
 
 import json
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from live_browser import missing, opened
 from live_files import no_pictures, odd_pictures
-from live_page import dropped, focus, open_page, painted, press, requests, set_up, status, until
+from live_page import DONE, dropped, focus, open_page, painted, press, requests, set_up, start, status, until
 from PIL import Image, PngImagePlugin
 
 from rusr_core.degradations import Downsample
 from rusr_core.files import data_path
-from rusr_core.images import load_image, save_image
+from rusr_core.images import load_image, read_metadata, save_image
+from rusr_core.photos.marks import SOURCE_TYPE
+from rusr_core.photos.records import read_record
 
 pytestmark = pytest.mark.slow
 Keys = pytest.importorskip("selenium.webdriver.common.keys").Keys
 
-PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>page</title>
-<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">
-<link rel="stylesheet" href="live/live.css"><script src="live/loader.js"></script>
-<div class="rusr-live" data-live='{"kind": "page"}'></div>
-<div class="rusr-live" id="inline" data-live='{"kind": "restore", "task": "U"}'><p>recorded</p></div>
-<input type="file" id="hand" aria-label="files of the test">
-<div class="rusr-live" id="walk" data-live='{"kind": "walk", "mix": "layers"}'><p>recorded</p></div></html>"""
-DONE = "document.querySelector('.rl-studio > .rl-status').textContent.startsWith('Done')"
 HEAVY = ("weights.js", "wasm.js", "engine.js")
-
-
-@pytest.fixture(scope="module")
-def page(built) -> Path:
-    file = built.parent / "page.html"
-    file.write_text(PAGE, encoding="utf-8")
-    return file
-
-
-@pytest.fixture(scope="module")
-def browser():
-    reason = missing()
-    if reason:
-        pytest.skip(reason)
-    with opened() as driver:
-        yield driver
-
-
-@pytest.fixture(scope="module")
-def address(page, serving):
-    """The same page from a server on this machine."""
-    with serving(page.parent) as root:
-        yield f"{root}/page.html"
 
 
 def test_a_search_from_a_file_by_keyboard_alone(browser, page):
@@ -94,7 +64,7 @@ def test_a_search_from_a_server_twice_leaves_nothing(browser, address):
         if task == "paint":
             browser.execute_script("document.querySelector('.rl-experiments button').click()")
             set_up(browser, task, 2, ("W",))
-        browser.execute_script("document.querySelector('.rl-bar .rl-main').click()")
+        start(browser)
         until(browser, "document.querySelector('.rl-main').textContent === 'Pause'")
         until(browser, "document.querySelector('.rl-main').textContent === 'Start'")
         assert status(browser).startswith("Done"), status(browser)
@@ -156,7 +126,7 @@ def test_a_file_that_is_damaged_already_is_searched_as_it_is(browser, address, t
     assert "is on this page" in dropped(browser, tmp_path / "small.png")
     set_up(browser, "U", 2)
     browser.execute_script(f"{already}.click()")
-    browser.execute_script("document.querySelector('.rl-bar .rl-main').click()")
+    start(browser)
     until(browser, DONE)
     assert " dB" not in status(browser) and "W 2 (all steps)" in status(browser)
     seen = "document.querySelectorAll('.rl-stage canvas')[1]"
@@ -170,7 +140,7 @@ def test_a_file_that_is_damaged_already_is_searched_as_it_is(browser, address, t
 def test_holes_are_painted_by_touch_without_gaps(browser, address):
     """One finger paints, all along its way; the page does not scroll; a second finger does nothing."""
     open_page(browser, address)
-    browser.execute_script("document.querySelectorAll('.rl-bar button')[2].click()")  # clear the hole it opens with
+    browser.execute_script("document.querySelector('.rb-tools').lastElementChild.click()")  # the hole it opens with
     box = browser.execute_script("""
         const canvas = document.querySelector('.rl-stage canvas');
         canvas.scrollIntoView({ block: 'center' });
@@ -200,7 +170,7 @@ def experiment(driver, number: int, steps: int) -> None:
     set_up(driver, driver.execute_script("return document.querySelector('.rl-setup select').value"), steps,
            driver.execute_script("return [...document.querySelectorAll('.rl-ticks .tick')]"
                                  ".filter((t) => t.firstElementChild.checked).map((t) => t.textContent)"))  # fmt: skip
-    driver.execute_script("document.querySelector('.rl-bar .rl-main').click()")
+    start(driver)
     until(driver, "document.querySelector('.rl-main').textContent === 'Pause'")
     until(driver, "document.querySelector('.rl-main').textContent === 'Start'", 240)
     assert status(driver).startswith("Done"), status(driver)
@@ -246,30 +216,20 @@ def test_a_saved_picture_holds_its_record(browser, address, tmp_path):
     browser.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
     open_page(browser, address)
     set_up(browser, "A", 2)
-    browser.execute_script("document.querySelector('.rl-bar .rl-main').click()")
+    start(browser)
     until(browser, DONE)
-    browser.execute_script("document.querySelectorAll('.rl-bar button')[3].click()")
+    browser.execute_script("document.querySelectorAll('.rl-bar button')[2].click()")
     end = time.monotonic() + 20
     while not (found := list(tmp_path.glob("*.png"))) and time.monotonic() < end:
         time.sleep(0.1)
     with Image.open(found[0]) as picture:
         picture.load()
-        record = json.loads(picture.text["rusr-record"])
         assert isinstance(picture, PngImagePlugin.PngImageFile) and picture.size == (128, 128)
+    record = read_record(found[0])
     assert record["stages"] == [{"kind": "jpeg", "quality": 12}] and record["source"] == "portrait-000"
-    assert [phase["steps"] for phase in record["phases"]] == [2] and len(record["losses"]) == 2
+    assert [phase["steps"] for phase in record["phases"]] == [2] and len(record["losses"]["W"]) == 2
     assert record["preset"]["name"] == "default@2" and record["observed"] is False
-
-
-def test_inline_figures_open_when_asked(browser, address):
-    open_page(browser, address)
-    assert browser.execute_script("return document.querySelector('#inline').innerText").startswith("recorded")
-    browser.execute_script("for (const b of document.querySelectorAll('.rl-open')) b.click()")
-    assert browser.execute_script("return document.querySelectorAll('#inline .rl-studio, #walk .rl-walk').length") == 2
-    browser.execute_script("document.querySelector('#walk .rl-main').click()")
-    until(browser, "document.querySelector('#walk .rl-status').textContent.startsWith('Seed 1 and 2')")
-    colours = "new Set(document.querySelector('#walk canvas').getContext('2d').getImageData(0, 0, 128, 128).data).size"
-    assert browser.execute_script(f"return {colours}") > 100
+    assert record["program"].startswith("rusr ") and SOURCE_TYPE.encode() in read_metadata(found[0]).xmp
 
 
 @pytest.mark.parametrize("width", [1280, 390])

@@ -14,6 +14,9 @@ from PIL import Image
 
 from rusr_core import randomness, tasks
 from rusr_core.degradations import Compose
+from rusr_core.images import read_metadata
+from rusr_core.photos.marks import SOURCE_TYPE
+from rusr_core.photos.records import read_record
 
 DOCUMENT = """
 class Element {
@@ -80,18 +83,23 @@ def test_a_damage_has_the_librarys_stages_and_says_them(embedded):
     )
 
 
-def test_a_saved_picture_is_a_png_with_its_record():
+def test_a_saved_picture_is_a_png_with_its_record_and_mark(embedded, tmp_path):
+    """As the library writes and reads them."""
     with io.BytesIO() as buffer:
         Image.new("RGB", (3, 2), "red").save(buffer, "PNG")
         plain = buffer.getvalue()
-    body = """const canvas = { toBlob: (done) => done(new Blob([Uint8Array.from(given.png)])) };
+    body = """globalThis.RUSR_PORTRAITS = { mark: given.mark };
+        const canvas = { toBlob: (done) => done(new Blob([Uint8Array.from(given.png)])) };
         const blob = await Page.record.png(canvas, given.record);
         return [...new Uint8Array(await blob.arrayBuffer())];"""
-    record = {"seed": 3, "source": "grüße 😀"}
-    written = in_node("page/pictures page/record", body, {"png": list(plain), "record": record})
-    with Image.open(io.BytesIO(bytes(written))) as picture:
+    mark, file = live_script("pack").mark(embedded), tmp_path / "restored.png"
+    record = {"format": mark["format"], "seed": 3, "source": "grüße 😀"}
+    given = {"png": list(plain), "record": record, "mark": mark}
+    file.write_bytes(bytes(in_node("page/pictures page/record", body, given)))
+    with Image.open(file) as picture:
         picture.load()  # checks every chunk's CRC
-        assert json.loads(picture.text["rusr-record"]) == record and picture.getpixel((0, 0)) == (255, 0, 0)
+        assert picture.getpixel((0, 0)) == (255, 0, 0)
+    assert read_record(file) == record and SOURCE_TYPE.encode() in read_metadata(file).xmp
 
 
 @pytest.mark.parametrize(
@@ -101,7 +109,7 @@ def test_a_saved_picture_is_a_png_with_its_record():
         ({"psnr": 25}, 24.2, "You said 25 dB; it is 24.2 dB: well seen."),
         ({"psnr": 30}, 24.2, "You said 30 dB; it is 24.2 dB."),
         ({"psnr": 30}, None, ""),  # nobody knows the truth of a file that was damaged before
-        ({"space": "W"}, 24.2, "And W does lower the loss most, by 3.0."),
+        ({"space": "W"}, 24.2, "W does lower the loss most, by 3.0."),
         ({"space": "W+"}, 24.2, "W lowers the loss most, by 3.0, not W+."),
     ],
 )
