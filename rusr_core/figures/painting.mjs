@@ -51,8 +51,8 @@ class Brush {
 
   /** Take the last stroke, or what cleared the holes, back. */
   undo() {
+    if (!this.enabled || !this.before.length) return;
     const mask = this.before.pop();
-    if (!mask || !this.enabled) return;
     this.lift();
     this.load(mask);
     this.changed();

@@ -4,11 +4,16 @@ All four tasks at sixty steps, and the time they take, are in `benchmarks.live`.
 """
 
 import dataclasses
+import hashlib
+import re
 
 import numpy as np
 import pytest
+from live_browser import ROOT
 from live_search import STAGES, Pair, by_browser, by_library, shortened
 
+from rusr_core import tasks
+from rusr_core.files import data_path
 from rusr_core.presets import PRESETS, Phase
 
 pytestmark = pytest.mark.slow
@@ -40,3 +45,20 @@ def test_early_stopping_comes_at_the_same_step(engine, embedded):
     found, expected = by_browser(engine, "U", preset), by_library(embedded, "U", preset)
     assert expected.steps[0] < 20
     assert found["phases"] == [{"space": "W", "steps": expected.steps[0], "reason": "patience"}]
+
+
+def test_the_notes_tell_of_todays_networks_and_of_what_the_page_promises():
+    """All four tasks at sixty steps, which would take minutes here, as `python -m benchmarks.live` found them."""
+    notes = (ROOT / "book/live/NOTES.md").read_text(encoding="utf-8")
+    for name in ("generator", "features_a"):
+        found = hashlib.sha256(data_path(f"portraits/{name}.safetensors").read_bytes()).hexdigest()[:16]
+        assert f"{name} {found}" in notes, f"measure again: {name} is {found}"
+    ends = dict(re.findall(r"^\| (\w+) \| 60, 60 \| ([-+\d.]+) dB \|", notes, re.MULTILINE))
+    costs = dict(re.findall(r"^\| (\w+) \| \d+ \| \d+ \| ([\d.]+) \|$", notes, re.MULTILINE))
+    assert set(ends) == set(costs) == set(tasks.TASKS)
+    promised = " ".join((ROOT / "book/restore_now.md").read_text(encoding="utf-8").split())
+    apart = sorted(abs(float(value)) for value in ends.values())
+    assert apart[-1] <= 0.3 and "ended within 0.3 dB of the library's" in promised
+    assert apart[2] <= 0.01 < apart[3] and "three of them within 0.01 dB" in promised
+    times = sorted(map(float, costs.values()))
+    assert f"cost {times[0]} to {times[-1]} times the processor's time" in promised
