@@ -5,7 +5,7 @@ import time
 
 import pytest
 from live_files import encoded
-from live_page import DONE, STATUS, handed, open_page, painted, set_up, start, status, until
+from live_page import DONE, STATUS, handed, open_page, painted, press, set_up, start, status, until
 from PIL import Image
 
 pytestmark = pytest.mark.slow
@@ -17,6 +17,10 @@ WATCHED = """
       workers.at(-1).addEventListener("message", ({ data }) => data.id === "m" && done(data));
       workers.at(-1).postMessage({ id: "m", type: "memory" });
     });"""
+
+SLOW = """
+    const read = File.prototype.arrayBuffer, gate = new Promise((go) => { globalThis.go = go; });
+    File.prototype.arrayBuffer = function () { return gate.then(() => read.call(this)); };"""
 
 
 @pytest.fixture(scope="module")
@@ -57,18 +61,18 @@ def test_files_are_dropped_anywhere_or_pasted_and_the_page_says_what_it_does(wat
 def test_strokes_are_taken_back_and_the_brush_has_a_width(watched, address):
     open_page(watched, address)
     canvas = "document.querySelector('.rl-stage canvas')"
-    key = "{canvas}.dispatchEvent(new KeyboardEvent('keydown', {{ key: '{key}', ctrlKey: {held}, bubbles: true }}))"
+    event = "{canvas}.dispatchEvent(new KeyboardEvent('keydown', {{ key: '{key}', ctrlKey: {held}, bubbles: true }}))"
 
-    def press(name: str, held: str = "false") -> None:
-        watched.execute_script(key.format(canvas=canvas, key=name, held=held))
+    def key(name: str, held: str = "false") -> None:
+        watched.execute_script(event.format(canvas=canvas, key=name, held=held))
 
     def tool(number: int) -> str:
         return f"document.querySelectorAll('.rb-tools button')[{number}]"
 
     hidden = [0, 0, 0, 255]
-    press("ArrowUp")
-    press(" ")
-    press("z", "true")
+    key("ArrowUp")
+    key(" ")
+    key("z", "true")
     assert painted(watched, 64, 90) == hidden, "the hole that the page opens with stays"
     watched.execute_script(f"{tool(1)}.click()")
     assert painted(watched, 64, 90) != hidden
@@ -79,9 +83,9 @@ def test_strokes_are_taken_back_and_the_brush_has_a_width(watched, address):
         const width = document.querySelector('.rb-tools input');
         width.value = 0.5; width.dispatchEvent(new Event('input'));""")
     assert painted(watched, 64, 64) != hidden
-    press(" ")
+    key(" ")
     assert painted(watched, 64, 64) == hidden  # 32 px above the middle of the brush's edge
-    press("-")
+    key("-")
     assert watched.execute_script("return +document.querySelector('.rb-tools input').value") == pytest.approx(0.4)
     words = watched.execute_script("return document.querySelector('.rb-tools input').getAttribute('aria-valuetext')")
     assert words == "40 % of the picture"
@@ -92,13 +96,10 @@ def test_a_choice_that_comes_late_is_waited_for_or_refused_and_never_changes_a_s
     open_page(watched, address)
     set_up(watched, "U", 30)
     file = flat(tmp_path, "late.png", (256, 256), "green")
-    watched.execute_script("""
-        const read = File.prototype.arrayBuffer;
-        File.prototype.arrayBuffer = function () { return new Promise((go) => { globalThis.go = go; })
-          .then(() => read.call(this)); };""")
+    watched.execute_script(SLOW)
     handed(watched, file)
     start(watched)
-    assert not watched.execute_script("return globalThis.workers.length"), "it begins with the file"
+    assert watched.execute_script("return workers.length") == 0, "it waits for the file"
     watched.execute_script("globalThis.go()")
     until(watched, "document.querySelector('.rl-scrub input').max > 1")
     assert middle(watched) == [0, 128, 0]
@@ -129,8 +130,10 @@ def test_a_choice_that_comes_late_is_waited_for_or_refused_and_never_changes_a_s
 def test_a_broken_file_keeps_a_search_from_beginning(watched, address, tmp_path):
     open_page(watched, address)
     (tmp_path / "broken.png").write_bytes(b"no picture")
+    watched.execute_script(SLOW)
     handed(watched, tmp_path / "broken.png")
     start(watched)
+    watched.execute_script("globalThis.go()")
     until(watched, IDLE)
     assert "broken.png is no picture" in status(watched)
     assert watched.execute_script("return workers.length") == 0
@@ -181,15 +184,13 @@ def test_without_a_term_of_the_loss_no_search_begins(watched, address):
     assert watched.execute_async_script("memory().then(arguments[0])")["tensors"] == before
 
 
-def test_an_engine_that_cannot_be_loaded_is_said_and_asked_for_again(watched, address, built):
+def test_an_engine_that_cannot_be_loaded_is_said_and_asked_for_again(watched, address):
     open_page(watched, address)
-    hidden = built / "engine.js"
-    hidden.rename(built / "away.js")
-    try:
-        start(watched)
-        until(watched, f"{STATUS}.startsWith('engine.js cannot be loaded: look at the connection')")
-    finally:
-        (built / "away.js").rename(hidden)
+    watched.execute_cdp_cmd("Network.enable", {})
+    watched.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*engine.js"]})
+    start(watched)
+    until(watched, f"{STATUS}.startsWith('engine.js cannot be loaded: look at the connection')")
+    watched.execute_cdp_cmd("Network.setBlockedURLs", {"urls": []})
     set_up(watched, "U", 1)
     start(watched)
     until(watched, DONE)
@@ -224,12 +225,10 @@ def test_nothing_moves_for_those_who_want_no_motion(watched, address, motion, na
 
 def test_what_has_the_keyboard_is_outlined(watched, address):
     """Every control that the tab key reaches, as far as the end of the figure."""
-    from selenium.webdriver.common.keys import Keys
-
     open_page(watched, address)
-    body, seen, bare = watched.find_element("css selector", "body"), set(), []
+    seen, bare = set(), []
     for _ in range(60):
-        body.send_keys(Keys.TAB) if not seen else watched.switch_to.active_element.send_keys(Keys.TAB)
+        press(watched, "\ue004")  # tab
         found = json.loads(
             watched.execute_script("""
             const one = document.activeElement, around = one.matches('.rl-file, .rl-portraits input')

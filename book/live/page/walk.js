@@ -5,8 +5,8 @@ Page.walk = (() => {
     client = Page.client;
   const MIXES = {
     none: "no: one portrait",
-    share: "between the two latents",
-    layers: "coarse layers of the first, fine ones of the second",
+    share: "their latents",
+    layers: "their layers",
   };
   const YET = "Nothing is loaded yet: the button loads about 11 MB once, from this book.";
 
