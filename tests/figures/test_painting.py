@@ -66,6 +66,12 @@ globalThis.ready = true;
 </script>"""
 
 
+def painted(driver) -> bytes:
+    """The mask as the widget has sent it."""
+    read = "const v = model.get('painted'); return [...new Uint8Array(v.buffer, v.byteOffset, v.byteLength)]"
+    return bytes(driver.execute_script(read))
+
+
 @pytest.mark.slow
 def test_the_widget_paints_by_mouse_and_keyboard_and_compares(tmp_path, serving):
     reason = missing()
@@ -90,9 +96,7 @@ def test_the_widget_paints_by_mouse_and_keyboard_and_compares(tmp_path, serving)
         ).perform()
         ActionChains(driver).release().perform()
         until("new Uint8Array(model.get('painted').buffer)[16 * 48 + 34] === 0")  # a stroke is sent in pieces
-        canvas.painted = bytes(driver.execute_script(
-            "const v = model.get('painted'); return [...new Uint8Array(v.buffer, v.byteOffset, v.byteLength)]"
-        ))  # fmt: skip
+        canvas.painted = painted(driver)
         known = canvas.known[0, 0]
         assert known[16, 13:35].max() == 0 and known[2].min() == 1 and 0.7 < known.mean() < 0.98
         assert known[:2].max() == 0
