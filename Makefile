@@ -1,6 +1,6 @@
 # Each target makes its own virtual environment `.venv` from constraints.txt when there is none or it is stale.
 #   make demo   restore a few held-out portraits and write _build/demo.png
-#   make test   unit, golden, notebook and book tests (what CI runs)
+#   make test   unit, golden, notebook and book tests (what CI runs), then those of the next line
 #   make test-app  the tests of `rusr app`, in an environment of its own: Gradio wants an older Pillow
 #   make book   execute every chapter and build the pages into _build/html
 #   make book-without-solutions  the same for students, into _build/students/_build/html
@@ -48,6 +48,8 @@ test: $(READY) lint
 	@echo "== Unit, golden, notebook and book tests in $(JOBS) processes"
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder --nbval-lax \
 	  --nbval-current-env --nbval-cell-timeout=300 --durations=15 tests book
+	@if $(MAKE) --no-print-directory $(APP)/.ready; then $(MAKE) --no-print-directory test-app; \
+	  else echo "== Gradio could not be installed: the tests of the page of rusr app are skipped"; fi
 
 # Gradio and its Pillow come first, all else from $(VENV).
 $(APP)/.ready: $(READY) constraints-app.txt
