@@ -228,8 +228,9 @@ const STYLE = `
 .rusr-brush [hidden] { display: none; }
 .rusr-brush input { width: 100%; accent-color: #0072b2; }
 .rusr-brush .rb-tools input { flex: 1; width: auto; min-width: 4em; }
-.rb-tools { display: flex; gap: 0.5em; align-items: center; margin-top: 0.3em; }
-.rb-tools label { flex: 1; display: flex; gap: 0.5em; align-items: center; margin: 0; }
+.rb-tools { display: flex; flex-wrap: wrap; gap: 0.5em; align-items: center; margin-top: 0.3em; }
+.rb-tools button { white-space: nowrap; }
+.rb-tools label { flex: 1 1 8em; display: flex; gap: 0.5em; align-items: center; margin: 0; }
 .rb-tools [aria-disabled="true"] { opacity: 0.5; cursor: default; }`;
 
 /** An element with properties, attributes after a colon, and children. */
@@ -261,7 +262,7 @@ function tools(brush) {
     width = element("input", { type: "range", min, max, step: 0.01 }),
     button = (textContent, click) => element("button", { type: "button", textContent, onclick: click }),
     undo = button("Undo", () => brush.undo()),
-    clear = button("Clear the holes", () => brush.clear());
+    clear = button("Clear", () => brush.clear());
   function follow() {
     width.value = brush.size;
     width.setAttribute("aria-valuetext", `${Math.round(100 * brush.size)} % of the picture`);
@@ -273,5 +274,6 @@ function tools(brush) {
   });
   brush.canvas.addEventListener("brush", follow);
   follow();
-  return element("div", { className: "rb-tools" }, element("label", {}, "Brush", width), undo, clear);
+  const group = { className: "rb-tools", ":role": "group", ":aria-label": "Brush" };
+  return element("div", group, element("label", {}, "Brush", width), undo, clear);
 }

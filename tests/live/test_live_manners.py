@@ -184,7 +184,7 @@ def test_without_a_term_of_the_loss_no_search_begins(watched, address):
     assert watched.execute_async_script("memory().then(arguments[0])")["tensors"] == before
 
 
-def test_an_engine_that_cannot_be_loaded_is_said_and_asked_for_again(watched, address):
+def test_an_engine_that_cannot_be_loaded_or_stops_is_said_and_asked_for_again(watched, address):
     open_page(watched, address)
     watched.execute_cdp_cmd("Network.enable", {})
     watched.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*engine.js"]})
@@ -195,6 +195,16 @@ def test_an_engine_that_cannot_be_loaded_is_said_and_asked_for_again(watched, ad
     start(watched)
     until(watched, DONE)
     watched.get_log("browser")  # where the missing file is told
+    set_up(watched, "U", 30)
+    start(watched)
+    until(watched, f"{STATUS} === 'Searching in W …'")
+    watched.execute_script("workers.at(-1).onerror({ message: 'out of memory' })")  # as browsers tell it
+    until(watched, IDLE)
+    assert status(watched) == "the engine has stopped: out of memory"
+    set_up(watched, "U", 1)
+    start(watched)
+    until(watched, DONE)
+    assert watched.execute_script("return workers.length") == 2 and watched.get_log("browser") == []
 
 
 def test_inline_figures_open_when_asked_and_give_the_recorded_one_back(watched, address):

@@ -22,7 +22,7 @@ DOCUMENT = """
 class Element {
   constructor(tag) {
     Object.assign(this, { tag, children: [], attributes: {}, handlers: {}, rows: [], textContent: "" });
-    this.classList = { toggle() {}, add() {} };
+    this.classList = { toggle() {}, add() {}, remove() {} };
   }
   setAttribute(name, value) { this.attributes[name] = value; }
   addEventListener(name, handler) { this.handlers[name] = handler; }
@@ -136,6 +136,26 @@ def test_the_curve_has_a_line_a_phase_and_also_draws_negative_losses():
     heights = [y for _, y in [*points[0], *points[1][1:]]]
     assert heights == sorted(heights) and np.isfinite(heights).all()  # a lower loss lies lower on the page
     assert text.split() == ["W", "W+", "loss", "3.00", "→", "-0.200"]
+
+
+def test_of_a_long_search_the_first_and_the_newest_pictures_stay():
+    """Half of the others go, and who looks back meanwhile stays where they look."""
+    body = """Element.prototype.getContext = () => ({ putImageData() {} });
+        globalThis.ImageData = class {};
+        const stage = Page.stage.create(), picture = { width: 1, height: 1, rgba: null }, looked = [];
+        for (let step = 0; step < 500; step++) {
+          stage.add({ picture, seen: picture, space: "W", step, loss: 1 + 1 / (step + 1) });
+          if (step === 150) { stage.scrub.value = 100; stage.scrub.handlers.input(); }
+          if (step > 150) looked.push(stage.frames[+stage.scrub.value].step);
+        }
+        const kept = stage.frames.map((frame) => frame.step);
+        stage.end({ picture, psnr: null, space: "W", step: 499, loss: 1 });
+        return { kept, looked: [...new Set(looked)], shown: stage.where.textContent, now: stage.scrub.value };"""
+    found = in_node("page/pictures page/curve page/stage", body)
+    kept = found["kept"]
+    assert kept[0] == 0 and kept[-1] == 499 and 120 < len(kept) <= 240 and kept == sorted(set(kept))
+    assert max(abs(step - 100) for step in found["looked"]) <= 4
+    assert found["shown"] == "W, step 500" and found["now"] == len(kept) - 1
 
 
 def test_the_table_of_searches_keeps_the_last_ones():
