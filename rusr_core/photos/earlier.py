@@ -20,6 +20,7 @@ MOST = 2**16  # blocks that are looked at
 NEEDED = 60  # coefficients beyond their step, below which nothing is said
 DEEP = 0.2  # of the distance of chance: a picture that was compressed last with a table lies this near to its multiples
 SHALLOW, DIP = 0.45, 0.5  # of chance and of neighbouring qualities: an earlier compression under a later one
+COARSEST = 30  # quality of a later one, below which its steps are so wide that an earlier one is told by chance
 FINER = 15  # by how much a later one has to be finer, whose own steps lie near those of the earlier one otherwise
 RIVAL, NEAR = 1.8, 4  # how much further another quality must be, and how far away qualities are other ones
 OWN = 6  # qualities so near to the last one have its trace
@@ -38,10 +39,12 @@ def find_earlier(pixels: np.ndarray, last: int | None = None) -> Trace | None:
     """The quality at which `pixels` `[H, W, 3]` of 0 to 255 were once saved, or None if there is no trace.
 
     `last`: the quality of the file itself, if it is a JPEG file. Then only coarser ones can be seen: a later saving at
-    a lower quality wipes the trace out. Raises `ImageError` for a quality that is none.
+    a lower quality wipes the trace out, and one below 30 hides most. Raises `ImageError` for a quality that is none.
     """
     if last is not None:
         check_whole("last", last, 1, 100, ImageError)
+        if last < COARSEST:
+            return None
     coefficients = _coefficients(pixels)
     if len(coefficients) < 8:
         return None
@@ -52,7 +55,8 @@ def find_earlier(pixels: np.ndarray, last: int | None = None) -> Trace | None:
         return None
     best = min(known, key=known.get)
     around = [distances[q] for q in distances if 3 <= abs(q - best) <= 8 and np.isfinite(distances[q])]
-    if len(around) < 3:
+    beside = [distances[q] for q in distances if 0 < abs(q - best) <= NEAR and np.isfinite(distances[q])]
+    if len(around) < 3 or min(beside, default=np.inf) < distances[best]:  # then it was one too near to the last
         return None
     dip = distances[best] / np.median(around)
     limit = DEEP if last is None else SHALLOW

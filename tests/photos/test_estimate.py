@@ -141,6 +141,15 @@ def test_an_earlier_compression_of_a_jpeg_file(first, last, tmp_path):
     assert find_earlier(np.asarray(Image.open(tmp_path / "once.jpg")), last) is None
 
 
+@pytest.mark.parametrize("first", [15, 45])
+def test_an_earlier_compression_too_near_to_the_last_is_unknown(first):
+    """The coarsest quality that was looked for once stood for a finer one that was not."""
+    for i, more in enumerate((8, 12, 14)):
+        file = io.BytesIO()
+        to_pil(JPEG(first).degrade(portrait(i))).save(file, "JPEG", quality=first + more)
+        assert find_earlier(np.asarray(Image.open(file)), first + more) is None
+
+
 def test_holes_by_colour_by_transparency_and_by_a_mask(tmp_path, degraded):
     path = degraded("strokes:5")
     hidden = mask_of(parse("strokes:5"), portrait()) < 0.99
