@@ -164,6 +164,8 @@ def _unidentified(path: Path) -> str:
     try:
         with open(path, "rb") as file:
             start = file.read(16)
+            if not start:
+                return "an empty file"
             other = next((name for name, mark in NOT_READ.items() if mark.match(start)), None)
             if other:
                 return f"{other} is not read; save it as PNG or JPEG"

@@ -187,6 +187,7 @@ def test_formats_that_are_not_read_are_named(tmp_path):
         (b"8BPS" + bytes(20), "a Photoshop file is not read"),
         (b"%PDF-1.7\n", "PDF is not read"),
         (b"a diary", "not an image"),
+        (b"", "an empty file"),
     ):
         (tmp_path / "a.png").write_bytes(mark)
         with pytest.raises(ImageError, match=f"a.png: {words}"):

@@ -1,6 +1,7 @@
 """The degradations that are estimated from the files, where neither --task nor --degradation nor --mask says them."""
 
 import argparse
+import re
 from pathlib import Path
 
 from torch import Tensor
@@ -62,12 +63,22 @@ class Estimates:
 
 def note(found: Estimate, f: Degradation) -> str:
     """One line: what is assumed of a file, and why."""
-    return f"{found.path}: assumed {f} ({reasons(found)}); `rusr inspect` says why"
+    return f"{found.path}: assumed {briefly(f)} ({reasons(found)}); `rusr inspect` says why"
+
+
+def briefly(f: Degradation | str) -> str:
+    """A degradation in words for people: a file's own tables by their first three numbers, a mask without its shape."""
+    words = re.sub(r"((?:\d+\+){3})(?:\d+\+){3,}\d+", r"\1...", str(f))
+    return re.sub(r"mask:<[^>]*>", "a mask", words)
 
 
 def reasons(found: Estimate) -> str:
     """What was found in a file, and what is unknown."""
     unknown = [item.name for item in found.findings if item.value is None]
-    stated = [f"{item.name} {item.words}" for item in found.findings if item.value not in (None, 0, "none")]
+    stated = [
+        item.words if item.words.startswith(item.name) else f"{item.name} {item.words}"
+        for item in found.findings
+        if item.value not in (None, 0, "none")
+    ]
     missing = f"; unknown: {', '.join(unknown)}" if unknown else ""
     return f"{', '.join(stated) or 'no damage was found'}{missing}"

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from rusr_core.commands.align import align_all
-from rusr_core.commands.estimates import nothing_said, reasons
+from rusr_core.commands.estimates import briefly, nothing_said, reasons
 from rusr_core.commands.masks import Masks
 from rusr_core.commands.operators import Operators
 from rusr_core.commands.options import CommandError
@@ -103,7 +103,7 @@ class FaceDegradations:
         for subject in subjects:
             face = carried(found, subject.quad, self.resolution, known)
             y = align_all(picture, [subject.quad], (face.size, face.size))
-            lines.append(f"{source}: face {subject.number}: assumed {'; '.join((str(face.f), *face.notes))}")
+            lines.append(f"{source}: face {subject.number}: assumed {'; '.join((briefly(face.f), *face.notes))}")
             alike = (str(face.f), face.size) if _mask_of(face.f) is None else subject.number
             there = parts.get(alike, Part([], y[:0], face.f))
             parts[alike] = Part([*there.subjects, subject], torch.cat([there.y, y]), face.f)

@@ -4,6 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
+from rusr_core.commands.estimates import briefly
 from rusr_core.commands.options import CommandError
 from rusr_core.commands.output import complain, say
 from rusr_core.decoding import list_images
@@ -37,7 +38,7 @@ def run_inspect(args: argparse.Namespace) -> int:
         if args.json:
             records.append(found.record())
             continue
-        say(f"{path}: {found.width}x{found.height} px, {found.notation}")
+        say(f"{path}: {found.width}x{found.height} px, {briefly(found.notation)}")
         for line in found.lines():
             say(f"  {line}")
     if args.json:

@@ -5,9 +5,11 @@ import contextlib
 import sys
 import unicodedata
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from tqdm import tqdm
+
+from rusr_core.decoding import DecodingWarning
 
 
 def say(text: str) -> None:
@@ -36,6 +38,18 @@ def _printable(error: UnicodeError) -> tuple[str | bytes, int]:
 codecs.register_error("rusr.printable", _printable)
 
 
+def _warn_once() -> Callable[..., None]:
+    """What shows a warning as one line; those of a file, which is read more than once, once."""
+    told = set()
+
+    def show(message: Warning, *_args: object, **_options: object) -> None:
+        if not isinstance(message, DecodingWarning) or str(message) not in told:
+            complain(f"warning: {message}")
+        told.add(str(message))
+
+    return show
+
+
 @contextlib.contextmanager
 def readable_output() -> Iterator[None]:
     """For the duration, any file name can be printed, and a warning is one line on stderr."""
@@ -45,7 +59,7 @@ def readable_output() -> Iterator[None]:
         stream.reconfigure(errors="rusr.printable")
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = lambda message, *_args, **_options: complain(f"warning: {message}")
+            warnings.showwarning = _warn_once()
             yield
     finally:
         for stream, errors in zip(streams, before, strict=True):

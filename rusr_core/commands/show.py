@@ -23,12 +23,21 @@ def run_show(args: argparse.Namespace) -> int:
     records = [read_record(path) for path in args.pictures]
     for path, record in zip(args.pictures, records, strict=True):
         say(f"{path}:")
-        for key, value in record.items():
-            say(f"  {key:12} {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}")
+        for line in (line for item in record.items() for line in _lines(*item)):
+            say(f"  {line}")
         credentials = read_credentials(path) if find_spec("c2pa") else None
         if credentials is not None:
             say(f"  {'credentials':12} {credentials}")
     return 0
+
+
+def _lines(key: str, value: object) -> list[str]:
+    """An entry of a record for people: of an estimate a line for each finding, whose source is in the record alone."""
+    if key == "estimate" and isinstance(value, dict):
+        width = max(map(len, value), default=0)
+        findings = [f"{name:{width}}  {finding['words']}" for name, finding in value.items()]
+        return [f"{key if i == 0 else '':12} {line}" for i, line in enumerate(findings)]
+    return [f"{key:12} {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"]
 
 
 def sheet_options(parser: argparse.ArgumentParser) -> None:

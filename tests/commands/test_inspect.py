@@ -2,11 +2,18 @@
 
 import json
 import shutil
+import warnings
 
 import pytest
+import torch
 from PIL import Image
 
 from rusr_core.commands import main
+from rusr_core.commands.estimates import briefly
+from rusr_core.commands.output import readable_output
+from rusr_core.decoding import DecodingWarning
+from rusr_core.degradations import JPEG, Compose, Mask
+from rusr_core.errors import RusrWarning
 from rusr_core.files import data_path
 
 PORTRAIT = data_path("portraits/test/003.png")
@@ -43,6 +50,28 @@ def test_a_table_and_json(jpeg, capsys):
     assert run("inspect", jpeg, "--json") == 0
     (record,) = json.loads(capsys.readouterr().out)
     assert record["degradation"] == "jpeg:30,sampling=4:4:4" and record["findings"]["jpeg"]["confidence"] == 1
+
+
+def test_tables_of_its_own_are_said_briefly(tmp_path, capsys):
+    """A camera's file once took three lines of numbers; the record has them all."""
+    table = [2 + i for i in range(64)]
+    Image.open(PORTRAIT).convert("RGB").save(tmp_path / "a.jpg", qtables=[table], subsampling="4:4:4")
+    assert run("inspect", tmp_path / "a.jpg") == 0
+    assert capsys.readouterr().out.splitlines()[0].endswith("a.jpg: 128x128 px, jpeg:2+3+4+...,sampling=4:4:4")
+    assert run("inspect", tmp_path / "a.jpg", "--json") == 0
+    assert "+".join(map(str, table)) in json.loads(capsys.readouterr().out)[0]["degradation"]
+    assert briefly(Compose(JPEG(30), Mask(torch.ones(4, 4)))) == "jpeg:30 | a mask"
+    assert briefly("fade:0.85+0.7+0.6,0.1+0.05+0.02") == "fade:0.85+0.7+0.6,0.1+0.05+0.02"
+
+
+def test_a_file_is_warned_of_once(capsys):
+    with readable_output():
+        for _ in range(3):
+            warnings.warn("a.gif: holds 2 pictures", DecodingWarning, stacklevel=1)
+            warnings.warn("another kind", RusrWarning, stacklevel=1)
+            warnings.simplefilter("always")  # as a change of filters makes Python forget what it has shown
+    lines = capsys.readouterr().err.splitlines()
+    assert lines.count("rusr: warning: a.gif: holds 2 pictures") == 1 < lines.count("rusr: warning: another kind")
 
 
 def test_a_folder_with_a_broken_file(jpeg, capsys):

@@ -111,7 +111,7 @@ def test_without_a_degradation_the_file_says_it(tmp_path, searches, capsys):
         picture.save(tmp_path / "group.jpg", quality=60, subsampling="4:4:4")
     assert run("photo", tmp_path / "group.jpg", tmp_path / "out.png") == 0
     printed = capsys.readouterr().out
-    assert "group.jpg: jpeg jpeg:60,4:4:4" in printed and "unknown: saved before, photons" in printed
+    assert "group.jpg: jpeg:60,4:4:4" in printed and "unknown: saved before, photons" in printed
     record = json.loads((tmp_path / "out.json").read_text())
     assert record["estimate"]["jpeg"]["value"] == "jpeg:60,4:4:4" and len(record["faces"]) == 2
     for face in record["faces"]:
@@ -119,6 +119,9 @@ def test_without_a_degradation_the_file_says_it(tmp_path, searches, capsys):
         size = side_of(torch.tensor(face["square"]))
         assert face["degradation"] == f"resize:{round(size)} | jpeg:60,sampling=4:4:4"
         assert any(search.y.shape == (1, 3, round(size), round(size)) for search in searches)
+    assert run("show", tmp_path / "out.png") == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert "  estimate     jpeg          jpeg:60,4:4:4" in shown and f"{'':15}photons       unknown" in shown
 
 
 def test_a_mask_goes_the_way_of_the_photograph(tmp_path, searches, capsys):
