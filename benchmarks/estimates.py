@@ -235,9 +235,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         rows = list(measured(Path(folder), portraits(args.new)))
     table = summary(rows)
-    for name, content in (("estimates.csv", table), ("wrong.csv", [r for r in rows if r["verdict"] == "wrong"])):
+    wrong = [row for row in rows if row["verdict"] == "wrong"]
+    for name, columns, content in (("estimates.csv", table[0], table), ("wrong.csv", rows[0], wrong)):
         with (args.out / name).open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list((content or table)[0]), lineterminator="\n")
+            writer = csv.DictWriter(file, list(columns), lineterminator="\n")
             writer.writeheader()
             writer.writerows(content)
     packages = {"rusr": rusr_core, "torch": torch, "numpy": np, "Pillow": PIL}

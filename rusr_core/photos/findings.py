@@ -49,12 +49,17 @@ def jpeg_findings(jpeg: JPEGFile | None, kind: str, size: tuple[int, int]) -> tu
     """What the file of `size` (height, width) in px says of its own compression."""
     if jpeg is None:
         return [Finding("jpeg", "none", "none", 1.0, f"the file is {kind}")], ()
-    source = "the tables and factors in the file"
+    words, source = jpeg.words, "the tables and factors in the file"
+    if words != jpeg.notation:  # what is long goes to the source, which takes further lines
+        sampling = "colours of another kind" if jpeg.sampling == "other" else jpeg.sampling
+        words = f"{'tables of its own' if jpeg.distance else f'jpeg:{jpeg.quality}'}, {sampling}"
+    if jpeg.distance:
+        source += f"; nearest are those of quality {jpeg.quality}, {jpeg.distance:.1f} off"
     if not jpeg.exact:
         source += "; f takes this chroma for 4:2:0"
     if not jpeg.on_grid(*size):
         source += "; EXIF turns it, so that its blocks begin in another corner than those of f"
-    return [Finding("jpeg", jpeg.words, jpeg.words, 1.0, source)], (jpeg.degradation,)
+    return [Finding("jpeg", jpeg.words, words, 1.0, source)], (jpeg.degradation,)
 
 
 def earlier_findings(pixels: np.ndarray, jpeg: JPEGFile | None) -> tuple[Finding, tuple[JPEG, ...]]:

@@ -57,7 +57,10 @@ def test_tables_of_its_own_are_said_briefly(tmp_path, capsys):
     table = [2 + i for i in range(64)]
     Image.open(PORTRAIT).convert("RGB").save(tmp_path / "a.jpg", qtables=[table], subsampling="4:4:4")
     assert run("inspect", tmp_path / "a.jpg") == 0
-    assert capsys.readouterr().out.splitlines()[0].endswith("a.jpg: 128x128 px, jpeg:2+3+4+...,sampling=4:4:4")
+    head, first, *lines = capsys.readouterr().out.splitlines()
+    assert head.endswith("a.jpg: 128x128 px, jpeg:2+3+4+...,sampling=4:4:4")
+    assert first.split("100 %")[0].split() == ["jpeg", "tables", "of", "its", "own,", "4:4:4"]
+    assert max(map(len, lines)) <= 84
     assert run("inspect", tmp_path / "a.jpg", "--json") == 0
     assert "+".join(map(str, table)) in json.loads(capsys.readouterr().out)[0]["degradation"]
     assert briefly(Compose(JPEG(30), Mask(torch.ones(4, 4)))) == "jpeg:30 | a mask"
