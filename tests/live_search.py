@@ -26,7 +26,7 @@ SEARCH = """
     const weights = { lpips: 1, l1: preset.l1_weight, identity: preset.identity_weight }, losses = [];
     const turn = async ({ loss }) => { losses.push(loss); return true; };
     const begun = performance.now();
-    const { ws, phases } = await Live.search.run(live, { y, f, preset, weights, seed: 3, start: null }, { turn });
+    const { ws, phases } = await Live.search.run(live, { y, f, preset, weights, seed: 3 }, { turn });
     const seconds = (performance.now() - begun) / 1000;
     const found = { phases, losses, seconds, image: [...tf.tidy(() => live.generator.image(ws)).dataSync()] };
     ws.dispose();

@@ -119,13 +119,13 @@ Live.search = (() => {
   }
 
   /**
-   * `live`: { generator, net, method }; `task`: { y [1, h, w, 3], f, preset, weights, seed, start }, whose tensors stay
+   * `live`: { generator, net, method }; `task`: { y [1, h, w, 3], f, preset, weights, seed }, whose tensors stay
    * the caller's -> { ws, phases: [{ space, steps, reason }] }.
    */
   async function run(live, task, control) {
     const goal = objective(live, task),
       done = [];
-    let ws = (task.start || live.generator.mean).clone();
+    let ws = live.generator.mean.clone();
     for (const [number, settings] of task.preset.phases.entries()) {
       goal.reseed(number);
       const result = await phase(live, task, settings, goal, ws, control);

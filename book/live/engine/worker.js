@@ -53,9 +53,6 @@ Live.worker = (() => {
       return tf.tensor(values, [1, height, width, 3]);
     });
 
-  const latent = (values) =>
-    tf.tensor(values, [values.length / live.method.generator.w_dim, live.method.generator.w_dim]);
-
   /** The latent of a seed, [1, D], as `sample_w` draws it. */
   function sampled({ seed, psi }) {
     return tf.tidy(() => {
@@ -78,7 +75,7 @@ Live.worker = (() => {
         n = wide.shape[0];
       return tf.concat([tf.slice(wide, [0, 0], [from, -1]), tf.slice(last, [from, 0], [n - from, -1])]);
     });
-    const found = { picture: await shown(ws), ws: await ws.data() };
+    const found = { picture: await shown(ws) };
     ws.dispose();
     return found;
   }
@@ -173,7 +170,6 @@ Live.worker = (() => {
     const { id, stages, seed, observed } = message;
     const preset = presetOf(message),
       given = imageOf(message.picture),
-      start = message.start ? latent(message.start) : null,
       clean = observed ? null : given,
       f = Live.degradations.create(stages, live.method);
     control = controlOf(id, f, clean, seed);
@@ -181,16 +177,16 @@ Live.worker = (() => {
     try {
       y = inputOf(message, given, f);
       postMessage({ id, type: "observed", picture: await picture(y) });
-      const task = { y, f, preset, weights: { ...weightsOf(preset), ...message.weights }, seed, start };
+      const task = { y, f, preset, weights: { ...weightsOf(preset), ...message.weights }, seed };
       const { ws, phases } = await Live.search.run(live, task, control);
-      const result = { picture: await shown(ws), phases, ws: await ws.data(), preset };
+      const result = { picture: await shown(ws), phases, preset };
       result.psnr = clean && tf.tidy(() => psnrOf(live.generator.image(ws), clean));
       ws.dispose();
       return result;
     } finally {
       control = null;
       f.dispose();
-      tf.dispose([given, y || [], start || []]);
+      tf.dispose([given, y || []]);
     }
   }
   const weightsOf = (preset) => ({ lpips: 1, l1: preset.l1_weight, identity: preset.identity_weight });
