@@ -9,44 +9,47 @@ from rusr_core.figures.panels import FigureError
 from rusr_core.limits import check_whole
 
 MOST_DIGITS = 17  # decimals; a float has no more
+UNITS = re.compile(r"[+−-]?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?(?: ?(?:%|dB|px|s|MB|bytes))?\*?")  # as "12.5 %"
 
 
 def table(
     rows: Mapping[str, Sequence[object]] | Sequence[Sequence[object]],
     columns: Sequence[str],
     *,
-    digits: int = 2,
+    digits: int | Sequence[int] = 2,
     caption: str = "",
 ) -> Html:
     """An HTML table. `rows` are sequences of cells, or {name of the row: the cells after it}.
 
-    `columns` names all columns, that of the row names included. Floats are written with `digits` decimals and stand
-    right like all numbers; everything else is text. Cells are escaped, except `Html`, which is taken as it is.
-    Raises `FigureError` if a row has another number of cells than there are columns, and for no number of decimals.
+    `columns` names all columns, that of the row names included. Floats are written with `digits` decimals, one number
+    for the table or one for each column; a float that rounds to zero has no sign. A column stands right if it holds
+    numbers only, with or without units ("12.5 %"), "-", and None, which is an empty cell; everything else is text.
+    Cells are escaped, except `Html`, which is taken as it is. Raises `FigureError` if a row, or `digits`, has another
+    number of entries than there are columns, and for what is no number of decimals.
     """
-    check_whole("digits", digits, 0, MOST_DIGITS, FigureError)
+    decimals = [digits] * len(columns) if isinstance(digits, int) or not isinstance(digits, Sequence) else list(digits)
+    if len(decimals) != len(columns):
+        raise FigureError(f"digits has {len(decimals)} entries, expected {len(columns)}: {', '.join(columns)}")
+    for each in decimals or [digits]:
+        check_whole("digits", each, 0, MOST_DIGITS, FigureError)
     cells = [(name, *row) for name, row in rows.items()] if isinstance(rows, Mapping) else [tuple(row) for row in rows]
     for row in cells:
         if len(row) != len(columns):
             raise FigureError(f"row {row[:1]} has {len(row)} cells, expected {len(columns)}: {', '.join(columns)}")
     columns_of = list(zip(*cells, strict=True)) or [()] * len(columns)
-    kinds = [' class="number"' if column and all(map(_is_number, column)) else "" for column in columns_of]
+    kinds = [' class="number"' if _is_numeric(column) else "" for column in columns_of]
     head = "".join(f'<th scope="col"{kind}>{escape(str(name))}</th>' for name, kind in zip(columns, kinds, strict=True))
     names = ["", *(str(name) for name in columns[1:])]  # where rows are stacked, each cell says its column
-    body = "".join(f"<tr>{_row(row, names, digits)}</tr>" for row in cells)
+    body = "".join(
+        f"<tr>{''.join(map(_cell, row, [True] + [False] * len(row), decimals, names, kinds))}</tr>" for row in cells
+    )
     title = f"<caption>{escape(caption)}</caption>" if caption else ""
     return Html(f'<table class="rusr-table">{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>')
 
 
-def _row(row: tuple[object, ...], names: Sequence[str], digits: int) -> str:
-    return "".join(_cell(value, i == 0, digits, name) for i, (value, name) in enumerate(zip(row, names, strict=True)))
-
-
-def _cell(value: object, first: bool, digits: int, column: str) -> str:
-    number = _is_number(value)
-    text = f"{value:.{digits}f}" if isinstance(value, float) else str(value)
+def _cell(value: object, first: bool, digits: int, column: str, kind: str) -> str:
+    text = "" if value is None else f"{value:z.{digits}f}" if isinstance(value, float) else str(value)
     text = text if isinstance(value, Html) else _breakable(escape(text).replace("\n", "<br>"))
-    kind = ' class="number"' if number else ""
     column = f' data-column="{escape(column)}"' if column and text else ""
     return f'<th scope="row"{kind}>{text}</th>' if first else f"<td{kind}{column}>{text}</td>"
 
@@ -57,4 +60,14 @@ def _breakable(text: str) -> str:
 
 
 def _is_number(value: object) -> bool:
+    """A number, or text that is one, with or without a unit."""
+    if isinstance(value, str):
+        return not isinstance(value, Html) and UNITS.fullmatch(value) is not None
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_numeric(column: Sequence[object]) -> bool:
+    """Whether the cells of a column are numbers, or missing."""
+    return any(value is not None for value in column) and all(
+        value in (None, "-") or _is_number(value) for value in column
+    )

@@ -159,6 +159,21 @@ def test_a_table_holds_every_cell_and_escapes_text():
         figures.table([("a",)], ("x", "y"))
 
 
+def test_columns_of_a_table_have_their_own_decimals_and_alignment():
+    html = figures.table(
+        {"a": (1.25, 26.0, "12.5 %"), "b": (None, "-", "-3 dB")}, ("", "x", "y", "z"), digits=(0, 2, 1, 0)
+    )
+    assert html.count('class="number"') == 9  # three heads and six cells, the empty one included
+    cells = ('data-column="x">1.25<', 'data-column="y">26.0<', 'data-column="z">12.5 %<', '<td class="number"></td>')
+    assert all(cell in html for cell in cells)
+    mixed = figures.table([("a", 1), ("b", "XS")], ("f", "n"))
+    assert "number" not in mixed  # a column stands on one side
+    assert ">0.00<" in figures.table([(-0.001,)], ("x",)) and ">-0.01<" in figures.table([(-0.01,)], ("x",))
+    for digits, words in (((2,), "has 1 entries, expected 2: x, y"), ((1, -1), "digits is -1")):
+        with pytest.raises(figures.FigureError, match=words):
+            figures.table([("a", 0.5)], ("x", "y"), digits=digits)
+
+
 def test_frames_keep_some_pictures_of_one_image():
     frames = figures.Frames(2, image=1, view=lambda x: x * 2)
     for phase in ("W", "W+"):
