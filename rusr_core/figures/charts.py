@@ -15,7 +15,7 @@ from rusr_core.figures.interactive import Html
 from rusr_core.figures.panels import STYLE, FigureError, check_extent, plain_numbers
 from rusr_core.sweeps import recordings as recorded
 from rusr_core.sweeps.recordings import Recording
-from rusr_core.tasks import LEVELS, TASKS
+from rusr_core.tasks import COMPOSED, EVERY, LEVELS, TASKS
 
 MARKERS = "osD^v<>"
 LOG_FROM = 20  # a scatter plot whose values span more takes a logarithmic axis
@@ -135,27 +135,46 @@ def sheet(name: str, task: str, alt: str) -> object:
 
 
 def scatter(recording: Recording, x: str, y: str) -> Figure:
-    """One recorded metric against another: a point a task and method; the methods of one task are joined. An axis whose
-    values span a factor of more than `LOG_FROM` is logarithmic."""
+    """One recorded metric against another: a point a task and method, the colour says which task, the marker which
+    method. The points of one task are joined, and beside the last method's stands the level, or what is composed. An
+    axis whose values span a factor of more than `LOG_FROM` is logarithmic."""
     with plt.style.context(STYLE):
-        figure, ax = plt.subplots(figsize=(6.0, 4.2), layout="constrained")
-        points = {}
+        figure, ax = plt.subplots(figsize=(7.0, 5.4), layout="constrained")
+        values, colours = [], {}
+        cycle = plt.rcParams["axes.prop_cycle"].by_key()["color"]
         for task in dict.fromkeys(row["task"] for row in recording.scores):
             found = [m for m in recording.methods if recording.has(task, m, x, y)]
             if not found:
                 continue
-            values = [(recording.score(task, m, x)[0], recording.score(task, m, y)[0]) for m in found]
-            ax.plot(*zip(*values, strict=True), color="#D9D9D9", linewidth=0.8, zorder=0)
-            for method, value in zip(found, values, strict=True):
-                points.setdefault(method, []).append(value)
-        for i, (method, values) in enumerate(points.items()):
-            ax.plot(*zip(*values, strict=True), MARKERS[i % len(MARKERS)], markersize=5, alpha=0.8, label=method)
+            kind, label = _kind(task)
+            colour = colours.setdefault(kind, cycle[len(colours) % len(cycle)])
+            points = [(recording.score(task, m, x)[0], recording.score(task, m, y)[0]) for m in found]
+            ax.plot(*zip(*points, strict=True), color=colour, alpha=0.4, linewidth=0.8, zorder=0)
+            for method, point in zip(found, points, strict=True):
+                ax.plot(*point, _marker(recording, method), color=colour, markersize=5, alpha=0.8)
+            ax.annotate(label, points[-1], (3, -8), textcoords="offset points", fontsize=7, color=colour)
+            values += points
         ax.set(xlabel=x, ylabel=y)
         for i, set_scale, axis in ((0, ax.set_xscale, ax.xaxis), (1, ax.set_yscale, ax.yaxis)):
-            along = [value[i] for values in points.values() for value in values]
+            along = [point[i] for point in values]
             if along and 0 < min(along) < max(along) / LOG_FROM:
                 set_scale("log")
                 plain_numbers(axis)
-        ax.legend()
+        for method in recording.methods if values else ():
+            ax.plot([], [], _marker(recording, method), color="#595959", label=method)
+        for kind, colour in colours.items():
+            ax.plot([], [], color=colour, linewidth=3, label=kind)
+        ax.legend(loc="upper left")
         plt.close(figure)
     return figure
+
+
+def _kind(task: str) -> tuple[str, str]:
+    """What kind of task is recorded, and which of its kind: a level, the letters composed, or one's own task's name."""
+    known = {str(each): ("composed", each.letters) for each in COMPOSED}
+    known |= {f"{name} {level}": (name, level) for name in EVERY for level in LEVELS}
+    return known.get(task, ("other", task))
+
+
+def _marker(recording: Recording, method: str) -> str:
+    return MARKERS[recording.methods.index(method) % len(MARKERS)]

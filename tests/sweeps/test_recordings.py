@@ -117,6 +117,17 @@ def test_charts_of_a_recording(recording):
     assert [t.get_text() for t in levels.axes[0].get_xticklabels()] == ["XS", "S", "M\n(2)", "L\n(2)", "XL"]
     cloud = charts.scatter(recording, "LPIPS-portraits", "FID-portraits")
     assert (0.3, 0.3) in points(cloud)
+    axes = cloud.axes[0]
+    assert "L" in [
+        text.get_text() for text in axes.texts
+    ]  # each task is named: its kind by colour, its level in letters
+    assert {"default", "upsampling"} <= {text.get_text() for text in axes.get_legend().get_texts()}
+
+
+def test_a_task_of_a_recording_is_named_by_its_kind():
+    assert charts._kind("upsampling L") == ("upsampling", "L")
+    assert charts._kind("upsampling+denoising M") == ("composed", "UN")
+    assert charts._kind("boxblur:9 | jpeg:30") == ("other", "boxblur:9 | jpeg:30")
 
 
 def test_lines_and_bars():
