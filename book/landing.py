@@ -34,15 +34,17 @@ class About:
 
 CHAPTERS = {
     "start": About("Start here", 20),
+    "measures": About("Five measures in short", 5, ("start",)),
     "problem": About("The problem", 35, ("start",)),
     "plane": About("The whole search on a plane", 25, ("problem",)),
     "generator": About("The generator", 40, ("start",)),
     "degradations": About("Degradations", 40, ("problem",)),
     "near": About("What is near?", 25, ("start",)),
     "losses": About("The loss of the search", 35, ("degradations", "near")),
+    "energy": About("Two draws, one score", 10, ("losses",)),
     "phases": About("Three phases", 45, ("generator", "losses")),
     "upsampling": About("Upsampling", 35, ("phases",)),
-    "denoising": About("Denoising", 45, ("phases",)),
+    "denoising": About("Denoising", 45, ("energy", "phases")),
     "inpainting": About("Inpainting", 30, ("phases",)),
     "deartifacting": About("Deartifacting", 35, ("phases",)),
     "composed": About("Composed degradations", 35, ("denoising", "deartifacting")),

@@ -1,5 +1,9 @@
 """The loss against the published pyramid (golden arrays), and what it must not do."""
 
+import re
+from itertools import product
+from pathlib import Path
+
 import pytest
 import torch
 from conftest import golden, seeded
@@ -7,6 +11,8 @@ from loss_examples import Net, images, loss_of
 
 from rusr_core import losses
 from rusr_core.losses import L1, Guess, IdentityLoss, LossError, MultiscaleLPIPS, RestorationLoss, Term
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize("size", [64, 128])
@@ -153,6 +159,23 @@ def test_the_energy_score_finds_the_truth_where_the_distance_prefers_the_dark(di
     score = {v: losses.energy_score(distance, y, noisy(v, 1), noisy(v, 2)).mean() for v in (truth, darker)}
     assert plain[darker] < plain[truth]
     assert score[darker] > score[truth]
+
+
+def test_the_coin_of_the_book():
+    """The table of book/energy.md: one pixel that is dead half of the time, all cases counted."""
+    page = (ROOT / "book/energy.md").read_text(encoding="utf-8").partition("| one draw | energy score |")[2]
+    rows = re.findall(r"^\| \$(.+?)\$(?:, the truth)? \| \$(.+)\$ \| \$(.+)\$ \|$", page, re.M)
+    values = {"0": 0.0, r"\tfrac12": 0.5, "1": 1.0, r"\tfrac32": 1.5}
+    assert [row[0] for row in rows] == list(values)
+    for name, *printed in rows:
+        x = values[name]
+        cases = torch.tensor(list(product((0, x), (0, x), (0.0, 1.0))))  # of f_1(x), f_2(x) and y, equally likely
+        a, b, y = cases.unbind(1)
+        found = [losses.energy_score(lambda u, v: (u - v).square(), y, *draws).mean() for draws in ((a,), (a, b))]
+        assert [float(re.sub(r"[^\d.]", "", text)) for text in printed] == pytest.approx([float(v) for v in found])
+    fixed, y = torch.full((2,), 0.5), torch.tensor([0.0, 1.0])  # the belief that no pixel is dead
+    assert losses.energy_score(lambda u, v: (u - v).square(), y, fixed, fixed).mean() == 0.25
+    assert losses.energy_score(lambda u, v: (u - v).abs(), y, fixed, fixed).mean() == 0.5
 
 
 def test_the_energy_score_of_squared_differences_is_the_product_of_two():
