@@ -194,8 +194,12 @@ def test_lines_that_do_not_fit_a_page_are_found():
     fit = script("fit")
     sentence, columns = "word " * 40, "name" + "     1.0" * 12
     page = '<div class="output stream highlight"><div class="highlight"><pre><span></span>{}</pre></div></div>'
-    assert fit.too_wide(page.format(sentence)) == [] and fit.too_wide(page.format(columns[:84])) == []
+    assert fit.too_wide(page.format(sentence)) == [] and fit.too_wide(page.format(columns[:66])) == []
     assert fit.too_wide(page.format(columns)) == [columns]
+    assert fit.too_wide(page.format(columns[:76])) == [columns[:76]]  # on a phone
+    terminal = "$ rusr zoo list\n"
+    assert fit.too_wide(page.format(terminal + columns[:84])) == []
+    assert fit.too_wide(page.format(terminal + columns)) == [columns]
     code = '<div class="cell_input docutils"><div class="highlight"><pre><span></span>x = "{}"</pre></div></div>'
     assert fit.too_wide(code.format("a" * 80)) == [] and len(fit.too_wide(code.format("a" * 90))) == 1
 

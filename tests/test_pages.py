@@ -35,6 +35,10 @@ document.getElementById("page").onload = () => setTimeout(() => {{
       found.push("scrolls: " + element.tagName + "." + element.className);
     }}
   }}
+  for (const caption of page.querySelectorAll("article caption")) {{
+    const box = caption.getBoundingClientRect();  // letters below each other, where a table is no table any more
+    if (box.width < column.width / 3 && box.height > box.width) found.push("squeezed: " + caption.textContent);
+  }}
   for (const pre of page.querySelectorAll(".cell_output pre")) {{
     const style = page.defaultView.getComputedStyle(pre), lines = pre.textContent.trimEnd().split("\\n");
     const height = pre.clientHeight - parseFloat(style.paddingTop) - parseFloat(style.paddingBottom);
@@ -84,7 +88,9 @@ def site(tmp_path_factory):
     shutil.copy(ROOT / "book/references.bib", place / "book/references.bib")
     formula = "$$ " + " + ".join(f"\\frac{{a_{{{i}}}}}{{b_{{{i}}} + \\sqrt{{c_{{{i}}}}}}}" for i in range(30)) + " $$"
     table = figures.table(
-        {f"row {i}": [0.123456789] * 9 for i in range(3)}, ["name", *map("column {}".format, range(9))]
+        {f"row {i}": [0.123456789] * 9 for i in range(3)},
+        ["name", *map("column {}".format, range(9))],
+        caption="a caption of several words",
     )
     outputs = [
         nbformat.v4.new_output("stream", text="a long sentence of words " * 12 + "\n" + "x" * 300 + "\n"),

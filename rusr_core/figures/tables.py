@@ -9,6 +9,7 @@ from rusr_core.figures.panels import FigureError
 from rusr_core.limits import check_whole
 
 MOST_DIGITS = 17  # decimals; a float has no more
+SLIM = 40  # characters in a row that a phone shows without stacking the cells; _static/rusr.css says the rest
 UNITS = re.compile(r"[+−-]?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?(?: ?(?:%|dB|px|s|MB|bytes))?\*?")  # as "12.5 %"
 
 
@@ -44,11 +45,25 @@ def table(
         f"<tr>{''.join(map(_cell, row, [True] + [False] * len(row), decimals, names, kinds))}</tr>" for row in cells
     )
     title = f"<caption>{escape(caption)}</caption>" if caption else ""
-    return Html(f'<table class="rusr-table">{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>')
+    slim = " rusr-slim" if _width(columns, columns_of, decimals) <= SLIM else ""
+    return Html(f'<table class="rusr-table{slim}">{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>')
+
+
+def _width(heads: Sequence[str], columns: Sequence[Sequence[object]], digits: Sequence[int]) -> int:
+    """Characters of the widest row, two between columns; heads wrap between words."""
+    width = 0
+    for head, column, places in zip(heads, columns, digits, strict=True):
+        words = [len(word) for word in str(head).split()]
+        width += 2 + max([*words, *(len(_text(value, places)) for value in column)], default=0)
+    return width
+
+
+def _text(value: object, digits: int) -> str:
+    return "" if value is None else f"{value:z.{digits}f}" if isinstance(value, float) else str(value)
 
 
 def _cell(value: object, first: bool, digits: int, column: str, kind: str) -> str:
-    text = "" if value is None else f"{value:z.{digits}f}" if isinstance(value, float) else str(value)
+    text = _text(value, digits)
     text = text if isinstance(value, Html) else _breakable(escape(text).replace("\n", "<br>"))
     column = f' data-column="{escape(column)}"' if column and text else ""
     return f'<th scope="row"{kind}>{text}</th>' if first else f"<td{kind}{column}>{text}</td>"
