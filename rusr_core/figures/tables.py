@@ -9,7 +9,7 @@ from rusr_core.figures.panels import FigureError
 from rusr_core.limits import check_whole
 
 MOST_DIGITS = 17  # decimals; a float has no more
-SLIM = 40  # characters in a row that a phone shows without stacking the cells; _static/rusr.css says the rest
+SLIM = 46  # characters in a row that a phone shows without stacking the cells; _static/rusr.css says the rest
 UNITS = re.compile(r"[+−-]?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?(?: ?(?:%|dB|px|s|MB|bytes))?\*?")  # as "12.5 %"
 
 
