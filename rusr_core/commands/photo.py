@@ -172,7 +172,8 @@ class _Photos(Restoring):
         resolution = self.prior.generator.resolution
         times = 1 if self.args.keep_size else _times(picture, [face.subject for face in restored], resolution)
         picture = enlarged(picture, times)
-        finished = self._finished(job, faces, _pasted(picture, good, times, 0), restored, times)
+        own = picture if self.args.samples == 1 else picture.clone()  # of 100 megapixels, a copy is 0.3 GB
+        finished = self._finished(job, faces, _pasted(own, good, times, 0), restored, times)
         counts = ", ".join(str(face.steps[0]) for face in restored)
         words = f"{len(restored)} face{'s' if len(restored) > 1 else ''}, {counts} steps"
         words += f", {sum(face.seconds for face in restored):.1f} s"
@@ -184,6 +185,7 @@ class _Photos(Restoring):
             record = finished.record | {"picture": path.name}
             beside = replace(finished, image=as_picture(other), record=record, beside=False)
             everything &= save(beside, path, self.args, text) is not Outcome.ELSEWHERE
+        del picture, own  # the bytes of the file need their place
         return everything & (
             save(finished, job.target, self.args, words) is not Outcome.ELSEWHERE
         )  # last: see `others`
@@ -194,9 +196,9 @@ class _Photos(Restoring):
         """Of several answers: where the others, their mean and what was invented go, and the photograph of each."""
         for number, path in enumerate(others(target, self.args.samples), 1):
             if number < self.args.samples:
-                yield path, _pasted(picture, faces, times, number), "another answer"
+                yield path, _pasted(picture.clone(), faces, times, number), "another answer"
             elif number == self.args.samples:
-                yield path, _pasted(picture, faces, times, None), "the mean of the answers"
+                yield path, _pasted(picture.clone(), faces, times, None), "the mean of the answers"
             else:
                 shares = ", ".join(f"{100 * float(face.invented.mean()):.0f} %" for face in faces)
                 text = f"{shares} of the faces' variance in the prior is left open"
@@ -228,8 +230,7 @@ def _batches(faces: Faces, size: int) -> Iterator[Part]:
 
 
 def _pasted(picture: Tensor, faces: list[_Restored], times: int, number: int | None) -> Tensor:
-    """A photograph `[3, H, W]`, uint8, with the answer `number` of each face, or with the means of the answers."""
-    picture = picture.clone()
+    """The photograph `[3, H, W]`, uint8, itself: now with the answer `number` of each face, or the answers' means."""
     for face in faces:
         image = face.answers.mean(0, keepdim=True) if number is None else face.answers[number : number + 1]
         paste_into(picture, image, face.subject.quad * times)
