@@ -18,6 +18,7 @@ LUMA = np.array([0.299, 0.587, 0.114])  # ITU-T T.871
 FINEST = 92  # quality; the tables of finer ones have steps that rounding to whole pixels hides
 MOST = 2**16  # blocks that are looked at
 NEEDED = 60  # coefficients beyond their step, below which nothing is said
+KINDS = 12  # of them, by place and multiple; portraits of 64 px have 20 at the worst quality, a smooth slope has one
 DEEP = 0.2  # of the distance of chance: a picture that was compressed last with a table lies this near to its multiples
 SHALLOW, DIP = 0.45, 0.5  # of chance and of neighbouring qualities: an earlier compression under a later one
 COARSEST = 30  # quality of a later one, below which its steps are so wide that an earlier one is told by chance
@@ -58,6 +59,8 @@ def find_earlier(pixels: np.ndarray, last: int | None = None) -> Trace | None:
     beside = [distances[q] for q in distances if 0 < abs(q - best) <= NEAR and np.isfinite(distances[q])]
     if len(around) < 3 or min(beside, default=np.inf) < distances[best]:  # then it was one too near to the last
         return None
+    if _kinds(coefficients, best) < KINDS:
+        return None
     dip = distances[best] / np.median(around)
     limit = DEEP if last is None else SHALLOW
     others = [
@@ -80,11 +83,24 @@ def _coefficients(pixels: np.ndarray) -> np.ndarray:
     return (basis @ blocks @ basis.T).reshape(-1, BLOCK * BLOCK)
 
 
-def _distance(coefficients: np.ndarray, quality: int) -> float:
-    """How far coefficients are from the multiples of a quality's table: 1 by chance, 0 on them; NaN: too few."""
+def _far(coefficients: np.ndarray, quality: int) -> tuple[np.ndarray, np.ndarray]:
+    """The steps `[64]` of a quality, and which coefficients `[n, 64]` lie beyond the step of theirs."""
     steps = tables(quality)[0].numpy().astype(np.float64).ravel()
     far = (np.abs(coefficients) > 0.75 * steps) & (steps > 2)
     far[:, 0] = False  # brightness is always far from 0, and there is one of it only
+    return steps, far
+
+
+def _kinds(coefficients: np.ndarray, quality: int) -> int:
+    """How many different coefficients of a block have how many different multiples of their step, in all."""
+    steps, far = _far(coefficients, quality)
+    multiples = np.round(coefficients / steps)[far].astype(np.int64)
+    return len(np.unique(np.stack([np.nonzero(far)[1], multiples]), axis=1).T)
+
+
+def _distance(coefficients: np.ndarray, quality: int) -> float:
+    """How far coefficients are from the multiples of a quality's table: 1 by chance, 0 on them; NaN: too few."""
+    steps, far = _far(coefficients, quality)
     if far.sum() < NEEDED:
         return float("nan")
     error = (coefficients - steps * np.round(coefficients / steps)) ** 2 / (steps**2 / 12)

@@ -150,6 +150,14 @@ def test_an_earlier_compression_too_near_to_the_last_is_unknown(first):
         assert find_earlier(np.asarray(Image.open(file)), first + more) is None
 
 
+@pytest.mark.parametrize("slope", [(60, 40), (90, 0), (0, 55), (30, 30)])
+def test_a_smooth_slope_was_not_saved_before(slope):
+    """All its blocks are alike: one coefficient at one multiple once stood for a whole table."""
+    down, across = np.linspace(0, slope[1], 260)[:, None], np.linspace(0, slope[0], 420)
+    picture = (90 + down + across)[..., None] + np.array([0, 8, 20])
+    assert find_earlier(picture.astype(np.uint8)) is None
+
+
 def test_holes_by_colour_by_transparency_and_by_a_mask(tmp_path, degraded):
     path = degraded("strokes:5")
     hidden = mask_of(parse("strokes:5"), portrait()) < 0.99
