@@ -55,6 +55,7 @@ class Preset:
     identity_reference: str = "input"  # "input": E(f(G(w))) against E(y); "clean": an ORACLE, E(G(w)) against E(x)
 
     def __post_init__(self) -> None:
+        _check(isinstance(self.phases, tuple | list), "phases of a preset", "a tuple of presets.Phase", self.phases)
         object.__setattr__(self, "phases", tuple(self.phases))
 
         def check(good: bool, field: str, expected: str) -> None:

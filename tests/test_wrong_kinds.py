@@ -2,23 +2,31 @@
 before it begins. Numbers that cannot be are in test_limits.py."""
 
 import dataclasses
+from pathlib import Path
 from types import SimpleNamespace
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
-from conftest import random_prior
+from conftest import random_prior, small_portrait_net
 
 import rusr_core as rusr
 from rusr_core import degradations, figures, latents, metrics, presets, tasks
 from rusr_core.degradations import Blur, Downsample, Mask, PoissonBernoulliNoise, ReadNoise, Strokes, free, jpeg
+from rusr_core.figures import charts
+from rusr_core.generator import GeneratorConfig
 from rusr_core.images import fit_image, to_uint8
+from rusr_core.losses import L1, RestorationLoss, Term
 from rusr_core.metrics import realism, report
 from rusr_core.networks import Denoiser, DenoiserConfig, PortraitNetConfig
+from rusr_core.photos import align, masks, paste
 from rusr_core.prior import DiffusionPrior
+from rusr_core.sweeps.config import SweepConfig
 
 X = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 ARRAY, NAN = np.zeros((8, 8)), X * float("nan")
+PICTURE, QUAD, NAMES = (X[0] * 255).byte(), align.corners(16), {"xlabel": "a", "ylabel": "b"}
 RESULT = rusr.Restoration(X, 1.0, [1, 1], 0, "mine")
 ORACLE = dataclasses.replace(presets.get("default@1"), name="own", identity_reference="clean")
 
@@ -164,6 +172,47 @@ CALLS = {
     "answers": (lambda: figures.answers(X, RESULT), "no answers are in a Restoration: expected the Samples of restore"),
     "heat": (lambda: figures.heat(X, 1.0), r"a map of \[2, 3, 32, 32\] torch.float32: expected finite numbers \[N, 1"),
     "heat, NaN": (lambda: figures.heat(NAN[:, :1], 1.0), "a map of .*: expected finite numbers"),
+    "lines(log)": (lambda: charts.lines([1], {"a": [1]}, **NAMES, log="z"), "log is 'z': expected the letters of"),
+    "lines": (lambda: charts.lines([1, 2], {"a": [1]}, **NAMES), "line 'a' has 1 values for 2 positions"),
+    "bars, text": (lambda: charts.bars({"a": "b"}, xlabel="a"), "the value of 'a' is 'b': expected a number or"),
+    "bars, two": (
+        lambda: charts.bars({"a": (1, 2)}, xlabel="a"),
+        r"the value of 'a' is \(1, 2\): expected a number or",
+    ),
+    "predict": (lambda: figures.predict("a", "q", "xy"), "choices are 'xy': expected a list of two or more"),
+    "table(rows)": (lambda: figures.table("abc", ["a"]), "rows are 'abc': expected a list of them"),
+    "table(columns)": (lambda: figures.table([[1, 2]], "ab"), "columns are 'ab': expected a list of them"),
+    "align, floats": (
+        lambda: align.align(X[0], QUAD, 8),
+        r"expected a picture \[3, H, W\] of torch.uint8, got \[3, 32, 32",
+    ),
+    "align, corners": (lambda: align.align(PICTURE, QUAD[:3], 8), r"expected finite corners \[4, 2\], got \[3, 2\]"),
+    "align, NaN": (lambda: align.align(PICTURE, QUAD * float("nan"), 8), r"expected finite corners \[4, 2\]"),
+    "enlarged": (lambda: paste.enlarged(X[0], 2), r"expected a picture \[3, H, W\] of torch.uint8, got \[3, 32, 32\]"),
+    "fit_mask": (lambda: masks.fit_mask(X, 8, "crop"), r"expected a mask \[1, 1, H, W\], got \[2, 3, 32, 32\]"),
+    "align_mask": (lambda: masks.align_mask(X, QUAD, 8), r"expected a mask \[1, 1, H, W\], got \[2, 3, 32, 32\]"),
+    "PortraitNet, bytes": (
+        lambda: small_portrait_net().features(PICTURE[None]),
+        r"floats \[N, 3, H, W\] .* torch.uint8",
+    ),
+    "PortraitNet, array": (
+        lambda: small_portrait_net().features(ARRAY),
+        r"must be floats \[N, 3, H, W\] .* got ndarray",
+    ),
+    "RestorationLoss": (lambda: RestorationLoss(("a",)), r"terms of a loss are \('a',\): expected a tuple of Term"),
+    "RestorationLoss, one": (
+        lambda: RestorationLoss(Term("a", 1.0, L1())),
+        "terms of a loss are Term.*: expected a tuple",
+    ),
+    "Preset(phases)": (
+        lambda: dataclasses.replace(ORACLE, phases=None),
+        "phases of a preset is None: expected a tuple",
+    ),
+    "GeneratorConfig": (lambda: GeneratorConfig(8, 5), "channels are 5: expected those of each resolution"),
+    "GeneratorConfig, text": (lambda: GeneratorConfig(8, ("a", "b")), "a number of channels is 'a': expected a whole"),
+    "G.image": (lambda: random_prior().generator.image([1.0]), "latents as a list: expected a tensor in W"),
+    "SweepConfig": (lambda: SweepConfig(Path("a"), "default"), "methods are 'default': expected a tuple of Method"),
+    "for_image": (lambda: degradations.for_image(Strokes(2, (1, 2)), 1.5), "the image must be one of the 2 .* got 1.5"),
     "timeline": (lambda: figures.timeline([X, X[:1]], ["a", "b"], alt="a"), r"frames of \(1, 3, 32, 32\), \(2, 3"),
 }
 
@@ -200,3 +249,12 @@ def test_without_dead_pixels_none_dies(monkeypatch):
     monkeypatch.setattr(degradations.noise.randomness, "uniform", lambda shape, generator, like: torch.zeros(shape))
     bright = PoissonBernoulliNoise(1e6, 0.0).forward(X + 0.1, torch.Generator().manual_seed(0))
     assert bright.min() > 0.05
+
+
+def test_what_cannot_be_drawn_leaves_no_figure_open():
+    """A notebook would show it, empty."""
+    open_ones, result = plt.get_fignums(), SimpleNamespace(image=X, phases=[SimpleNamespace(history={})])
+    for draw in (lambda: charts.lines([1, 2], {"a": [1]}, **NAMES), lambda: figures.loss_curves(result, term="none")):
+        with pytest.raises(figures.FigureError):
+            draw()
+    assert plt.get_fignums() == open_ones

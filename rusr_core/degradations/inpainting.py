@@ -89,7 +89,7 @@ class Strokes(_Masked):
     def for_image(self, i: int) -> "Strokes":
         if not isinstance(self.seed, tuple) or len(self.seed) == 1:
             return self
-        check(0 <= i < len(self.seed), "the image", f"one of the {len(self.seed)} that have a seed", i)
+        check(is_whole(i) and 0 <= i < len(self.seed), "the image", f"one of the {len(self.seed)} that have a seed", i)
         return replace(self, seed=self.seed[i])
 
 
@@ -133,7 +133,12 @@ class Mask(_Masked):
     def for_image(self, i: int) -> "Mask":
         if len(self.visible) == 1:
             return self
-        check(0 <= i < len(self.visible), "the image", f"one of the {len(self.visible)} that have a mask", i)
+        check(
+            is_whole(i) and 0 <= i < len(self.visible),
+            "the image",
+            f"one of the {len(self.visible)} that have a mask",
+            i,
+        )
         return Mask(self.visible[i : i + 1])
 
 

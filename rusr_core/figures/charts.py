@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from rusr_core.figures.interactive import Html
 from rusr_core.figures.panels import STYLE, FigureError, check_extent, plain_numbers
+from rusr_core.limits import shown
 from rusr_core.sweeps import recordings as recorded
 from rusr_core.sweeps.recordings import Recording
 from rusr_core.tasks import COMPOSED, EVERY, LEVELS, TASKS
@@ -32,14 +33,17 @@ def lines(
 ) -> Figure:
     """One line a name over the common `x`; `log` holds the letters of the logarithmic axes ("x", "y", "xy").
 
-    Markers tell the lines apart without colour. Raises `FigureError` for lines or a size that do not fit.
+    Markers tell the lines apart without colour. Raises `FigureError` for lines, axes or a size that do not fit.
     """
     check_extent(size)
+    if not isinstance(log, str) or not set(log) <= {"x", "y"}:
+        raise FigureError(f"log is {shown(log)}: expected the letters of logarithmic axes, x and y")
+    for name, values in series.items():  # before there is a figure, which a notebook would show
+        if len(values) != len(x):
+            raise FigureError(f"line {name!r} has {len(values)} values for {len(x)} positions")
     with plt.style.context(STYLE):
         figure, ax = plt.subplots(figsize=size, layout="constrained")
         for i, (name, values) in enumerate(series.items()):
-            if len(values) != len(x):
-                raise FigureError(f"line {name!r} has {len(values)} values for {len(x)} positions")
             every = max(1, len(x) // 12)
             ax.plot(x, values, label=name, marker=MARKERS[i % len(MARKERS)], markersize=4, markevery=every)
         ax.set(xlabel=xlabel, ylabel=ylabel)
@@ -69,6 +73,11 @@ def bars(
     if not values or (reference is not None and reference not in values):
         raise FigureError(f"reference {reference!r}: expected one of {', '.join(values) or 'at least one value'}")
     rows = {name: tuple(np.atleast_1d(value)) for name, value in values.items()}
+    for name, row in rows.items():
+        if len(row) not in (1, 3) or not all(isinstance(number, int | float | np.number) for number in row):
+            raise FigureError(
+                f"the value of {name!r} is {shown(values[name])}: expected a number or (value, low, high)"
+            )
     with plt.style.context(STYLE):
         figure, ax = plt.subplots(figsize=size or (6.4, 0.5 + 0.27 * len(rows)), layout="constrained")
         for at, (name, row) in enumerate(rows.items()):

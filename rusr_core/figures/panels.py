@@ -105,14 +105,15 @@ def loss_curves(result: object, *, image: int = 0, term: str = "total", ax: Axes
     """
     if not hasattr(result, "phases"):
         raise FigureError(f"no losses were recorded in {shown(result)}: expected what restore returns")
+    for phase in result.phases:  # before there is a figure, which a notebook would show
+        if term not in phase.history:
+            raise FigureError(f"no loss {term!r} was recorded; expected one of {', '.join(phase.history)}")
     check_whole("image", image, 0, len(result.image) - 1, FigureError)
     with plt.style.context(STYLE):
         figure = ax.figure if ax is not None else plt.figure(figsize=(6.4, 2.8), layout="constrained")
         ax = ax if ax is not None else figure.add_subplot()
         begin = 0
         for phase in result.phases:
-            if term not in phase.history:
-                raise FigureError(f"no loss {term!r} was recorded; expected one of {', '.join(phase.history)}")
             values = phase.history[term][:, image]
             values = values[torch.isfinite(values)]
             steps = torch.arange(begin, begin + len(values))

@@ -64,6 +64,8 @@ def predict(key: str, question: str, choices: Sequence[str]) -> Prediction:
 
     Raises `FigureError` unless there are two choices or more, all different.
     """
+    if isinstance(choices, str):  # its letters would be the choices
+        raise FigureError(f"choices are {shown(choices)}: expected a list of two or more")
     if len(choices) < 2 or len(set(choices)) < len(choices):
         raise FigureError(f"choices {', '.join(map(repr, choices))}: expected two or more, all different")
     return Prediction(key, question, tuple(choices))

@@ -6,7 +6,7 @@ from html import escape
 
 from rusr_core.figures.interactive import Html
 from rusr_core.figures.panels import FigureError
-from rusr_core.limits import check_whole
+from rusr_core.limits import check_whole, shown
 
 MOST_DIGITS = 17  # decimals; a float has no more
 SLIM = 46  # characters in a row that a phone shows without stacking the cells; _static/rusr.css says the rest
@@ -28,6 +28,9 @@ def table(
     Cells are escaped, except `Html`, which is taken as it is. Raises `FigureError` if a row, or `digits`, has another
     number of entries than there are columns, and for what is no number of decimals.
     """
+    for name, given in (("rows", rows), ("columns", columns)):
+        if isinstance(given, str) or not isinstance(given, Mapping | Sequence):
+            raise FigureError(f"{name} are {shown(given)}: expected a list of them")
     decimals = [digits] * len(columns) if isinstance(digits, int) or not isinstance(digits, Sequence) else list(digits)
     if len(decimals) != len(columns):
         raise FigureError(f"digits has {len(decimals)} entries, expected {len(columns)}: {', '.join(columns)}")

@@ -21,6 +21,8 @@ def split_latents(ws: Tensor, rows: tuple[int, ...], depth: int) -> list[Tensor]
 
     `rows`: how many rows of W++ each of the L vectors serves; `depth`: D.
     """
+    if not isinstance(ws, Tensor):
+        raise LatentError(f"latents as a {type(ws).__name__}: expected a tensor in W, W+ or W++")
     if ws.ndim == 2 and ws.shape[1] == depth:
         return [ws] * len(rows)
     if ws.ndim == 3 and ws.shape[1:] == (len(rows), depth):

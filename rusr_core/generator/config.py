@@ -2,10 +2,11 @@
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from rusr_core.errors import RusrError
-from rusr_core.limits import MAX_COUNT, check_positive, check_whole
+from rusr_core.limits import MAX_COUNT, check_positive, check_whole, shown
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,10 @@ class GeneratorConfig:
         blocks = int(math.log2(self.resolution)) - 1 if self.resolution > 0 else 0
         if blocks < 1 or self.resolution != 2 ** (blocks + 1):
             raise RusrError(f"resolution {self.resolution}: expected a power of two, 4 or more")
+        if isinstance(self.channels, str) or not isinstance(self.channels, Sequence):
+            raise RusrError(f"channels are {shown(self.channels)}: expected those of each resolution")
+        for count in self.channels:
+            check_whole("a number of channels", count, 1, MAX_COUNT)
         if len(self.channels) != blocks:
             raise RusrError(f"{len(self.channels)} channel counts: {self.resolution} px needs {blocks} (4 px and up)")
         if self.img_channels not in (1, 3):

@@ -239,11 +239,12 @@ class RestorationLoss:
     terms: tuple[Term, ...]
 
     def __post_init__(self) -> None:
+        if not isinstance(self.terms, Sequence) or not all(isinstance(term, Term) for term in self.terms):
+            raise LossError(f"the terms of a loss are {shown(self.terms)}: expected a tuple of Term")
         object.__setattr__(self, "terms", tuple(term for term in self.terms if term.weight > 0))
         names = [term.name for term in self.terms]
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice is not None:
-            raise LossError(f"two terms are called {twice!r}: expected a name for each")
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise LossError(f"two terms are called {twice[0]!r}: expected a name for each")
 
     def __add__(self, other: "Term | RestorationLoss") -> "RestorationLoss":
         """The sum with one more term, or with another sum."""
@@ -296,5 +297,4 @@ class RestorationLoss:
 
 
 def _shares(loss: object) -> bool:
-    """Whether a term may share a look: LPIPS, and an identity that compares with y."""
     return isinstance(loss, MultiscaleLPIPS) or (isinstance(loss, IdentityLoss) and not loss.oracle)

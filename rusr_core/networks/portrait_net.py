@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rusr_core.errors import RusrError
-from rusr_core.images import resize
+from rusr_core.images import in_words, resize
 from rusr_core.limits import shown
 from rusr_core.networks.frozen import frozen
 from rusr_core.networks.perceptual import distance, unit_channels
@@ -104,8 +104,10 @@ class PortraitNet(nn.Module):
 
     def activations(self, x: Tensor, levels: int | None = None) -> list[Tensor]:
         """Raw maps `[N, C_l, H_l, W_l]` of the first `levels` blocks (None: all); x `[N, 3, H, W]` in [0, 1]."""
-        if x.dim() != 4 or x.shape[1] != 3 or min(x.shape[-2:]) < SMALLEST:
-            raise FeatureError(f"images must be [N, 3, H, W] with sides of at least {SMALLEST} px, got {list(x.shape)}")
+        shape = x.shape if isinstance(x, Tensor) and x.is_floating_point() else ()
+        if len(shape) != 4 or shape[1] != 3 or min(shape[-2:]) < SMALLEST:
+            expected = f"floats [N, 3, H, W] with sides of at least {SMALLEST} px"
+            raise FeatureError(f"images must be {expected}, got {in_words(x)}")
         x = x * 2 - 1
         maps = []
         for block in self.blocks[:levels]:

@@ -15,7 +15,7 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from rusr_core.errors import RusrError
-from rusr_core.images import resize
+from rusr_core.images import in_words, resize
 from rusr_core.limits import MAX_COUNT, MAX_SIDE, check_positive, check_whole, is_number, shown, sides_of
 from rusr_core.parts import strips
 
@@ -131,13 +131,26 @@ def gaussian_blur(x: Tensor, sigma: float, reach: int) -> Tensor:
     return torch.from_numpy(gaussian_filter(x.detach().numpy(), sigma, radius=reach, mode="mirror", axes=(2, 3)))
 
 
+def check_picture(picture: Tensor) -> None:
+    """AlignError unless a picture is `[3, H, W]`, uint8: of other numbers, white would not be 255."""
+    if not isinstance(picture, Tensor) or picture.dim() != 3 or len(picture) != 3 or picture.dtype != torch.uint8:
+        raise AlignError(f"expected a picture [3, H, W] of torch.uint8, got {in_words(picture)}")
+
+
+def _check_quad(quad: Tensor) -> None:
+    if not isinstance(quad, Tensor) or quad.shape != (4, 2) or not quad.isfinite().all():
+        raise AlignError(f"expected finite corners [4, 2], got {in_words(quad)}")
+
+
 def align(picture: Tensor, quad: Tensor, size: int | tuple[int, int]) -> Tensor:
     """The upright picture of a square: `[1, 3, h, w]`, float32, in [0, 1]; `size`: a side or (height, width) in px.
 
     `picture`: `[3, H, W]`, uint8. `quad`: corners `[4, 2]` as `quad_of` gives them; what lies outside the picture is
     mirrored, blurred and led to the median colour, as FFHQ's was. Antialiased: 4 x 4 bicubic samples a pixel of
-    what was averaged to at most four times the size, then Lanczos.
+    what was averaged to at most four times the size, then Lanczos. Raises `AlignError`.
     """
+    check_picture(picture)
+    _check_quad(quad)
     height, width = sides_of(size, MAX_SIDE, AlignError)
     x, quad = _window(picture, quad.double(), max(height, width))
     x, quad = _padded(x, quad)

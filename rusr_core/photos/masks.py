@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from rusr_core.degradations.mask_files import NEAR
-from rusr_core.images import fit_image
+from rusr_core.images import fit_image, in_words
 from rusr_core.limits import MAX_COUNT, MAX_SIDE, sides_of
 from rusr_core.photos.align import FINER, AlignError, corners, homography, map_points, pixel_centres, side_of
 from rusr_core.photos.holes import grown
@@ -17,13 +17,19 @@ BLOCK = 8  # px, of JPEG
 MOST = 0.98  # share of the pixels
 
 
+def _check_known(known: Tensor) -> None:
+    if not isinstance(known, Tensor) or known.dim() != 4 or known.shape[:2] != (1, 1) or not known.numel():
+        raise AlignError(f"expected a mask [1, 1, H, W], got {in_words(known)}")
+
+
 def fit_mask(known: Tensor, size: tuple[int, int], fit: str | None) -> Tensor:
     """The mask `[1, 1, H, W]` of a picture after `fit_image(picture, size, fit)`: `[1, 1, h, w]` of 0 and 1.
 
     A pixel is known if all pixels are that its value was made of (2 px on either side of its centre at the scale of
     the resizing, the reach of the bicubic kernel). Bars are hidden: nothing is known of what was there.
-    Raises `AlignError` for a size that is none.
+    Raises `AlignError` for a size or a mask that is none.
     """
+    _check_known(known)
     size = sides_of(size, MAX_COUNT, AlignError)
     if known.shape[-2:] == size:
         return known
@@ -39,8 +45,9 @@ def align_mask(known: Tensor, quad: Tensor, size: tuple[int, int]) -> Tensor:
     """The mask `[1, 1, H, W]` of a photograph after `align(photograph, quad, size)`: `[1, 1, h, w]` of 0 and 1.
 
     A pixel is known if all pixels are that its value was made of (2 px on either side at the scale of the resizing).
-    Of what lies outside the photograph nothing is known. Raises `AlignError` for a size that is none.
+    Of what lies outside the photograph nothing is known. Raises `AlignError` for a size or a mask that is none.
     """
+    _check_known(known)
     height, width = sides_of(size, MAX_SIDE, AlignError)
     reach = math.ceil(2 * max(1.0, side_of(quad) / min(height, width)))
     corner = (quad.amin(0).floor().long() - reach).clamp(min=0)

@@ -12,6 +12,7 @@ from rusr_core.parts import strips
 from rusr_core.photos.align import (
     AlignError,
     align,
+    check_picture,
     corners,
     gaussian_blur,
     homography,
@@ -102,6 +103,7 @@ def match_colours(image: Tensor, before: Tensor) -> Tensor:
 
 def enlarged(picture: Tensor, times: int) -> Tensor:
     """A picture `[3, H, W]`, uint8, with its sides so many times as long, bicubic, in strips to save memory."""
+    check_picture(picture)
     check_whole("times", times, 1, MAX_SIDE, AlignError)
     if times == 1:
         return picture

@@ -16,6 +16,7 @@ from rusr_core.baselines import Configured, Tuned
 from rusr_core.baselines.tuned import prior_of
 from rusr_core.errors import RusrError
 from rusr_core.files import data_path
+from rusr_core.limits import shown
 from rusr_core.metrics.judges import Judge, judge_of
 from rusr_core.presets import Preset
 from rusr_core.prior import DiffusionPrior, Prior
@@ -101,6 +102,8 @@ class SweepConfig:
     label: int | None = None  # the class of a conditional generator; the prior's name in the results says which
 
     def __post_init__(self) -> None:
+        if isinstance(self.methods, str) or not all(isinstance(method, Method) for method in self.methods):
+            raise BenchmarkError(f"methods are {shown(self.methods)}: expected a tuple of Method")
         if self.arithmetic not in MODES:
             raise BenchmarkError(f"arithmetic {self.arithmetic!r}: expected one of {', '.join(MODES)}")
 
