@@ -213,7 +213,10 @@ CALLS = {
     "G.image": (lambda: random_prior().generator.image([1.0]), "latents as a list: expected a tensor in W"),
     "SweepConfig": (lambda: SweepConfig(Path("a"), "default"), "methods are 'default': expected a tuple of Method"),
     "for_image": (lambda: degradations.for_image(Strokes(2, (1, 2)), 1.5), "the image must be one of the 2 .* got 1.5"),
-    "timeline": (lambda: figures.timeline([X, X[:1]], ["a", "b"], alt="a"), r"frames of \(1, 3, 32, 32\), \(2, 3"),
+    "timeline": (
+        lambda: figures.timeline([X, X[..., :9]], ["a", "b"], alt="a"),
+        r"frames of \(32, 9\), \(32, 32\) px: expected one size",
+    ),
 }
 
 

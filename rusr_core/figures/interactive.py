@@ -92,17 +92,17 @@ class Frames:
 
 
 def timeline(frames: Sequence[Tensor], labels: Sequence[str], *, alt: str, width: int = 384) -> Html:
-    """A scrubber over `frames`, each `[1, 3, H, W]` in [0, 1] of one size, with a label each.
+    """A scrubber over `frames`, each `[N, 3, H, W]` in [0, 1] of one size, with a label each; the first of N is shown.
 
     It opens at the first frame. All frames travel as one tall JPEG, moved behind a window by the range input.
     """
     check_width(width)
     if not frames or len(frames) != len(labels):
         raise FigureError(f"{len(frames)} frames and {len(labels)} labels: expected as many, at least one")
-    pictures = [_batch(frame) for frame in frames]
-    sizes = sorted({tuple(picture.shape) for picture in pictures})
-    if len(sizes) > 1 or sizes[0][0] != 1:
-        raise FigureError(f"frames of {', '.join(map(str, sizes))}: expected single images of one size")
+    pictures = [_batch(frame)[:1] for frame in frames]
+    sizes = sorted({tuple(picture.shape[2:]) for picture in pictures})
+    if len(sizes) > 1:
+        raise FigureError(f"frames of {', '.join(map(str, sizes))} px: expected one size")
     strip = torch.cat(pictures, 2)
     num, last = len(frames), len(frames) - 1
     height, columns = frames[0].shape[-2:]
