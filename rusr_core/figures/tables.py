@@ -1,7 +1,7 @@
 """Tables of text and numbers as markup, which wraps and fits its page where printed columns are cut off."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 from rusr_core.figures.interactive import Html
@@ -29,7 +29,7 @@ def table(
     number of entries than there are columns, and for what is no number of decimals.
     """
     for name, given in (("rows", rows), ("columns", columns)):
-        if isinstance(given, str) or not isinstance(given, Mapping | Sequence):
+        if isinstance(given, str) or not isinstance(given, Iterable):
             raise FigureError(f"{name} are {shown(given)}: expected a list of them")
     decimals = [digits] * len(columns) if isinstance(digits, int) or not isinstance(digits, Sequence) else list(digits)
     if len(decimals) != len(columns):
