@@ -5,11 +5,13 @@ Configurations T (3 x 3 convolutions) and R (1 x 1, radial filters) differ in th
 """
 
 import math
+from collections.abc import Callable
 from typing import ClassVar, Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from rusr_core.errors import RusrError
 from rusr_core.generator.alias_free import FIRST_CUTOFF, MARGIN, LayerDesign, LayerShape
@@ -19,6 +21,8 @@ from rusr_core.generator.mapping import Mapping
 from rusr_core.generator.resample import downsample, upsample
 from rusr_core.generator.stylegan3_config import StyleGAN3Config
 from rusr_core.randomness import normal, uniform
+
+KEPT = 2**27  # numbers (half a gigabyte of float32) of an activation above which a search does not keep it
 
 
 def placement(degrees: float = 0.0, shift: tuple[float, float] = (0.0, 0.0)) -> Tensor:
@@ -32,6 +36,14 @@ def placement(degrees: float = 0.0, shift: tuple[float, float] = (0.0, 0.0)) -> 
     # the input needs the inverse: where in the unmoved picture each point lies
     inverse = [[c, -s, s * down - c * right], [s, c, -s * right - c * down], [0.0, 0.0, 1.0]]
     return torch.tensor(inverse, dtype=torch.float64)
+
+
+def again(function: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
+    """function(*inputs), of which nothing is kept but the inputs: the way back computes it again.
+
+    At 1024 px all activations of configuration R would be 20 GB, those of StyleGAN-XL more.
+    """
+    return checkpoint(function, *inputs, use_reentrant=False, preserve_rng_state=False)
 
 
 class FourierInput(nn.Module):
@@ -85,6 +97,12 @@ class AliasFreeLayer(nn.Module):
         for name, taps in (("up_filter", shape.up_shape), ("down_filter", shape.down_shape)):
             self.register_buffer(name, None if taps is None else torch.zeros(taps))
 
+    def parts(self, n: int) -> int:
+        """How many parts, by channels, the activation of `n` pictures is computed in; 1 where a search may keep it."""
+        shape = self.shape
+        side = (shape.out_size - 1) * shape.down + (shape.down_shape or (1,))[0]  # where it is filtered
+        return min(shape.out_channels, math.ceil(n * shape.out_channels * side**2 / KEPT))
+
     @torch.no_grad()
     def track(self, x: Tensor) -> None:
         """Move the mean square of the layer's input towards that of `x`, as training does before each pass."""
@@ -97,7 +115,11 @@ class AliasFreeLayer(nn.Module):
         s = self.affine(w)
         if self.shape.to_rgb:
             s = s * (1 / math.sqrt(self.weight[0].numel()))
-        return self._activated(self._convolved(x, s))
+        x = self._convolved(x, s)
+        if not torch.is_grad_enabled() or (parts := self.parts(len(x))) == 1:
+            return self._activated(x)
+        each = (again(self._activated, part) for part in x.tensor_split(parts, dim=1))
+        return torch.cat(tuple(each), dim=1)
 
     def _convolved(self, x: Tensor, s: Tensor) -> Tensor:
         """The modulated convolution and its bias; styles [N, I] or [N, O, I] as in `layers.ModulatedConv`.
@@ -169,7 +191,8 @@ class AliasFreeSynthesis(nn.Module):
         for layer, w in zip(self.layers, latents[1:], strict=True):
             if track:
                 layer.track(x)
-            x = layer(x, w)
+            keeps = not torch.is_grad_enabled() or layer.parts(len(x)) == 1
+            x = layer(x, w) if keeps else again(layer, x, w)
         return x * self.config.output_scale
 
 
