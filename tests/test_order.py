@@ -19,4 +19,5 @@ def test_modules_that_take_long_come_first_and_stay_whole():
     conftest.pytest_collection_modifyitems(items)
     assert items == [*chapter, *slow, *quick, *more]
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    assert makefile.count("--dist loadscope --no-loadscope-reorder") == makefile.count("-m pytest") == 2
+    shared = [line for line in makefile.splitlines() if "-m pytest" in line and "-n $(JOBS)" in line]
+    assert len(shared) == 2 and all("--dist loadscope --no-loadscope-reorder" in line for line in shared)
