@@ -25,6 +25,7 @@ from rusr_core.losses import MultiscaleLPIPS
 from rusr_core.metrics import psnr
 from rusr_core.metrics.realism import frechet
 from rusr_core.networks.portrait_net import PortraitNet
+from rusr_core.presets import PRESETS
 from rusr_core.prior import Prior
 from rusr_core.restore import restore
 from tools.portraits import DATA
@@ -116,12 +117,12 @@ def space(prior: Prior, judge: PortraitNet, count: int = 400, step: float = 0.01
     }
 
 
-def inversion(prior: Prior, judge: PortraitNet, count: int) -> dict:
-    """Search for clean test portraits (preset cvpr2023, nothing degraded), and how good each phase gets."""
+def inversion(prior: Prior, judge: PortraitNet, count: int, preset: str = "cvpr2023") -> dict:
+    """Search for clean test portraits (nothing is degraded), and how good each phase gets."""
     chosen = torch.linspace(0, 99, count).round().int().tolist()
     x = torch.cat([load_image(DATA / "test" / f"{i:03d}.png") for i in chosen])
     x = x.to(prior.generator.mapping.w_avg.device)
-    result = restore(prior, x, Resize(128), preset="cvpr2023")
+    result = restore(prior, x, Resize(128), preset=preset)
     phases = {phase.space: psnr(phase.image, x) for phase in result.phases}
     everyone = torch.cat([load_image(DATA / "test" / f"{i:03d}.png") for i in range(100)]).to(x.device)
     with torch.no_grad():  # portraits are independent: neighbours are random pairs
@@ -133,6 +134,7 @@ def inversion(prior: Prior, judge: PortraitNet, count: int) -> dict:
     ordered = torch.stack(list(phases.values())).diff(dim=0).gt(0).all(0)
     return {
         "portraits": count,
+        "preset": preset,
         **out,
         "psnr_worst": last.min().item(),
         "psnr_in_range": last[inside].mean().item(),
@@ -198,6 +200,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--samples", type=int, default=10_000)
     parser.add_argument("--inversions", type=int, default=20)
+    parser.add_argument("--preset", default="cvpr2023", choices=tuple(PRESETS), help="that inverts")
     parser.add_argument("--only", default="noise,nets,realism,space,inversion,cost")
     parser.add_argument("--weights", type=Path, default=DATA, help="folder of a generator and of nets A and B")
     parser.add_argument("--judge", type=Path, help="net B that judges; that of --weights if left out")
@@ -212,7 +215,7 @@ def main() -> None:
         "nets": lambda: nets(args.weights, args.device),
         "realism": lambda: realism(prior, judge, args.samples),
         "space": lambda: space(prior, judge),
-        "inversion": lambda: inversion(prior, judge, args.inversions),
+        "inversion": lambda: inversion(prior, judge, args.inversions, args.preset),
         "cost": lambda: cost(prior),
     }
     known = json.loads(args.out.read_text()) if args.out and args.out.exists() else {}
