@@ -69,9 +69,10 @@ def _lint_cells(code: list) -> list[str]:
             wrong.append(f"cell {cell.id}: an address or a shell command outside the install cell")
         if re.search(r"(?<![\w.])(?:/home|/root|/tmp|/work|[A-Z]:\\)", cell.source):
             wrong.append(f"cell {cell.id}: a path of one machine")
-        alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
-        if "name" in cell.metadata.get("mystnb", {}).get("figure", {}) and "display(" in cell.source:
-            wrong.append(f"cell {cell.id}: shows two things under one figure's name, show the first in a cell before it")
+        shown = cell.metadata.get("mystnb", {})
+        alt = shown.get("image", {}).get("alt", "")
+        if "name" in shown.get("figure", {}) and "display(" in cell.source:
+            wrong.append(f"cell {cell.id}: two things under one figure's name, show the first in a cell before it")
         if DRAWS.search(cell.source) and len(alt) < 20:
             wrong.append(f"cell {cell.id}: a figure without alt text")
     keys = [key for cell in code for key in set(re.findall(r'figures\.glue\("([^"]+)"', cell.source))]

@@ -124,15 +124,15 @@ def tuned_among(
     -> the comparison of `ours` with "`ours`@tuned", and {task: the variant that was chosen}. Raises FindingError if a
     variant lacks one of the portraits, or if there is none to choose on.
     """
+    if not portraits:
+        raise FindingError(f"no portraits to choose on in {recording.name!r}; expected one or more")
     every = Comparison.of_recording(recording)
     units, chosen = [], {}
     for task in every.tasks:
         found = {name: every.distances(name, task) for name in dict.fromkeys([ours, *variants])}
-        for name, distances in found.items():
-            missing = sorted(set(portraits) - set(distances))
-            if missing or not portraits:
-                told = f"{task}: {name} lacks {', '.join(missing)}" if missing else "no portraits to choose on"
-                raise FindingError(f"{told} in {recording.name!r}; expected each of one portrait or more")
+        for name, each in found.items():
+            if missing := sorted(set(portraits) - set(each)):
+                raise FindingError(f"{task}: {name} lacks {', '.join(missing)} in {recording.name!r}; expected each")
         logs = {name: sum(math.log(each[image]) for image in portraits) for name, each in found.items()}
         chosen[task] = min(logs, key=lambda name: logs[name])
         for method, name in ((ours, ours), (named(ours, "tuned"), chosen[task])):
