@@ -98,7 +98,8 @@ def search_options(parser: argparse.ArgumentParser) -> None:
         nargs=2,
         type=Path,
         metavar=("CERT.pem", "KEY.pem"),
-        help="sign the picture's Content Credentials (C2PA) with your own certificate chain and key",
+        help="sign the picture's Content Credentials (C2PA) with your own certificate, behind which its issuers' "
+        "follow, and its key, without a password",
     )
 
 
