@@ -47,7 +47,7 @@ check: $(READY) lint
 test: $(READY) lint
 	@echo "== Unit, golden, notebook and book tests in $(JOBS) processes"
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder --nbval-lax \
-	  --nbval-current-env --nbval-cell-timeout=300 --durations=15 tests book
+	  --nbval-kernel-name=preloaded --nbval-cell-timeout=300 --durations=15 tests book
 	@if $(MAKE) --no-print-directory $(APP)/.ready; then $(MAKE) --no-print-directory test-app; \
 	  else echo "== Gradio could not be installed: the tests of the page of rusr app are skipped"; fi
 

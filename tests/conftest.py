@@ -1,11 +1,14 @@
 """Shared fixtures: golden arrays of the official implementations, and one small random generator."""
 
 import hashlib
+import os
+import tempfile
 import threading
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
+import kernel_server
 import numpy as np
 import pytest
 import torch
@@ -198,6 +201,15 @@ def server(monkeypatch):
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     return tmp_path / "torch" / "rusr"
+
+
+def pytest_configure(config):
+    """Where nbval is told to use the kernels of tests/kernel_server.py, there is such a server for each process."""
+    if getattr(config.option, "nbval_kernel_name", None) == kernel_server.NAME:
+        folder = tempfile.TemporaryDirectory()
+        server = kernel_server.KernelServer(Path(folder.name))
+        os.environ.update(server.environment)
+        config.add_cleanup(lambda: (server.close(), folder.cleanup()))
 
 
 @pytest.hookimpl(trylast=True)
