@@ -134,7 +134,7 @@ CALLS = {
     "tasks.own, 5": (lambda: tasks.own(Downsample(2), name=5), "a task is called 5: expected a word"),
     "tasks.get(compat)": (lambda: tasks.get("blur", compat="no"), "compat must be None or 'cvpr2023', got 'no'"),
     "space": (lambda: latents.space([1.0]), r"latents as a list: expected rank 2 \(W\), 3 \(W\+\) or 4"),
-    "mean_interval": (lambda: metrics.mean_interval([1.0, 2.0]), "mean_interval: got list; expected a tensor of real"),
+    "mean_interval": (lambda: metrics.mean_interval([1.0, 2.0]), "mean_interval: got list: expected a tensor of real"),
     "patch_features(side)": (
         lambda: realism.patch_features(X, torch.flatten, side=0),
         "32x32 px is 0: expected a whole",

@@ -89,7 +89,7 @@ class Strokes(_Masked):
     def for_image(self, i: int) -> "Strokes":
         if not isinstance(self.seed, tuple) or len(self.seed) == 1:
             return self
-        check(is_whole(i) and 0 <= i < len(self.seed), "the image", f"one of the {len(self.seed)} that have a seed", i)
+        _check_image(i, len(self.seed), "seed")
         return replace(self, seed=self.seed[i])
 
 
@@ -133,13 +133,13 @@ class Mask(_Masked):
     def for_image(self, i: int) -> "Mask":
         if len(self.visible) == 1:
             return self
-        check(
-            is_whole(i) and 0 <= i < len(self.visible),
-            "the image",
-            f"one of the {len(self.visible)} that have a mask",
-            i,
-        )
+        _check_image(i, len(self.visible), "mask")
         return Mask(self.visible[i : i + 1])
+
+
+def _check_image(i: object, num: int, what: str) -> None:
+    """Raise `DegradationError` unless `i` is one of the `num` images that have a `what` of their own."""
+    check(is_whole(i) and 0 <= i < num, "the image", f"one of the {num} that have a {what}", i)
 
 
 @lru_cache(maxsize=64)

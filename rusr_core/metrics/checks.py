@@ -12,6 +12,13 @@ class MetricError(RusrError):
     """Images that cannot be compared, or values that have no interval."""
 
 
+def check_real(what: str, value: object, shape: str = "", error: type[RusrError] = MetricError) -> None:
+    """Raise `error`, whose message begins with `what`, unless `value` is a tensor of real numbers, of this `shape`."""
+    if not isinstance(value, Tensor) or value.is_complex():
+        found = value.dtype if isinstance(value, Tensor) else type(value).__name__
+        raise error(f"{what} {found}: expected a tensor of real numbers{shape}")
+
+
 def check_images(metric: str, *batches: Tensor) -> None:
     """Raise `MetricError`, which begins with the name of the metric, unless all batches [N, C, H, W] are images.
 

@@ -11,7 +11,7 @@ from scipy import special
 from torch import Tensor
 
 from rusr_core.limits import MAX_COUNT, check_whole, is_number, is_whole, shown, whole_words
-from rusr_core.metrics.checks import MetricError
+from rusr_core.metrics.checks import MetricError, check_real
 
 LEVEL = 0.95
 ROUNDS = 20
@@ -39,9 +39,7 @@ def mean_interval(values: Tensor, *, level: float = LEVEL) -> tuple[float, float
 
     Raises `MetricError` if a value is infinite or NaN: such values have no mean.
     """
-    if not isinstance(values, Tensor) or values.is_complex():
-        found = values.dtype if isinstance(values, Tensor) else type(values).__name__
-        raise MetricError(f"mean_interval: got {found}; expected a tensor of real numbers")
+    check_real("mean_interval: got", values)
     values = values.detach().double().cpu().flatten()
     check_level(level)
     if not len(values):

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from rusr_core.errors import RusrError
 from rusr_core.images import resize
 from rusr_core.limits import MAX_COUNT, MAX_SIDE, check_whole
-from rusr_core.metrics.checks import check_images
+from rusr_core.metrics.checks import check_images, check_real
 from rusr_core.metrics.intervals import LEVEL, check_level, student
 from rusr_core.networks.perceptual import to_device_of
 from rusr_core.networks.portrait_net import PortraitNet
@@ -234,9 +234,7 @@ def inception_features(folder: str | Path | None = None, device: str | torch.dev
 
 
 def _check(features: Tensor) -> None:
-    if not isinstance(features, Tensor) or features.is_complex():
-        found = str(features.dtype) if isinstance(features, Tensor) else type(features).__name__
-        raise RealismError(f"features are {found}: expected a tensor of real numbers, [N, F] or [N, K, F]")
+    check_real("features are", features, ", [N, F] or [N, K, F]", RealismError)
     if features.ndim not in (2, 3) or features.flatten(0, -2).shape[0] < 2:
         raise RealismError(f"features {tuple(features.shape)}: expected [N, F] or [N, K, F] with at least 2 samples")
     if not features.isfinite().all():
