@@ -15,7 +15,7 @@ COUNTED = 2**22  # pixels, about, among which the most frequent colour is looked
 RINGING, AROUND = 16, 4  # grey levels that a compression makes of the colour, and how many px around
 RIM_WIDTH = 2  # px
 RIM = 0.12  # a painted colour ends at an edge: median difference to what lies around
-FADING = 0.1  # share of the rim that may nearly have the colour; black things of a photograph have 0.09 to 0.9
+FADING = 0.05  # share of the rim that may nearly have the colour: paint has 0.02 at most, black things 0.09 to 0.9
 COLOURS = 4  # frequent ones that are looked for
 
 

@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from skimage import data
 
 from rusr_core.degradations import mask_of, parse
 from rusr_core.files import data_path
 from rusr_core.images import load_image, save_image
 from rusr_core.photos import estimate
+from rusr_core.photos.holes import find_hole
 
 
 def portrait(i: int = 0) -> torch.Tensor:
@@ -48,3 +50,9 @@ def test_paint_of_several_colours(tmp_path):
     result = estimate(tmp_path / "y.png")
     assert np.array_equal(result.stages[-1].visible[0, 0].numpy() < 0.5, hidden)
     assert "0+0+0, " in next(item.source for item in result.findings if item.name == "hole")
+
+
+def test_a_black_thing_of_a_photograph_is_no_paint():
+    """A dark part of the space shuttle, of whose rim 9 % are nearly black; of paint it is 2 % at most."""
+    hole = find_hole(np.ascontiguousarray(data.astronaut()[198:306, 370:466]))
+    assert not hole.sure
