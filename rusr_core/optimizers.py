@@ -51,12 +51,14 @@ class NormalizedGradientDescent(torch.optim.Optimizer):
 
 def adam(latents: list[Tensor], lr: float) -> torch.optim.Optimizer:
     """Kingma & Ba, ICLR 2015, with torch's betas (0.9, 0.999). Each of a row's D numbers moves by about lr / sqrt(D):
-    the row moves by about lr."""
+    the row moves by about lr. Raises OptimizerError for a rate that is not positive."""
+    check_positive("lr", lr, OptimizerError)
     return torch.optim.Adam(latents, lr / latents[0].shape[-1] ** 0.5)
 
 
 def sgd(latents: list[Tensor], lr: float) -> torch.optim.Optimizer:
-    """Gradient descent without momentum; the length of a step is lr |g|."""
+    """Gradient descent without momentum; the length of a step is lr |g|. Raises OptimizerError, as `adam` does."""
+    check_positive("lr", lr, OptimizerError)
     return torch.optim.SGD(latents, lr)
 
 
@@ -68,7 +70,8 @@ def make_optimizer(optimizer: str | OptimizerFactory, latents: list[Tensor], lr:
     """The optimiser of a phase: by a name in OPTIMIZERS, or by a function of (latents, lr) of one's own.
 
     Latents whose gradient is None must stay where they are, as torch's optimisers leave them: those images have
-    stopped. Raises OptimizerError.
+    stopped. Raises OptimizerError for an optimiser that is not known, for a rate that is not positive, and for a
+    function that makes something else.
     """
     factory = OPTIMIZERS.get(optimizer) if isinstance(optimizer, str) else optimizer
     if factory is None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from conftest import golden, latent
 
-from rusr_core.optimizers import NormalizedGradientDescent, OptimizerError, make_optimizer
+from rusr_core.optimizers import OPTIMIZERS, NormalizedGradientDescent, OptimizerError, make_optimizer
 
 
 def test_golden_awkward_rows():
@@ -58,6 +58,13 @@ def test_latents_without_a_gradient_stay(name):
         a.grad = torch.ones(1, 4)
         optimizer.step()
     assert (a < 1).all() and torch.equal(b, torch.ones(1, 4))
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("rate", [0, -0.1, float("nan"), float("inf"), True, "0.1", None])
+def test_a_rate_that_cannot_be(name, rate):
+    with pytest.raises(OptimizerError, match="lr is .*: expected a positive number"):
+        OPTIMIZERS[name]([torch.zeros(1, 2, requires_grad=True)], rate)
 
 
 def test_unknown_optimiser():
