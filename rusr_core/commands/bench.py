@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import sys
 from pathlib import Path
 
 from tqdm import tqdm
@@ -21,6 +20,7 @@ from rusr_core.commands.options import (
     step_count,
     tuned_option,
 )
+from rusr_core.commands.output import complain, complain_of_left_out
 from rusr_core.files import data_path
 from rusr_core.sweeps import ablations, results
 from rusr_core.sweeps.config import BenchmarkError, Method, SweepConfig
@@ -62,7 +62,8 @@ def _what_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--steps",
         type=step_count,
-        help="steps of each phase, for quick looks: the preset default becomes default@STEPS",
+        help="steps of each phase, for quick looks: the preset default becomes default@STEPS; your own methods "
+        "take their own",
     )
     tuned_option(parser)
     parser.add_argument("--batch", type=count, default=1, help="images restored at once (default: %(default)s)")
@@ -136,12 +137,12 @@ def run_bench(args: argparse.Namespace) -> int:
         checks = {"verify": args.verify, "accept_code_change": args.accept_code_change}
         summary = run(config, plan, callback=progress, **options, **checks)
     for line in summary.failures:
-        print(line, file=sys.stderr)
+        complain(line)
     with contextlib.suppress(results.ResultsError):  # no unit is done: what failed is said below
         print(*results.write_tables(config.folder), sep="\n")
     print(f"{summary.planned} units: {summary.before} were done, {len(summary.failures)} failed")
     if not summary.ok:
-        print(f"rusr: {config.folder / 'errors'} says why; the same command tries them again", file=sys.stderr)
+        complain(f"{config.folder / 'errors'} says why; the same command tries them again")
     return 0 if summary.ok else 1
 
 
@@ -164,9 +165,7 @@ def image_names(images: ImageFolder, number: int | None) -> tuple[str, ...]:
         raise BenchmarkError(f"--num-images is {number}, but {images.folder} holds {len(names)} images")
     shipped = images.folder == data_path("portraits/test").absolute()  # it is known what lies there
     others = [] if shipped else [path.name for path in images.left_out()]
-    if others:
-        shown = ", ".join(others[:5]) + (f" and {len(others) - 5} more" if len(others) > 5 else "")
-        print(f"rusr: left out of {images.folder}, no images: {shown}", file=sys.stderr)
+    complain_of_left_out(others, f"no images; they lie in {images.folder}")
     return names if number is None else names[:number]
 
 
@@ -174,6 +173,8 @@ def _methods(word: str, steps: int | None, tuned_in: Path | None = None) -> list
     """A method's or a variant's name, "variants" for all of them, or NAME=MODULE:FUNCTION."""
     name, equals, function = word.partition("=")
     if equals:
+        if steps is not None:
+            complain(f"warning: --steps {steps} does not reach {name}: a function of one's own takes its own number")
         return [Method(name, function)]
     name = presets.known_as(name)
     if name == "variants":

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from rusr_core.commands.jobs import Inputs, Job, find_jobs
-from rusr_core.commands.memory import out_of_memory
+from rusr_core.commands.memory import reason_of
 from rusr_core.commands.operators import Operators, output_size
 from rusr_core.commands.options import picture_options, side
 from rusr_core.commands.output import complain
@@ -27,7 +27,7 @@ def run_degrade(args: argparse.Namespace) -> int:
     Returns 0, or 1 if an image was left out or could not be saved where it was wanted.
     """
     operators = Operators(args)
-    jobs = find_jobs(args)
+    jobs, done = find_jobs(args)
 
     def read(job: Job) -> Tensor:
         x = load_image(job.source)
@@ -37,7 +37,7 @@ def run_degrade(args: argparse.Namespace) -> int:
         return fitted
 
     inputs = Inputs(read)
-    good = inputs.check(jobs, args.skip_bad)
+    good = inputs.check(jobs, args.skip_bad, done)
     operators.tell()
     everything = len(good) == len(jobs)
     for job in good:
@@ -52,9 +52,5 @@ def _degraded(f: Degradation, inputs: Inputs, job: Job, seed: int) -> Tensor | N
     try:
         return f.degrade(inputs.take(job), torch.Generator().manual_seed(seed))
     except (RusrError, MemoryError, RuntimeError) as error:
-        lack = out_of_memory(error)
-        if not lack and not isinstance(error, RusrError):
-            raise
-        reason = "not enough memory for an image of this size" if lack else str(error)
-        complain(f"error: {reason if str(job.source) in reason else f'{job.source}: {reason}'}")
+        complain(f"error: {reason_of(error, job.source)}")
         return None

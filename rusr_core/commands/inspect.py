@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 
 from rusr_core.commands.estimates import briefly
+from rusr_core.commands.jobs import tell_of_left_out
+from rusr_core.commands.memory import reason_of
 from rusr_core.commands.options import CommandError
 from rusr_core.commands.output import complain, say
 from rusr_core.decoding import list_images
@@ -23,16 +25,19 @@ def run_inspect(args: argparse.Namespace) -> int:
     """Print the estimate of a file or of every image in a folder. Returns 0, or 1 if one could not be read."""
     paths, records, everything = [args.input], [], True
     if args.input.is_dir():
-        paths = list_images(args.input, recursive=args.recursive).images
+        listing = list_images(args.input, recursive=args.recursive)
+        paths = listing.images
+        tell_of_left_out(args.input, listing.left_out, listing.hidden, args.recursive)
         if not paths:
             raise CommandError(f"{args.input}: no images in this folder")
     for path in paths:
         try:
             found = estimate(path, mask=args.mask)
-        except RusrError as error:
+        except (RusrError, MemoryError, RuntimeError) as error:
+            reason = reason_of(error, path)
             if len(paths) == 1:
-                raise
-            complain(f"left out: {error}")
+                raise CommandError(reason) from error
+            complain(f"left out: {reason}")
             everything = False
             continue
         if args.json:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Protocol
 
 from rusr_core import files
-from rusr_core.commands.memory import out_of_memory
+from rusr_core.commands.memory import reason_of
 from rusr_core.commands.options import CommandError
-from rusr_core.commands.output import complain, say
+from rusr_core.commands.output import complain, complain_of_left_out, say
 from rusr_core.decoding import READABLE_SUFFIXES, list_images
 from rusr_core.errors import RusrError
 from rusr_core.files import FileError
@@ -18,7 +18,6 @@ from rusr_core.images import check_writable
 from rusr_core.photos.records import record_path
 
 HELD = 2**30  # bytes of decoded inputs that are kept; what is beyond is decoded a second time when its turn comes
-NAMED = 10  # files that are left out and named
 
 
 @dataclass(frozen=True)
@@ -29,10 +28,10 @@ class Job:
     target: Path
 
 
-def find_jobs(args: argparse.Namespace, *, recorded: bool = False) -> list[Job]:
+def find_jobs(args: argparse.Namespace, *, recorded: bool = False) -> tuple[list[Job], int]:
     """The jobs that IN and OUT mean, checked: inputs exist, outputs can be written, and with `recorded` OUT.json, too.
 
-    Says what is left out.
+    -> the jobs, and how many others --skip-existing found done. Says what is left out.
     """
     if not args.input.exists():
         raise CommandError(f"{args.input}: no such file or folder")
@@ -40,8 +39,9 @@ def find_jobs(args: argparse.Namespace, *, recorded: bool = False) -> list[Job]:
         jobs = _jobs_of_folder(args)
     else:
         jobs = [Job(args.input, args.output / f"{args.input.stem}.png" if args.output.is_dir() else args.output)]
+    wanted = len(jobs)
     if args.skip_existing:
-        wanted, jobs = len(jobs), [job for job in jobs if not job.target.exists()]
+        jobs = [job for job in jobs if not job.target.exists()]
         if len(jobs) < wanted:
             say(f"{wanted - len(jobs)} of {wanted} images exist already and are left out")
     if args.input.is_dir() and not args.output.absolute().parent.is_dir():
@@ -49,7 +49,7 @@ def find_jobs(args: argparse.Namespace, *, recorded: bool = False) -> list[Job]:
     check_writable(*(job.target for job in jobs), force=args.force, new_folders=args.input.is_dir())
     records = [record_path(job.target) for job in jobs] if recorded else []
     files.check_writable(*records, force=args.force, new_folders=args.input.is_dir())
-    return jobs
+    return jobs, wanted - len(jobs)
 
 
 def _jobs_of_folder(args: argparse.Namespace) -> list[Job]:
@@ -58,14 +58,7 @@ def _jobs_of_folder(args: argparse.Namespace) -> list[Job]:
     inside = own != _real(args.input)
     sources = [path for path in listing.images if not (inside and own in _real(path).parents)]
     left_out = [path for path in listing.left_out if _real(path) != own]
-    if left_out:
-        names = ", ".join(f"{path.relative_to(args.input)}{'/' if path.is_dir() else ''}" for path in left_out[:NAMED])
-        more = f" and {len(left_out) - NAMED} more" if len(left_out) > NAMED else ""
-        folders = any(path.is_dir() for path in left_out) and not args.recursive
-        hint = "; --recursive enters folders" if folders else ""
-        complain(f"left out: {names}{more} (read are {', '.join(READABLE_SUFFIXES)}{hint})")
-    if listing.hidden:
-        complain(f"left out: {listing.hidden} hidden {'file' if listing.hidden == 1 else 'files'}")
+    tell_of_left_out(args.input, left_out, listing.hidden, args.recursive)
     if not sources:
         raise CommandError(f"{args.input}: no images in this folder ({', '.join(READABLE_SUFFIXES)})")
     targets: dict[Path, Path] = {}
@@ -75,6 +68,30 @@ def _jobs_of_folder(args: argparse.Namespace) -> list[Job]:
             raise CommandError(f"{targets[target]} and {path} would both be written to {target}")
         targets[target] = path
     return [Job(source, target) for target, source in targets.items()]
+
+
+def tell_of_left_out(folder: Path, left_out: Sequence[Path], hidden: int, recursive: bool) -> None:
+    """Name what lies in a folder and is not read, and say how many files are hidden."""
+    hint = "; --recursive enters folders" if any(path.is_dir() for path in left_out) and not recursive else ""
+    names = [f"{path.relative_to(folder)}{'/' if path.is_dir() else ''}" for path in left_out]
+    complain_of_left_out(names, f"read are {', '.join(READABLE_SUFFIXES)}{hint}")
+    if hidden:
+        complain(f"left out: {hidden} hidden {'file' if hidden == 1 else 'files'}")
+
+
+def check_beside(args: argparse.Namespace, jobs: Sequence[Job], beside: Callable[[Job], Sequence[Path]]) -> None:
+    """Before the work: what goes `beside` the picture of a job can be written, and is no other's name.
+
+    Raises CommandError and FileError.
+    """
+    taken = {job.target: job for job in jobs}
+    for job in jobs:
+        for path in beside(job):
+            other = taken.setdefault(path, job)
+            if other is not job:
+                raise CommandError(f"{other.source} and {job.source} would both be written to {path}")
+    if not args.skip_existing:  # what it leaves out it has looked at already
+        check_writable(*(path for job in jobs for path in beside(job)), force=args.force, new_folders=True)
 
 
 def _real(path: Path) -> Path:
@@ -95,21 +112,17 @@ class Inputs:
         """`read`: the input of a job, or a RusrError."""
         self.read, self.held, self.bytes = read, {}, 0
 
-    def check(self, jobs: Sequence[Job], skip_bad: bool) -> list[Job]:
+    def check(self, jobs: Sequence[Job], skip_bad: bool, done: int = 0) -> list[Job]:
         """The jobs whose input can be used. All others are named; with `skip_bad` they are left out.
 
-        Raises CommandError for bad inputs without `skip_bad`, and if no input can be used.
+        Raises CommandError for bad inputs without `skip_bad`, and if no input can be used and none was `done` before.
         """
         bad = {}
         for job in jobs:
             try:
                 x = self.read(job)
-            except RusrError as error:
-                bad[job] = str(error) if str(job.source) in str(error) else f"{job.source}: {error}"
-            except (MemoryError, RuntimeError) as error:
-                if not out_of_memory(error):
-                    raise
-                bad[job] = f"{job.source}: not enough memory for an image of this size"
+            except (RusrError, MemoryError, RuntimeError) as error:
+                bad[job] = reason_of(error, job.source)
             else:
                 if self.bytes + x.nbytes <= HELD:
                     self.held[job] = x
@@ -118,9 +131,9 @@ class Inputs:
             raise CommandError(next(iter(bad.values())))
         for reason in bad.values():
             complain(f"left out: {reason}" if skip_bad else reason)
-        if bad and (not skip_bad or len(bad) == len(jobs)):
+        if bad and (not skip_bad or len(bad) == len(jobs) + done):
             ways = "" if skip_bad else "; --skip-bad goes on without them"
-            raise CommandError(f"{len(bad)} of {len(jobs)} images cannot be used{ways}")
+            raise CommandError(f"{len(bad)} of {len(jobs) + done} images cannot be used{ways}")
         return [job for job in jobs if job not in bad]
 
     def take(self, job: Job) -> Input:

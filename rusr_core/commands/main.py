@@ -6,9 +6,7 @@ function of the parsed options that returns the exit status.
 """
 
 import argparse
-import os
 import platform
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
@@ -22,18 +20,14 @@ from rusr_core.commands.align import align_options, run_align
 from rusr_core.commands.app import app_options, run_app
 from rusr_core.commands.bench import bench_options, run_bench
 from rusr_core.commands.degrade import degrade_options, run_degrade
+from rusr_core.commands.ending import ended
 from rusr_core.commands.inspect import inspect_options, run_inspect
-from rusr_core.commands.memory import out_of_memory
-from rusr_core.commands.options import INTERRUPTED
-from rusr_core.commands.output import complain, one_line, readable_output
+from rusr_core.commands.output import one_line
 from rusr_core.commands.photo import photo_options, run_photo
 from rusr_core.commands.report import report_options, run_report
 from rusr_core.commands.restore import restore_options, run_restore
 from rusr_core.commands.show import run_sheet, run_show, sheet_options, show_options
 from rusr_core.commands.tune import run_tune, tune_options
-from rusr_core.errors import RusrError
-
-BROKEN_PIPE = 141  # 128 + SIGPIPE
 
 
 @dataclass(frozen=True)
@@ -55,8 +49,7 @@ class Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status: 0 done, 1 some of it failed, 2 bad input, 130 interrupted."""
-    with readable_output():
-        return _main(argv)
+    return ended(lambda: _main(argv))
 
 
 def _main(argv: Sequence[str] | None) -> int:
@@ -71,21 +64,7 @@ def _main(argv: Sequence[str] | None) -> int:
         args = parser.parse_args(argv)
     except SystemExit as stop:  # argparse has said what there is to say
         return int(stop.code or 0)
-    try:
-        return args.run(args)
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except BrokenPipeError:  # whoever read the output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return BROKEN_PIPE
-    except (RusrError, OSError) as error:
-        complain(f"error: {error}")
-        return 2
-    except (MemoryError, RuntimeError) as error:
-        if not out_of_memory(error):
-            raise  # a defect of this program, not of its input
-        complain("error: not enough memory for images of this size")
-        return 2
+    return args.run(args)
 
 
 def _version() -> str:

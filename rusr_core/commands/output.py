@@ -5,11 +5,13 @@ import contextlib
 import sys
 import unicodedata
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from tqdm import tqdm
 
 from rusr_core.decoding import DecodingWarning
+
+NAMED = 10  # of what is left out
 
 
 def say(text: str) -> None:
@@ -20,6 +22,13 @@ def say(text: str) -> None:
 def complain(text: str) -> None:
     """One line on stderr."""
     tqdm.write(one_line(f"rusr: {text}"), file=sys.stderr)
+
+
+def complain_of_left_out(names: Sequence[str], why: str) -> None:
+    """Name what is left out, if anything is, on one line of stderr: `NAMED` of it, and how many more."""
+    if names:
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        complain(f"left out: {', '.join(names[:NAMED])}{more} ({why})")
 
 
 def one_line(text: str) -> str:

@@ -3,8 +3,7 @@
 import argparse
 from pathlib import Path
 
-from tqdm import tqdm
-
+from rusr_core.commands.output import say
 from rusr_core.sweeps import notebooks
 
 
@@ -34,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
         axes[name] = values
 
     def report(path: Path, ran: bool) -> None:
-        tqdm.write(f"{path}{'' if ran else ' (was there)'}")
+        say(f"{path}{'' if ran else ' (was there)'}")
 
     notebooks.grid(args.notebook, args.output, notebooks.read_axes(args.notebook, axes), callback=report)
     return 0

@@ -11,8 +11,8 @@ from tqdm import tqdm
 
 from rusr_core import priors
 from rusr_core.commands.faces import FaceDegradations, Faces, Part
-from rusr_core.commands.jobs import Inputs, Job, find_jobs
-from rusr_core.commands.memory import out_of_memory
+from rusr_core.commands.jobs import Inputs, Job, check_beside, find_jobs
+from rusr_core.commands.memory import reason_of
 from rusr_core.commands.options import (
     INTERRUPTED,
     degradation_options,
@@ -35,13 +35,13 @@ from rusr_core.commands.searching import Restoring, diverged, loaded_prior, meth
 from rusr_core.commands.subjects import Subject, face_option, subjects_of, whole
 from rusr_core.decoding import MOST_PIXELS
 from rusr_core.errors import RusrError
-from rusr_core.images import check_writable
 from rusr_core.photos.align import FFHQ, PORTRAITS, side_of
 from rusr_core.photos.paste import enlarged, paste_into
 from rusr_core.photos.pictures import as_picture, load_picture
 from rusr_core.photos.records import Misfit, record_of
 from rusr_core.results import Restoration, Samples
 
+LACK = "not enough memory to restore faces of this size; --batch 1 takes the least"
 LOSSY = (".jpg", ".jpeg", ".jpe", ".jfif")
 
 
@@ -66,13 +66,11 @@ def run_photo(args: argparse.Namespace) -> int:
     Ctrl-C it returns 130, and what there is has been saved.
     """
     method, device, degradations = method_of(args), device_of(args.device), FaceDegradations(args)
-    jobs = find_jobs(args, recorded=True)
+    jobs, done = find_jobs(args, recorded=True)
     if not jobs:
         return 0
     targets = [job.target for job in jobs]
-    if not args.skip_existing:  # what it leaves out it has looked at already
-        more = (path for target in targets for path in others(target, args.samples))
-        check_writable(*more, force=args.force, new_folders=True)
+    check_beside(args, jobs, lambda job: others(job.target, args.samples))
     lossy = [target for target in targets if target.suffix.lower() in LOSSY]
     if lossy:
         complain(
@@ -83,7 +81,7 @@ def run_photo(args: argparse.Namespace) -> int:
     prior = loaded_prior(args, device)
     degradations.for_prior(prior.generator.resolution)
     run = _Photos(args, prior, restoring_prior(method, prior, args), method, degradations, signer=signer)
-    good = run.inputs.check(jobs, args.skip_bad)
+    good = run.inputs.check(jobs, args.skip_bad, done)
     degradations.tell()
     everything = len(good) == len(jobs)
     for job in good:
@@ -127,23 +125,20 @@ class _Photos(Restoring):
         return self.degradations.of(job.source, picture, self.subjects[job])
 
     def one(self, job: Job) -> bool:
-        """Restore, paste and save one photograph; whether all of it is as it was wanted."""
+        """Restore, paste and save one photograph; whether all of it is as it was wanted. What fails costs no other."""
         if self.args.skip_existing and job.target.exists():
             return True
-        faces = self.inputs.take(job)
         restored: list[_Restored] = []
         try:
+            faces = self.inputs.take(job)
             for part in _batches(faces, max(1, self.args.batch // self.args.samples)):
                 restored += self._search(part, job)
                 if self.interrupted:
                     break
+            return self._save(job, faces, restored)
         except (RusrError, RuntimeError, MemoryError) as error:
-            if not isinstance(error, RusrError) and not out_of_memory(error):
-                raise
-            reason = str(error) if isinstance(error, RusrError) else "not enough memory; --batch 1 takes the least"
-            complain(f"error: {job.source}: {reason}")
+            complain(f"error: {reason_of(error, job.source, LACK)}")
             return False
-        return self._save(job, faces, restored)
 
     def _search(self, part: Part, job: Job) -> list[_Restored]:
         with tqdm(total=planned_steps(self.method), unit="step", desc=job.source.name, disable=None) as bar:

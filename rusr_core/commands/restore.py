@@ -12,8 +12,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from rusr_core.commands.estimates import Estimates, nothing_said
-from rusr_core.commands.jobs import Inputs, Job, batches, find_jobs
-from rusr_core.commands.memory import out_of_memory
+from rusr_core.commands.jobs import Inputs, Job, batches, check_beside, find_jobs
+from rusr_core.commands.memory import reason_of
 from rusr_core.commands.operators import Operators, batched
 from rusr_core.commands.options import INTERRUPTED, CommandError, device_of, picture_options, search_options
 from rusr_core.commands.output import complain
@@ -29,10 +29,12 @@ from rusr_core.commands.saving import (
 )
 from rusr_core.commands.searching import Restoring, diverged, loaded_prior, method_of, planned_steps, restoring_prior
 from rusr_core.errors import RusrError
-from rusr_core.images import check_writable, fit_image, load_image
+from rusr_core.images import fit_image, load_image
 from rusr_core.photos.records import Misfit, record_of
 from rusr_core.prior import prior_shape
 from rusr_core.results import Restoration, Samples
+
+LACK = "not enough memory to restore images of this size; --batch 1 takes the least"
 
 
 def restore_options(parser: argparse.ArgumentParser) -> None:
@@ -48,19 +50,17 @@ def run_restore(args: argparse.Namespace) -> int:
     method = method_of(args)
     device = device_of(args.device)
     operators = Estimates() if nothing_said(args) else Operators(args)
-    jobs = find_jobs(args, recorded=True)
+    jobs, done = find_jobs(args, recorded=True)
     if not jobs:
         return 0
-    if not args.skip_existing:  # what it leaves out it has looked at already
-        check_writable(*(path for job in jobs for path in others(job.target, args.samples)), force=args.force,
-                       new_folders=True)  # fmt: skip
+    check_beside(args, jobs, lambda job: others(job.target, args.samples))
     warn_of_unmarked(args, [job.target for job in jobs])
     signer = signer_of(args, [job.target for job in jobs])
     prior = loaded_prior(args, device)
     restoring = restoring_prior(method, prior, args)
     size = operators.input_size(prior_shape(prior, 1)[-1])
     inputs = Inputs(lambda job: _load_degraded(job.source, size, args.fit, operators))
-    good = inputs.check(jobs, args.skip_bad)
+    good = inputs.check(jobs, args.skip_bad, done)
     operators.tell()
     steps = planned_steps(method)
     waiting = list(batches(good, max(1, args.batch // args.samples), lambda job: operators.kind(job.source)))
@@ -111,7 +111,7 @@ class _Run(Restoring):
         """Restore and save; whether every image of the batch is where it was wanted.
 
         A batch that fails as a whole is tried image by image, so that one image costs no other. Raises what the
-        first search raises if there is nothing yet that could be lost.
+        first search raises if there is nothing yet that could be lost, unless --skip-bad goes on.
         """
         if self.args.skip_existing:
             left = [job for job in batch if not job.target.exists()]
@@ -125,21 +125,19 @@ class _Run(Restoring):
             f = batched([self.operators.known(job.source) for job in batch])
             result = self.search(y, f, self.bar)
         except (RusrError, RuntimeError, MemoryError) as error:
-            if not isinstance(error, RusrError) and not out_of_memory(error):
-                raise
-            failure = _reason(error, batch[0].source)
+            failure = reason_of(error, batch[0].source, LACK)
         if failure is None:
             return self._save(result, batch, self.explained(result, y, f))
         if len(batch) > 1:
             complain(f"{len(batch)} images at once: {failure}; going on with one at a time, as --batch 1 does")
             return all([self.interrupted or self.restore([job]) for job in batch])
-        if not self.saved:
+        if not self.saved and not self.args.skip_bad:
             raise CommandError(failure)
         complain(f"error: {failure}")
         return False
 
     def _save(self, result: Restoration, batch: list[Job], found: list[Misfit]) -> bool:
-        self.interrupted = result.interrupted
+        self.interrupted |= result.interrupted
         good, rows = True, range(0, len(result.image), self.args.samples)
         for i, job, misfit in zip(rows, batch, found, strict=True):
             words, reason = f"{result.steps[i]} steps, {result.seconds / len(batch):.1f} s", diverged(result)[i]
@@ -197,9 +195,3 @@ class _Run(Restoring):
             finished = replace(first, image=picture, record=record, beside=False)  # the record of all is OUT.json
             good &= save(finished, path, self.args, text) is not Outcome.ELSEWHERE
         return good
-
-
-def _reason(error: Exception, source: Path) -> str:
-    if not out_of_memory(error):
-        return str(error) if str(source) in str(error) else f"{source}: {error}"
-    return f"{source}: not enough memory to restore images of this size; --batch 1 takes the least"

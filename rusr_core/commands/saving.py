@@ -114,9 +114,9 @@ def save(finished: Finished, target: Path, args: argparse.Namespace, words: str)
 
 def save_as(finished: Finished, target: Path, word: str, words: str) -> None:
     """Write a picture that is not finished, as NAME.`word`.png beside the name of a finished one, and say so."""
-    target.parent.mkdir(parents=True, exist_ok=True)
     place = beside(target, word)
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         finished.write(place, True)
     except (RusrError, OSError) as error:
         complain(f"error: {error}")

@@ -11,6 +11,7 @@ from rusr_core import baselines, priors
 from rusr_core.baselines import Configured, Tuned
 from rusr_core.baselines.tuned import configured, prior_of
 from rusr_core.commands.options import CommandError
+from rusr_core.commands.output import complain
 from rusr_core.degradations.base import Degradation
 from rusr_core.photos.credentials import Signer
 from rusr_core.photos.records import Misfit, misfits
@@ -65,8 +66,17 @@ class Restoring:
         return apply(self.method, self.restoring, y, f, bar=bar, **options)
 
     def explained(self, result: Restoration, y: Tensor, f: Degradation) -> list[Misfit]:
-        """How well the first answer to each of y explains it."""
-        return misfits(self.prior, result.image[:: self.args.samples].cpu(), y, f, self.args.seed)
+        """How well the first answer to each of y explains it. What keeps it from being measured (the true operation of
+        somebody's own f, want of memory, Ctrl-C) costs no result, and is said.
+        """
+        try:
+            return misfits(self.prior, result.image[:: self.args.samples].cpu(), y, f, self.args.seed)
+        except KeyboardInterrupt:
+            self.interrupted, reason = True, "interrupted"
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+        complain(f"warning: how well the result explains its input was not measured ({reason})")
+        return [Misfit(None)] * len(y)
 
 
 def apply(

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from rusr_core.commands.options import CommandError
-from rusr_core.commands.output import say
+from rusr_core.commands.output import complain_of_left_out, say
 from rusr_core.decoding import list_images
 from rusr_core.images import check_writable, save_image
 from rusr_core.photos.credentials import read_credentials
@@ -33,11 +33,16 @@ def run_show(args: argparse.Namespace) -> int:
 
 def _lines(key: str, value: object) -> list[str]:
     """An entry of a record for people: of an estimate a line for each finding, whose source is in the record alone."""
-    if key == "estimate" and isinstance(value, dict):
+    if key == "estimate" and _are_findings(value):
         width = max(map(len, value), default=0)
         findings = [f"{name:{width}}  {finding['words']}" for name, finding in value.items()]
         return [f"{key if i == 0 else '':12} {line}" for i, line in enumerate(findings)]
     return [f"{key:12} {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"]
+
+
+def _are_findings(value: object) -> bool:
+    """Whether an entry is what `photos.estimate` writes; a record may be anybody's."""
+    return isinstance(value, dict) and all(isinstance(one, dict) and "words" in one for one in value.values())
 
 
 def sheet_options(parser: argparse.ArgumentParser) -> None:
@@ -48,12 +53,18 @@ def sheet_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run_sheet(args: argparse.Namespace) -> int:
-    """A row for each result: the input of its name, then the result."""
+    """A row for each result: the input of its name, then the result. What has no partner is named."""
     check_writable(args.sheet, force=args.force)
-    inputs = {path.stem: path for path in list_images(args.before).images}
-    results = [path for path in list_images(args.after).images if path.stem in inputs]
+    inputs: dict[str, Path] = {}
+    for path in list_images(args.before).images:
+        if (other := inputs.setdefault(path.stem, path)) is not path:
+            raise CommandError(f"{other} and {path} would be one picture of the sheet")
+    every = list_images(args.after).images
+    results = [path for path in every if path.stem in inputs]
     if not results:
         raise CommandError(f"{args.after}: no picture has the name of one in {args.before}")
+    alone = [path.name for path in every if path.stem not in inputs]
+    complain_of_left_out(alone, f"no picture of {args.before} has their name")
     save_image(contact_sheet([(inputs[path.stem], path) for path in results]), args.sheet, force=args.force)
     say(f"{args.sheet}: {len(results)} of {len(inputs)} pictures, before and after")
     return 0

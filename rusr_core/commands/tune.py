@@ -8,7 +8,7 @@ from tqdm import tqdm
 from rusr_core import baselines
 from rusr_core.arithmetic import MODES
 from rusr_core.commands.bench import absolute, image_names, network_options, parallel_options
-from rusr_core.commands.options import count, device_of, device_option, seed
+from rusr_core.commands.options import count, device_of, device_option, find_own_modules, seed
 from rusr_core.sweeps import tuned_files
 from rusr_core.sweeps.config import SweepConfig
 from rusr_core.sweeps.measurements import ImageFolder
@@ -45,7 +45,9 @@ def tune_options(parser: argparse.ArgumentParser) -> None:
 
 def run_tune(args: argparse.Namespace) -> int:
     """Tune what is left; 0 when METHOD.toml is written."""
+    find_own_modules()
     base = baselines.base_of(args.method)
+    tuned_files.check_place(args.to or args.output, base.name)
     images = ImageFolder(args.images.absolute())
     names = image_names(images, args.num_images)
     tasks = []

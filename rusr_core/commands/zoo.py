@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rusr_core import priors
 from rusr_core.checkpoints.generators import load_generator, save_generator
-from rusr_core.files import data_path
+from rusr_core.files import check_writable, data_path
 from rusr_core.priors.downloads import file_sha256
 from rusr_core.priors.load import has_published_rates, locate
 
@@ -82,10 +82,9 @@ def _fetch(args: argparse.Namespace) -> int:
 
 
 def _convert(args: argparse.Namespace) -> int:
-    if args.output.exists() and not args.force:
-        raise priors.ZooError(f"{args.output} exists: --force overwrites it")
     if args.output.suffix != ".safetensors":
         raise priors.ZooError(f"{args.output}: expected a name that ends in .safetensors")
+    check_writable(args.output, force=args.force)
     source = locate(args.input)
     G = load_generator(source.path, args.network)
     header = {

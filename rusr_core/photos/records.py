@@ -91,10 +91,13 @@ def _stages(f: Degradation) -> list[str]:
     return [str(replace(stage, seed=0) if isinstance(stage, Strokes) else stage) for stage in f.stages]
 
 
-def digest(path: Path) -> str:
-    """SHA-256 of a file."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def digest(path: Path) -> str | None:
+    """SHA-256 of a file; None if it can no longer be read: the result of a search is not thrown away for that."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return None
 
 
 def record_of(

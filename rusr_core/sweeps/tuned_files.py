@@ -4,8 +4,10 @@ import math
 import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
+from types import ModuleType
 
 from rusr_core.baselines.tuned import published
+from rusr_core.files import check_writable
 from rusr_core.sweeps.config import SweepConfig, load
 from rusr_core.sweeps.provenance import provenance
 from rusr_core.sweeps.storage import write_atomic
@@ -15,13 +17,27 @@ from rusr_core.sweeps.tuning import ONE, TuningPlan
 OBJECTIVE = "LPIPS{} by the judging net: mean over portraits, geometric mean over tasks"
 
 
-def write(folder: Path, config: SweepConfig, plan: TuningPlan, studies: dict[str, Trials]) -> Path:
-    """Write METHOD.toml into `folder`, whole or not at all; -> the file. TuningError if tomlkit is missing."""
+def check_place(folder: Path, method: str) -> None:
+    """METHOD.toml can be written into `folder`. Raises FileError, and TuningError if tomlkit is missing."""
+    _tomlkit()
+    check_writable(_path(folder, method), force=True, new_folders=True)
+
+
+def _path(folder: Path, method: str) -> Path:
+    return Path(folder) / f"{method}.toml"
+
+
+def _tomlkit() -> ModuleType:
     try:
         import tomlkit
     except ImportError as error:
         raise TuningError("rusr tune needs tomlkit: pip install 'rusr[tune]'") from error
-    path = Path(folder) / f"{plan.base.name}.toml"
+    return tomlkit
+
+
+def write(folder: Path, config: SweepConfig, plan: TuningPlan, studies: dict[str, Trials]) -> Path:
+    """Write METHOD.toml into `folder`, whole or not at all; -> the file. TuningError if tomlkit is missing."""
+    tomlkit, path = _tomlkit(), _path(folder, plan.base.name)
     write_atomic(path, tomlkit.dumps(contents(config, plan, studies)).encode())
     return path
 

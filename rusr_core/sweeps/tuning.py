@@ -126,7 +126,8 @@ def tune(
         accept_code_change: go on with trials of another version of this library, which the study then notes.
         callback: called with (trials done, trials planned) at the start and after each evaluation.
 
-    Raises TuningError for a configuration that is not that of the trials that are there, or test portraits.
+    Raises TuningError for a configuration that is not that of the trials that are there, for test portraits, and if a
+    worker process dies.
     """
     config.folder.mkdir(parents=True, exist_ok=True)
     with claim(config.folder, f"{plan.base.name}.db") as ours:
@@ -134,13 +135,16 @@ def tune(
             raise TuningError(f"{config.folder}: another process tunes {plan.base.name} there")
         runs = _Runs(config, plan, CODE if accept_code_change else ())
         every = {word(task): (task,) for task in plan.tasks}
-        with executor(workers, threads, None, config.device) as (pool, width, _):
-            runs.begin({ONE: plan.tasks}, new=one)
-            if one:
-                runs.work([ONE], pool, width, callback)
-            runs.begin(every, new=each)
-            if each:
-                runs.work(list(every), pool, width, callback)
+        try:
+            with executor(workers, threads, None, config.device) as (pool, width, _):
+                runs.begin({ONE: plan.tasks}, new=one)
+                if one:
+                    runs.work([ONE], pool, width, callback)
+                runs.begin(every, new=each)
+                if each:
+                    runs.work(list(every), pool, width, callback)
+        except BrokenProcessPool as error:  # also where the next evaluation is handed out
+            raise TuningError("a worker process died (out of memory?): the same command goes on") from error
         runs.begin({name: () for name in names(runs.storage) if name not in runs.studies}, new=False)
     return {name: study for name, study in runs.studies.items() if study.finished()}
 
@@ -193,7 +197,7 @@ class _Runs:
                 flying[pool.submit(evaluate, self.config, item)] = name, item
             for future in wait(flying, return_when=FIRST_COMPLETED).done:
                 name, item = flying.pop(future)
-                scores = _result(future)
+                scores = future.result()
                 self.studies[name].note(scores)
                 self.known |= {(key(item.settings), one): score for one, score in scores.items()}
                 if all(name != waits for waits, _ in [*flying.values(), *queue]):
@@ -232,14 +236,6 @@ class _Runs:
         """The geometric mean over tasks of the mean LPIPS over portraits."""
         means = [mean_of(scores, task, self.plan.images) for task in self.tasks[name]]
         return math.exp(sum(math.log(max(mean, SMALLEST)) for mean in means) / len(means))
-
-
-def _result(future: Future) -> dict[str, list]:
-    """What an evaluation found. TuningError if its worker process died."""
-    try:
-        return future.result()
-    except BrokenProcessPool as error:
-        raise TuningError("a worker process died (out of memory?): the same command goes on") from error
 
 
 def mean_of(scores: dict[str, list], task: Task, images: tuple[str, ...]) -> float:

@@ -61,13 +61,13 @@ def run(
 
     Args:
         workers: processes; 1 works in this one.
-        threads: of each worker process; default: the cores divided among them.
-        scheduler: of Dask, "tcp://host:port", or "local" for a LocalCluster of `workers`.
+        threads: of each worker process; default: the cores divided among them. Dask's have their own: None.
+        scheduler: of Dask, "tcp://host:port" with the workers that it has, or "local" for a LocalCluster of `workers`.
         verify: read every result whole, also those that have not been touched since they were written.
         accept_code_change: go on with results of another version of this library; each result names its own.
         callback: called with (units done or failed, units planned) at the start and after each batch.
     """
-    check_processes(workers, threads)
+    check_processes(workers, threads, scheduler)
     here = "cpu" if scheduler else None  # the machine that hands out work may have no GPU
     prepare(config, plan, here, accept_code_change=accept_code_change)
     left = remaining(config.folder, plan, verify=verify)
@@ -161,7 +161,7 @@ def executor(
     """Start the workers: yields (executor, number of batches in flight, is_alive), where `is_alive()` tells whether
     the executor can still finish what it was given. Raises BenchmarkError for numbers that cannot be had.
     """
-    check_processes(workers, threads)
+    check_processes(workers, threads, scheduler)
     if scheduler is not None:
         with _dask(scheduler, workers) as client:
             cores = sum(client.nthreads().values()) or 1
@@ -187,11 +187,15 @@ def executor(
             line.close()
 
 
-def check_processes(workers: int, threads: int | None) -> None:
+def check_processes(workers: int, threads: int | None, scheduler: str | None = None) -> None:
     """BenchmarkError unless so many workers with so many threads each (None: their share) can be started."""
     check_whole("workers", workers, 1, MAX_PROCESSES, BenchmarkError)
     if threads is not None:
         check_whole("threads", threads, 1, MAX_PROCESSES, BenchmarkError)
+    if scheduler is not None and threads is not None:
+        raise BenchmarkError(f"threads is {threads}: expected none with a Dask scheduler, whose workers have their own")
+    if scheduler not in (None, "local") and workers != 1:
+        raise BenchmarkError(f"workers is {workers}: expected none with {scheduler}, which has its own")
 
 
 @contextmanager

@@ -141,10 +141,20 @@ def test_two_commands_at_once_on_a_new_folder(quick, config):
         (["--seeds", "-1"], "'-1': expected a whole number from 0, below 2^63"),
         (["--batch", "0"], "'0': expected a whole number from 1 to 1000000"),
         (["--arithmetic", "sloppy"], "sloppy"),
+        (["--methods", "mine=house_exits:f"], "cannot import house_exits (SystemExit: 0)"),
+        (["--scheduler", "local", "--threads", "2"], "threads is 2: expected none with a Dask scheduler"),
+        (["--scheduler", "tcp://127.0.0.1:9", "--workers", "2"], "workers is 2: expected none with tcp://"),
     ],
 )
-def test_what_is_refused_before_anything_is_written(quick, config, capsys, extra, message):
+def test_what_is_refused_before_anything_is_written(quick, config, capsys, tmp_path, monkeypatch, extra, message):
+    (tmp_path / "house_exits.py").write_text("raise SystemExit(0)\n")
+    monkeypatch.syspath_prepend(tmp_path)
     assert commands.main([*quick, *extra]) == 2
     err = capsys.readouterr().err
     assert message in err and err.count("\n") == 1
     assert not config.folder.exists()
+
+
+def test_steps_that_do_not_reach_a_method_are_said(quick, capsys):
+    assert commands.main([*quick, "--steps", "3"]) == 0
+    assert "warning: --steps 3 does not reach plain" in capsys.readouterr().err

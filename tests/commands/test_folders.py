@@ -12,8 +12,9 @@ from conftest import PORTRAIT, run
 from picture_folders import UP, fill, raising, written
 from PIL import Image
 
-from rusr_core.commands import jobs
+from rusr_core.commands import jobs, searching
 from rusr_core.images import load_image, save_image
+from rusr_core.restore import RestorationError
 
 
 @pytest.mark.parametrize("command", ["restore", "degrade"])
@@ -94,6 +95,17 @@ def test_with_nothing_but_bad_images_nothing_is_done(tmp_path, small, searches, 
     given = fill(tmp_path / "in", small[:-40], "a.png")
     assert run("restore", given, tmp_path / "out", *UP, "--skip-bad") == 2
     assert "1 of 1 images cannot be used" in capsys.readouterr().err and not searches
+
+
+@pytest.mark.parametrize("command", ["restore", "degrade", "photo", "align"])
+def test_a_resumed_folder_with_only_bad_images_left_has_failed_in_part(command, tmp_path, small, searches, capsys):
+    given = fill(tmp_path / "in", small[:-40], "a.png", "b.png")
+    fill(tmp_path / "out", small, "a.png")
+    words = {"restore": UP, "degrade": ("--degradation", "jpeg:50"), "photo": UP, "align": ()}[command]
+    assert run(command, given, tmp_path / "out", *words, "--skip-bad", "--skip-existing") == 1
+    out, err = capsys.readouterr()
+    assert "1 of 2 images exist already" in out and "left out: " in err and "b.png" in err and not searches
+    assert run(command, given, tmp_path / "out", *words, "--skip-existing") == 2  # nobody asked to go on without
 
 
 IN_BOTH_ENCODINGS = """import os, sys
@@ -220,7 +232,6 @@ def test_one_image_that_fails_costs_no_other(tmp_path, small, searches, monkeypa
     given = fill(tmp_path / "in", small, "a.png", "b.png", "c.png")
     save_image(torch.zeros(3, 16, 16), given / "b.png", force=True)
     from rusr_core.commands import searching as module
-    from rusr_core.restore import RestorationError
 
     search = module.restore
 
@@ -234,6 +245,23 @@ def test_one_image_that_fails_costs_no_other(tmp_path, small, searches, monkeypa
     assert written(tmp_path / "out") == ["a.png", "c.png"]
     assert "error: " in (err := capsys.readouterr().err) and "b.png: image 1: NaN" in err
     assert run("restore", given / "b.png", tmp_path / "b.png", *UP) == 2
+
+
+def test_with_skip_bad_the_first_search_that_fails_costs_no_other(tmp_path, small, searches, monkeypatch, capsys):
+    given = fill(tmp_path / "in", small, "a.png", "b.png")
+    search, words = searching.restore, (given, tmp_path / "out", *UP, "--batch", 1)
+    failures = [RestorationError("not this one"), None]  # of each search
+
+    def failing(*args, **options):
+        if (failure := failures.pop(0)) is not None:
+            raise failure
+        return search(*args, **options)
+
+    monkeypatch.setattr(searching, "restore", failing)
+    assert run("restore", *words) == 2 and "a.png: not this one" in capsys.readouterr().err
+    failures[:] = [RestorationError("not this one"), None]
+    assert run("restore", *words, "--skip-bad") == 1
+    assert "a.png: not this one" in capsys.readouterr().err and written(tmp_path / "out") == ["b.png"]
 
 
 def test_wide_pictures_are_shrunk_before_they_are_padded(tmp_path, searches):

@@ -15,6 +15,7 @@ from rusr_core.decoding import DecodingWarning
 from rusr_core.degradations import JPEG, Compose, Mask
 from rusr_core.errors import RusrWarning
 from rusr_core.files import data_path
+from rusr_core.photos import estimate
 
 PORTRAIT = data_path("portraits/test/003.png")
 
@@ -123,3 +124,27 @@ def test_what_is_not_square_is_refused(tmp_path, capsys):
     Image.open(PORTRAIT).crop((0, 0, 128, 100)).save(tmp_path / "in.png")
     assert run("restore", tmp_path / "in.png", tmp_path / "out.png") == 2
     assert "128x100 px is not square; expected a picture cropped so" in capsys.readouterr().err
+
+
+def test_what_is_left_out_of_a_folder_is_named(jpeg, capsys):
+    (jpeg.parent / "notes.txt").write_text("text")
+    (jpeg.parent / ".hidden.png").write_bytes(b"")
+    (jpeg.parent / "more").mkdir()
+    assert run("inspect", jpeg.parent) == 0
+    err = capsys.readouterr().err
+    assert "left out: more/, notes.txt (" in err and "--recursive" in err and "1 hidden file" in err
+
+
+def test_a_picture_too_large_for_the_memory_costs_no_other(jpeg, monkeypatch, capsys):
+    shutil.copy(jpeg, jpeg.with_name("b.jpg"))
+
+    def lacking(path, **options):
+        if path == jpeg:
+            raise MemoryError
+        return estimate(path, **options)
+
+    monkeypatch.setattr("rusr_core.commands.inspect.estimate", lacking)
+    assert run("inspect", jpeg.parent) == 1
+    out, err = capsys.readouterr()
+    assert f"left out: {jpeg}: not enough memory" in err and "b.jpg: 128x128 px" in out
+    assert run("inspect", jpeg) == 2

@@ -8,10 +8,12 @@ import torch
 from conftest import PORTRAIT, run
 from PIL import Image
 
-from rusr_core.commands.saving import beside
+from rusr_core.commands import jobs
+from rusr_core.commands.saving import beside, save
+from rusr_core.commands.subjects import Subject
 from rusr_core.decoding import MOST_PIXELS
 from rusr_core.images import load_image, read_metadata, resize, save_image, to_uint8
-from rusr_core.photos.align import PORTRAITS, quad_of, side_of
+from rusr_core.photos.align import PORTRAITS, corners, quad_of, side_of
 from rusr_core.photos.faces import find_faces
 from rusr_core.photos.pictures import load_picture
 
@@ -193,3 +195,88 @@ def test_show_and_sheet(tmp_path, searches, capsys):
     assert load_image(sheet).shape == (1, 3, 288, 536)
     assert run("sheet", given, tmp_path / "out", sheet) == 2 and "exists" in capsys.readouterr().err
     assert run("sheet", tmp_path, tmp_path / "out", tmp_path / "no.png") == 2
+    bad = {"format": 1, "estimate": {"noise": 3}, "input": None}
+    (given / "a.json").write_text(json.dumps(bad))  # a record may be anybody's
+    assert run("show", given / "a.png") == 0 and '{"noise": 3}' in capsys.readouterr().out
+
+
+def test_a_sheet_names_what_has_no_partner(tmp_path, capsys):
+    given, found = tmp_path / "in", tmp_path / "out"
+    for folder, names in ((given, ("a.png",)), (found, ("a.png", "b.png"))):
+        folder.mkdir()
+        for name in names:
+            group(folder, name=name)
+    assert run("sheet", given, found, tmp_path / "sheet.png") == 0
+    out, err = capsys.readouterr()
+    assert "1 of 1 pictures" in out and f"left out: b.png (no picture of {given} has their name)" in err
+    group(given, name="a.bmp")
+    assert run("sheet", given, found, tmp_path / "more.png") == 2
+    assert "would be one picture of the sheet" in capsys.readouterr().err and not (tmp_path / "more.png").exists()
+
+
+@pytest.fixture
+def two_faces(monkeypatch):
+    """Two squares are found in every picture."""
+    quads = [corners(16), corners(16) + 16]
+    found = [Subject(number, quad) for number, quad in enumerate(quads, 1)]
+    monkeypatch.setattr("rusr_core.commands.align.subjects_of", lambda *_: found)
+
+
+def test_an_interrupted_alignment_is_resumed_whole(tmp_path, two_faces, monkeypatch):
+    """The first face was once saved first: what came after it was left out for ever."""
+    source, out = group(tmp_path), tmp_path / "face.png"
+    saved = []
+
+    def one(*words):
+        if saved:
+            raise KeyboardInterrupt
+        saved.append(save(*words))
+        return saved[0]
+
+    with monkeypatch.context() as patch:
+        patch.setattr("rusr_core.commands.align.save", one)
+        assert run("align", source, out, "--size", 16) == 130 and len(saved) == 1
+    assert run("align", source, out, "--size", 16, "--skip-existing") == 0
+    assert out.exists() and beside(out, "face2").exists()
+
+
+def test_names_beside_a_picture_are_looked_at_before_the_work(tmp_path, two_faces, searches, capsys):
+    given = tmp_path / "in"
+    given.mkdir()
+    group(given, name="a.png")
+    group(given, name="a.face2.png")
+    assert run("align", given, tmp_path / "out", "--force") == 2
+    assert "would both be written to" in capsys.readouterr().err and not (tmp_path / "out").exists()
+    (given / "a.face2.png").rename(given / "a.answer2.png")
+    for command in ("restore", "photo"):
+        words = ("--fit", "crop") if command == "restore" else ("--aligned",)
+        assert run(command, given, tmp_path / "out", *UP, *words, "--samples", 2, "--force") == 2
+        assert "a.answer2.png" in capsys.readouterr().err
+    out = tmp_path / "face.png"
+    beside(out, "face2").write_bytes(b"somebody's")
+    assert run("align", given / "a.png", out) == 2
+    assert "exists already" in capsys.readouterr().err and not out.exists() and not searches
+
+
+@pytest.mark.parametrize("command", ["photo", "align"])
+def test_a_photograph_that_vanishes_costs_no_other(command, tmp_path, two_faces, searches, monkeypatch, capsys):
+    monkeypatch.setattr("rusr_core.commands.jobs.HELD", 0)  # each is read a second time when its turn has come
+    given = tmp_path / "in"
+    given.mkdir()
+    for name in ("a.png", "b.png"):
+        group(given, name=name)
+    monkeypatch.setattr(jobs.Inputs, "take", vanishing(jobs.Inputs.take, given / "a.png"))
+    words = (*UP, "--aligned") if command == "photo" else ("--size", 16)
+    assert run(command, given, tmp_path / "out", *words) == 1
+    err = capsys.readouterr().err
+    assert f"error: {given / 'a.png'}: no such file" in err and (tmp_path / "out/b.png").exists()
+
+
+def vanishing(take, path):
+    """`Inputs.take`, before which a file is gone."""
+
+    def taken(inputs, job):
+        path.unlink(missing_ok=True)
+        return take(inputs, job)
+
+    return taken

@@ -1,6 +1,7 @@
 """Where results go: long names, places that cannot be written, two jobs at once. No work is lost."""
 
 import argparse
+import json
 import threading
 import time
 
@@ -11,6 +12,7 @@ from picture_folders import UP, fill, raising, written
 from rusr_core.commands import saving
 from rusr_core.files import write_atomic
 from rusr_core.images import load_image
+from rusr_core.photos.records import Misfit
 
 
 @pytest.mark.parametrize("interrupted", [False, True])
@@ -162,3 +164,32 @@ def test_an_image_that_diverges_has_no_finished_name(tmp_path, small, searches, 
     monkeypatch.setattr(module, "restore", search)
     assert run("restore", given, tmp_path / "out", *UP, "--skip-existing") == 0
     assert "b.png" in written(tmp_path / "out")
+
+
+@pytest.mark.parametrize("error", [ValueError("mine"), RuntimeError("mine"), MemoryError(), KeyboardInterrupt()])
+def test_a_misfit_that_cannot_be_measured_costs_no_result(tmp_path, small, searches, monkeypatch, capsys, error):
+    given = fill(tmp_path / "in", small, "a.png", "b.png")
+    monkeypatch.setattr("rusr_core.commands.searching.misfits", raising(error))
+    interrupted = isinstance(error, KeyboardInterrupt)
+    assert run("restore", given, tmp_path / "out", *UP, "--batch", 1) == (130 if interrupted else 0)
+    assert written(tmp_path / "out") == (["a.png"] if interrupted else ["a.png", "b.png"])
+    assert "was not measured (" in capsys.readouterr().err
+    record = json.loads((tmp_path / "out/a.json").read_text())
+    assert record["misfit"] == [{"lpips": None, "usual": None}]
+
+
+def test_an_input_that_vanishes_during_the_search_costs_no_result(tmp_path, small, searches, monkeypatch):
+    given = fill(tmp_path / "in", small, "a.png")
+    monkeypatch.setattr("rusr_core.commands.searching.misfits", vanishing(given / "a.png"))
+    assert run("restore", given, tmp_path / "out", *UP) == 0 and written(tmp_path / "out") == ["a.png"]
+    assert json.loads((tmp_path / "out/a.json").read_text())["input"] == {"file": "a.png", "sha256": None}
+
+
+def vanishing(path):
+    """A measurement of misfits, during which a file is taken away."""
+
+    def measured(_prior, image, *_options):
+        path.unlink()
+        return [Misfit(0.1)] * len(image)
+
+    return measured

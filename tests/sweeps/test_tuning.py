@@ -3,8 +3,12 @@
 import math
 import random
 import shutil
+import sys
 import tomllib
 from collections import Counter
+from concurrent.futures import Executor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -204,3 +208,35 @@ def test_the_sampler_finds_the_minimum_of_a_bowl_and_repeats_itself(tmp_path):
     assert found[6][1] != found[5][1], "another seed tries others"
     settings, least = min(found[5], key=lambda each: each[1])
     assert settings["c"] == 256 and least < 0.6 < value(FIRST)
+
+
+def test_the_place_of_the_file_is_tried_before_the_work(world, tmp_path, capsys):
+    (tmp_path / "file").write_text("no folder")
+    words = ["--images", world / "images", "--to", tmp_path / "file/tuned"]
+    assert run("tune", "classical", tmp_path / "out", *words) == 2
+    assert "file is not a folder" in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
+def test_own_degradations_are_found_in_the_working_directory(world, tmp_path, monkeypatch, capsys):
+    (tmp_path / "own_fade.py").write_text("from rusr_core.degradations import parse\n\n\nf = parse('fade:0.5')\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [*sys.path])
+    words = ["--images", world / "images", "--tasks", "own_fade:f"]
+    assert run("tune", "classical", tmp_path / "out", *words) == 2
+    assert "n/a: classical on own_fade:f" in capsys.readouterr().out
+
+
+def test_a_worker_that_dies_is_one_line(world, tmp_path, monkeypatch):
+    """Also where the pool breaks before it is given the next evaluation."""
+
+    class Broken(Executor):
+        def submit(self, *_args, **_options):
+            raise BrokenProcessPool("a process died")
+
+    @contextmanager
+    def broken(*_args):
+        yield Broken(), 1, lambda: True
+
+    monkeypatch.setattr(tuning, "executor", broken)
+    with pytest.raises(TuningError, match="a worker process died"):
+        tune(config_of(world, tmp_path / "out", methods=()), plan())
