@@ -188,3 +188,18 @@ def counting_tune(config: SweepConfig, plan: object, counts: Path) -> None:
         tuning.tune(config, plan)
     finally:
         tuning.evaluate = evaluate
+
+
+def returns_an_image(prior, y, f, *, seed=0, callback=None) -> torch.Tensor:
+    """No method: it returns the image alone."""
+    return enlarged(prior, y, f).image
+
+
+def counts_no_steps(prior, y, f, *, seed=0, callback=None) -> Restoration:
+    """No method: it says nothing of the steps of its images."""
+    return Restoration(enlarged(prior, y, f).image, 0.0, [], 0, "none")
+
+
+def leaves(prior, y, f, *, seed=0, callback=None) -> Restoration:
+    """No method: it ends the program."""
+    raise SystemExit(3)

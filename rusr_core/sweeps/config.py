@@ -60,7 +60,13 @@ class Method:
             return restore(prior, y, f, preset=self.how, seed=seed, clean=clean)
         if isinstance(self.how, Configured | Tuned):
             return self.how.restore(prior, y, f, seed=seed)
-        return self.function()(prior, y, f, seed=seed)
+        found = self.function()(prior, y, f, seed=seed)
+        if not isinstance(found, Restoration) or len(found.steps) != len(y):
+            told = f"{len(found.steps)} steps" if isinstance(found, Restoration) else type(found).__name__
+            raise BenchmarkError(
+                f"{self.how} returned {told}: expected a Restoration with the steps of {len(y)} images"
+            )
+        return found
 
     def reason(self, f: object) -> str | None:
         """Why the method cannot invert f, "n/a" in tables; None if it can."""

@@ -6,7 +6,7 @@ recording that says something else. Chapter: book/findings.ipynb.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -55,7 +55,8 @@ def factor(
     tasks of one portrait are not independent. -> (factor, low, high); 1 is "as far", less is nearer.
 
     That the interval holds the true factor as often as it says is simulated in tests/sweeps/test_findings.py.
-    Raises `FindingError` if a task is missing, or if there are fewer than two portraits that have all of them.
+    Raises `FindingError` if a task is missing, if there are fewer than two portraits that have all of them, and for a
+    distance of 0, which has no factor.
     """
     found = {name: _distances(recording, name) for name in (method, reference)}
     both = sorted({task for task, _ in found[method]} & {task for task, _ in found[reference]})
@@ -64,7 +65,7 @@ def factor(
         raise FindingError(f"{method} and {reference} share the tasks {both} in {recording.name!r}, expected {wanted}")
     portraits = sorted({image for _, image in found[reference]})
     rows = [
-        [math.log(found[method][task, image] / found[reference][task, image]) for task in wanted]
+        [log_distance(found[method], (task, image)) - log_distance(found[reference], (task, image)) for task in wanted]
         for image in portraits
         if all((task, image) in found[name] for name in found for task in wanted)
     ]
@@ -73,6 +74,14 @@ def factor(
     means = torch.tensor(rows, dtype=torch.float64).mean(1)  # [portraits]
     value, low, high = mean_interval(means, level=level)
     return math.exp(value), math.exp(low), math.exp(high)
+
+
+def log_distance(distances: Mapping[Hashable, float], name: Hashable) -> float:
+    """The logarithm of one of the distances. Raises `FindingError` for what has none."""
+    value = distances[name]
+    if not 0 < value < math.inf:
+        raise FindingError(f"the distance of {name} is {value}: expected a positive number, of which factors are taken")
+    return math.log(value)
 
 
 def _distances(recording: Recording, method: str) -> dict[tuple[str, str], float]:

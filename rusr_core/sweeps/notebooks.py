@@ -18,6 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from rusr_core.files import check_writable, write_atomic
+from rusr_core.limits import shown
 from rusr_core.sweeps.parameters import NotebookError, Parameter, ParameterError, Value, declared, split_values
 
 LONGEST_NAME = 200  # bytes of an output's name without suffix
@@ -35,10 +36,13 @@ def grid(
     A file that is there is done and is not run again; each appears complete or not at all. A combination that fails
     leaves `*.failed.ipynb` to look at, and ends the run. `callback(path, ran)` is called after each.
 
-    Raises NotebookError, and ParameterError for a parameter that the notebook does not have or a value of another type
-    than it declares.
+    Raises NotebookError, and ParameterError for a parameter that the notebook does not have, for a value of another
+    type than it declares, and for no value or one that comes twice.
     """
     known = parameters(notebook)
+    for name, values in axes.items():
+        if not values or len(set(map(repr, values))) < len(values):
+            raise ParameterError(f"parameter {name} has the values {shown(values)}: expected one or more, each once")
     checked = {name: [_find(notebook, known, name).check(v) for v in values] for name, values in axes.items()}
     choices = [dict(zip(checked, values, strict=True)) for values in itertools.product(*checked.values())]
     jobs = [(folder / f"{output_name(notebook.stem, chosen)}.ipynb", chosen) for chosen in choices]

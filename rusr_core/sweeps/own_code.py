@@ -25,12 +25,14 @@ def find_object(reference: str) -> object:
         raise OwnCodeError(f"{reference!r}: expected MODULE:NAME")
     try:
         found = importlib.import_module(module)
-    except Exception as error:  # the module runs its own code
+    except (Exception, SystemExit) as error:  # the module runs its own code
         raise OwnCodeError(f"{reference!r}: cannot import {module} ({type(error).__name__}: {error})") from error
-    for part in name.split("."):
-        if not hasattr(found, part):
-            raise OwnCodeError(f"{reference!r}: {module} has no {name!r}")
-        found = getattr(found, part)
+    try:
+        for part in name.split("."):
+            found = getattr(found, part)
+    except Exception as error:  # a module and a class may have a `__getattr__`
+        reason = "" if isinstance(error, AttributeError) else f" ({type(error).__name__}: {error})"
+        raise OwnCodeError(f"{reference!r}: {module} has no {name!r}{reason}") from error
     return found
 
 
@@ -39,7 +41,8 @@ def source_digest(first: str) -> str | None:
 
     Followed are imports, also those inside functions, of modules that lie in the folder of its top-level package or
     below it. Installed libraries and this one are not. Comments and docstrings do not count. None for a module without
-    a source of one's own: an installed one, or one written in another language.
+    a source of one's own: an installed one, or one written in another language. A source that is no Python, which a
+    function may import at its own risk, counts byte by byte.
     """
     path = _source_of(first)
     if path is None or "site-packages" in path.parts:
@@ -63,15 +66,15 @@ def _source_of(name: str) -> Path | None:
     module = sys.modules.get(name)
     try:
         file = module.__file__ if module is not None else importlib.util.find_spec(name).origin
-    except (ImportError, AttributeError, ValueError):
+    except Exception:  # the packages above it run their own code
         return None
     return Path(file).resolve() if file is not None and file.endswith(".py") else None
 
 
 def _imports(source: bytes, package: str) -> list[str]:
     """The names that may be modules, of all imports in a source that lies in `package`."""
-    found = []
-    for node in ast.walk(ast.parse(source)):
+    found, tree = [], _tree(source)
+    for node in () if tree is None else ast.walk(tree):
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -85,10 +88,19 @@ def digest_of_sources(sources: Iterable[tuple[str, bytes]]) -> str:
     """SHA-256 of Python sources, each with a name: of their syntax trees, without comments, docstrings and layout."""
     sha = hashlib.sha256()
     for name, source in sources:
-        tree = ast.parse(source)
-        _drop_docstrings(tree)
-        sha.update(f"{name}\0{_outline(tree)}\0".encode())
+        tree = _tree(source)
+        if tree is not None:
+            _drop_docstrings(tree)
+        sha.update(f"{name}\0".encode() + (source if tree is None else _outline(tree).encode()) + b"\0")
     return sha.hexdigest()
+
+
+def _tree(source: bytes) -> ast.AST | None:
+    """The syntax tree of a source; None if it is no Python."""
+    try:
+        return ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
 
 
 def _drop_docstrings(tree: ast.AST) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rusr_core.errors import RusrError
+from rusr_core.limits import shown
 
 Value = str | bool | int | float | list | tuple | dict | None
 
@@ -45,7 +46,7 @@ class Parameter:
         """`value`, if it fits; numbers of other libraries and paths as Python's own. Raises ParameterError."""
         value = _plain(value)
         if not _fits(value, self.kind):
-            raise ParameterError(f"parameter {self.name} is {value!r}, expected {self.expected}")
+            raise ParameterError(f"parameter {self.name} is {shown(value)}, expected {self.expected}")
         return value
 
     def read(self, text: str) -> Value:
@@ -56,7 +57,7 @@ class Parameter:
         for value in _readings(text):
             if _fits(value, self.kind):
                 return value
-        raise ParameterError(f"parameter {self.name} is {text!r}, expected {self.expected}")
+        raise ParameterError(f"parameter {self.name} is {shown(text)}, expected {self.expected}")
 
 
 def declared(source: str) -> dict[str, Parameter]:
@@ -126,9 +127,10 @@ def _readings(text: str) -> Iterator[Value]:
         yield WORDS[text.lower()]
     try:
         yield ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):  # TypeError: a list as a key
         try:
-            yield float(text)  # nan, inf
+            if not text.lstrip("+-").isdecimal():  # a whole number that is too long for Python is not infinite
+                yield float(text)  # nan, inf
         except ValueError:
             pass
     yield text
@@ -156,17 +158,18 @@ def _kind_of(default: ast.expr) -> ast.expr:
     """The type of a default, as far as it can be told without running it."""
     try:
         value = ast.literal_eval(default)
-    except (ValueError, SyntaxError):
+    except (ValueError, TypeError, SyntaxError):
         return ANYTHING
     return ANYTHING if value is None else ast.Name(type(value).__name__)
 
 
 def _fits(value: object, kind: ast.expr) -> bool:
     """Whether a value is of a type, given as an expression."""
+    kind = _annotation(kind)
     if isinstance(kind, ast.BinOp) and isinstance(kind.op, ast.BitOr):
         return _fits(value, kind.left) or _fits(value, kind.right)
     if isinstance(kind, ast.Constant):
-        return value is None if kind.value is None else False
+        return kind.value is None and value is None
     if isinstance(kind, ast.Subscript):
         inner = kind.slice.elts if isinstance(kind.slice, ast.Tuple) else [kind.slice]
         return _fits_parts(value, _word(kind.value), inner)
@@ -180,18 +183,29 @@ def _fits(value: object, kind: ast.expr) -> bool:
 def _fits_parts(value: object, word: str, inner: list[ast.expr]) -> bool:
     """Whether a value is of a type with parts: list[int], dict[str, float], Literal["a", "b"], Optional[int], ..."""
     if word == "Literal":
-        return any(ast.literal_eval(one) == value and type(ast.literal_eval(one)) is type(value) for one in inner)
+        return any(_is_literally(value, one) for one in inner)
     if word in ("Optional", "Union"):
         return (word == "Optional" and value is None) or any(_fits(value, one) for one in inner)
     if word not in CONTAINERS:
         return True
     if not isinstance(value, CONTAINERS[word]):
         return False
+    if not inner:  # tuple[()]
+        return not value
     if word in ("dict", "Mapping"):
         return all(_fits(key, inner[0]) and _fits(item, inner[-1]) for key, item in value.items())
     if word == "tuple" and not (isinstance(inner[-1], ast.Constant) and inner[-1].value is ...):
         return len(value) == len(inner) and all(_fits(item, one) for item, one in zip(value, inner, strict=True))
     return all(_fits(item, inner[0]) for item in value)
+
+
+def _is_literally(value: object, one: ast.expr) -> bool:
+    """Whether a value is one of a Literal's; only the notebook knows members of an enumeration."""
+    try:
+        known = ast.literal_eval(one)
+    except ValueError:
+        return True
+    return known == value and type(known) is type(value)
 
 
 def _word(kind: ast.expr) -> str:

@@ -23,6 +23,7 @@ PACKAGE = Path(rusr_core.__file__).resolve().parent
 # Folders and modules that change no pixel of a restoration and no score of a unit: they may change within one sweep.
 WITHOUT_EFFECT_ON_UNITS = (
     "__main__.py",
+    "app/",
     "citations.py",
     "commands/",
     "figures/",
@@ -33,6 +34,7 @@ WITHOUT_EFFECT_ON_UNITS = (
     "priors/downloads.py",
     "sweeps/ablations.py",
     "sweeps/claims.py",
+    "sweeps/findings.py",
     "sweeps/notebooks.py",
     "sweeps/own_code.py",
     "sweeps/parameters.py",

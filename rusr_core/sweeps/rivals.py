@@ -24,7 +24,7 @@ from rusr_core.metrics.intervals import mean_interval
 from rusr_core.metrics.report import NONE, markdown
 from rusr_core.presets import PRESETS
 from rusr_core.sweeps import results
-from rusr_core.sweeps.findings import FindingError, factor, per_cent
+from rusr_core.sweeps.findings import FindingError, factor, log_distance, per_cent
 from rusr_core.sweeps.recordings import Recording
 from rusr_core.sweeps.storage import not_applicable
 
@@ -95,7 +95,8 @@ class Comparison:
     def against(self, method: str, other: str, chosen: Sequence[str]) -> tuple[float, float, float] | None:
         """How many times as far from the truth `method` ends as `other`, on these tasks, with the interval.
 
-        None where one of them is n/a or did not run on one of the tasks, or there are fewer than two portraits.
+        None where one of them is n/a or did not run on one of the tasks, there are fewer than two portraits, or one of
+        them ends at the truth itself, at the distance 0.
         """
         try:
             return factor(self.recording, method, other, chosen)
@@ -122,7 +123,7 @@ def tuned_among(
     comparison holds all other portraits only, so that no choice is tested on what it was made on.
 
     -> the comparison of `ours` with "`ours`@tuned", and {task: the variant that was chosen}. Raises FindingError if a
-    variant lacks one of the portraits, or if there is none to choose on.
+    variant lacks one of the portraits or ends at the distance 0, or if there is none to choose on.
     """
     if not portraits:
         raise FindingError(f"no portraits to choose on in {recording.name!r}; expected one or more")
@@ -133,7 +134,7 @@ def tuned_among(
         for name, each in found.items():
             if missing := sorted(set(portraits) - set(each)):
                 raise FindingError(f"{task}: {name} lacks {', '.join(missing)} in {recording.name!r}; expected each")
-        logs = {name: sum(math.log(each[image]) for image in portraits) for name, each in found.items()}
+        logs = {name: sum(log_distance(each, image) for image in portraits) for name, each in found.items()}
         chosen[task] = min(logs, key=lambda name: logs[name])
         for method, name in ((ours, ours), (named(ours, "tuned"), chosen[task])):
             left = {image: value for image, value in found[name].items() if image not in portraits}

@@ -59,7 +59,7 @@ def _attempt(config: SweepConfig, batch: WorkBatch, device: str | None) -> list[
         return []
     except StorageError:
         raise
-    except Exception as error:  # whatever a method does, the sweep goes on
+    except (Exception, SystemExit) as error:  # whatever a method does, the sweep goes on
         failure = f"{batch}: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
         record = {"error": failure, "traceback": traceback.format_exc(), "at": _now()}
         for unit in batch.units:

@@ -131,6 +131,14 @@ def test_values_arrive_with_the_types_that_are_declared(tmp_path):
         ("Literal['M', 'L']", "L", "L"),
         ("Literal['M', 'L']", "XL", None),
         ("Optional[typing.List[float]]", "[0.5]", [0.5]),
+        ("Optional['int']", "3", 3),
+        ("Optional['int']", "x", None),
+        ("Literal[Mode.A]", "A", "A"),
+        ("tuple[()]", "()", ()),
+        ("tuple[()]", "(1,)", None),
+        ("dict", "{[1]: 2}", None),
+        ("float", "1" * 5000, None),
+        ("float", "-inf", float("-inf")),
     ],
 )
 def test_a_text_is_read_by_the_declared_type(kind, text, value):
@@ -141,6 +149,13 @@ def test_a_text_is_read_by_the_declared_type(kind, text, value):
             parameter.read(text)
     else:
         assert parameter.read(text) == value and type(parameter.read(text)) is type(value)
+
+
+@pytest.mark.parametrize("values", [[], ["M", "M"]])
+def test_a_grid_has_values_each_once(tiny, tmp_path, values):
+    with pytest.raises(ParameterError, match="parameter level has the values .*: expected one or more, each once"):
+        notebooks.grid(tiny, tmp_path / "out", {"level": values})
+    assert not (tmp_path / "out").exists()
 
 
 def test_values_of_python_are_checked_and_not_read(tmp_path):

@@ -101,6 +101,8 @@ def test_an_own_module_counts_with_the_modules_beside_it(tmp_path, monkeypatch):
         ("x = 1", "own_bad:f", "own_bad has no 'f'"),
         ("def f(:", "own_bad:f", "SyntaxError"),
         ("1 / 0", "own_bad:f", "ZeroDivisionError"),
+        ("import sys; sys.exit(0)", "own_bad:f", "cannot import own_bad .SystemExit: 0"),
+        ("def __getattr__(name): raise RuntimeError('boom')", "own_bad:f", "no 'f' .RuntimeError: boom"),
     ],
 )
 def test_what_cannot_be_imported_is_one_line(text, reference, message, tmp_path, monkeypatch):
@@ -109,3 +111,17 @@ def test_what_cannot_be_imported_is_one_line(text, reference, message, tmp_path,
     (tmp_path / "own_bad.py").write_text(text + "\n")
     with pytest.raises(OwnCodeError, match=message):
         find_object(reference)
+
+
+def test_a_module_beside_it_may_be_broken(tmp_path, monkeypatch):
+    """It may never be imported; what it holds counts byte by byte."""
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "own_lazy.py").write_text("def f():\n    import own_broken, own_package.part\n")
+    (tmp_path / "own_package").mkdir()
+    (tmp_path / "own_package/__init__.py").write_text("raise ValueError('not today')\n")
+    (tmp_path / "own_package/part.py").write_text("x = 1\n")
+    digests = []
+    for text in ("def f(:", "def f(: # more", "x = '\0'"):
+        (tmp_path / "own_broken.py").write_text(text)
+        digests.append(source_digest("own_lazy"))
+    assert len(set(digests)) == 3

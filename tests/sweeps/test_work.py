@@ -105,6 +105,20 @@ def test_every_failure_of_a_batch_is_named(config, monkeypatch):
     assert [line.split("image ")[1][:3] for line in summary.failures] == ["000", "001", "002"]
 
 
+@pytest.mark.parametrize(
+    "method, message",
+    [
+        ("returns_an_image", "returned Tensor: expected a Restoration with the steps of 1 images"),
+        ("counts_no_steps", "returned 0 steps: expected a Restoration with the steps of 1 images"),
+        ("leaves", "SystemExit: 3"),
+    ],
+)
+def test_what_is_no_restoration_fails_alone(config, method, message):
+    config = replace(config, methods=(Method("mine", f"sweep_world:{method}"),))
+    summary = run(config, plan(1, names=("deartifacting:XS",), methods=("mine",)))
+    assert len(summary.failures) == 1 and message in summary.failures[0]
+
+
 def test_ctrl_c_stores_nothing_unfinished(config):
     config = replace(config, methods=(Method("mine", "sweep_world:interrupted"),))
     with pytest.raises(KeyboardInterrupt):
