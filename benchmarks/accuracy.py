@@ -8,12 +8,14 @@ is smaller than the truth is enlarged (bicubic).
 """
 
 import argparse
+import sys
 from collections import defaultdict
 from pathlib import Path
 
 import torch
 
 from rusr_core import metrics
+from rusr_core.commands.ending import ended
 from rusr_core.images import load_image, resize
 from rusr_core.sweeps import results
 from rusr_core.sweeps.measurements import truth_path
@@ -54,4 +56,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(ended(main))

@@ -24,7 +24,10 @@ import torch
 from benchmarks.accuracy import distances
 from rusr_core import baselines
 from rusr_core.baselines import METHODS, Configured
-from rusr_core.files import data_path, write_atomic
+from rusr_core.commands.bench import image_names
+from rusr_core.commands.ending import ended
+from rusr_core.commands.options import count, device_of, processes, step_count
+from rusr_core.files import check_writable, data_path, write_atomic
 from rusr_core.priors import EMBEDDED
 from rusr_core.priors.diffusion import load_diffusion_prior
 from rusr_core.priors.zoo import ZooError
@@ -32,6 +35,7 @@ from rusr_core.sweeps import ImageFolder, Method, SweepConfig, SweepPlan, parse_
 from rusr_core.sweeps.provenance import provenance
 from rusr_core.tasks import Task
 
+TABLE = "beats_nothing.csv"
 FOUR = ("upsampling", "denoising", "deartifacting", "inpainting")
 # The single tasks on which a paper shows its method. PTI shows inversion alone, for which an image with holes stands.
 CLAIMS = {
@@ -82,10 +86,10 @@ def sweep_of(out: Path, args: argparse.Namespace) -> tuple[SweepConfig, SweepPla
     pairs = [(name, task) for name in names for task in tasks]
     left_out = {(name, str(task)): reason for name, task in pairs if (reason := why_not(name, task, args.tasks))}
     methods = tuple(Method(name, at_most(name, args.steps)) for name in names)
-    folder = args.images or data_path("portraits/test")
-    images = tuple(ImageFolder(folder.absolute()).paths)[: args.num_images]
-    networks = {"prior": args.prior, "judge": args.judge, "perceptual": args.perceptual, "device": args.device}
-    config = SweepConfig(out.absolute(), methods, folder.absolute(), **networks)
+    folder = ImageFolder((args.images or data_path("portraits/test")).absolute())
+    images = image_names(folder, args.num_images)
+    networks = {"prior": args.prior, "judge": args.judge, "perceptual": args.perceptual}
+    config = SweepConfig(out.absolute(), methods, folder.folder, **networks, device=device_of(args.device))
     return config, SweepPlan(tuple(names), tasks, images, (0,), args.batch, left_out)
 
 
@@ -114,7 +118,7 @@ def write(folder: Path, table: list[dict], how: dict[str, Configured], sweep: Pa
 
     FOLDER/provenance.json says where they come from. Ends the program if those that are there are of other weights.
     """
-    facts, path = json.loads((sweep / "bench.json").read_text(encoding="utf-8")), folder / "beats_nothing.csv"
+    facts, path = json.loads((sweep / "bench.json").read_text(encoding="utf-8")), folder / TABLE
     weights = {name: facts["prior"][name] for name in ("generator", "perceptual", "identity")}
     weights["judge"] = facts["judge"]["perceptual"]
     rows = {}
@@ -150,10 +154,10 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("--methods", nargs="+", default=list(CLAIMS), choices=list(CLAIMS), metavar="METHOD")
     parser.add_argument("--tasks", nargs="+", metavar="TASK", help="also those that a paper does not claim, as UNAP")
     parser.add_argument("--level", default="M")
-    parser.add_argument("--num-images", type=int, default=4)
-    parser.add_argument("--batch", type=int, default=1)
-    parser.add_argument("--steps", type=int, help="of each method, at most (default: the published number)")
-    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--num-images", type=count, default=4)
+    parser.add_argument("--batch", type=count, default=1)
+    parser.add_argument("--steps", type=step_count, help="of each method, at most (default: the published number)")
+    parser.add_argument("--workers", type=processes, default=1)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--write", type=Path, metavar="FOLDER", help="keep the table in this folder")
     parser.add_argument("--images", type=Path, help="folder of clean images (default: Portraits-X)")
@@ -167,6 +171,8 @@ def main(words: list[str] | None = None) -> int:
     """Command line; -> the exit status."""
     args = options().parse_args(words)
     config, plan = sweep_of(args.out, args)
+    if args.write:
+        check_writable(args.write / TABLE, force=True, new_folders=True)
     summary = run(config, plan, workers=args.workers)
     for failure in summary.failures:
         print(failure, file=sys.stderr)
@@ -181,4 +187,4 @@ def main(words: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ended(main))

@@ -12,6 +12,7 @@ grow. OUT/blind.json sums them up, and says where they come from.
 """
 
 import argparse
+import sys
 import tempfile
 from pathlib import Path
 
@@ -19,13 +20,16 @@ import torch
 from torch import Tensor
 
 from benchmarks.resuming import Measurement, fill, summed_up
-from rusr_core import metrics, priors
+from rusr_core import metrics, presets, priors
+from rusr_core.commands.ending import ended
+from rusr_core.commands.options import count, device_of, whole
 from rusr_core.degradations import Compose, Degradation, parse
 from rusr_core.degradations.free import Free
 from rusr_core.images import save_image
 from rusr_core.metrics.intervals import mean_interval
 from rusr_core.photos import estimate
 from rusr_core.prior import Prior
+from rusr_core.priors.load import PORTRAITS_X
 from rusr_core.restore import restore
 
 # of each case: the true f, and the one whose numbers are free, from a wrong start in the middle of their bounds
@@ -103,12 +107,13 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES))
     parser.add_argument("--preset", default="default", help="NAME or NAME@STEPS")
-    parser.add_argument("--num-images", type=int, default=8)
-    parser.add_argument("--batch", type=int, default=1, help="portraits at once (default: %(default)s)")
+    parser.add_argument("--num-images", type=whole(1, PORTRAITS_X), default=8)
+    parser.add_argument("--batch", type=count, default=1, help="portraits at once (default: %(default)s)")
     parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
+    presets.get(args.preset)  # a name that is none, before the work
+    prior, found = priors.load_prior(priors.EMBEDDED, device=device_of(args.device)), {}
     args.out.mkdir(parents=True, exist_ok=True)
-    prior, found = priors.load_prior(priors.EMBEDDED, device=args.device), {}
     for case in args.cases:
         for method in METHODS:
             believed = "the estimate" if method == "estimated" else str(operator(case, method))
@@ -126,4 +131,4 @@ def _words(one: Measurement) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(ended(main))

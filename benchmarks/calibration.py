@@ -11,17 +11,22 @@ OUT/TASK.json sums them up, and says where they come from.
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from benchmarks.resuming import Measurement, fill, summed_up
-from rusr_core import metrics, priors, tasks
+from rusr_core import metrics, presets, priors, tasks
+from rusr_core.commands.ending import ended
+from rusr_core.commands.options import count, device_of, whole
 from rusr_core.degradations import mask_of
 from rusr_core.images import resize
+from rusr_core.limits import MAX_SAMPLES
 from rusr_core.metrics.intervals import mean_interval
 from rusr_core.prior import Prior
+from rusr_core.priors.load import PORTRAITS_X
 from rusr_core.restore import restore
 from rusr_core.results import Samples
 
@@ -99,13 +104,14 @@ def main() -> None:
     parser.add_argument("--task", default="inpainting")
     parser.add_argument("--level", default="L")
     parser.add_argument("--preset", default="default", help="NAME or NAME@STEPS")
-    parser.add_argument("--samples", type=int, default=4)
-    parser.add_argument("--num-images", type=int, default=20)
-    parser.add_argument("--batch", type=int, default=1, help="portraits at once (default: %(default)s)")
+    parser.add_argument("--samples", type=whole(2, MAX_SAMPLES), default=4)
+    parser.add_argument("--num-images", type=whole(1, PORTRAITS_X), default=20)
+    parser.add_argument("--batch", type=count, default=1, help="portraits at once (default: %(default)s)")
     parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
+    presets.get(args.preset), tasks.get(args.task, args.level)  # names that are none, before the work
+    prior = priors.load_prior(priors.EMBEDDED, device=device_of(args.device))
     args.out.mkdir(parents=True, exist_ok=True)
-    prior = priors.load_prior(priors.EMBEDDED, device=args.device)
     settings = {"task": f"{args.task} {args.level}", "preset": args.preset, "samples": args.samples}
     paths = [args.out / f"{args.task}-{number:03d}.json" for number in range(args.num_images)]
     work = lambda part: measure(prior, args, part)  # noqa: E731
@@ -120,4 +126,4 @@ def _words(one: Measurement) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(ended(main))

@@ -61,7 +61,9 @@ def main() -> None:
         print(f"protocol {protocol}: {source.stat().st_size / 1e6:.0f} MB to convert")
         started = time.perf_counter()
         command = [sys.executable, "-c", CHILD, str(source), str(target)]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        if done.returncode:
+            sys.exit(f"the conversion ended with {done.returncode}, see above")
         result = json.loads(done.stdout.splitlines()[-1])
         print(f"{target.stat().st_size / 1e6:.0f} MB written, {time.perf_counter() - started:.1f} s with start-up")
         print(f"conversion {result['seconds']:.1f} s, peak memory {result['peak_GB']:.2f} GB; limits {LIMITS}")

@@ -28,7 +28,9 @@ from torch import Tensor
 
 from rusr_core import baselines, priors, tasks
 from rusr_core.baselines.tuned import prior_of
-from rusr_core.files import data_path, write_atomic
+from rusr_core.commands.ending import ended
+from rusr_core.commands.options import CommandError
+from rusr_core.files import check_writable, data_path, write_atomic
 from rusr_core.generator import Generator
 from rusr_core.images import load_image
 from rusr_core.presets import PRESETS
@@ -117,11 +119,11 @@ def table(rows: dict[str, dict]) -> str:
 
 
 def written(text: str, page: str) -> str:
-    """The page with the text between its two marks. ValueError if it has none."""
+    """The page with the text between its two marks. CommandError if it has none."""
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise ValueError(f"expected {BEGIN} and {END} in the page")
+        raise CommandError(f"expected {BEGIN} and {END} in the page")
     return f"{before}{BEGIN}\n{text}\n{END}{after}"
 
 
@@ -133,7 +135,12 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, help="JSON file of the rows, which grows")
     parser.add_argument("--write", action="store_true", help="put the table into benchmarks/README.md")
     args = parser.parse_args()
+    page = written("", README.read_text(encoding="utf-8")) if args.write else ""
+    if args.keep:
+        check_writable(args.keep, force=True)
     rows = json.loads(args.keep.read_text()) if args.keep and args.keep.exists() else {}
+    if args.write and (left := [name for name in baselines.names() if name not in (*args.methods, *rows)]):
+        parser.error(f"--write needs all methods, and {', '.join(left)} are missing")
     image = str(data_path("portraits/test/000.png"))
     for name in (word for word in args.methods if word not in rows):
         try:
@@ -150,9 +157,9 @@ def main() -> int:
     text = f"{about}\n\n{table(rows)}"
     print(text)
     if args.write:
-        write_atomic(README, written(text, README.read_text(encoding="utf-8")).encode())
+        write_atomic(README, written(text, page).encode())
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ended(main))

@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 from rusr_core import presets
+from rusr_core.commands.ending import ended
 from rusr_core.prior import Prior, prior_shape
 from rusr_core.restore import Restoration
 from rusr_core.sweeps import Method, SweepConfig, SweepPlan, results, run
@@ -133,4 +134,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(ended(main))

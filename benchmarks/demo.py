@@ -4,6 +4,8 @@ python -m benchmarks.demo --out _build/demo.png  (book/images/demo.jpg is the RE
 """
 
 import argparse
+import io
+import sys
 import time
 from pathlib import Path
 
@@ -11,6 +13,9 @@ import torch
 from tqdm import tqdm
 
 from rusr_core import figures, presets, tasks
+from rusr_core.commands.ending import ended
+from rusr_core.commands.options import CommandError, step_count
+from rusr_core.files import check_writable, write_atomic
 from rusr_core.images import resize
 from rusr_core.priors import load_prior, portraits
 from rusr_core.restore import Restoration, restore
@@ -23,6 +28,7 @@ ROWS = (
     ("deartifacting", "deartifacting\nJPEG 12", 0),
     ("UNAP", "all four\nat once", 5),
 )
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 COLUMNS = ("input", "W", "W+", "W++", "truth")
 
 
@@ -31,8 +37,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("_build/demo.png"))
     parser.add_argument("--preset", default="default", choices=tuple(presets.PRESETS))
-    parser.add_argument("--steps", type=int, help="steps of each phase (default: the preset's)")
+    parser.add_argument("--steps", type=step_count, help="steps of each phase (default: the preset's)")
     args = parser.parse_args()
+    if args.out.suffix.lower() not in SUFFIXES:
+        raise CommandError(f"{args.out}: expected a name that ends in {', '.join(SUFFIXES)}")
+    check_writable(args.out, force=True, new_folders=True)
     prior = load_prior()
     preset = presets.get(args.preset)
     preset = preset if args.steps is None else preset.shortened(args.steps)
@@ -52,7 +61,9 @@ def main() -> None:
         size=1.5,
     )
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    picture.savefig(args.out, dpi=140, pil_kwargs={"quality": 92, "optimize": True})
+    data, kind = io.BytesIO(), args.out.suffix.lower().lstrip(".")
+    picture.savefig(data, format=kind, dpi=140, pil_kwargs={"quality": 92, "optimize": True})
+    write_atomic(args.out, data.getvalue())
     print(f"{args.out}: {len(ROWS)} restorations in {time.perf_counter() - begun:.0f} s, preset {preset.name}")
 
 
@@ -64,4 +75,4 @@ def _restore(prior: object, preset: presets.Preset, task: str, x: torch.Tensor) 
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(ended(main))

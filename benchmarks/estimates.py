@@ -10,8 +10,10 @@ wrong. "wrong" are numbers that were stated and are not right.
 
 import argparse
 import csv
+import io
 import json
 import platform
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -25,8 +27,10 @@ from torch import Tensor
 
 import rusr_core
 from rusr_core import tasks
+from rusr_core.commands.ending import ended
+from rusr_core.commands.options import seed
 from rusr_core.degradations import JPEG, Blur, Compose, Fade, PoissonBernoulliNoise, ReadNoise, Resize, mask_of, parse
-from rusr_core.files import data_path
+from rusr_core.files import data_path, write_atomic
 from rusr_core.images import load_image, quantize, to_pil
 from rusr_core.photos import Estimate, estimate
 from tools.portraits.renderer import render, sample_z
@@ -228,7 +232,7 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--new", type=int, metavar="SEED", help="new renders from this seed")
+    parser.add_argument("--new", type=seed, metavar="SEED", help="new renders from this seed")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     start = time.time()
@@ -237,10 +241,11 @@ def main() -> None:
     table = summary(rows)
     wrong = [row for row in rows if row["verdict"] == "wrong"]
     for name, columns, content in (("estimates.csv", table[0], table), ("wrong.csv", rows[0], wrong)):
-        with (args.out / name).open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(columns), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(content)
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(columns), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(content)
+        write_atomic(args.out / name, text.getvalue().encode())
     packages = {"rusr": rusr_core, "torch": torch, "numpy": np, "Pillow": PIL}
     versions = {name: package.__version__ for name, package in packages.items()}
     provenance = {
@@ -249,10 +254,10 @@ def main() -> None:
         "tolerances": TOLERANCES, "motion": MOTION, "hole": HOLE, "versions": versions,
         "python": platform.python_version(), "seconds": round(time.time() - start),
     }  # fmt: skip
-    (args.out / "provenance.json").write_text(json.dumps(provenance, indent=1) + "\n", encoding="utf-8")
+    write_atomic(args.out / "provenance.json", (json.dumps(provenance, indent=1) + "\n").encode())
     for row in table:
         print("  ".join(f"{v!s:>18}" for v in row.values()))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(ended(main))

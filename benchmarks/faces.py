@@ -8,17 +8,21 @@ Landmarks are compared with those that are found in the portrait alone, since no
 
 import argparse
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from rusr_core.commands.ending import ended
+from rusr_core.commands.options import count, seed, whole
 from rusr_core.files import data_path
 from rusr_core.images import load_image, to_uint8
 from rusr_core.photos.align import FFHQ, PORTRAITS, align, corners, homography, map_points, pixel_centres, quad_of
-from rusr_core.photos.faces import find_faces
+from rusr_core.photos.faces import Face, FaceError, find_faces
 from rusr_core.photos.paste import paste
+from rusr_core.priors.load import PORTRAITS_X
 from tools.portraits.renderer import render
 from tools.portraits.training.render_training_set import factors
 
@@ -87,8 +91,8 @@ def measure(portrait: Tensor, scene: Scene) -> dict[str, float | bool]:
     distances = [(quad_of(f.landmarks, PORTRAITS).mean(0) - scene.quad.mean(0)).norm() for f in faces]
     face = faces[int(torch.stack(distances).argmin())]
     quad = quad_of(face.landmarks, PORTRAITS)
-    alone = find_faces(to_uint8(portrait[0]))
-    error = map_points(to_portrait, face.landmarks) - alone[0].landmarks
+    alone = the_face(portrait)
+    error = map_points(to_portrait, face.landmarks) - alone.landmarks
     off = map_points(to_portrait, quad) - corners(SIDE)
     back = paste(scene.picture, align(scene.picture, quad, SIDE), quad)
     places = map_points(homography(quad, corners(1)), pixel_centres(*scene.picture.shape[1:]))
@@ -106,11 +110,19 @@ def measure(portrait: Tensor, scene: Scene) -> dict[str, float | bool]:
     }
 
 
+def the_face(portrait: Tensor) -> Face:
+    """The largest face of a portrait `[1, 3, 128, 128]`. FaceError if none is found."""
+    faces = find_faces(to_uint8(portrait[0]))
+    if not faces:
+        raise FaceError("no face is found in a portrait alone, with which those in scenes are compared")
+    return faces[0]
+
+
 def calibrate(number: int) -> dict[str, float]:
     """How portraits of the training set are framed, as `photos.align.Frame` says it: means over `number` of them."""
     sums = torch.zeros(3, dtype=torch.float64)
     for portrait in render(factors(number, 1).flatten(0, 1)).split(1):
-        quad = quad_of(find_faces(to_uint8(portrait[0]))[0].landmarks, FFHQ)
+        quad = quad_of(the_face(portrait).landmarks, FFHQ)
         x = (quad[3] - quad[0]) / 2
         shift = (corners(SIDE) - quad).mean(0)
         right = shift @ x / x.square().sum()
@@ -125,6 +137,8 @@ def summary(rows: list[dict]) -> dict[str, object]:
     found = [row for row in rows if row["found"]]
     result: dict[str, object] = {"scenes": len(rows), "found": len(found)}
     result["outside_identical"] = all(row["outside_identical"] for row in found)
+    if not found:
+        return result
     for name, worst in (("landmarks", max), ("corners", max), ("centre", max), ("psnr", min)):
         values = sorted(row[name] for row in found)
         result[name] = {"median": round(values[len(values) // 2], 2), "worst": round(worst(values), 2)}
@@ -133,9 +147,9 @@ def summary(rows: list[dict]) -> dict[str, object]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--scenes", type=int, default=50, help="default: %(default)s")
-    parser.add_argument("--seed", type=int, default=0, help="of the places (default: %(default)s)")
-    parser.add_argument("--calibrate", type=int, metavar="N", help="measure the frame of N portraits instead")
+    parser.add_argument("--scenes", type=whole(1, PORTRAITS_X), default=50, help="default: %(default)s")
+    parser.add_argument("--seed", type=seed, default=0, help="of the places (default: %(default)s)")
+    parser.add_argument("--calibrate", type=count, metavar="N", help="measure the frame of N portraits instead")
     args = parser.parse_args()
     if args.calibrate:
         print(json.dumps(calibrate(args.calibrate)))
@@ -145,4 +159,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(ended(main))

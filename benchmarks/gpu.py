@@ -29,7 +29,10 @@ import torch
 from benchmarks import device_check, step_1024
 from benchmarks.kill import world
 from benchmarks.sharing import sharing
-from rusr_core.files import write_atomic
+from rusr_core.commands.ending import ended
+from rusr_core.commands.options import CommandError, device_of
+from rusr_core.files import json_object, write_atomic
+from rusr_core.limits import check_positive
 
 ROOT = Path(__file__).resolve().parents[1]
 STATE = "gpu.json"
@@ -283,14 +286,18 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--tiny", action="store_true", help="tiny sizes, which show that the script works")
     args = parser.parse_args(words)
-    out = args.out.absolute()
+    check_positive("--minutes", args.minutes, CommandError)
+    out, device = args.out.absolute(), device_of(args.device)
     out.mkdir(parents=True, exist_ok=True)
     path = out / STATE
-    state = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    run = Run(out, args.device, args.tiny, time.monotonic() + 60 * args.minutes, state)
-    with sharing(out / "mps") if args.device.startswith("cuda") else nullcontext():
+    try:
+        state = json_object(path.read_bytes()) if path.exists() else {}
+    except ValueError as error:
+        raise CommandError(f"{path}: does not say what is done ({error})") from error
+    run = Run(out, device, args.tiny, time.monotonic() + 60 * args.minutes, state)
+    with sharing(out / "mps") if device.startswith("cuda") else nullcontext():
         return go_on(run, [name for name in ITEMS if name in args.only])
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ended(main))

@@ -12,6 +12,7 @@ a run was killed may have been written again.
 import argparse
 import multiprocessing
 import random
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -22,9 +23,12 @@ import torch
 
 from rusr_core import baselines, presets
 from rusr_core.checkpoints import save_generator, save_portrait_net
+from rusr_core.commands.ending import ended
+from rusr_core.commands.options import processes, whole
 from rusr_core.files import data_path
 from rusr_core.generator import Generator, GeneratorConfig
 from rusr_core.images import load_image, resize, save_image
+from rusr_core.limits import MAX_COUNT
 from rusr_core.networks.portrait_net import PortraitNet, PortraitNetConfig
 from rusr_core.sweeps import Method, SweepConfig, SweepPlan, parse_tasks, results, run
 from rusr_core.sweeps.storage import read_record
@@ -32,8 +36,8 @@ from rusr_core.sweeps.storage import read_record
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=50, help="kills")
-    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--rounds", type=whole(0, MAX_COUNT), default=50, help="kills")
+    parser.add_argument("--workers", type=processes, default=1)
     parser.add_argument("--scheduler")
     parser.add_argument("--methods", nargs=2, default=list(presets.PRESETS), help="two, of two steps each")
     args = parser.parse_args()
@@ -146,4 +150,4 @@ def pixels(config: SweepConfig) -> dict:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(ended(main))

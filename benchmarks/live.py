@@ -27,6 +27,8 @@ from live_browser import live_script, missing, opened, write_engine_page  # noqa
 from live_search import STAGES, Pair, by_browser, by_library, shortened  # noqa: E402
 
 from rusr_core import priors  # noqa: E402
+from rusr_core.commands.ending import ended  # noqa: E402
+from rusr_core.commands.options import step_count  # noqa: E402
 
 used, spent, table = (getattr(live_script("status"), name) for name in ("used", "spent", "table"))
 
@@ -61,7 +63,7 @@ def row(letter: str, both: Pair, page: Sequence[float], library: Sequence[float]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--steps", type=int, default=30, help="of each phase (default: %(default)s)")
+    parser.add_argument("--steps", type=step_count, default=30, help="of each phase (default: %(default)s)")
     parser.add_argument("--phases", type=int, default=2, choices=(1, 2, 3), help="W, W+, W++ (default: %(default)s)")
     parser.add_argument("--tasks", nargs="+", default=list(STAGES), choices=list(STAGES))
     parser.add_argument("--only", choices=("page", "searches"), help="the one half or the other")
@@ -83,4 +85,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(ended(main))

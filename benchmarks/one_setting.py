@@ -21,6 +21,8 @@ from pathlib import Path
 
 from rusr_core import baselines, commands
 from rusr_core.baselines.tuned import COLUMNS, prior_of, space_of
+from rusr_core.commands.ending import ended
+from rusr_core.commands.options import count, processes
 from rusr_core.errors import RusrError
 from rusr_core.priors import EMBEDDED, ZooError, load_diffusion_prior
 from rusr_core.sweeps import parse_tasks, rivals
@@ -118,11 +120,11 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("--methods", nargs="+", default=list(baselines.names()))
     parser.add_argument("--tasks", nargs="+", default=list(ROWS), help="of the experiment (default: %(default)s)")
     parser.add_argument("--tasks-of-one", nargs="+", default=["single"], help="on which the one setting is found")
-    parser.add_argument("--num-images", type=int, default=20, help="of Portraits-X (default: %(default)s)")
-    parser.add_argument("--portraits", type=int, default=8, help="to tune on (default: %(default)s)")
-    parser.add_argument("--trials", type=int, default=20, help="of each study (default: %(default)s)")
-    parser.add_argument("--batch", type=int, default=1)
-    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--num-images", type=count, default=20, help="of Portraits-X (default: %(default)s)")
+    parser.add_argument("--portraits", type=count, default=8, help="to tune on (default: %(default)s)")
+    parser.add_argument("--trials", type=count, default=20, help="of each study (default: %(default)s)")
+    parser.add_argument("--batch", type=count, default=1)
+    parser.add_argument("--workers", type=processes, default=1)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--images", type=Path, help="other portraits to test on")
     parser.add_argument("--images-to-tune", type=Path, help="other portraits to tune on")
@@ -133,18 +135,16 @@ def options() -> argparse.ArgumentParser:
 
 
 def main(words: list[str] | None = None) -> int:
-    """Command line; -> the exit status: 0 when all is done, 2 if something failed."""
-    args = options().parse_args(words)
-    try:
-        if not args.tables:
-            able, missing = methods_of(args.methods, args.denoiser)
-            tune(args, able, networks(args))
-            sweep(args, able, missing, networks(args))
-        tables(args.out)
-    except RusrError as error:
-        print(f"one_setting: {error}", file=sys.stderr)
-        return 2
-    return 0
+    """Command line; -> the exit status: 0 when all is done, 2 if something failed, 130 after Ctrl-C."""
+    return ended(lambda: _experiment(options().parse_args(words)))
+
+
+def _experiment(args: argparse.Namespace) -> None:
+    if not args.tables:
+        able, missing = methods_of(args.methods, args.denoiser)
+        tune(args, able, networks(args))
+        sweep(args, able, missing, networks(args))
+    tables(args.out)
 
 
 if __name__ == "__main__":

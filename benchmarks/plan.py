@@ -10,6 +10,7 @@ size, written without waiting for the disk; their writing is not measured.
 
 import argparse
 import os
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -17,6 +18,9 @@ from pathlib import Path
 import torch
 
 from rusr_core import tasks
+from rusr_core.commands.ending import ended
+from rusr_core.commands.options import side, whole
+from rusr_core.limits import MAX_COUNT
 from rusr_core.sweeps import SweepPlan, storage
 from rusr_core.sweeps.plan import WorkUnit
 from rusr_core.sweeps.prepare import remaining
@@ -25,8 +29,10 @@ from rusr_core.sweeps.provenance import process_peak_memory, provenance
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--images", type=int, default=500, help="times 10 methods and 20 tasks (default: %(default)s)")
-    parser.add_argument("--side", type=int, default=2, help="of the results in pixels (default: %(default)s)")
+    parser.add_argument(
+        "--images", type=whole(6, MAX_COUNT), default=500, help="times 10 methods and 20 tasks (default: %(default)s)"
+    )
+    parser.add_argument("--side", type=side, default=2, help="of the results in pixels (default: %(default)s)")
     args = parser.parse_args()
     methods = tuple(f"method{i}" for i in range(10))
     plan = SweepPlan(methods, tasks.SINGLE, tuple(f"{i:05d}" for i in range(args.images)))
@@ -36,7 +42,7 @@ def main() -> None:
         print(f"units {len(plan)}; plan {time.perf_counter() - begun:.1f} s", flush=True)
         os.fsync = lambda fd: None
         origin = provenance(torch.device("cpu"), torch.float32, "exact")
-        image = torch.rand(1, 3, args.side, args.side)
+        image = torch.rand(1, 3, args.side, args.side, generator=torch.Generator().manual_seed(0))
         for batch in left[:-1000]:
             for unit in batch.units:
                 storage.write_result(Path(folder) / unit.path, image, stub(unit, origin))
@@ -57,4 +63,4 @@ def stub(unit: WorkUnit, origin: dict) -> dict:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(ended(main))

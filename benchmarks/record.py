@@ -21,13 +21,17 @@ import csv
 import io
 import json
 import shutil
+import sys
+import tempfile
 from collections import defaultdict
 from pathlib import Path
 
 import torch
 
 from rusr_core import tasks
+from rusr_core.commands.ending import ended
 from rusr_core.figures import panel
+from rusr_core.files import replace_folder
 from rusr_core.images import load_image
 from rusr_core.presets import known_as
 from rusr_core.sweeps import results
@@ -230,13 +234,12 @@ def record(
     judge: Path | None = None,
 ) -> None:
     """Write the recording."""
+    if adding and not out.exists():
+        raise SystemExit(f"{out} does not exist: --add needs a recording")
     if out.exists() and not (out / "provenance.json").is_file():
         raise SystemExit(f"{out} exists and is no recording: nothing is replaced")
     rows, chosen, missing = finished(sweep)
     table = results.reports(sweep, results.judge_for(sweep, judge) if realism else None, only=chosen)
-    temporary = out.with_name(out.name + ".new")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
     scores, said = list(csv.DictReader(io.StringIO(table.to_csv()))), about(sweep, rows, note)
     scores = [row for row in scores if row["metric"]]
     said["not_applicable"] = [[*pair, reason] for pair, reason in sorted(missing.items()) if pair[1] in chosen]
@@ -245,27 +248,20 @@ def record(
         same_methods = said["methods"]
         rows, scores, said = add(out, rows, scores, said)
         drawn = drawn if said["methods"] == same_methods else []  # sheets show the methods that they began with
-    if sheets and drawn:
-        for letter in (*tasks.TASKS, "composed"):
-            sheet(sweep, drawn, letter, temporary)
-    if adding:
-        for known in out.glob("*.jpg"):
-            if not (temporary / known.name).exists():
-                shutil.copy(known, temporary)
-    write_rows(temporary / "results.csv", rows)
-    write_rows(temporary / "scores.csv", scores)
-    (temporary / "provenance.json").write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
-    _replace(out, temporary)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".recording-") as place:
+        made = Path(place) / "new"
+        made.mkdir()
+        for letter in (*tasks.TASKS, "composed") if sheets and drawn else ():
+            sheet(sweep, drawn, letter, made)
+        for known in out.glob("*.jpg") if adding else ():
+            if not (made / known.name).exists():
+                shutil.copy(known, made)
+        write_rows(made / "results.csv", rows)
+        write_rows(made / "scores.csv", scores)
+        (made / "provenance.json").write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
+        replace_folder(out, made, Path(place) / "old")
     print(f"{out}: {len(rows)} units")
-
-
-def _replace(folder: Path, by: Path) -> None:
-    """Put another folder in the place of one that may be there."""
-    old = folder.with_name(folder.name + ".old")
-    if folder.exists():
-        folder.rename(old)
-    by.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def main() -> None:
@@ -289,4 +285,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(ended(main))

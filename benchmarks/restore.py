@@ -12,6 +12,7 @@ import argparse
 import os
 import platform
 import resource
+import sys
 import time
 from collections.abc import Callable
 
@@ -22,13 +23,15 @@ from torch import Tensor
 from benchmarks.step_1024 import random_vgg
 from rusr_core import presets, tasks
 from rusr_core.arithmetic import flushed_denormals
+from rusr_core.commands.ending import ended
+from rusr_core.commands.options import count, processes, whole
 from rusr_core.generator import Generator, GeneratorConfig
 from rusr_core.latents import mean_w, sample_w, to_w_plus, to_w_plus_plus
 from rusr_core.losses import L1, MultiscaleLPIPS, RestorationLoss, Term
 from rusr_core.networks.perceptual import LPIPSFeatures, Perceptual
 from rusr_core.optimizers import NormalizedGradientDescent
 from rusr_core.priors import load_prior, portraits
-from rusr_core.priors.load import lpips_heads
+from rusr_core.priors.load import PORTRAITS_X, lpips_heads
 from rusr_core.restore import restore
 
 PARTS = ("generator", "loss", "backward", "step")
@@ -38,9 +41,9 @@ PARTS = ("generator", "loss", "backward", "step")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--ffhq-256", action="store_true", help="FFHQ's layer shapes at 256 px, one step a phase")
-    parser.add_argument("--repeats", type=int, default=8, help="steps timed (default: %(default)s)")
-    parser.add_argument("--images", type=int, default=1, help="restorations timed for each task")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--repeats", type=count, default=8, help="steps timed (default: %(default)s)")
+    parser.add_argument("--images", type=whole(1, PORTRAITS_X), default=1, help="restorations timed for each task")
+    parser.add_argument("--threads", type=processes, default=2)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     print(f"{platform.processor() or platform.machine()}, {args.threads} threads, torch {torch.__version__}")
@@ -152,4 +155,4 @@ def variants(G: Generator, network: LPIPSFeatures, y: Tensor, repeats: int) -> N
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(ended(main))

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from rusr_core.files import write_atomic
+from rusr_core.files import json_object, write_atomic
 from rusr_core.networks.digests import weights_digest
 from rusr_core.prior import Prior
 from rusr_core.sweeps.provenance import provenance
@@ -24,7 +24,7 @@ def fill(
     """The measurement in each of `paths`; those that are missing are made, `batch` at once, and written.
 
     `measure` gets their places in `paths`; `tell` says a new measurement in a few words, which are printed. Ends the
-    program if a file that is there was made with other `settings`.
+    program if a file that is there was made with other `settings`, or holds no measurement.
     """
     found = {i: _read(path, settings) for i, path in enumerate(paths) if path.exists()}
     missing = [i for i in range(len(paths)) if i not in found]
@@ -38,8 +38,11 @@ def fill(
 
 
 def _read(path: Path, settings: Measurement) -> Measurement:
-    one = json.loads(path.read_text(encoding="utf-8"))
-    made_with = one.pop("settings")
+    try:
+        one = json_object(path.read_bytes())
+    except ValueError as error:
+        sys.exit(f"{path}: no measurement ({error}); take it away, and it is made again")
+    made_with = one.pop("settings", None)
     if made_with != settings:
         sys.exit(f"{path}: made with {made_with}; expected {settings}, or another folder")
     return one

@@ -10,6 +10,7 @@ What was measured stands in benchmarks/README.md.
 
 import argparse
 import resource
+import sys
 import time
 from collections.abc import Callable
 
@@ -17,6 +18,8 @@ import torch
 from torch import Tensor
 
 from rusr_core import presets, tasks
+from rusr_core.commands.ending import ended
+from rusr_core.commands.options import count, device_of, side
 from rusr_core.generator import Generator, GeneratorConfig, StyleGAN3, StyleGANXL, StyleGenerator
 from rusr_core.generator.alias_free import add_head, design_layers
 from rusr_core.networks.perceptual import LPIPSFeatures
@@ -131,10 +134,10 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--level", default="M", choices=tasks.LEVELS)
     parser.add_argument("--preset", default="cvpr2023", choices=tuple(presets.PRESETS))
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--side", type=int, default=SIDE, help="px, to try it quickly (default: %(default)s)")
-    parser.add_argument("--thinner", type=int, default=1, help="divides all widths, to try it quickly")
+    parser.add_argument("--side", type=side, default=SIDE, help="px, to try it quickly (default: %(default)s)")
+    parser.add_argument("--thinner", type=count, default=1, help="divides all widths, to try it quickly")
     args = parser.parse_args(words)
-    prior = random_prior(args.generator, args.device, args.side, args.thinner)
+    prior = random_prior(args.generator, device_of(args.device), args.side, args.thinner)
     parameters = sum(p.numel() for p in prior.generator.parameters())
     rows, threads = sum(prior.generator.rows), torch.get_num_threads()
     print(f"{args.generator}: {parameters / 1e6:.1f} M parameters, {rows} rows in W++, {threads} threads")
@@ -148,4 +151,4 @@ def main(words: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(ended(main))

@@ -76,6 +76,21 @@ def write_atomic(path: str | Path, data: bytes, *, overwrite: bool = True) -> Pa
     return path
 
 
+def replace_folder(folder: Path, made: Path, aside: Path) -> None:
+    """Give the folder `made` the name of `folder`. What is there goes `aside`, and back again if that fails or is
+    interrupted. All three lie on one file system. Raises OSError.
+    """
+    if not folder.exists():
+        made.rename(folder)
+        return
+    try:
+        folder.rename(aside)
+        made.rename(folder)
+    finally:
+        if aside.exists() and not folder.exists():
+            aside.rename(folder)
+
+
 def check_writable(*paths: str | Path, force: bool = False, new_folders: bool = False) -> None:
     """Raise `FileError` if `write_atomic` could not write one of `paths`, before any work is done for them.
 

@@ -19,7 +19,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from rusr_core.errors import RusrError
-from rusr_core.files import FileError, FileExistsAlreadyError, json_object, write_atomic
+from rusr_core.files import FileError, FileExistsAlreadyError, json_object, replace_folder, write_atomic
 from rusr_core.images import save_image
 from rusr_core.presets import Preset
 
@@ -87,7 +87,7 @@ class Restoration:
                     save_image(image.detach().cpu().clamp(0, 1), made / f"{i:03d}.png")
                 write_atomic(made / TENSORS, save_tensors(tensors))
                 write_atomic(made / RECORD, record.encode())
-                _replace(folder, made, Path(temporary) / "old")
+                replace_folder(folder, made, Path(temporary) / "old")
         except OSError as error:
             raise FileError(f"{folder}: cannot be written ({error.strerror})") from error
         return folder
@@ -224,19 +224,6 @@ class Samples(Search):
     @classmethod
     def _read(cls, record: dict, tensors: dict[str, Tensor]) -> dict[str, object]:
         return super()._read(record, tensors) | {k: d[k] for k, d in (("samples", record), ("prior_spread", tensors))}
-
-
-def _replace(folder: Path, made: Path, aside: Path) -> None:
-    """Give `made` the name of `folder`. What is there goes `aside`, and back again if that fails or is interrupted."""
-    if not folder.exists():
-        made.rename(folder)
-        return
-    try:
-        folder.rename(aside)
-        made.rename(folder)
-    finally:
-        if aside.exists() and not folder.exists():
-            aside.rename(folder)
 
 
 def _size(image: Tensor) -> str:

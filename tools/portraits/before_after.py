@@ -8,6 +8,7 @@ far net B finds four pictures that are equally far from the truth by L1, and a f
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor
 
 from rusr_core.checkpoints import load_generator, load_portrait_net
+from rusr_core.commands.ending import ended
 from rusr_core.figures import STYLE, panel
 from rusr_core.latents import sample_w
 from rusr_core.priors import portraits
@@ -90,4 +92,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(ended(main))

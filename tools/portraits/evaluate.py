@@ -10,6 +10,7 @@ Samples have fresh noise, as those of a StyleGAN2 have, and renders another draw
 import argparse
 import itertools
 import json
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,15 +19,20 @@ import torch
 from torch import Tensor
 
 from rusr_core.checkpoints import load_generator, load_portrait_net
+from rusr_core.commands.ending import ended
+from rusr_core.commands.options import CommandError, device_of, whole
 from rusr_core.degradations import Resize
+from rusr_core.files import check_writable, json_object, write_atomic
 from rusr_core.images import load_image, resize
 from rusr_core.latents import mean_w, sample_w
+from rusr_core.limits import MAX_COUNT
 from rusr_core.losses import MultiscaleLPIPS
 from rusr_core.metrics import psnr
 from rusr_core.metrics.realism import frechet
 from rusr_core.networks.portrait_net import PortraitNet
 from rusr_core.presets import PRESETS
 from rusr_core.prior import Prior
+from rusr_core.priors.load import PORTRAITS_X
 from rusr_core.restore import restore
 from tools.portraits import DATA
 from tools.portraits.make_test import IN_RANGE
@@ -39,6 +45,8 @@ from tools.portraits.training.verification import held_out_faces, verify
 
 RENDER_SEED, FLOOR_SEED, SAMPLE_SEED = 920_000, 920_001, 31_337
 CHUNK = 50
+FEWEST = 4  # samples, one more than the neighbours that precision and recall look at
+PARTS = ("noise", "nets", "realism", "space", "inversion", "cost")
 
 
 @torch.no_grad()
@@ -195,39 +203,58 @@ def draw(prior: Prior, folder: Path) -> None:
         sheet(torch.cat([G.image(mean_w(G)), G.image(torch.stack(rows))])).save(folder / "interpolations.png")
 
 
+def parts_of(text: str) -> list[str]:
+    """The parts that `--only` names."""
+    names = text.split(",")
+    if wrong := [name for name in names if name not in PARTS]:
+        raise argparse.ArgumentTypeError(f"{wrong[0]!r}: expected some of {', '.join(PARTS)}, separated by commas")
+    return names
+
+
+def known_so_far(out: Path | None) -> dict:
+    """What the file of results holds already. Raises FileError where it cannot be written, CommandError for another."""
+    if out is None:
+        return {}
+    check_writable(out, force=True)
+    try:
+        return json_object(out.read_bytes()) if out.exists() else {}
+    except ValueError as error:
+        raise CommandError(f"{out}: holds no results ({error})") from error
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--samples", type=int, default=10_000)
-    parser.add_argument("--inversions", type=int, default=20)
+    parser.add_argument("--samples", type=whole(FEWEST, MAX_COUNT), default=10_000)
+    parser.add_argument("--inversions", type=whole(1, PORTRAITS_X), default=20)
     parser.add_argument("--preset", default="cvpr2023", choices=tuple(PRESETS), help="that inverts")
-    parser.add_argument("--only", default="noise,nets,realism,space,inversion,cost")
+    parser.add_argument("--only", type=parts_of, default=",".join(PARTS))
     parser.add_argument("--weights", type=Path, default=DATA, help="folder of a generator and of nets A and B")
     parser.add_argument("--judge", type=Path, help="net B that judges; that of --weights if left out")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--sheets", type=Path, help="folder for sheets to look at")
     parser.add_argument("--out", type=Path, help="JSON file; parts that are not measured keep their entries")
     args = parser.parse_args()
-    prior = prior_of(args.weights, args.device)
-    judge = load_portrait_net(args.judge or args.weights / "features_b.safetensors").to(args.device)
+    device, known = device_of(args.device), known_so_far(args.out)
+    prior = prior_of(args.weights, device)
+    judge = load_portrait_net(args.judge or args.weights / "features_b.safetensors").to(device)
     parts = {
         "noise": lambda: noise(prior, judge),
-        "nets": lambda: nets(args.weights, args.device),
+        "nets": lambda: nets(args.weights, device),
         "realism": lambda: realism(prior, judge, args.samples),
         "space": lambda: space(prior, judge),
         "inversion": lambda: inversion(prior, judge, args.inversions, args.preset),
         "cost": lambda: cost(prior),
     }
-    known = json.loads(args.out.read_text()) if args.out and args.out.exists() else {}
-    for name in args.only.split(","):
+    for name in args.only:
         known[name] = parts[name]()
         print(name, json.dumps(known[name]), flush=True)
         if args.out:
-            args.out.write_text(json.dumps(known, indent=1) + "\n")
+            write_atomic(args.out, (json.dumps(known, indent=1) + "\n").encode())
     if args.sheets:
         args.sheets.mkdir(parents=True, exist_ok=True)
         draw(prior, args.sheets)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(ended(main))

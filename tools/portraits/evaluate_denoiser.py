@@ -10,17 +10,24 @@ of samples against fresh renders, beside the generator's on the same renders. `-
 import argparse
 import itertools
 import json
+import sys
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from rusr_core.checkpoints import load_denoiser, load_portrait_net
+from rusr_core.commands.ending import ended
+from rusr_core.commands.options import count, device_of, whole
+from rusr_core.files import check_writable, write_atomic
+from rusr_core.images import check_writable as check_picture
+from rusr_core.images import save_image
 from rusr_core.latents import sample_w
+from rusr_core.limits import MAX_COUNT
 from rusr_core.metrics.realism import frechet
 from rusr_core.networks.denoiser import Denoiser
 from tools.portraits import DATA
-from tools.portraits.evaluate import CHUNK, RENDER_SEED, SAMPLE_SEED, pooled, prior_of
+from tools.portraits.evaluate import CHUNK, FEWEST, RENDER_SEED, SAMPLE_SEED, pooled, prior_of
 from tools.portraits.render import sheet
 from tools.portraits.renderer import render, sample_z
 from tools.portraits.renderer.textures import SEED
@@ -80,30 +87,39 @@ def realism(denoiser: Denoiser, count: int, device: str) -> dict[str, float]:
     return found
 
 
+def samples(text: str) -> int:
+    """How many samples are measured, from the command line: 0, or as many as precision and recall need."""
+    return 0 if text == "0" else whole(FEWEST, MAX_COUNT)(text)
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=Path, help="denoiser.safetensors of train_denoiser.py")
     parser.add_argument("--data", type=Path, required=True, help="the training set, for its people held out")
-    parser.add_argument("--held-out", type=int, default=HELD_OUT, metavar="N", help="of these people (default: all)")
-    parser.add_argument("--samples", type=int, default=1_000, help="for FID-portraits")
+    parser.add_argument("--held-out", type=count, default=HELD_OUT, metavar="N", help="of these people (default: all)")
+    parser.add_argument("--samples", type=samples, default=1_000, help="for FID-portraits; 0: none")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--sheet", type=Path, help="a picture of 32 samples to look at")
     parser.add_argument("--out", type=Path, help="JSON file")
     args = parser.parse_args()
-    denoiser = load_denoiser(args.file).to(args.device)
-    found = {"levels": levels(denoiser, Portraits(args.data, torch.device(args.device)), args.held_out)}
+    device = device_of(args.device)
+    check_writable(*([args.out] if args.out else []), force=True)
+    check_picture(*([args.sheet] if args.sheet else []), force=True)
+    denoiser = load_denoiser(args.file).to(device)
+    found = {"levels": levels(denoiser, Portraits(args.data, torch.device(device)), args.held_out)}
     print(json.dumps(found["levels"]), flush=True)
     if args.sheet:
         side = denoiser.resolution
         noise = torch.randn(32, 3, side, side, generator=torch.Generator().manual_seed(SAMPLE_SEED))
-        sheet(torch.cat([sample(denoiser, n.to(args.device)) for n in noise.split(8)]) / 2 + 0.5).save(args.sheet)
+        pictures = torch.cat([sample(denoiser, n.to(device)) for n in noise.split(8)]) / 2 + 0.5
+        save_image(sheet(pictures), args.sheet, force=True)
     if args.samples:
-        found["realism"] = realism(denoiser, args.samples, args.device)
+        found["realism"] = realism(denoiser, args.samples, device)
         print(json.dumps(found["realism"]), flush=True)
     if args.out:
-        args.out.write_text(json.dumps(found, indent=1) + "\n")
+        write_atomic(args.out, (json.dumps(found, indent=1) + "\n").encode())
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(ended(main))

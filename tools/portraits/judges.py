@@ -12,8 +12,11 @@ nets A and B than those shipped.
 
 import argparse
 import csv
+import io
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -21,6 +24,9 @@ from scipy.stats import binomtest
 from torch import Tensor
 
 from rusr_core.checkpoints import load_portrait_net, load_state
+from rusr_core.commands.ending import ended
+from rusr_core.commands.options import CommandError, count, device_of
+from rusr_core.files import check_writable, write_atomic
 from rusr_core.metrics import ssim
 from rusr_core.networks.perceptual import LPIPSFeatures, distance
 from rusr_core.priors import lpips_heads
@@ -35,6 +41,7 @@ Judge = Callable[[Tensor, Tensor], Tensor]  # two batches [N, 3, H, W] in [0, 1]
 HELD_OUT_SEED = 800_000
 SEVERITIES = 6
 CHUNK = 50
+TABLES = ("severity.csv", "orders.csv")
 
 
 @dataclass(frozen=True)
@@ -132,19 +139,20 @@ def order_table(panel: dict[str, Judge], triplets: orders.Triplets) -> dict[str,
 
 
 def write_tables(out: Path, rows: list[dict], shares: dict[str, dict[str, Share]]) -> None:
-    """`severity.csv` and `orders.csv`."""
+    """`severity.csv` and `orders.csv`, each whole or not at all."""
     out.mkdir(parents=True, exist_ok=True)
-    with (out / "severity.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    with (out / "orders.csv").open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("kind", "judge", "right", "count", "low", "high"))
-        for kind, found in shares.items():
-            for name, share in found.items():
-                low, high = share.interval()
-                writer.writerow((kind, name, share.right, share.count, f"{low:.4f}", f"{high:.4f}"))
+    severity, orders = io.StringIO(), io.StringIO()
+    named = csv.DictWriter(severity, rows[0], lineterminator="\n")
+    named.writeheader()
+    named.writerows(rows)
+    writer = csv.writer(orders, lineterminator="\n")
+    writer.writerow(("kind", "judge", "right", "count", "low", "high"))
+    for kind, found in shares.items():
+        for name, share in found.items():
+            low, high = share.interval()
+            writer.writerow((kind, name, share.right, share.count, f"{low:.4f}", f"{high:.4f}"))
+    for table, text in zip(TABLES, (severity, orders), strict=True):
+        write_atomic(out / table, text.getvalue().encode())
 
 
 def markdown(shares: dict[str, dict[str, Share]]) -> str:
@@ -158,15 +166,19 @@ def markdown(shares: dict[str, dict[str, Share]]) -> str:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=200, help="portraits")
+    parser.add_argument("--count", type=count, default=200, help="portraits")
     parser.add_argument("--out", type=Path, required=True, help="folder for the two tables")
     parser.add_argument("--nets", type=Path, default=DATA, help="folder of features_a and features_b")
     parser.add_argument("--lpips", action="store_true", help="also judge by LPIPS-VGG")
     parser.add_argument("--lpips-weights", type=Path, help="a state dict of torchvision's vgg16, instead of a download")
     parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
-    panel = judges(args.nets, torch.device(args.device), args.lpips, args.lpips_weights)
-    z = normalized(sample_z(HELD_OUT_SEED, args.count)).to(args.device)
+    if find_spec("piq") is None:
+        raise CommandError("MS-SSIM needs piq: pip install 'rusr[training]'")
+    check_writable(*(args.out / name for name in TABLES), force=True, new_folders=True)
+    device = device_of(args.device)
+    panel = judges(args.nets, torch.device(device), args.lpips, args.lpips_weights)
+    z = normalized(sample_z(HELD_OUT_SEED, args.count)).to(device)
     x = render(z)
     rows, monotone = severity_table(panel, z, x)
     found = monotone | order_table(panel, held_out_orders(z, x))
@@ -175,4 +187,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(ended(main))

@@ -21,6 +21,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from rusr_core.commands.ending import ended
+from rusr_core.commands.options import processes
 from tools.portraits import DATA
 
 ROOT = DATA.parents[1]
@@ -83,7 +85,7 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True, help="folder for the training set and checkpoints")
-    parser.add_argument("--processes", type=int, default=2, help="on a CPU")
+    parser.add_argument("--processes", type=processes, default=2, help="on a CPU")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     start = parser.add_mutually_exclusive_group()
     start.add_argument("--continue-shipped", action="store_true", help="start from the shipped weights")
@@ -92,15 +94,15 @@ def main() -> None:
     parser.add_argument("--install", action="store_true", help="replace what is shipped by the results")
     args = parser.parse_args()
     work, on_gpu = args.work.resolve(), args.device == "cuda"
-    shipped, processes = args.continue_shipped or args.sharpen_shipped, 1 if on_gpu else args.processes
+    shipped, number = args.continue_shipped or args.sharpen_shipped, 1 if on_gpu else args.processes
     options = {name: (text if on_gpu else CPU.get(name, "")).split() for name, text in GPU.items()}
     for name in ("judge", "generator", "continue", "sharpen") if args.seconds else ():
         options[name] += ["--seconds", str(args.seconds)]
-    run((f"{TRAINING}.render_training_set", work / "data", "--processes", processes, *options["render"]))
+    run((f"{TRAINING}.render_training_set", work / "data", "--processes", number, *options["render"]))
     how = "sharpen" if args.sharpen_shipped else "continue" if shipped else "generator"
     nets = {} if args.sharpen_shipped else net_programs(work, options, shipped)
     steps = [step for programs in nets.values() for step in programs]
-    generator = generator_program(work, options, how, processes)
+    generator = generator_program(work, options, how, number)
     if on_gpu and shipped:
         run(*steps, generator)
     else:
@@ -116,4 +118,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(ended(main))

@@ -8,12 +8,16 @@
 
 import argparse
 import csv
+import io
+import sys
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from tools.portraits.render import to_pictures
+from rusr_core.commands.ending import ended
+from rusr_core.files import write_atomic
+from tools.portraits.render import save_all
 from tools.portraits.renderer import beyond, render, sample_z
 from tools.portraits.training.render_training_set import normalized
 
@@ -40,14 +44,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
-    folder.mkdir(parents=True, exist_ok=True)
-    for (name, _, _), picture in zip(rows(), to_pictures(portraits()), strict=True):
-        picture.save(folder / name, optimize=True)
-    with (folder / "index.csv").open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("file", "beyond_training_range", "how"))
-        writer.writerows(rows())
+    save_all(portraits(), folder)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("file", "beyond_training_range", "how"))
+    writer.writerows(rows())
+    write_atomic(folder / "index.csv", text.getvalue().encode())
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(ended(main))

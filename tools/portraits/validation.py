@@ -6,9 +6,12 @@ Seed 930,000, which nothing else uses: none of them was trained on, and none is 
 """
 
 import argparse
+import sys
 from pathlib import Path
 
-from tools.portraits.render import to_pictures
+from rusr_core.commands.ending import ended
+from rusr_core.commands.options import count
+from tools.portraits.render import save_all
 from tools.portraits.renderer import render, sample_z
 from tools.portraits.training.render_training_set import normalized
 
@@ -19,13 +22,10 @@ def main(words: list[str] | None = None) -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--count", type=int, default=8)
+    parser.add_argument("--count", type=count, default=8)
     args = parser.parse_args(words)
-    args.folder.mkdir(parents=True, exist_ok=True)
-    images = render(normalized(sample_z(SEED, args.count)))
-    for i, picture in enumerate(to_pictures(images)):
-        picture.save(args.folder / f"{i:03d}.png", optimize=True)
+    save_all(render(normalized(sample_z(SEED, args.count))), args.folder)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(ended(main))

@@ -1,0 +1,165 @@
+"""The programs of benchmarks/ and tools/portraits/: bad input is one line, numbers have limits, places are tried first,
+and what is written appears whole or not at all."""
+
+import argparse
+import ast
+import importlib
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks import calibration, costs, demo, gpu, record, resuming
+from rusr_core.commands.ending import ended
+from tools.portraits import check, evaluate, evaluate_denoiser, judges, render, validation
+
+ROOT = Path(__file__).parents[1]
+FILES = sorted([*(ROOT / "benchmarks").glob("*.py"), *(ROOT / "tools/portraits").glob("*.py")])
+PROGRAMS = [path for path in FILES if '__name__ == "__main__"' in path.read_text(encoding="utf-8")]
+NAMES = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in PROGRAMS]
+ALONE = ("benchmarks.convert", "benchmarks.live")  # they change sys.path when they are imported
+NUMBERS = ("-1", "nan", "inf", "1e30", "", "x", "2.5", str(10**30), "9" * 5000)
+SECONDS = ("--minutes", "--seconds")  # numbers that need not be whole
+
+
+class ParsedError(Exception):
+    """A program has made its parser."""
+
+
+def parser_of(name: str, monkeypatch) -> argparse.ArgumentParser:
+    """The parser that a program makes."""
+
+    def stop(parser, *_args):
+        raise ParsedError(parser)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(argparse.ArgumentParser, "parse_args", stop)
+        patch.setattr(sys, "argv", ["program"])
+        with pytest.raises(ParsedError) as caught:
+            importlib.import_module(name).main()
+    return caught.value.args[0]
+
+
+def test_the_programs_were_found():
+    assert {"benchmarks.gpu", "benchmarks.record", "tools.portraits.evaluate", "tools.portraits.check"} <= set(NAMES)
+    assert len(NAMES) >= 25
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_program_ends_as_a_command_does(name):
+    """Its last lines hand the work to `ended`, or its `main` does: no traceback for bad input or Ctrl-C."""
+    tree = ast.parse((ROOT / f"{name.replace('.', '/')}.py").read_text(encoding="utf-8"))
+    calls = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and hasattr(node.func, "id")}
+    assert "ended" in calls or name == "benchmarks.convert"  # whose work is a command of its own
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ALONE])
+def test_numbers_have_limits(name, monkeypatch, capsys):
+    for action in parser_of(name, monkeypatch)._actions:
+        if action.type in (None, str, Path) or {*SECONDS} & {*action.option_strings}:
+            continue
+        assert action.type not in (int, float), f"{action.option_strings} takes any number"
+        for text in NUMBERS:
+            with pytest.raises(argparse.ArgumentTypeError, match="expected "):
+                action.type(text)
+        assert action.default is None or isinstance(action.default, str) or action.type(str(action.default)) is not None
+
+
+def failing(main, *words, monkeypatch) -> int:
+    monkeypatch.setattr(sys, "argv", ["program", *map(str, words)])
+    return ended(main)
+
+
+@pytest.mark.parametrize(
+    "main, words, message",
+    [
+        (calibration.main, ("{}/out", "--task", "nothing"), "unknown task 'nothing'"),
+        (calibration.main, ("{}/out", "--preset", "mine"), "preset 'mine': expected one of default"),
+        (calibration.main, ("{}/out", "--device", "cuda:77"), "cuda:77"),
+        (costs.main, ("--keep", "{}/no/costs.json"), "no does not exist"),
+        (demo.main, ("--out", "{}/demo.txt"), "expected a name that ends in .png"),
+        (demo.main, ("--out", "{}/file/demo.png"), "file is not a folder"),
+        (gpu.main, ("{}/out", "--device", "cuda:77"), "cuda:77"),
+        (gpu.main, ("{}/out", "--device", "cpu", "--minutes", "nan"), "--minutes is nan: expected a positive number"),
+        (evaluate.main, ("--out", "{}/no/measured.json"), "no does not exist"),
+        (evaluate.main, ("--out", "{}/file"), "file: holds no results"),
+        (evaluate_denoiser.main, ("x", "--data", "{}", "--out", "{}/no/measured.json"), "no does not exist"),
+        (evaluate_denoiser.main, ("x", "--data", "{}", "--sheet", "{}/sheet.txt"), "cannot write .txt"),
+        (judges.main, ("--out", "{}/file/tables"), "file is not a folder"),
+        (render.main, ("{}/sheet.txt",), "cannot write .txt"),
+        (render.main, ("{}/file/portraits", "--files"), "file is not a folder"),
+    ],
+)
+def test_bad_input_is_found_before_the_work(main, words, message, tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").write_text("neither a folder nor JSON")
+    status = failing(main, *(word.format(tmp_path) for word in words), monkeypatch=monkeypatch)
+    out, err = capsys.readouterr()
+    assert status == 2 and out == "" and err.count("\n") == 1 and message in err, err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
+
+
+@pytest.mark.parametrize(
+    "main, words",
+    [
+        (evaluate.main, ("--only", "noise,")),
+        (evaluate.main, ("--only", "speed")),
+        (costs.main, ("--write", "--methods", "nothing")),
+        (calibration.main, ("out", "--samples", "1")),
+        (calibration.main, ("out", "--num-images", "101")),
+    ],
+)
+def test_what_a_parser_refuses(main, words, monkeypatch, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        failing(main, *words, monkeypatch=monkeypatch)
+    assert "error: " in capsys.readouterr().err
+
+
+def test_the_list_for_a_gpu_says_if_its_state_is_damaged(tmp_path, capsys):
+    (tmp_path / gpu.STATE).write_text("[1, 2")
+    assert ended(lambda: gpu.main([str(tmp_path), "--device", "cpu"])) == 2
+    assert f"{gpu.STATE}: does not say what is done" in capsys.readouterr().err
+    assert (tmp_path / gpu.STATE).read_text() == "[1, 2"
+
+
+@pytest.mark.parametrize("text", ["", "[1]", '{"place": 1', '{"place": 1}'])
+def test_a_damaged_measurement_is_named(text, tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text(text)
+    with pytest.raises(SystemExit, match="a.json: (no measurement|made with None)"):
+        resuming.fill([path], {"level": 1}, lambda part: [], tell=str)
+
+
+def test_pictures_to_tune_on_are_whole_or_absent(tmp_path, monkeypatch):
+    """The experiment of one setting counts them when it is started again."""
+    monkeypatch.setattr(validation, "render", lambda z: torch.zeros(len(z), 3, 8, 8))
+    validation.main([str(tmp_path), "--count", "2"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["000.png", "001.png"]
+    monkeypatch.setattr("rusr_core.files.os.replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    with pytest.raises(KeyboardInterrupt):
+        validation.main([str(tmp_path / "more"), "--count", "3"])
+    assert not list((tmp_path / "more").iterdir())
+
+
+def test_adding_to_no_recording_is_refused(tmp_path):
+    with pytest.raises(SystemExit, match="does not exist: --add needs a recording"):
+        record.record(tmp_path, tmp_path / "none", adding=True)
+
+
+def test_the_list_of_digests(tmp_path, monkeypatch):
+    monkeypatch.setattr(check, "SUMS", tmp_path / "SHA256SUMS")
+    with pytest.raises(check.SumsError, match="SHA256SUMS: cannot be read"):
+        check.problems()
+    check.SUMS.write_text("no digest\n")
+    with pytest.raises(check.SumsError, match="expected lines of a digest and a name"):
+        check.problems()
+    check.SUMS.write_text("".join(f"0  {name}\n" for name in ("b.safetensors", "a.safetensors")))
+    assert check.problems()[:2] == ["a.safetensors: missing", "b.safetensors: missing"]  # the same at every start
+
+
+def test_results_that_are_there_are_kept(tmp_path):
+    out = tmp_path / "measured.json"
+    out.write_text(json.dumps({"noise": {"samples": 2}}))
+    assert evaluate.known_so_far(out) == {"noise": {"samples": 2}} and evaluate.known_so_far(None) == {}
+    assert evaluate.parts_of("noise,cost") == ["noise", "cost"]
