@@ -28,10 +28,11 @@ import torch
 
 from benchmarks import device_check, step_1024
 from benchmarks.kill import world
+from benchmarks.resuming import stored
 from benchmarks.sharing import sharing
 from rusr_core.commands.ending import ended
 from rusr_core.commands.options import CommandError, device_of
-from rusr_core.files import json_object, write_atomic
+from rusr_core.files import write_atomic
 from rusr_core.limits import check_positive
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -289,11 +290,7 @@ def main(words: list[str] | None = None) -> int:
     check_positive("--minutes", args.minutes, CommandError)
     out, device = args.out.absolute(), device_of(args.device)
     out.mkdir(parents=True, exist_ok=True)
-    path = out / STATE
-    try:
-        state = json_object(path.read_bytes()) if path.exists() else {}
-    except ValueError as error:
-        raise CommandError(f"{path}: does not say what is done ({error})") from error
+    state = stored(out / STATE) if (out / STATE).exists() else {}
     run = Run(out, device, args.tiny, time.monotonic() + 60 * args.minutes, state)
     with sharing(out / "mps") if device.startswith("cuda") else nullcontext():
         return go_on(run, [name for name in ITEMS if name in args.only])

@@ -37,11 +37,16 @@ def fill(
     return [found[i] for i in range(len(paths))]
 
 
-def _read(path: Path, settings: Measurement) -> Measurement:
+def stored(path: Path) -> Measurement:
+    """What a JSON file holds. Ends the program if it is damaged."""
     try:
-        one = json_object(path.read_bytes())
+        return json_object(path.read_bytes())
     except ValueError as error:
-        sys.exit(f"{path}: no measurement ({error}); take it away, and it is made again")
+        sys.exit(f"{path}: does not say what is done ({error}); take it away, and it is made again")
+
+
+def _read(path: Path, settings: Measurement) -> Measurement:
+    one = stored(path)
     made_with = one.pop("settings", None)
     if made_with != settings:
         sys.exit(f"{path}: made with {made_with}; expected {settings}, or another folder")
