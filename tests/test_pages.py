@@ -1,4 +1,7 @@
-"""Pages of the book in a browser: nothing is wider than its column, on a desk and on a phone."""
+"""Pages of the book in a browser: nothing is wider than its column, on a desk and on a phone.
+
+A formula that is wider shrinks (MathJax); on a phone none of the book's may shrink until it cannot be read.
+"""
 
 import http.server
 import json
@@ -19,6 +22,7 @@ from rusr_core import figures
 ROOT = Path(__file__).resolve().parent.parent
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 WIDTHS = (1280, 390)
+LETTERS = 11.5  # CSS pixels of a formula on a phone, at least; the text around it has 18
 MEASURE = """<!doctype html><body>
 <iframe id="page" src="/page.html" style="width:{width}px;height:3000px;border:0"></iframe>
 <script>
@@ -47,10 +51,13 @@ document.getElementById("page").onload = () => setTimeout(() => {{
       found.push("wraps: " + lines[0]);
     }}
   }}
+  const displayed = [...page.querySelectorAll("mjx-container[display=true] > svg")];
+  const size = (svg) => (2 * svg.getBoundingClientRect().width) / parseFloat(svg.getAttribute("width"));
+  const letters = displayed.map(size);  // CSS pixels: the width in the attribute is in ex, half of them
   const formulas = page.querySelectorAll("mjx-container").length;
   const report = document.createElement("pre");
   report.id = "report";
-  report.textContent = JSON.stringify({{found, formulas, column: column.width}});
+  report.textContent = JSON.stringify({{found, formulas, letters, column: column.width}});
   document.body.append(report);
 }}, 1500);
 </script></body>"""
@@ -77,6 +84,14 @@ def overflow(site: Path, page: str, width: int) -> dict:
     report = re.search(r'<pre id="report">(.*?)</pre>', done.stdout, re.S)
     assert report, done.stderr[-1000:]
     return json.loads(report[1].replace("&gt;", ">").replace("&lt;", "<").replace("&amp;", "&"))
+
+
+def displayed_formulas() -> list[str]:
+    """All formulas of the book that have lines of their own."""
+    pages = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "book").glob("*.md"))]
+    for path in sorted((ROOT / "book").glob("*.ipynb")):
+        pages += [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown"]
+    return [formula for page in pages for formula in re.findall(r"\$\$.+?\$\$", page, re.S)]
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +122,9 @@ def site(tmp_path_factory):
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
     config["execute"] = {"execute_notebooks": "off"}
     (place / "_config.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    (place / "_toc.yml").write_text("format: jb-book\nroot: book/wide\n", encoding="utf-8")
+    (place / "book/formulas.md").write_text("# Formulas\n\n" + "\n\n".join(displayed_formulas()), encoding="utf-8")
+    contents = "format: jb-book\nroot: book/wide\nchapters:\n- file: book/formulas\n"
+    (place / "_toc.yml").write_text(contents, encoding="utf-8")
     words = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(place), "--quiet"]
     done = subprocess.run(words, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
@@ -121,6 +138,15 @@ def test_nothing_is_wider_than_its_column(site, width):
     measured = overflow(site, "book/wide.html", width)
     assert measured["column"] <= width and measured["formulas"] == 1
     assert measured["found"] == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(BROWSER is None, reason="no chromium is installed here")
+def test_formulas_can_be_read_on_a_phone(site):
+    formulas, letters = displayed_formulas(), overflow(site, "book/formulas.html", 390)["letters"]
+    assert len(letters) == len(formulas) > 40
+    assert [formula for formula, size in zip(formulas, letters, strict=True) if size < LETTERS] == []
+    assert min(overflow(site, "book/wide.html", 390)["letters"]) < LETTERS  # thirty fractions in a row
 
 
 @pytest.mark.slow
