@@ -1,6 +1,7 @@
 """StyleGAN3's and StyleGAN-XL's network files in their official layouts, written from networks of ours."""
 
 import contextlib
+import copy
 import pickle
 from pathlib import Path
 from unittest import mock
@@ -52,11 +53,13 @@ def attributes(module: nn.Module, G: StyleGAN3) -> dict:
     if isinstance(module, AliasFreeLayer):
         shape = module.shape
         sizes = {f"{end}_size": np.array([getattr(shape, f"{end}_size")] * 2) for end in ("in", "out")}
-        cutoff = dict(in_cutoff=np.float64(2.0), use_fp16=np.bool_(True), padding=[int(p) for p in shape.padding] * 2)
+        halves = np.bool_(module.clamp is not None)
+        cutoff = dict(in_cutoff=np.float64(2.0), use_fp16=halves, padding=[int(p) for p in shape.padding] * 2)
         return sizes | cutoff | dict(conv_clamp=module.clamp, magnitude_ema_beta=shape.magnitude_beta)
     if isinstance(module, AliasFreeSynthesis):
         names = [shape.name for shape in G.config.layers]
-        return dict(layer_names=names, num_layers=14, output_scale=G.config.output_scale, num_fp16_res=4)
+        halves = 0 if G.config.conv_clamp is None else 4  # --fp32 leaves out both
+        return dict(layer_names=names, num_layers=14, output_scale=G.config.output_scale, num_fp16_res=halves)
     if isinstance(module, FourierInput):
         return dict(size=np.array([module.size] * 2), sampling_rate=float(module.rate), bandwidth=np.float64(2))
     if isinstance(module, StyleGAN3):
@@ -84,10 +87,18 @@ def record(G: StyleGAN3, more: dict | None = None) -> PersistentModule:
     return of(G)
 
 
+def instantaneous(G: StyleGAN3) -> StyleGAN3:
+    """The network whose moving average is G, as a file holds it beside G: other weights of the same shapes."""
+    raw = copy.deepcopy(G)
+    for tensor in (raw.synthesis.input.phases, raw.synthesis.layers[0].bias, raw.mapping.w_avg):
+        tensor.add_(0.5)
+    return raw
+
+
 def write_stylegan3(G: StyleGAN3, path: Path, protocol: int = 3) -> None:
     """NVIDIA's file: G, D, G_ema, the augmentation and the training set's description."""
     with nvidia_modules():
-        content = dict(G=record(G), D=None, G_ema=record(G), augment_pipe=None)
+        content = dict(G=record(instantaneous(G)), D=None, G_ema=record(G), augment_pipe=None)
         content["training_set_kwargs"] = EasyDict(class_name="training.dataset.ImageFolderDataset", xflip=True)
         path.write_bytes(pickle.dumps(content, protocol=protocol))
 
@@ -114,8 +125,9 @@ def discriminator(canary: Path) -> nn.Module:
 def write_stylegan_xl(G: StyleGANXL, path: Path, more: dict | None = None) -> None:
     """StyleGAN-XL's file: dill's, the discriminator before G_ema, storages that say cuda:0."""
     with nvidia_modules(), on_a_gpu():
-        content = dict(G=record(G, more), D=discriminator(path.with_name("executed")), G_ema=record(G, more))
+        content = dict(G=record(instantaneous(G), more), D=discriminator(path.with_name("executed")))
         content |= dict(
+            G_ema=record(G, more),
             training_set_kwargs=EasyDict(xflip=True), progress={"cur_nimg": torch.tensor(3), "seen": {1, 2}}
         )
         path.write_bytes(dill.dumps(content, protocol=4, recurse=True))

@@ -8,7 +8,8 @@ import torch
 from conftest import GOLDEN
 
 from rusr_core.errors import RusrError
-from rusr_core.generator.alias_free import LayerDesign, add_head, design_layers, low_pass
+from rusr_core.generator import StyleGAN3, StyleGAN3Config
+from rusr_core.generator.alias_free import FIRST_CUTOFF, LayerDesign, add_head, design_layers, low_pass
 
 SHAPE = {"in_channels": "in_channels", "out_channels": "out_channels", "in_size": "in_size", "out_size": "out_size"}
 SHAPE |= {"up_factor": "up", "down_factor": "down", "conv_kernel": "kernel", "down_radial": "radial"}
@@ -42,17 +43,36 @@ def assert_designed(layers: tuple[LayerDesign, ...], found: dict[str, np.ndarray
             assert actual is None or np.array_equal(actual.numpy(), expected), (layer.shape.name, word)
 
 
+def designed(configuration: str, resolution: int, **settings) -> tuple[LayerDesign, ...]:
+    """The layers of configuration T or R, with the published numbers of channels unless `settings` say others."""
+    radial, channels = configuration == "r", 2 if configuration == "r" else 1
+    settings = dict(channel_base=32768 * channels, channel_max=512 * channels) | settings
+    return design_layers(resolution, **settings, kernel=1 if radial else 3, radial=radial)
+
+
 @pytest.mark.parametrize("which", ["own", "default_32", "default_256", "default_1024"])
 @pytest.mark.parametrize("configuration", ["t", "r"])
 def test_golden_designs(configuration, which):
     found = table(f"stylegan3_{configuration}_r32", f"design/{which}/")
-    radial, channels = configuration == "r", 2 if configuration == "r" else 1
-    settings = dict(channel_base=32768 * channels, channel_max=512 * channels)
-    settings = dict(num_layers=6, channel_base=320, channel_max=24) if which == "own" else settings
-    resolution = 32 if which == "own" else int(which.split("_")[1])
-    layers = design_layers(resolution, **settings, kernel=1 if radial else 3, radial=radial)
+    settings = dict(num_layers=6, channel_base=320, channel_max=24) if which == "own" else {}
+    layers = designed(configuration, 32 if which == "own" else int(which.split("_")[1]), **settings)
     assert_designed(layers, found)
     assert found["num_ws"] == len(layers) + 1
+
+
+@pytest.mark.parametrize("resolution", [32, 256, 1024])
+@pytest.mark.parametrize("configuration", ["t", "r"])
+def test_golden_state_dicts(configuration, resolution):
+    """A published network's tensors by name and shape, its parameters by number."""
+    found = table(f"stylegan3_{configuration}_r32", f"design/default_{resolution}/")
+    with torch.device("meta"):
+        G = StyleGAN3(StyleGAN3Config.of(designed(configuration, resolution)))
+    shapes = {name: list(tensor.shape) for name, tensor in G.state_dict().items()}
+    assert shapes == json.loads(bytes(found["state_dict_shapes_json"]))
+    assert sum(parameter.numel() for parameter in G.parameters()) == found["n_params"]
+    first = G.synthesis.input
+    seen = [len(first.weight), first.size, first.rate, FIRST_CUTOFF]
+    assert seen == found["input_channels_size_rate_bandwidth"].tolist()
 
 
 @pytest.mark.parametrize("chain", ["chain_small", "chain_imagenet"])

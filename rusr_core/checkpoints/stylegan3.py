@@ -17,7 +17,7 @@ from rusr_core.checkpoints.source import CheckpointError
 from rusr_core.checkpoints.tensors import State, load_tensors
 from rusr_core.errors import RusrWarning
 from rusr_core.generator import StyleGAN3Config, StyleGANXLConfig
-from rusr_core.generator.alias_free import TAPS, LayerShape
+from rusr_core.generator.alias_free import FIRST_CUTOFF, TAPS, LayerShape
 
 MARKS = ("mapping.fc0.weight", "synthesis.input.freqs")  # a network with these tensors is a StyleGAN3 or a descendant
 ROOTS = ("mapping", "synthesis")
@@ -35,6 +35,9 @@ def configured(state: State, attributes: dict[str, dict], file_size: int) -> tup
         if name in tensors and tensors[name].ndim != 2:
             raise CheckpointError(f"{name!r} is {tuple(tensors[name].shape)}, expected two dimensions")
     synthesis, first = attributes.get("synthesis.", {}), attributes.get("mapping.fc0.", {})
+    band = number(attributes.get("synthesis.input.", {}).get("bandwidth"), FIRST_CUTOFF)
+    if band != FIRST_CUTOFF:
+        raise CheckpointError(f"an input of bandwidth {band:g}, expected {FIRST_CUTOFF:g}")
     layers = _layers(tensors, attributes)
     depth = sum(1 for name in tensors if re.fullmatch(r"mapping\.fc\d+\.weight", name))
     own = attributes.get(f"synthesis.{layers[0].name}.", {})

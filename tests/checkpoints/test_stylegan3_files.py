@@ -11,10 +11,11 @@ import torch
 from checkpoint_writers import nvidia_modules
 from conftest import golden
 from stylegan3_examples import golden_network, random_stylegan3
-from stylegan3_writers import OldDillScalar, record, write_stylegan3, write_stylegan_xl
+from stylegan3_writers import OldDillScalar, instantaneous, record, write_stylegan3, write_stylegan_xl
 
 from rusr_core.checkpoints import CheckpointError, load_generator, read_metadata, save_generator
 from rusr_core.checkpoints.safetensors import write_tensors
+from rusr_core.commands import main
 from rusr_core.errors import RusrWarning
 from rusr_core.generator import StyleGAN3
 
@@ -37,6 +38,22 @@ def test_nvidias_pickles(tmp_path, kind, options, protocol):
     G = random_stylegan3(kind=kind, layer_features=20, **options)
     write_stylegan3(G, tmp_path / "n.pkl", protocol)
     assert_same(G, load_generator(tmp_path / "n.pkl"))
+    assert_same(instantaneous(G), load_generator(tmp_path / "n.pkl", network="G"))
+
+
+@pytest.mark.parametrize(
+    "options", [dict(conv_clamp=None), dict(conv_clamp=0.5), dict(output_scale=0.5, mapping_lr=0.02)], ids=str
+)
+@pytest.mark.parametrize("kind", ["t", "xl"])
+def test_options_that_no_tensor_states(tmp_path, kind, options):
+    """A file of a training in float32 has no clamp, others one of their own, which holds in float32, too."""
+    G = random_stylegan3(kind=kind, layer_features=20, **options)
+    (write_stylegan_xl if kind == "xl" else write_stylegan3)(G, tmp_path / "n.pkl")
+    H = load_generator(tmp_path / "n.pkl")
+    assert_same(G, H)
+    plain = random_stylegan3(kind=kind, layer_features=20, conv_clamp=256.0)
+    w = G.mapping.sample(1, torch.Generator().manual_seed(0))
+    assert torch.equal(H.image(w), plain.image(w)) == (options == dict(conv_clamp=None))
 
 
 @pytest.mark.parametrize("options", [{}, UNCONDITIONAL], ids=["classes", "none"])
@@ -50,17 +67,23 @@ def test_files_of_dill(tmp_path, options):
     H = load_generator(tmp_path / "xl.pkl")
     assert_same(G, H)
     assert not (tmp_path / "executed").exists()
-    assert_same(G, load_generator(tmp_path / "xl.pkl", network="G"))
+    assert_same(instantaneous(G), load_generator(tmp_path / "xl.pkl", network="G"))
 
 
 def test_golden_networks_through_their_files(tmp_path):
     arrays = golden("stylegan_xl_r32")
-    write_stylegan_xl(golden_network(arrays), tmp_path / "xl.pkl")
-    image = load_generator(tmp_path / "xl.pkl")(arrays["in/z"], arrays["in/c"])
-    torch.testing.assert_close(image, arrays["out/img"], atol=2e-5, rtol=0)
-    arrays = golden("stylegan3_r_r32")
-    write_stylegan3(golden_network(arrays), tmp_path / "r.pkl")
-    torch.testing.assert_close(load_generator(tmp_path / "r.pkl")(arrays["in/z"]), arrays["out/img"], atol=5e-6, rtol=0)
+    G = golden_network(arrays)
+    write_stylegan_xl(G, tmp_path / "xl.pkl")
+    H = load_generator(tmp_path / "xl.pkl")
+    assert H.config.layers == G.config.layers  # the magnitudes' own rates among them
+    torch.testing.assert_close(H(arrays["in/z"], arrays["in/c"]), arrays["out/img"], atol=2e-5, rtol=0)
+    for name, tolerance in (("stylegan3_r_r32", 5e-6), ("stylegan3_t_r32", 4e-5)):
+        arrays = golden(name)
+        G = golden_network(arrays)
+        write_stylegan3(G, tmp_path / "n.pkl")
+        H = load_generator(tmp_path / "n.pkl")
+        assert H.config.layers == G.config.layers and H.config.layers[0].magnitude_beta == 0.9
+        torch.testing.assert_close(H(arrays["in/z"]), arrays["out/img"], atol=tolerance, rtol=0)
 
 
 @pytest.mark.parametrize("module", ["numpy.core._multiarray_umath", "numpy._core._multiarray_umath"])
@@ -103,6 +126,21 @@ def test_safetensors_and_back(tmp_path, kind):
     assert read_metadata(tmp_path / "g")["family"] == ("stylegan-xl" if kind == "xl" else "stylegan3")
     save_generator(load_generator(tmp_path / "g"), tmp_path / "again", {"w_std": "3.5"})
     assert (tmp_path / "g").read_bytes() == (tmp_path / "again").read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["t", "r", "xl"])
+def test_the_command_converts_them_and_back(tmp_path, kind):
+    """The official file, `rusr zoo convert`, and the official layout again: each holds the same network."""
+    G = random_stylegan3(kind=kind, layer_features=20)
+    write = write_stylegan_xl if kind == "xl" else write_stylegan3
+    write(G, tmp_path / "n.pkl")
+    assert main(["zoo", "convert", str(tmp_path / "n.pkl"), str(tmp_path / "g.safetensors")]) == 0
+    converted, header = load_generator(tmp_path / "g.safetensors"), read_metadata(tmp_path / "g.safetensors")
+    assert_same(G, converted)
+    assert type(G.config).from_json(header["config"]) == G.config
+    assert float(header["w_std"]) == G.mapping.measure_std()
+    write(converted, tmp_path / "again.pkl")
+    assert_same(G, load_generator(tmp_path / "again.pkl"))
 
 
 def test_headers_that_ask_for_too_much(tmp_path):
@@ -177,6 +215,18 @@ def test_a_stored_transform_is_told(tmp_path):
     with pytest.warns(RusrWarning, match="own transform turns or moves the picture: it is kept"):
         H = load_generator(tmp_path / "n.pkl")
     assert_same(G, H)
+
+
+@pytest.mark.parametrize("band", [1.5, "wide"])
+def test_an_input_of_another_band_is_refused(tmp_path, band):
+    """What damps the frequencies that a transform moves is no tensor: another value must not be read as 2."""
+    with nvidia_modules():
+        network = record(random_stylegan3(layer_features=20))
+        network.state["_modules"]["synthesis"].state["_modules"]["input"].state["bandwidth"] = band
+        (tmp_path / "n.pkl").write_bytes(pickle.dumps({"G_ema": network}))
+    expected = "expected a number" if band == "wide" else "an input of bandwidth 1.5, expected 2"
+    with pytest.raises(CheckpointError, match=expected):
+        load_generator(tmp_path / "n.pkl")
 
 
 def test_the_files_are_live(tmp_path):

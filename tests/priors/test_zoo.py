@@ -17,6 +17,12 @@ from rusr_core.files import cache_dir, data_path
 from rusr_core.priors import ZooError, load_prior
 from rusr_core.priors.downloads import DownloadError, file_sha256
 
+# of the files that the READMEs of NVlabs/stylegan3 and autonomousvision/stylegan-xl list, as they write them
+PLACES = {
+    "3": "https://api.ngc.nvidia.com/v2/models/nvidia/research/stylegan3/versions/1/files",
+    "-": "https://s3.eu-central-1.amazonaws.com/avg-projects/stylegan_xl/models",
+}
+
 
 def test_the_table_is_honest():
     """Names of the report's domains; an address only with its source; a hash of 64 digits, or torch's first 8."""
@@ -31,7 +37,7 @@ def test_the_table_is_honest():
 
 
 def test_stylegan3_and_stylegan_xl_are_in_it():
-    """Each name says the family, the data set and the size that its address has."""
+    """Each name says the family, the data set and the size that its address has; the READMEs list no others."""
     entries = [entry for entry in zoo.table().values() if entry.name.startswith(("stylegan3-", "stylegan-xl-"))]
     assert sum(entry.name.startswith("stylegan3-t-") for entry in entries) == 6
     assert sum(entry.name.startswith("stylegan3-r-") for entry in entries) == 6
@@ -40,8 +46,13 @@ def test_stylegan3_and_stylegan_xl_are_in_it():
         *_, data, size = entry.name.split("-")
         assert size == str(entry.resolution)
         file = {"3": f"{entry.name}x{size}", "-": data if data == "cifar10" else f"{data}{size}"}[entry.name[8]]
-        assert entry.url.endswith(f"/{file}.pkl") and entry.rates == ""
+        assert entry.url == f"{PLACES[entry.name[8]]}/{file}.pkl" and entry.rates == ""
         assert entry.faces == (data in ("ffhq", "ffhqu", "metfaces", "metfacesu"))
+    both = {"ffhq-1024", "ffhqu-1024", "ffhqu-256", "metfaces-1024", "metfacesu-1024", "afhqv2-512"}
+    names = {f"stylegan3-{kind}-{name}" for kind in "tr" for name in both}
+    large = {f"{data}-{size}" for data in ("imagenet", "ffhq", "pokemon") for size in (256, 512, 1024)}
+    small = {"imagenet-16", "imagenet-32", "imagenet-64", "imagenet-128", "cifar10-32"}
+    assert {entry.name for entry in entries} == names | {f"stylegan-xl-{name}" for name in large | small}
 
 
 def test_vgg_is_the_file_that_torchvision_publishes(cache, monkeypatch):
