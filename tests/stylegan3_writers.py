@@ -128,7 +128,8 @@ def write_stylegan_xl(G: StyleGANXL, path: Path, more: dict | None = None) -> No
         content = dict(G=record(instantaneous(G), more), D=discriminator(path.with_name("executed")))
         content |= dict(
             G_ema=record(G, more),
-            training_set_kwargs=EasyDict(xflip=True), progress={"cur_nimg": torch.tensor(3), "seen": {1, 2}}
+            training_set_kwargs=EasyDict(xflip=True),
+            progress={"cur_nimg": torch.tensor(3), "seen": {1, 2}},
         )
         path.write_bytes(dill.dumps(content, protocol=4, recurse=True))
 

@@ -42,7 +42,7 @@ def test_translation_by_whole_pixels(kind):
         assert psnr(moved[valid], image.roll((down, right), dims=(2, 3))[valid]) > 60
 
 
-@pytest.mark.parametrize("kind", ["t", "r"])
+@pytest.mark.parametrize("kind", ["t", "r", "xl"])
 def test_translation_by_half_a_pixel(kind):
     """Against the shift of a periodic, band-limited picture in the frequency domain: 50 to 57 dB, of which its own
     border, where this picture is not periodic, takes a part; the picture that is not moved has 37 to 44 dB."""
@@ -62,13 +62,45 @@ def test_rotation():
         assert found > 200 if kind == "r" else found < 30
 
 
-def test_rotation_by_any_angle_and_back():
-    """R's picture turned by 30 degrees and turned back on the pixel grid by a spline."""
-    G, w, image = pictures("r", num=1)
-    turned = G.synthesis(w, placement(degrees=30))
-    back = np.stack([rotate(plane, -30, reshape=False, order=5) for plane in turned[0].numpy()])
+def shifted(x: Tensor, pixels: float, axis: int) -> Tensor:
+    """A periodic picture moved along one axis, between its samples by Lanczos's windowed sinc of six taps."""
+    whole = math.floor(pixels)
+    at = np.arange(-2, 4)
+    taps = np.sinc(at - (pixels - whole)) * np.sinc((at - (pixels - whole)) / 3)
+    return sum(float(tap) * x.roll(whole + int(k), axis) for tap, k in zip(taps / taps.sum(), at, strict=True))
+
+
+@pytest.mark.parametrize("fraction", [False, True], ids=["whole", "any"])
+@pytest.mark.parametrize("kind", ["t", "r", "xl"])
+def test_translation_as_the_paper_measures_it(kind, fraction):
+    """EQ-T and EQ-T of fractions: one mean square error over random shifts of up to an eighth of the width.
+
+    Measured here: 76 and 70 dB for T, 75 and 68 for R, 70 and 68 for XL. Pictures that are not moved: 22 to 24 dB.
+    """
+    G, w, image = pictures(kind, num=1)
+    draw, errors = torch.Generator().manual_seed(1), []
+    inside = (..., slice(11, -11), slice(11, -11))
+    for _ in range(4):
+        shift = (torch.rand(2, generator=draw) * 2 - 1) * 64 / 8
+        right, down = (shift if fraction else shift.round()).tolist()
+        moved = G.synthesis(w, placement(shift=(right / 64, down / 64)))
+        errors.append((moved - shifted(shifted(image, right, 3), down, 2))[inside].square().mean().item())
+    peak = (image.amax() - image.amin()).item()
+    assert 10 * math.log10(peak**2 / np.mean(errors)) > 65
+
+
+def test_rotation_by_any_angle():
+    """EQ-R over four angles, against the picture turned by a spline of fifth order. Measured here: 66 dB for R, 20 for
+    T, whose filters do not turn."""
     yy, xx = np.mgrid[:64, :64] - 31.5
     inside = torch.from_numpy(np.hypot(yy, xx) < 22)
-    scale = 2 / (image.amax() - image.amin())
-    error = ((torch.from_numpy(back) - image[0]) * scale)[:, inside].square().mean().item()
-    assert -10 * math.log10(error / 4) > 40
+    for kind in ("r", "t"):
+        G, w, image = pictures(kind, num=1)
+        errors = []
+        for degrees in (17, 100, 200, 300):
+            planes = [rotate(plane, degrees, reshape=False, order=5) for plane in image[0].numpy()]
+            found = G.synthesis(w, placement(degrees=degrees))[0]
+            errors.append((found - torch.from_numpy(np.stack(planes)))[:, inside].square().mean().item())
+        peak = (image.amax() - image.amin()).item()
+        found = 10 * math.log10(peak**2 / np.mean(errors))
+        assert found > 60 if kind == "r" else found < 25
