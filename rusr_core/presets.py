@@ -200,7 +200,7 @@ def known_as(name: str) -> str:
 def get(preset: str | Preset) -> Preset:
     """A preset by name, "default@30" for one that is shortened to 30 steps a phase; a `Preset` is returned as it is.
 
-    "report" is another name of "default".
+    "report" is another name of "default". Raises PresetError for a name that is none, and for a number of steps.
     """
     if isinstance(preset, Preset):
         return preset

@@ -89,8 +89,9 @@ def restore(
         loss: a sum of terms instead of the preset's, `preset.loss(prior) + Term(...)`, or a function of a `Guess`.
 
     Ctrl-C returns what there is. An image that diverges stays at its last finite latent, with a warning. What was asked
-    for and cannot act is a RusrWarning, too, and recorded in `info["warnings"]`. Raises RestorationError, before the
-    search begins, if an argument does not fit, or if f has no gradient; and if all images have diverged.
+    for and cannot act is a RusrWarning, too, and recorded in `info["warnings"]`. Raises, before the search begins,
+    RestorationError if an argument does not fit or f has no gradient, PresetError and OptimizerError for the preset,
+    DegradationError for an f that fails on the prior's images; and RestorationError if all images have diverged.
     """
     begun = time.perf_counter()
     check_call(prior, Prior, seed, callback)

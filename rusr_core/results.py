@@ -21,7 +21,7 @@ from torch import Tensor
 from rusr_core.errors import RusrError
 from rusr_core.files import FileError, FileExistsAlreadyError, json_object, replace_folder, write_atomic
 from rusr_core.images import save_image
-from rusr_core.presets import Preset
+from rusr_core.presets import Preset, PresetError
 
 FORMAT = 1
 RECORD, TENSORS = "record.json", "tensors.safetensors"
@@ -76,9 +76,9 @@ class Restoration:
             raise FileExistsAlreadyError(f"{folder}: exists already; force=True replaces a folder that holds a result")
         try:
             record = json.dumps({"format": FORMAT, "kind": type(self).__name__} | self._record(), indent=1)
-        except TypeError as error:
+        except (TypeError, ValueError, RecursionError) as error:
             raise ResultError(f"info of the result is not plain JSON: {error}") from error
-        tensors = {name: value.detach().cpu().contiguous() for name, value in self._tensors().items()}
+        tensors = {name: value.detach().cpu().contiguous() for name, value in _apart(self._tensors()).items()}
         try:
             with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".result-") as temporary:
                 made = Path(temporary) / "new"
@@ -109,6 +109,8 @@ class Restoration:
             raise ResultError(f"{folder} holds a {kind.__name__}: expected a {cls.__name__}")
         try:
             return kind(**kind._read(record, tensors))
+        except PresetError as error:
+            raise ResultError(f"{folder / RECORD}: {error}") from error
         except (KeyError, TypeError, AttributeError) as error:
             raise ResultError(f"{folder}: its record or its tensors lack {error}") from error
 
@@ -229,3 +231,14 @@ class Samples(Search):
 def _size(image: Tensor) -> str:
     num, _, height, width = image.shape
     return f"{num} image{'s' if num > 1 else ''} of {width}x{height} px"
+
+
+def _apart(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The same tensors, none of which is a part of another's memory, as the only image of those `drawn` may be."""
+    seen: set[int] = set()
+    found = {}
+    for name, value in tensors.items():
+        place = value.untyped_storage().data_ptr()
+        found[name] = value.clone() if place in seen else value
+        seen.add(place)
+    return found

@@ -20,10 +20,18 @@ assert not torch.cuda.is_initialized(), "CUDA was started"
 assert "matplotlib" not in sys.modules, "matplotlib was imported"
 import rusr_core.restore
 assert callable(rusr_core.restore), "the module hides the function"
+from rusr_core.priors.load import lpips_heads
+assert len(lpips_heads()) == 5
+assert "lpips" not in sys.modules and "torchvision" not in sys.modules, "the heads are read from their file"
+# arithmetic on the "meta" device imports torch's compiler, and so does torchvision; it takes seconds in every command
+import rusr_core.commands
+rusr_core.load_prior()
+assert "torch._dynamo" not in sys.modules, "a command that loads a prior imports torch's compiler"
 """
 
 
-def test_importing_is_silent():
+def test_importing_is_silent_and_loads_no_more_than_is_needed():
+    """One process, since each imports torch: the library, the heads of LPIPS without their package, a command."""
     done = subprocess.run([sys.executable, "-c", SILENT_IMPORT], capture_output=True, text=True)
     assert done.returncode == 0 and done.stdout == "" and done.stderr == "", done.stderr
 
@@ -45,9 +53,3 @@ def test_public_names_are_what_their_modules_define():
 def test_unknown_names_are_refused():
     with pytest.raises(AttributeError, match="no attribute 'restoration'"):
         rusr_core.restoration  # noqa: B018
-
-
-def test_a_command_loads_a_prior_without_torchs_compiler():
-    """Arithmetic on the "meta" device imports it, and so does torchvision; it takes seconds in every command."""
-    code = "import sys, rusr_core.commands; rusr_core.load_prior(); sys.exit('torch._dynamo' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -1,6 +1,5 @@
 """The renderer of portraits: repeatable, smooth, every factor at work; its fine detail by draws."""
 
-import subprocess
 import sys
 
 import numpy as np
@@ -10,6 +9,7 @@ import torch
 from rusr_core.checkpoints import load_portrait_net
 from rusr_core.images import load_image
 from tools.portraits import DATA
+from tools.portraits import render as contact_sheet
 from tools.portraits.renderer import ID_DIM, NUISANCE, Z_DIM, beyond, render, sample_z, textures
 from tools.portraits.renderer.factors import INDEX, NAMES
 from tools.portraits.renderer.portrait import paint
@@ -84,9 +84,9 @@ def test_training_factors_keep_people_and_do_not_change_with_more_views():
     assert len(NUISANCE) == Z_DIM - ID_DIM
 
 
-def test_the_contact_sheet_command(tmp_path):
-    command = [sys.executable, "-m", "tools.portraits.render", str(tmp_path / "sheet.png"), "--count", "4"]
-    subprocess.run(command, check=True, cwd=DATA.parents[1])
+def test_the_contact_sheet_command(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["render", str(tmp_path / "sheet.png"), "--count", "4"])
+    contact_sheet.main()
     assert load_image(tmp_path / "sheet.png").shape == (1, 3, 128, 4 * 130 - 2)
 
 

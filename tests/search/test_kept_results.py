@@ -136,3 +136,28 @@ def test_what_is_no_result(tmp_path):
     (folder / "tensors.safetensors").write_bytes(b"x")
     with pytest.raises(ResultError, match="no result"):
         Restoration.load(folder)
+
+
+def test_images_that_share_memory_come_back(tmp_path):
+    """Of one that is drawn, the mean is itself: safetensors refuses to write the two."""
+    drawn = torch.rand(1, 1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    result = Restoration(drawn[:, 0], 1.0, [1], 0, "mine", drawn=drawn)
+    again = Restoration.load(result.save(tmp_path / "kept"))
+    assert torch.equal(again.drawn, drawn) and torch.equal(again.image, drawn[:, 0])
+
+
+def test_info_that_holds_itself_is_refused(tmp_path):
+    info = {}
+    info["info"] = info
+    with pytest.raises(ResultError, match="not plain JSON: Circular"):
+        other(info=info).save(tmp_path / "kept")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("preset", [{}, {"phases": [{"space": "Q", "lr": 1, "steps": 1}]}])
+def test_a_record_without_its_preset_is_no_result(search, preset, tmp_path):
+    folder = search.save(tmp_path / "kept")
+    record = json.loads((folder / "record.json").read_text())
+    (folder / "record.json").write_text(json.dumps(record | {"preset": preset}))
+    with pytest.raises(ResultError, match="record.json: "):
+        Search.load(folder)
