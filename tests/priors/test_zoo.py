@@ -13,7 +13,7 @@ from rusr_core import zoo
 from rusr_core.checkpoints import CheckpointError, load_generator, read_metadata
 from rusr_core.commands import main
 from rusr_core.commands import zoo as zoo_command
-from rusr_core.files import cache_dir, data_path
+from rusr_core.files import FileError, FileExistsAlreadyError, cache_dir, data_path
 from rusr_core.priors import ZooError, load_prior
 from rusr_core.priors.downloads import DownloadError, file_sha256
 
@@ -139,8 +139,10 @@ def test_command_convert(tmp_path, capsys):
     before = load_generator(tmp_path / "r.pt").state_dict()
     assert all(torch.equal(t, before[name]) for name, t in H.state_dict().items())
     assert float(read_metadata(out)["w_std"]) == G.mapping.measure_std()
-    with pytest.raises(ZooError, match="--force"):
+    with pytest.raises(FileExistsAlreadyError, match="--force"):
         run("convert", tmp_path / "r.pt", out)
+    with pytest.raises(FileError, match="no/such does not exist"):  # before a checkpoint is read
+        run("convert", tmp_path / "none.pt", tmp_path / "no/such/g.safetensors")
     assert run("convert", tmp_path / "r.pt", out, "--half", "--force") == 0
     with pytest.raises(ZooError, match="ends in .safetensors"):
         run("convert", tmp_path / "r.pt", tmp_path / "g.pt")
