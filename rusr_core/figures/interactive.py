@@ -26,7 +26,8 @@ LIVE_OPTIONS = {
     "restore": ("task", "level", "seed", "steps", "spaces", "weights", "portrait", "open"),
     "walk": ("seed", "mix"),
 }
-RANGE = "width:100%;margin:.4em 0 0;accent-color:#0072B2"
+# the accent is that of the book's theme, light or dark, and elsewhere the charts' blue
+RANGE = "width:100%;margin:.4em 0 0;accent-color:var(--pst-color-primary, #0072B2)"
 
 
 class Html(str):

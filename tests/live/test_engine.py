@@ -7,7 +7,7 @@ from conftest import seeded
 from live_browser import evaluate
 
 from rusr_core import randomness
-from rusr_core.degradations import JPEG, Compose, Downsample, PoissonBernoulliNoise, Strokes
+from rusr_core.degradations import JPEG, Compose, Downsample, Mask, PoissonBernoulliNoise, Strokes
 from rusr_core.degradations.inpainting import stroke_mask
 from rusr_core.files import data_path
 from rusr_core.images import load_image, to_uint8
@@ -17,11 +17,25 @@ from rusr_core.presets import PRESETS
 
 pytestmark = pytest.mark.slow
 
+
+def painted() -> torch.Tensor:
+    """A mask as the brush leaves it, [1, 1, 128, 128]: discs with soft borders, one of them over two edges."""
+    at = torch.arange(128) + 0.5
+    discs = ((3.5, 120.2, 31), (64.3, 77.7, 11.4), (70, 90, 5))
+    return torch.stack([((at[:, None] - y).hypot(at - x) - r + 0.5).clamp(0, 1) for x, y, r in discs]).amin(0)[
+        None, None
+    ]
+
+
 STAGES = {
     "U": ({"kind": "downsample", "factor": 4}, Downsample(4)),
     "N": ({"kind": "noise", "photons": 24, "p": 0.16}, PoissonBernoulliNoise(24, 0.16)),
     "A": ({"kind": "jpeg", "quality": 12}, JPEG(12)),
     "P": ({"kind": "strokes", "count": 5, "seed": 3}, Strokes(5, seed=3)),
+}
+ODD = {
+    "M": ({"kind": "mask", "painted": painted().flatten().tolist()}, Mask(painted())),
+    "X": ({"kind": "downsample", "factor": 32}, Downsample(32)),  # 4 px: what is too small for a term is left out
 }
 MAKE = "const f = Live.degradations.create(a[0], live.method), x = image(a[1], 128, 128);"
 
@@ -71,11 +85,11 @@ def test_downsampling_is_pillows_to_the_last_bit(engine, portrait, filter, facto
     assert found == rows(expected)
 
 
-@pytest.mark.parametrize("letter", STAGES)
+@pytest.mark.parametrize("letter", STAGES | ODD)
 def test_a_degraded_picture_is_the_librarys(engine, portrait, letter):
     """To the last bit; of noise but for single counts, whose rates differ by rounding, and of JPEG, whose true
     operation in the page is the surrogate's value, as near to Pillow's file as `JPEG` says."""
-    stage, f = STAGES[letter]
+    stage, f = (STAGES | ODD)[letter]
     body = MAKE + "return [...tf.round(tf.mul(f.degrade(x, new Live.random.Random(5)), 255)).dataSync()];"
     found = np.array(evaluate(engine, body, [stage], rows(portrait)))
     expected = np.array(rows(to_uint8(f.degrade(portrait, seeded(5)))))
@@ -121,6 +135,7 @@ def test_the_gradient_of_jpeg_is_the_librarys(engine, portrait, quality):
 
 
 CASES = [("W", ""), ("W+", ""), ("W++", ""), ("W+", "U"), ("W", "N"), ("W+", "A"), ("W+", "P"), ("W", "UNAP")]
+CASES += [("W", "M"), ("W++", "NM"), ("W+", "X")]
 
 
 def by_the_library(prior, f, y: torch.Tensor, ws: torch.Tensor) -> tuple[torch.Tensor, dict, np.ndarray]:
@@ -146,8 +161,8 @@ def apart(found: np.ndarray, expected: np.ndarray) -> float:
 def test_image_loss_and_gradient_are_the_librarys(engine, embedded, portrait, space, letters):
     """The gradient but for what moves the library's own where the latent moves by 1e-5, as pictures may: kinks of
     activations, counts of photons and coefficients of JPEG that fall to the other side."""
-    stages = [STAGES[letter][0] for letter in letters]
-    f = Compose(*(STAGES[letter][1] for letter in letters))
+    made = [(STAGES | ODD)[letter] for letter in letters]
+    stages, f = [stage for stage, _ in made], Compose(*(one for _, one in made))
     y, ws = f.degrade(portrait, seeded(5)), latents(embedded, space)
     x, values, gradient = by_the_library(embedded, f, y, ws)
     found = evaluate(engine, MAKE.replace("x = ", "clean = ") + """

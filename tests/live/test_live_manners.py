@@ -223,6 +223,29 @@ def test_inline_figures_open_when_asked_and_give_the_recorded_one_back(watched, 
     assert watched.execute_script("return document.querySelector('#walk .rl-main').textContent") == "Another pair"
 
 
+def test_a_search_in_a_figure_that_is_closed_waits_until_it_is_opened_again(watched, address):
+    """Nothing runs unseen: neither a search that is on its way nor one that still loads."""
+    open_page(watched, address)
+    watched.execute_script("""
+        document.querySelector('#inline .rl-open').click();
+        window.figure = document.querySelector('#inline .rl-studio');
+        window.main = figure.querySelector('.rl-main');
+        main.click();
+        document.querySelector('#inline .rl-close').click();""")
+    until(watched, "main.textContent === 'Continue'")
+    watched.execute_script("document.querySelector('#inline .rl-open').click()")
+    taken = "figure.querySelector('.rl-progress').value"
+    assert watched.execute_script(f"return {taken}") <= 2
+    watched.execute_script("main.click()")
+    until(watched, f"{taken} > 3")
+    watched.execute_script("document.querySelector('#inline .rl-close').click()")
+    until(watched, "main.textContent === 'Continue'")
+    watched.execute_script("document.querySelector('#inline .rl-open').click()")
+    assert watched.execute_script("return figure.querySelector('.rl-status').textContent").startswith("Paused")
+    watched.execute_script("figure.querySelectorAll('.rl-bar button')[1].click()")
+    until(watched, "figure.querySelector('.rl-status').textContent.includes('stopped by you')")
+
+
 @pytest.mark.parametrize("motion, name", [("reduce", "none"), ("no-preference", "rl-turn")])
 def test_nothing_moves_for_those_who_want_no_motion(watched, address, motion, name):
     feature = {"features": [{"name": "prefers-reduced-motion", "value": motion}]}

@@ -240,6 +240,7 @@ Page.studio = (() => {
 
     report({ type, picture, ...step }) {
       if (type === "observed") return this.stage.observed(picture);
+      if (!this.box.isConnected && this.phase === "running") this.press(); // closed: nothing runs unseen
       this.points.push({ space: step.space, loss: step.loss });
       this.stage.add({ picture, ...step });
       this.progress.step(step, !!picture);
