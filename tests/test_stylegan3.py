@@ -1,6 +1,7 @@
 """StyleGAN3 and StyleGAN-XL against the official code (golden arrays): latents, layers, images, gradients, W++."""
 
 import copy
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from rusr_core.errors import RusrError
 from rusr_core.generator import LatentError, Mapping, StyleGAN3, StyleGAN3Config, placement, stylegan3
-from rusr_core.generator.alias_free import design_layers
+from rusr_core.generator.alias_free import LayerShape, design_layers
 from rusr_core.generator.stylegan_xl import nearest
 from rusr_core.randomness import RandomnessError
 
@@ -215,6 +216,22 @@ def test_a_network_from_nothing():
     torch.testing.assert_close(G.synthesis.input.matrix(w), torch.eye(3).expand(2, 3, 3))
     radii = random_stylegan3(channels=256, disturbed=False).synthesis.input.freqs.norm(dim=1)
     assert radii.max() <= 2 and np.isclose((radii < 1).float().mean(), 0.25, atol=0.15)  # a disc, nearly even
+
+
+def test_a_layer_without_filters_is_a_plain_modulated_one():
+    """As the official code makes them where the activation's rate is not doubled: no published network has any."""
+    draw = torch.Generator().manual_seed(0)
+    with torch.random.fork_rng(devices=[]):
+        layer = stylegan3.AliasFreeLayer(
+            SimpleNamespace(w_dim=5, conv_clamp=0.7), LayerShape("L0_9_3", 4, 3, 9, 9, kernel=1, up=1, down=1)
+        )
+    layer.requires_grad_(False).bias.copy_(torch.randn(3, generator=draw))
+    x, w = torch.randn(2, 4, 9, 9, generator=draw), torch.randn(2, 5, generator=draw)
+    weight = layer.weight[..., 0, 0] * layer.affine(w)[:, None]  # [2, 3, 4]
+    mixed = torch.einsum("noi,nihw->nohw", weight / weight.norm(dim=2, keepdim=True), x) + layer.bias[:, None, None]
+    expected = (torch.where(mixed > 0, mixed, mixed / 5) * 2**0.5).clamp(-0.7, 0.7)
+    torch.testing.assert_close(layer(x, w), expected)
+    assert 0.1 < (expected.abs() == 0.7).float().mean() < 0.9  # both that and the gain can be seen
 
 
 def test_designs_of_another_network_are_refused():

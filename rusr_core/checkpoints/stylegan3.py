@@ -40,7 +40,10 @@ def configured(state: State, attributes: dict[str, dict], file_size: int) -> tup
         raise CheckpointError(f"an input of bandwidth {band:g}, expected {FIRST_CUTOFF:g}")
     layers = _layers(tensors, attributes)
     depth = sum(1 for name in tensors if re.fullmatch(r"mapping\.fc\d+\.weight", name))
-    own = attributes.get(f"synthesis.{layers[0].name}.", {})
+    own = [attributes.get(f"synthesis.{layer.name}.", {}) for layer in layers]
+    clamps = {number(layer.get("conv_clamp", layer.get("clamp", 256.0)), None) for layer in own}  # None: no clamp
+    if len(clamps) > 1:
+        raise CheckpointError(f"layers with the clamps {', '.join(sorted(map(str, clamps)))}: expected one for all")
     mapping = tensors["mapping.fc0.weight"]
     options = dict(
         layers=layers,
@@ -48,7 +51,7 @@ def configured(state: State, attributes: dict[str, dict], file_size: int) -> tup
         mapping_layers=depth,
         layer_features=mapping.shape[0] if depth > 1 else None,
         mapping_lr=number(first.get("bias_gain"), 0.01),
-        conv_clamp=number(own["conv_clamp"], None) if "conv_clamp" in own else 256.0,
+        conv_clamp=clamps.pop(),
         output_scale=number(synthesis.get("output_scale"), 0.25),
     )
     transform = tensors.get("synthesis.input.transform")

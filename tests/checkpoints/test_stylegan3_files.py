@@ -229,6 +229,18 @@ def test_an_input_of_another_band_is_refused(tmp_path, band):
         load_generator(tmp_path / "n.pkl")
 
 
+def test_layers_of_unlike_clamps_are_refused(tmp_path):
+    """A head that was trained otherwise than its stem: one clamp for both would be another network."""
+    G = random_stylegan3(kind="xl", layer_features=20)
+    with nvidia_modules():
+        network = record(G)
+        layers = network.state["_modules"]["synthesis"].state["_modules"]
+        layers[G.config.layers[-1].name].state["conv_clamp"] = None
+        (tmp_path / "n.pkl").write_bytes(pickle.dumps({"G_ema": network}))
+    with pytest.raises(CheckpointError, match="layers with the clamps 256.0, None: expected one for all"):
+        load_generator(tmp_path / "n.pkl")
+
+
 def test_the_files_are_live(tmp_path):
     """Python's unpickler does call what these files name: the tests above would notice."""
     write_stylegan3(random_stylegan3(), tmp_path / "n.pkl")
