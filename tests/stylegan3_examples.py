@@ -43,15 +43,22 @@ def _loaded(kind: type, config: StyleGAN3Config, state: dict[str, Tensor]) -> St
 
 
 def random_stylegan3(
-    seed: int = 0, *, kind: str = "t", resolution: int = 32, channels: int = 16, disturbed: bool = True, **options
+    seed: int = 0,
+    *,
+    kind: str = "t",
+    resolution: int = 32,
+    channels: int = 16,
+    layers: int = 6,
+    disturbed: bool = True,
+    **options,
 ) -> StyleGAN3 | StyleGANXL:
-    """A small network of kind "t", "r" or "xl" (a stem of 16 px and a head) with random weights.
+    """A small network of kind "t", "r" or "xl" (a stem of 16 px and a head of four layers) with random weights.
 
     `disturbed`: the biases, the mean of w and what the input reads of w are not those of a network before training.
     """
     radial = kind == "r"
     sizes = dict(channel_base=channels * 16, channel_max=channels, kernel=1 if radial else 3, radial=radial)
-    designs = design_layers(16 if kind == "xl" else resolution, 6, **sizes)
+    designs = design_layers(16 if kind == "xl" else resolution, layers, **sizes)
     options = dict(z_dim=16, w_dim=20, mapping_layers=2) | options
     if kind == "xl":
         designs = add_head(designs, resolution, 4, **sizes)
