@@ -8,10 +8,11 @@ that wrong one with the numbers free, and `estimated` takes what `photos.estimat
 In the case x8 the file's size tells the factor, but not how much the lens had blurred before the reduction: that is
 what blind super-resolution searches for (Michaeli and Irani, "Nonparametric Blind Super-resolution", ICCV 2013).
 OUT/CASE-METHOD-NNN.json holds one restoration, whole or not at all: the same command resumes, and `--num-images` may
-grow. OUT/blind.json sums them up, and says where they come from.
+grow. OUT/blind.json sums all of the folder up, and says where it comes from.
 """
 
 import argparse
+import itertools
 import sys
 import tempfile
 from pathlib import Path
@@ -19,7 +20,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from benchmarks.resuming import Measurement, fill, summed_up
+from benchmarks.resuming import Measurement, fill, read, summed_up
 from rusr_core import metrics, presets, priors
 from rusr_core.commands.ending import ended
 from rusr_core.commands.options import count, device_of, whole
@@ -112,17 +113,40 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
     presets.get(args.preset)  # a name that is none, before the work
-    prior, found = priors.load_prior(priors.EMBEDDED, device=device_of(args.device)), {}
+    prior = priors.load_prior(priors.EMBEDDED, device=device_of(args.device))
     args.out.mkdir(parents=True, exist_ok=True)
     for case in args.cases:
         for method in METHODS:
-            believed = "the estimate" if method == "estimated" else str(operator(case, method))
-            settings = {"f": str(operator(case, "known")), "believed": believed, "preset": args.preset}
-            name = f"{case.replace(' ', '-')}-{method}"
-            paths = [args.out / f"{name}-{number:03d}.json" for number in range(args.num_images)]
+            paths = [_place(args.out, case, method, number) for number in range(args.num_images)]
             work = lambda part, case=case, method=method: measure(prior, case, method, args.preset, part)  # noqa: E731
-            found[case, method] = fill(paths, settings, work, tell=_words, batch=args.batch)
-        summed_up(args.out / "blind.json", {"preset": args.preset, "results": summary(found)}, prior)
+            fill(paths, settings_of(case, method, args.preset), work, tell=_words, batch=args.batch)
+        record = {"preset": args.preset, "results": summary(gathered(args.out, args.preset))}
+        summed_up(args.out / "blind.json", record, prior)
+
+
+def settings_of(case: str, method: str, preset: str) -> Measurement:
+    """What the restorations of a case and a method have in common."""
+    believed = "the estimate" if method == "estimated" else str(operator(case, method))
+    return {"f": str(operator(case, "known")), "believed": believed, "preset": preset}
+
+
+def gathered(out: Path, preset: str) -> dict[tuple[str, str], list[Measurement]]:
+    """All of a folder, whichever command made it: of each case the portraits that all methods have restored."""
+    found = {}
+    for case in CASES:
+        whole = itertools.takewhile(lambda n, case=case: _is_whole(out, case, n), itertools.count())
+        for number, method in itertools.product(whole, METHODS):
+            one = read(_place(out, case, method, number), settings_of(case, method, preset))
+            found.setdefault((case, method), []).append(one)
+    return found
+
+
+def _place(out: Path, case: str, method: str, number: int) -> Path:
+    return out / f"{case.replace(' ', '-')}-{method}-{number:03d}.json"
+
+
+def _is_whole(out: Path, case: str, number: int) -> bool:
+    return all(_place(out, case, method, number).exists() for method in METHODS)
 
 
 def _words(one: Measurement) -> str:

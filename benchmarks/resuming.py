@@ -26,7 +26,7 @@ def fill(
     `measure` gets their places in `paths`; `tell` says a new measurement in a few words, which are printed. Ends the
     program if a file that is there was made with other `settings`, or holds no measurement.
     """
-    found = {i: _read(path, settings) for i, path in enumerate(paths) if path.exists()}
+    found = {i: read(path, settings) for i, path in enumerate(paths) if path.exists()}
     missing = [i for i in range(len(paths)) if i not in found]
     for begin in range(0, len(missing), batch):
         part = missing[begin : begin + batch]
@@ -45,7 +45,8 @@ def stored(path: Path) -> Measurement:
         sys.exit(f"{path}: does not say what is done ({error}); take it away, and it is made again")
 
 
-def _read(path: Path, settings: Measurement) -> Measurement:
+def read(path: Path, settings: Measurement) -> Measurement:
+    """A measurement that is there. Ends the program if it was made with other `settings`."""
     one = stored(path)
     made_with = one.pop("settings", None)
     if made_with != settings:

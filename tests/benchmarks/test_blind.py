@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -52,11 +53,15 @@ def test_a_batch_gives_what_each_portrait_gives_alone(embedded):
         assert together[1][name] == pytest.approx(alone[name], rel=1e-4)
 
 
+def results_of(folder: Path) -> dict[str, dict]:
+    return json.loads((folder / "blind.json").read_text(encoding="utf-8"))["results"]
+
+
 def test_the_command_resumes(tmp_path, monkeypatch, capsys):
     words = ["blind", str(tmp_path / "out"), "--cases", "blur", "--preset", "default@1", "--num-images", "1"]
     monkeypatch.setattr(sys, "argv", words)
     blind.main()
-    results = json.loads((tmp_path / "out/blind.json").read_text())["results"]["blur"]
+    results = results_of(tmp_path / "out")["blur"]
     assert set(results) == {"known", "estimated", "blind", "wrong"} and results["blind"]["portraits"] == 1
     assert results["known"]["lpips_to_known"][0] == 1 != results["wrong"]["lpips_to_known"][0]
     assert all(words == "identity" or words.startswith("blur") for words in results["estimated"]["believed"])
@@ -67,7 +72,11 @@ def test_the_command_resumes(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", [*words[:-1], "2"])
     blind.main()
     assert capsys.readouterr().out.count("-001: LPIPS") == 4  # more portraits: those that are there stay
-    assert json.loads((tmp_path / "out/blind.json").read_text())["results"]["blur"]["known"]["portraits"] == 2
+    assert results_of(tmp_path / "out")["blur"]["known"]["portraits"] == 2
+    monkeypatch.setattr(sys, "argv", [*words[:3], "read noise", *words[4:]])
+    blind.main()
+    known = {case: of["known"]["portraits"] for case, of in results_of(tmp_path / "out").items()}
+    assert known == {"blur": 2, "read noise": 1}  # what another command has made is summed up, too
     monkeypatch.setattr(sys, "argv", [*words[:-3], "default@2", *words[-2:]])
     with pytest.raises(SystemExit, match="made with"):
         blind.main()

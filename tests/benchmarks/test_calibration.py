@@ -7,6 +7,8 @@ import pytest
 import torch
 
 from benchmarks import calibration
+from rusr_core.files import data_path
+from rusr_core.networks.digests import weights_digest
 
 K, R = 4, 64
 
@@ -80,3 +82,10 @@ def test_the_command_resumes(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", [*words, "--level", "M"])
     with pytest.raises(SystemExit, match="made with .*inpainting L"):
         calibration.main()
+
+
+def test_the_recording_is_of_the_shipped_weights(embedded):
+    recorded = json.loads(data_path("results/calibration/inpainting.json").read_text(encoding="utf-8"))
+    assert recorded["provenance"]["weights"] == weights_digest(embedded.generator)
+    assert recorded["settings"] == {"task": "inpainting L", "preset": "default", "samples": 4}
+    assert recorded["portraits"] == 20
