@@ -154,16 +154,17 @@ def blur_findings(
     if why:
         return [Finding.unknown(name, why) for name in names], ()
     found = find_blur(pixels, hidden)
+    if found.length:
+        length, direction = round(found.length, 1), round(found.direction)
+        words = f"{length} px, {direction} degrees"
+        motion = Finding("motion", (length, direction), words, 0.9, "the dips of the spectrum along one direction")
+        return [Finding.unknown("blur", "the motion hides it"), motion], (Blur(length=length, direction=direction),)
     source = f"the sharpest edges are {found.edge:.2f} px wide"
     if not found.edge:
         return [Finding.unknown(name, "too few edges") for name in names], ()
     if found.width is None:
         return [Finding.unknown(name, f"{source}, by a blur or by themselves") for name in names], ()
     width = round(found.width, 2)
-    if found.length:
-        length, direction = round(found.length, 1), round(found.direction)
-        motion = Finding("motion", (length, direction), f"{length} px, {direction} degrees", 0.8, "edges come in pairs")
-        return [Finding.unknown("blur", "the motion hides it"), motion], (Blur(length=length, direction=direction),)
     sharp = Finding("motion", 0.0, "none", 0.8, "edges of all directions are alike")
     if not width:
         return [Finding("blur", 0.0, "below 0.6 px", 0.8, source), sharp], ()

@@ -15,7 +15,7 @@ from rusr_core.degradations import parse
 from rusr_core.files import data_path
 from rusr_core.images import load_image, resize
 from rusr_core.parts import cells, strips
-from rusr_core.photos import blur_width, casts, earlier, holes, noise_level
+from rusr_core.photos import blur_width, casts, earlier, holes, motion, noise_level
 from rusr_core.photos.pictures import pixels_of, transparent
 from rusr_core.photos.true_size import KERNELS, enlarging, find_enlarged
 
@@ -109,11 +109,11 @@ def test_parts_find_what_the_whole_tells(monkeypatch):
     monkeypatch.setattr(holes, "COUNTED", 3000)
     hole = holes.find_hole(painted)
     assert hole.colours == ((255, 0, 255),) and hole.share == 34 * 44 / 128**2
-    tiled = np.tile(pixels("blur:length=16,direction=-60", 1), (2, 2, 1))
-    monkeypatch.setattr(blur_width, "WHOLE", 128**2)
-    monkeypatch.setattr(blur_width, "TILE", 128)
-    length, direction, sure = blur_width._motion(tiled)
-    assert sure and length == pytest.approx(16, abs=1) and direction == pytest.approx(-60, abs=5)
+    tiled = np.tile(pixels("blur:length=16,direction=-60", 1), (3, 3, 1))
+    monkeypatch.setattr(motion, "TILE", 128)
+    monkeypatch.setattr(motion, "TILES", 2)
+    found = motion.find_motion(tiled)
+    assert found.sure and (found.length, found.direction) == (pytest.approx(16, abs=0.5), pytest.approx(-60, abs=2))
 
 
 def test_deep_shadows_are_no_hole():
