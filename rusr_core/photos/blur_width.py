@@ -43,8 +43,11 @@ class BlurWidth:
 UNKNOWN = BlurWidth(None, None, None, 0.0)
 
 
-def find_blur(pixels: np.ndarray, hidden: np.ndarray | None = None) -> BlurWidth:
-    """The blur of `pixels` `[H, W, 3]` of 0 to 255 without noise; `hidden` `[H, W]` is True where a hole is."""
+def find_blur(pixels: np.ndarray, hidden: np.ndarray | None = None, *, blocks: bool = False) -> BlurWidth:
+    """The blur of `pixels` `[H, W, 3]` of 0 to 255 without noise; `hidden` `[H, W]` is True where a hole is.
+
+    `blocks`: whether the picture was compressed, so that it may have sharp edges of which the scene knows nothing.
+    """
     if min(pixels.shape[:2]) < SMALLEST:
         return UNKNOWN
     motion = find_motion(pixels)
@@ -53,16 +56,18 @@ def find_blur(pixels: np.ndarray, hidden: np.ndarray | None = None) -> BlurWidth
         widths, angles = _edges(pixels, hidden, PROBES[1])
     edge = float(torch.quantile(widths, SHARPEST)) if widths.numel() else 0.0
     unknown = BlurWidth(None, None, None, edge)
-    if motion.possible:  # paint over a motion makes dips of its own
-        sure = motion.sure and hidden is None
-        return BlurWidth(None, motion.length, motion.direction, edge) if sure else unknown
+    if motion.sure:  # paint over a motion makes dips of its own
+        return unknown if hidden is not None else BlurWidth(None, motion.length, motion.direction, edge)
     by_direction = _by_direction(widths, angles)
     if len(by_direction) < DIRECTIONS // 2:
         return UNKNOWN
     widest, narrowest = max(by_direction.values()), min(by_direction.values())
     if len(by_direction) < NEEDED or (widest > LONG * narrowest and widest > VISIBLE):
         return unknown
-    if widest < 1.3 and edge < 0.8:
+    sharp = widest < 1.3 and edge < 0.8
+    if motion.possible and (blocks or not sharp):
+        return unknown
+    if sharp:
         return BlurWidth(0.0, 0.0, None, edge)
     if not VISIBLE <= edge <= WIDEST:
         return unknown

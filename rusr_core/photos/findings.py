@@ -153,7 +153,7 @@ def blur_findings(
     names = ("blur", "motion")
     if why:
         return [Finding.unknown(name, why) for name in names], ()
-    found = find_blur(pixels, hidden)
+    found = find_blur(pixels, hidden, blocks=blocks)
     if found.length:
         length, direction = round(found.length, 1), round(found.direction)
         words = f"{length} px, {direction} degrees"

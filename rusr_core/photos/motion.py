@@ -23,7 +23,8 @@ PART = 0.3  # of a tile: longer motions have dips too near to each other
 STEP = 3  # degrees between the directions that are tried
 AWAY = 25  # degrees, beyond which a direction is another one
 BINS = 256  # of frequencies along a direction, up to 0.5
-SURE, ALONE, POSSIBLE = 0.33, 1.5, 0.2  # a fit of no motion reaches 0.34, but then others fit nearly as well
+SURE, ALONE = 0.33, 1.5  # a fit of no motion reaches 0.34, but then others fit nearly as well
+POSSIBLE, RIVALLED = 0.2, 1.35
 RIDGES = (0.01, 0.03)  # cycles a pixel, over which a ridge falls off to 1 / e
 
 
@@ -45,7 +46,7 @@ class Motion:
     @property
     def possible(self) -> bool:
         """Whether there may have been a motion, though it is not sure."""
-        return self.fit > POSSIBLE
+        return self.fit > POSSIBLE and self.fit > RIVALLED * self.elsewhere
 
 
 @dataclass(frozen=True, eq=False)
