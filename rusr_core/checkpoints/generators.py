@@ -30,6 +30,7 @@ TENSORFLOW = (
     "NVlabs/stylegan2-ada-pytorch, then load the result; StyleGAN1 is not supported"
 )
 STYLEGAN1 = "a StyleGAN1 network: it modulates by AdaIN, not by convolution weights; use a StyleGAN2 checkpoint"
+RESTORERS = {r"stylegan_decoder\.": "GFPGAN", r"fuse_convs_dict\.": "CodeFormer"}  # by names that only they have
 AVERAGED = re.compile(r"(^|[^a-z])ema|ema([^a-z]|$)|g_running", re.IGNORECASE)  # of moving averages, by their authors
 
 
@@ -128,6 +129,9 @@ def _refuse_relatives(found: Survey) -> None:
 
     if any_name(r"progression\.|(g_)?synthesis\.blocks\.4x4\."):
         raise CheckpointError(STYLEGAN1)
+    for pattern, name in RESTORERS.items():
+        if any_name(pattern):
+            raise CheckpointError(f"a network of {name}: it restores by itself and is no prior; expected a StyleGAN")
 
 
 def _nothing_found(found: Survey) -> str:

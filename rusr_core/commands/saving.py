@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ from rusr_core.images import check_writable, encoded, holds_metadata
 from rusr_core.photos.credentials import Signer, load_signer, signed
 from rusr_core.photos.marks import mark_of
 from rusr_core.photos.records import record_path
+
+INVENTED = "invented"  # NAME.invented.png: the map of what several answers do not agree on
+WORDS_BESIDE = re.compile(rf"\.(answer\d+|mean|{INVENTED})$")  # of the stems that `others` gives
 
 
 class Outcome(Enum):
@@ -128,7 +132,7 @@ def others(target: Path, samples: int) -> list[Path]:
     """Beside `target`, where the other answers, their mean and the map of what was invented go."""
     if samples == 1:
         return []
-    words = [*(f"answer{number}" for number in range(2, samples + 1)), "mean", "invented"]
+    words = [*(f"answer{number}" for number in range(2, samples + 1)), "mean", INVENTED]
     return [beside(target, word) for word in words]
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rusr_core.commands.options import CommandError
 from rusr_core.commands.output import complain_of_left_out, say
+from rusr_core.commands.saving import INVENTED, WORDS_BESIDE, beside
 from rusr_core.decoding import list_images
 from rusr_core.images import check_writable, save_image
 from rusr_core.photos.credentials import read_credentials
@@ -53,7 +54,10 @@ def sheet_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run_sheet(args: argparse.Namespace) -> int:
-    """A row for each result: the input of its name, then the result. What has no partner is named."""
+    """A row for each result: the input of its name, the result, and of several answers the map of what was invented.
+
+    What has no partner is named.
+    """
     check_writable(args.sheet, force=args.force)
     inputs: dict[str, Path] = {}
     for path in list_images(args.before).images:
@@ -63,8 +67,11 @@ def run_sheet(args: argparse.Namespace) -> int:
     results = [path for path in every if path.stem in inputs]
     if not results:
         raise CommandError(f"{args.after}: no picture has the name of one in {args.before}")
-    alone = [path.name for path in every if path.stem not in inputs]
+    maps = {path: beside(path, INVENTED) for path in results}
+    alone = [path.name for path in every if WORDS_BESIDE.sub("", path.stem) not in inputs]
     complain_of_left_out(alone, f"no picture of {args.before} has their name")
-    save_image(contact_sheet([(inputs[path.stem], path) for path in results]), args.sheet, force=args.force)
-    say(f"{args.sheet}: {len(results)} of {len(inputs)} pictures, before and after")
+    rows = [(inputs[path.stem], path, *([place] if place in every else [])) for path, place in maps.items()]
+    save_image(contact_sheet(rows), args.sheet, force=args.force)
+    third = ", and what was invented" if any(len(row) > 2 for row in rows) else ""
+    say(f"{args.sheet}: {len(results)} of {len(inputs)} pictures, before and after{third}")
     return 0

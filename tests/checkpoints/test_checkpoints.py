@@ -182,6 +182,14 @@ RELATIVES = {
     "stylegan1 tf": (tensorflow_pickle("training.networks_stylegan.G_style"), "StyleGAN1"),
     "stylegan1 rosinality": (torch_bytes({"progression.0.conv1.conv.weight": torch.ones(1)}), "StyleGAN1"),
     "stylegan1 pulse": (torch_bytes({"synthesis.blocks.4x4.const": torch.ones(1)}), "StyleGAN1"),
+    "gfpgan": (
+        torch_bytes({"params_ema": {"stylegan_decoder.style_mlp.1.weight": torch.ones(1)}}),
+        "GFPGAN: it restores",
+    ),
+    "codeformer": (
+        torch_bytes({"params_ema": {"fuse_convs_dict.32.scale.0.weight": torch.ones(1)}}),
+        "CodeFormer: it restores by itself and is no prior; expected a StyleGAN",
+    ),
     "web page": (b"<!DOCTYPE html><html>Google Drive - Virus scan warning</html>", "web page"),
     "lfs pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
     "no generator": (torch_bytes({"d": {}, "args": 3}), "its entries are 'd', 'args'"),

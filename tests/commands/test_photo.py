@@ -200,6 +200,22 @@ def test_show_and_sheet(tmp_path, searches, capsys):
     assert run("show", given / "a.png") == 0 and '{"noise": 3}' in capsys.readouterr().out
 
 
+def test_a_sheet_shows_what_was_invented(tmp_path, searches, capsys):
+    given, out, sheet = tmp_path / "in", tmp_path / "out", tmp_path / "sheet.png"
+    given.mkdir()
+    group(given, (30, 20), name="a.png")
+    assert run("photo", given, out, *UP, "--samples", 2) == 0
+    group(given, (30, 20), name="b.png")
+    assert run("photo", given / "b.png", out / "b.png", *UP) == 0
+    capsys.readouterr()
+    assert run("sheet", given, out, sheet) == 0
+    said = capsys.readouterr()
+    assert "2 of 2 pictures, before and after, and what was invented" in said.out and said.err == ""
+    shown = load_image(sheet)  # two rows, three columns; the second row has no map
+    assert shown.shape == (1, 3, 568, 800)
+    assert shown[..., 8:264, 536:792].mean() < 0.9 and (shown[..., 288:544, 536:792] == 1).all()
+
+
 def test_a_sheet_names_what_has_no_partner(tmp_path, capsys):
     given, found = tmp_path / "in", tmp_path / "out"
     for folder, names in ((given, ("a.png",)), (found, ("a.png", "b.png"))):
