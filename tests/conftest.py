@@ -45,6 +45,11 @@ def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
+def slow_if(slow: bool, *values: object) -> object:
+    """A set of parameters, left out by `make check` where it is `slow`: what others show, too, or long."""
+    return pytest.param(*values, marks=[pytest.mark.slow] if slow else [])
+
+
 def golden(name: str) -> dict[str, torch.Tensor]:
     """All arrays of one golden file as tensors (text stays bytes)."""
     with np.load(GOLDEN / f"{name}.npz", allow_pickle=False) as data:

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 import torch
-from conftest import seeded
+from conftest import seeded, slow_if
 from degradation_examples import EVERY, images
 
 from rusr_core.degradations import (
@@ -89,7 +89,7 @@ def test_noise_of_many_levels_is_refused():
 OURS = [name for name in EVERY if "own" not in name and name[-2:] not in ("XS", " S", " L", "XL")]
 
 
-@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("name", [slow_if("+" in name, name) for name in OURS])
 def test_every_degradation_as_a_physics(name):
     f, x = EVERY[name], images()
     physics = interop.DegradationPhysics(f, seeded(2))

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 import torch
-from conftest import seeded
+from conftest import seeded, slow_if
 
 from rusr_core import presets
 from rusr_core.degradations import JPEG, Compose, Downsample, PoissonBernoulliNoise
@@ -19,7 +19,7 @@ def short(name: str, steps: int = 12, **changes) -> Preset:
     return dataclasses.replace(presets.get(name).shortened(steps), **changes)
 
 
-@pytest.mark.parametrize("name", ["default", "cvpr2023"])
+@pytest.mark.parametrize("name", ["default", slow_if(True, "cvpr2023")])
 def test_three_phases(name, prior, truth):
     f = Downsample(2, "bilinear")
     y = f.degrade(truth)

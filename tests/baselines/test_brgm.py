@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import golden, golden_generator
+from conftest import golden, golden_generator, slow_if
 from golden_table import compare
 
 from rusr_core import baselines
@@ -134,7 +134,7 @@ def test_lbrgm(task, arrays, world, monkeypatch):
     compare(f"out/lbrgm/{task}/traj_losses", torch.stack(columns), arrays, 1e-5)
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", [slow_if(task != "inpaint", task) for task in TASKS])
 def test_terms_of_lbrgm(task, arrays, world):
     w = arrays["w"].clone().requires_grad_(True)
     z = arrays["lbrgm/z"].clone().requires_grad_(True)

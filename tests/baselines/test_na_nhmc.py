@@ -65,9 +65,8 @@ def test_the_step_length_follows_rejections():
     torch.testing.assert_close(length.step.flatten(), torch.tensor([1.02**2, 0.95**2]))
 
 
-@pytest.mark.parametrize(
-    "words", ["downsample:2,bilinear | strokes:1,seed=1", pytest.param("noise:48,0.05", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("words", ["downsample:2,bilinear | strokes:1,seed=1", "noise:48,0.05"])
 def test_samples_of_a_posterior(words, prior, truth):
     f, seen = parse(words), []
     y = f.degrade(truth[:2], torch.Generator().manual_seed(0))

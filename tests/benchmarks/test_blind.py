@@ -46,6 +46,7 @@ def test_the_estimate_is_that_of_the_file():
     assert stage.photons == pytest.approx(24, rel=0.3) and stage.p == 0
 
 
+@pytest.mark.slow
 def test_a_batch_gives_what_each_portrait_gives_alone(embedded):
     together = blind.measure(embedded, "blur", "blind", "default@1", [0, 1])
     (alone,) = blind.measure(embedded, "blur", "blind", "default@1", [1])
@@ -57,6 +58,7 @@ def results_of(folder: Path) -> dict[str, dict]:
     return json.loads((folder / "blind.json").read_text(encoding="utf-8"))["results"]
 
 
+@pytest.mark.slow
 def test_the_command_resumes(tmp_path, monkeypatch, capsys):
     words = ["blind", str(tmp_path / "out"), "--cases", "blur", "--preset", "default@1", "--num-images", "1"]
     monkeypatch.setattr(sys, "argv", words)

@@ -54,6 +54,7 @@ def test_the_correlation_of_ranks_is_spearmans():
     assert calibration.rank_correlation(a, a + b) == pytest.approx(spearmanr(a, a + b).statistic)
 
 
+@pytest.mark.slow
 def test_the_command_resumes(tmp_path, monkeypatch, capsys):
     words = [
         "calibration",

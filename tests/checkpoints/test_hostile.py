@@ -118,6 +118,7 @@ def in_child(folder: Path) -> dict:
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_hostile_files_beside_a_generator(tmp_path):
     files = tmp_path / "files"
     files.mkdir()

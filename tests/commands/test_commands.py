@@ -50,6 +50,7 @@ def test_a_number_that_is_not_known_is_found_and_told(tmp_path, capsys):
     assert "has free numbers: expected a degradation that is known" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_several_answers_lie_beside_the_first(tmp_path, degraded, capsys):
     out, one = tmp_path / "x.png", tmp_path / "one.png"
     words = ("restore", degraded, out, "--task", "upsampling", "--steps", 1)
@@ -100,6 +101,7 @@ def test_a_mask_from_a_file(tmp_path):
     assert run("restore", tmp_path / "y.png", tmp_path / "x.png", "--mask", tmp_path / "mask.png", "--steps", 1) == 0
 
 
+@pytest.mark.slow
 def test_what_stands_in_the_hole_changes_nothing(tmp_path):
     """People paint it black or white, or leave what covers the face."""
     known = torch.ones(1, 3, 128, 128)

@@ -100,6 +100,7 @@ def test_restore_says_what_it_assumes(jpeg, tmp_path, capsys):
     assert Image.open(tmp_path / "out.png").size == (128, 128)
 
 
+@pytest.mark.slow
 def test_files_of_other_sizes_are_restored_at_the_generators(tmp_path, capsys):
     for size, words in ((32, "downsample:4"), (64, "downsample:2"), (192, "resize:192")):
         Image.open(PORTRAIT).convert("RGB").resize((size, size)).save(tmp_path / "in.png")

@@ -172,6 +172,7 @@ def test_a_format_without_a_place_for_the_mark_says_so(tmp_path, searches, capsy
     assert "--no-mark" in json.loads(out.with_suffix(".json").read_text())["mark"]
 
 
+@pytest.mark.slow
 def test_ten_faces(tmp_path, searches, capsys):
     """All ten are found and restored at once."""
     places = [(10 + 75 * row, 10 + 75 * column) for row in range(2) for column in range(5)]

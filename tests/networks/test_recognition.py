@@ -138,6 +138,7 @@ def test_arcface_from_its_file(arcface_state, tmp_path):
     check_protocol(net)
 
 
+@pytest.mark.slow
 def test_facenet_from_its_file(facenet_state, tmp_path):
     """Against the package's own network, which loads the same tensors, on the input that the package asks for."""
     from facenet_pytorch import InceptionResnetV1

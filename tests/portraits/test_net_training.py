@@ -84,6 +84,7 @@ def test_witnesses_are_zero_for_equal_pictures_and_agree_on_what_is_clear(x):
     assert (orders.witnesses(t.reference, t.far) > orders.witnesses(t.reference, t.near)).all()
 
 
+@pytest.mark.slow
 def test_a_net_learns_an_order_and_forgets_nobody(x, monkeypatch):
     """A few steps on triplets alone: mesh before blur is learned, and the embeddings hardly move."""
     x, start = x[:3], load_portrait_net(DATA / "features_b.safetensors")
@@ -140,6 +141,7 @@ def test_a_net_is_held_to_its_shares_while_it_learns(x, monkeypatch):
     assert losses[-1, 2] < 0.7 * losses[0, 2] and losses[0, 2] > 0.3
 
 
+@pytest.mark.slow
 def test_the_bank_has_every_set_that_is_slow_to_make(x):
     z = normalized(sample_z(11, 6)).view(6, 1, -1)
     images = (render(z[:, 0]) * 255).round().to(torch.uint8).view(6, 1, 3, 128, 128)
@@ -155,6 +157,7 @@ def test_the_bank_has_every_set_that_is_slow_to_make(x):
     assert slow <= set(bank.kinds) and len(bank) >= 36
 
 
+@pytest.mark.slow
 def test_tuning_repeats_itself_and_resumes(small_set, x):
     images = np.load(small_set / "images.npy")
     plan = tune_features.Plan(seed=1, steps=6, batch=4, stored=1)
@@ -174,6 +177,7 @@ def test_tuning_repeats_itself_and_resumes(small_set, x):
     assert first == losses() and first == losses(stop=1)
 
 
+@pytest.mark.slow
 def test_the_bench_counts_what_is_in_order(x, tmp_path):
     panel = {"L2": lambda a, b: (a - b).square().mean((1, 2, 3)), "blind": lambda a, b: torch.zeros(len(a))}
     z = normalized(sample_z(11, 6))

@@ -52,6 +52,7 @@ def test_the_shipped_generator_makes_the_portraits_of_its_factors(nets):
 
 
 @torch.no_grad()
+@pytest.mark.slow
 def test_a_portrait_is_a_function_of_its_latent(nets):
     """Noise is hair, pores and weave. The first generator kept the face in its maps: 24 dB and 0.5 without them."""
     G, g = load_generator(DATA / "generator.safetensors"), torch.Generator().manual_seed(3)

@@ -1,10 +1,11 @@
 """Searches with StyleGAN3 and StyleGAN-XL as priors: the presets run as they are, and one class of several."""
 
 import dataclasses
+import itertools
 
 import pytest
 import torch
-from conftest import random_generator, small_portrait_net
+from conftest import random_generator, slow_if, small_portrait_net
 from stylegan3_examples import random_stylegan3
 from stylegan3_writers import write_stylegan3
 
@@ -17,8 +18,10 @@ from rusr_core.prior import Prior
 from rusr_core.priors import load_prior
 
 
-@pytest.mark.parametrize("preset", ["default", "cvpr2023"])
-@pytest.mark.parametrize("kind", ["t", "r", "xl"])
+@pytest.mark.parametrize(
+    "kind, preset",
+    [slow_if(one == ("xl", "default"), *one) for one in itertools.product(("t", "r", "xl"), ("default", "cvpr2023"))],
+)
 def test_both_presets_come_closer_in_every_phase(kind, preset):
     """The network's own image, reduced four times: the loss ends below its start in W, W+ and W++."""
     G = random_stylegan3(kind=kind)

@@ -1,10 +1,11 @@
 """Each image of a batch gets what it would get alone, whether the networks see the images one by one or together."""
 
 import dataclasses
+import itertools
 
 import pytest
 import torch
-from conftest import seeded
+from conftest import seeded, slow_if
 
 from rusr_core import presets
 from rusr_core.degradations import JPEG, Compose, Mask, PoissonBernoulliNoise
@@ -17,6 +18,12 @@ from rusr_core.search.objective import Objective
 
 def short(name: str, steps: int = 12, **changes):
     return dataclasses.replace(presets.get(name).shortened(steps), **changes)
+
+
+def crossed(*quick: tuple[str, str]) -> list:
+    """All pairs of what two pairs pair; those in which each stands once are `quick`."""
+    every = itertools.product(*zip(*quick, strict=True))
+    return [slow_if(pair not in quick, *pair) for pair in every]
 
 
 @pytest.fixture
@@ -41,8 +48,7 @@ def alone(prior, y, kind, preset, seed=0):
     return [restore(prior, y[keep], damage(kind, keep), preset=preset, seed=seed) for keep in parts]
 
 
-@pytest.mark.parametrize("name", ["default", "cvpr2023"])
-@pytest.mark.parametrize("kind", ["noise", "masked"])
+@pytest.mark.parametrize("kind, name", crossed(("noise", "default"), ("masked", "cvpr2023")))
 def test_a_batch_gives_each_image_what_it_gets_alone(name, kind, prior, truth):
     y = damage(kind).degrade(truth, seeded())
     preset = short(name, 12, patience=1)
@@ -57,8 +63,7 @@ def test_a_batch_gives_each_image_what_it_gets_alone(name, kind, prior, truth):
     assert len(set(batch.steps)) > 1, "the images were to stop at different steps"
 
 
-@pytest.mark.parametrize("name", ["default", "cvpr2023"])
-@pytest.mark.parametrize("kind", ["noise", "masked"])
+@pytest.mark.parametrize("kind, name", crossed(("noise", "cvpr2023"), ("masked", "default")))
 def test_images_that_are_seen_together_and_stop_one_after_another(name, kind, prior, truth, together, monkeypatch):
     """What a GPU does: one group, from which images are taken when they stop. Rounding differs, and is amplified."""
     y = damage(kind).degrade(truth, seeded())
@@ -118,8 +123,7 @@ class Breaks:
         return x + wrong
 
 
-@pytest.mark.parametrize("groups", ["one by one", "together"])
-@pytest.mark.parametrize("name", ["default", "cvpr2023"])
+@pytest.mark.parametrize("groups, name", crossed(("one by one", "cvpr2023"), ("together", "default")))
 def test_one_image_that_diverges_costs_no_other(name, groups, prior, truth, request):
     if groups == "together":
         request.getfixturevalue("together")

@@ -47,6 +47,7 @@ def test_content_of_a_hole_that_later_stages_moved(later, size, prior, truth):
     assert_same(prior, y, moved, f, presets.get("default").shortened(1))
 
 
+@pytest.mark.slow
 def test_content_of_the_hole_with_the_embedded_prior():
     report = presets.get("default").shortened(1)
     f, x = tasks.get("inpainting", "M", seed=3), portraits([10])

@@ -30,6 +30,7 @@ def test_words_of_the_command_line():
     assert len(chosen) == 9, "upsampling at the other four levels"
 
 
+@pytest.mark.slow
 def test_a_batch_gives_what_each_image_gets_alone(config, tmp_path):
     """Of all kinds of operators, random ones too."""
     wanted = plan(3, names=WORDS, methods=("plain",))

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from conftest import slow_if
 
 from rusr_core import metrics, zoo
 from rusr_core.figures import FigureError, charts
@@ -76,7 +77,7 @@ def test_what_was_withdrawn_says_why(recording):
         recording.score("upsampling L", "default", "KID-portraits")
 
 
-@pytest.mark.parametrize("name", recordings.names())
+@pytest.mark.parametrize("name", [slow_if(name.endswith("ablations"), name) for name in recordings.names()])
 def test_shipped_scores_are_those_of_the_shipped_results(name):
     """Means and intervals can be computed from results.csv; what cannot be, and was wrong, shows no value."""
     found = recordings.load(name)

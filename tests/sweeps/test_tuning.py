@@ -134,6 +134,7 @@ def test_killed_again_and_again_it_ends_with_the_same_trials(tuned, world, tmp_p
     assert sum(begun.values()) - len(begun) <= kills, "only what was under way is done again"
 
 
+@pytest.mark.slow
 def test_more_trials_and_more_tasks_go_on_where_it_stopped(tuned, world, tmp_path):
     config = config_of(world, tmp_path / "more", methods=())
     tune(config, plan(trials=2), each=False)
@@ -189,6 +190,7 @@ def test_settings_that_give_no_image_are_counted_and_never_chosen(world, tmp_pat
     assert failed and all(a > 0.5 for a in failed) and study.best()[0]["a"] <= 0.5
 
 
+@pytest.mark.slow
 def test_the_sampler_finds_the_minimum_of_a_bowl_and_repeats_itself(tmp_path):
     def value(settings: dict) -> float:
         return math.log(settings["a"] / 0.3) ** 2 + (settings["b"] - 9) ** 2 / 50 + (settings["c"] is None)
