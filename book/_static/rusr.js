@@ -21,7 +21,7 @@ window.addEventListener("load", () => {
 (() => {
   const SMALLEST = 6.5, ADVANCE = 0.605; // CSS pixels; the width of a letter of fixed width by its size
   const fit = (pre) => {
-    const lines = pre.textContent.split("\n").filter((line) => /\S {2,}\S/.test(line.trim()));
+    const lines = pre.textContent.split("\n").filter((line) => /\S {2,}\S|^-{20,}$/.test(line.trim()));
     const longest = Math.max(0, ...lines.map((line) => line.trimEnd().length));
     pre.style.fontSize = "";
     const style = getComputedStyle(pre), room = pre.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);

@@ -154,8 +154,9 @@ class Table:
 
     def _repr_html_(self) -> str:
         header, rows = self._grid()
-        if len(rows) < len(header):  # what is longer runs down the page
-            header, *rows = map(list, zip(header, *rows, strict=True))
+        if len(rows) < len(header):  # what is longer runs down the page, and a column names its task and method
+            named = [[", ".join(row[:2]), *row[2:]] for row in (header, *rows)]
+            header, *rows = map(list, zip(*named, strict=True))
         return _html("", header, rows, self._below())
 
     def _below(self) -> list[str]:

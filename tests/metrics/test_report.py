@@ -123,6 +123,12 @@ def test_crops_of_the_two_sets_lie_at_different_places(net, monkeypatch):
     assert (scores["kid"].value, scores["kid"].low, scores["kid"].high) == pytest.approx((0, 0, 0), abs=1e-12)
 
 
+def test_a_tall_table_names_task_and_method_in_one_heading(example):
+    """On a phone each cell says its column, and two methods on one task would say the same."""
+    shown = Table((example, example))._repr_html_()
+    assert shown.count(f"<th>{example.task}, {example.method}") == 2 and "<td>method</td>" not in shown
+
+
 def test_html_escapes_and_closes_its_tags(example):
     class Balance(HTMLParser):
         open: list[str] = []
