@@ -45,14 +45,13 @@ def subjects_of(source: Path, picture: Tensor, frame: Frame, number: int | None)
     """
     size = (picture.shape[1], picture.shape[2])
     faces = find_faces(picture)
-    found, reason = [], ""
+    found, cut = [], []
     for face in chosen(faces, number, size):
         count = 1 + next(i for i, other in enumerate(faces) if other is face)
         quad = quad_of(face.landmarks, frame)
         outside = share_outside(quad, size)
-        reason = _cut(face, count, outside, size)
-        if reason:
-            complain(f"{source}: {reason}")
+        if reason := _cut(face, count, outside, size):
+            cut.append(reason)
             continue
         if outside > WORTH_SAYING:
             part = f"{100 * outside:.0f} % of the square of face {count} lie beyond the border and are mirrored"
@@ -61,7 +60,9 @@ def subjects_of(source: Path, picture: Tensor, frame: Frame, number: int | None)
         say(f"{source}: face {count} of {len(faces)}, {right - left}x{lower - upper} px at ({left}, {upper})")
         found.append(Subject(count, quad, face, outside))
     if not found:
-        raise FaceError(f"no face can be used: {reason}")
+        raise FaceError(f"no face can be used: {'; '.join(cut)}")
+    for reason in cut:
+        complain(f"{source}: {reason}")
     return found
 
 
