@@ -12,6 +12,7 @@ from rusr_core.commands import jobs
 from rusr_core.commands.saving import beside, save
 from rusr_core.commands.subjects import Subject
 from rusr_core.decoding import MOST_PIXELS
+from rusr_core.files import data_path
 from rusr_core.images import load_image, read_metadata, resize, save_image, to_uint8
 from rusr_core.photos.align import PORTRAITS, corners, quad_of, side_of
 from rusr_core.photos.faces import find_faces
@@ -77,7 +78,9 @@ def test_bad_pictures_are_named_and_cost_no_other(tmp_path, searches, capsys):
     Image.open(PORTRAIT).resize((300, 300)).save(whole, "PNG")
     (given / "c.png").write_bytes(whole.getvalue()[:9000])
     Image.new("RGB", (1, 1)).save(given / "d.png")
-    save_image(load_image(PORTRAIT)[..., :66], given / "e.png")
+    cut = Image.new("RGB", (300, 220), (140, 140, 150))
+    cut.paste(Image.open(data_path("portraits/test/002.png")).resize((200, 200), Image.Resampling.BICUBIC), (-70, 10))
+    cut.save(given / "e.png")
     Image.new("1", (16384, 12288)).save(given / "f.png")
     group(given, (30, 20), name="g.png")
     assert run("photo", given, tmp_path / "out", *UP) == 2 and not (tmp_path / "out").exists()
