@@ -11,6 +11,8 @@ from benchmarks import blind
 from rusr_core import priors
 from rusr_core.degradations import Downsample
 from rusr_core.degradations.free import bound, free_stages, starts
+from rusr_core.files import data_path
+from rusr_core.networks.digests import weights_digest
 
 
 @pytest.mark.parametrize("case", blind.CASES)
@@ -82,3 +84,14 @@ def test_the_command_resumes(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", [*words[:-3], "default@2", *words[-2:]])
     with pytest.raises(SystemExit, match="made with"):
         blind.main()
+
+
+def test_the_recording_is_of_the_shipped_weights(embedded):
+    recorded = json.loads(data_path("results/blind/blind.json").read_text(encoding="utf-8"))
+    assert recorded["provenance"]["weights"] == weights_digest(embedded.generator)
+    assert recorded["preset"] == "default" and len(recorded["results"]) >= 5
+    for case, of in recorded["results"].items():
+        numbers = {method: of[method]["portraits"] for method in blind.METHODS}
+        assert len(set(numbers.values())) == 1 and numbers["known"] >= 4, case
+        assert of["known"]["lpips_to_known"] == [1, 1, 1]
+    assert all(recorded["results"][case]["known"]["portraits"] == 8 for case in ("x8", "blur"))
