@@ -2,6 +2,11 @@
 
 from pathlib import Path
 
+import torch
+from conftest import PORTRAIT
+
+from rusr_core.images import load_image, resize, save_image
+
 UP = ("--task", "upsampling")
 
 
@@ -24,3 +29,12 @@ def raising(error: Exception):
         raise error
 
     return fail
+
+
+def group(tmp_path, *places: tuple[int, int], size=(300, 460), side=128, name="group.png"):
+    """A picture with the same portrait at several places."""
+    x = torch.full((1, 3, *size), 0.4)
+    portrait = resize(load_image(PORTRAIT), side, "bicubic").clamp(0, 1)
+    for top, left in places:
+        x[..., top : top + side, left : left + side] = portrait
+    return save_image(x, tmp_path / name)

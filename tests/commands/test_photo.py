@@ -6,6 +6,7 @@ import json
 import pytest
 import torch
 from conftest import PORTRAIT, run
+from picture_folders import group
 from PIL import Image
 
 from rusr_core.commands import jobs
@@ -13,21 +14,12 @@ from rusr_core.commands.saving import beside, save
 from rusr_core.commands.subjects import Subject
 from rusr_core.decoding import MOST_PIXELS
 from rusr_core.files import data_path
-from rusr_core.images import load_image, read_metadata, resize, save_image, to_uint8
+from rusr_core.images import load_image, read_metadata, save_image, to_uint8
 from rusr_core.photos.align import PORTRAITS, corners, quad_of, side_of
 from rusr_core.photos.faces import find_faces
 from rusr_core.photos.pictures import load_picture
 
 UP = ("--task", "upsampling", "--level", "S")
-
-
-def group(tmp_path, *places: tuple[int, int], size=(300, 460), side=128, name="group.png"):
-    """A picture with the same portrait at several places."""
-    x = torch.full((1, 3, *size), 0.4)
-    portrait = resize(load_image(PORTRAIT), side, "bicubic").clamp(0, 1)
-    for top, left in places:
-        x[..., top : top + side, left : left + side] = portrait
-    return save_image(x, tmp_path / name)
 
 
 def test_both_faces_are_restored_and_the_rest_stays(tmp_path, searches, capsys):
@@ -183,56 +175,6 @@ def test_ten_faces(tmp_path, searches, capsys):
     source = group(tmp_path, *places, size=(160, 395), side=64)
     assert run("photo", source, tmp_path / "out.png", *UP, "--batch", 10, "--keep-size") == 0
     assert len(searches) == 1 and searches[0].y.shape[0] == 10 and "face 10 of 10" in capsys.readouterr().out
-
-
-def test_show_and_sheet(tmp_path, searches, capsys):
-    given = tmp_path / "in"
-    given.mkdir()
-    group(given, (30, 20), name="a.png")
-    assert run("photo", given, tmp_path / "out", *UP) == 0
-    capsys.readouterr()
-    assert run("show", tmp_path / "out/a.png") == 0
-    out = capsys.readouterr().out
-    assert "downsample:4" in out and "compositeWithTrainedAlgorithmicMedia" in out and "sha256" in out
-    assert run("show", given / "a.png") == 2 and "carries no record" in capsys.readouterr().err
-    sheet = tmp_path / "sheet.png"
-    assert run("sheet", given, tmp_path / "out", sheet) == 0
-    assert load_image(sheet).shape == (1, 3, 288, 536)
-    assert run("sheet", given, tmp_path / "out", sheet) == 2 and "exists" in capsys.readouterr().err
-    assert run("sheet", tmp_path, tmp_path / "out", tmp_path / "no.png") == 2
-    bad = {"format": 1, "estimate": {"noise": 3}, "input": None}
-    (given / "a.json").write_text(json.dumps(bad))  # a record may be anybody's
-    assert run("show", given / "a.png") == 0 and '{"noise": 3}' in capsys.readouterr().out
-
-
-def test_a_sheet_shows_what_was_invented(tmp_path, searches, capsys):
-    given, out, sheet = tmp_path / "in", tmp_path / "out", tmp_path / "sheet.png"
-    given.mkdir()
-    group(given, (30, 20), name="a.png")
-    assert run("photo", given, out, *UP, "--samples", 2) == 0
-    group(given, (30, 20), name="b.png")
-    assert run("photo", given / "b.png", out / "b.png", *UP) == 0
-    capsys.readouterr()
-    assert run("sheet", given, out, sheet) == 0
-    said = capsys.readouterr()
-    assert "2 of 2 pictures, before and after, and what was invented" in said.out and said.err == ""
-    shown = load_image(sheet)  # two rows, three columns; the second row has no map
-    assert shown.shape == (1, 3, 568, 800)
-    assert shown[..., 8:264, 536:792].mean() < 0.9 and (shown[..., 288:544, 536:792] == 1).all()
-
-
-def test_a_sheet_names_what_has_no_partner(tmp_path, capsys):
-    given, found = tmp_path / "in", tmp_path / "out"
-    for folder, names in ((given, ("a.png",)), (found, ("a.png", "b.png"))):
-        folder.mkdir()
-        for name in names:
-            group(folder, name=name)
-    assert run("sheet", given, found, tmp_path / "sheet.png") == 0
-    out, err = capsys.readouterr()
-    assert "1 of 1 pictures" in out and f"left out: b.png (no picture of {given} has their name)" in err
-    group(given, name="a.bmp")
-    assert run("sheet", given, found, tmp_path / "more.png") == 2
-    assert "would be one picture of the sheet" in capsys.readouterr().err and not (tmp_path / "more.png").exists()
 
 
 @pytest.fixture
