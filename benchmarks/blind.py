@@ -134,8 +134,8 @@ def gathered(out: Path, preset: str) -> dict[tuple[str, str], list[Measurement]]
     """All of a folder, whichever command made it: of each case the portraits that all methods have restored."""
     found = {}
     for case in CASES:
-        whole = itertools.takewhile(lambda n, case=case: _is_whole(out, case, n), itertools.count())
-        for number, method in itertools.product(whole, METHODS):
+        numbers = itertools.takewhile(lambda n, case=case: _is_whole(out, case, n), itertools.count())
+        for number, method in itertools.product(numbers, METHODS):
             one = read(_place(out, case, method, number), settings_of(case, method, preset))
             found.setdefault((case, method), []).append(one)
     return found

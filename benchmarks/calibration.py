@@ -109,7 +109,8 @@ def main() -> None:
     parser.add_argument("--batch", type=count, default=1, help="portraits at once (default: %(default)s)")
     parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
-    presets.get(args.preset), tasks.get(args.task, args.level)  # names that are none, before the work
+    presets.get(args.preset)  # names that are none, before the work
+    tasks.get(args.task, args.level)
     prior = priors.load_prior(priors.EMBEDDED, device=device_of(args.device))
     args.out.mkdir(parents=True, exist_ok=True)
     settings = {"task": f"{args.task} {args.level}", "preset": args.preset, "samples": args.samples}
