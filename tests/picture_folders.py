@@ -8,6 +8,7 @@ from conftest import PORTRAIT
 from rusr_core.images import load_image, resize, save_image
 
 UP = ("--task", "upsampling")
+UP_S = (*UP, "--level", "S")
 
 
 def fill(folder: Path, small: bytes, *names: str) -> Path:

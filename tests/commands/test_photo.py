@@ -6,7 +6,7 @@ import json
 import pytest
 import torch
 from conftest import PORTRAIT, run
-from picture_folders import group
+from picture_folders import UP_S, group
 from PIL import Image
 
 from rusr_core.commands import jobs
@@ -19,12 +19,10 @@ from rusr_core.photos.align import PORTRAITS, corners, quad_of, side_of
 from rusr_core.photos.faces import find_faces
 from rusr_core.photos.pictures import load_picture
 
-UP = ("--task", "upsampling", "--level", "S")
-
 
 def test_both_faces_are_restored_and_the_rest_stays(tmp_path, searches, capsys):
     source, out = group(tmp_path, (30, 20), (140, 290)), tmp_path / "out.png"
-    assert run("photo", source, out, *UP) == 0
+    assert run("photo", source, out, *UP_S) == 0
     printed = capsys.readouterr().out
     assert "face 1 of 2" in printed and "face 2 of 2" in printed and "2 faces" in printed
     assert len(searches) == 1 and searches[0].y.shape == (2, 3, 32, 32)
@@ -44,19 +42,19 @@ def test_both_faces_are_restored_and_the_rest_stays(tmp_path, searches, capsys):
 
 def test_one_face_by_its_number_and_resuming(tmp_path, searches, capsys):
     source, out = group(tmp_path, (30, 20), (140, 290)), tmp_path / "out.png"
-    assert run("photo", source, out, *UP, "--face", 2, "--no-mark") == 0
+    assert run("photo", source, out, *UP_S, "--face", 2, "--no-mark") == 0
     assert searches[0].y.shape[0] == 1 and read_metadata(out) is None
     assert [face["number"] for face in json.loads(out.with_suffix(".json").read_text())["faces"]] == [2]
-    assert run("photo", source, out, *UP) == 2 and "exists already" in capsys.readouterr().err
-    assert run("photo", source, out, *UP, "--skip-existing") == 0 and len(searches) == 1
-    assert run("photo", source, tmp_path / "none.png", *UP, "--face", 3) == 2
+    assert run("photo", source, out, *UP_S) == 2 and "exists already" in capsys.readouterr().err
+    assert run("photo", source, out, *UP_S, "--skip-existing") == 0 and len(searches) == 1
+    assert run("photo", source, tmp_path / "none.png", *UP_S, "--face", 3) == 2
     assert "no face 3; found 2" in capsys.readouterr().err and not (tmp_path / "none.png").exists()
 
 
 @pytest.mark.parametrize(("words", "times"), [((), 2), (("--keep-size",), 1)])
 def test_a_small_face_is_shown_in_full_unless_the_size_is_kept(tmp_path, searches, words, times):
     source, out = group(tmp_path, (20, 30), side=64, size=(100, 140)), tmp_path / "out.png"
-    assert run("photo", source, out, *UP, *words) == 0
+    assert run("photo", source, out, *UP_S, *words) == 0
     assert load_picture(out).shape == (3, 100 * times, 140 * times)
 
 
@@ -75,9 +73,9 @@ def test_bad_pictures_are_named_and_cost_no_other(tmp_path, searches, capsys):
     cut.save(given / "e.png")
     Image.new("1", (16384, 12288)).save(given / "f.png")
     group(given, (30, 20), name="g.png")
-    assert run("photo", given, tmp_path / "out", *UP) == 2 and not (tmp_path / "out").exists()
+    assert run("photo", given, tmp_path / "out", *UP_S) == 2 and not (tmp_path / "out").exists()
     assert "5 of 7 images cannot be used; --skip-bad" in capsys.readouterr().err and not searches
-    assert run("photo", given, tmp_path / "out", *UP, "--skip-bad") == 1
+    assert run("photo", given, tmp_path / "out", *UP_S, "--skip-bad") == 1
     err = capsys.readouterr().err
     reasons = {"b": "no face found", "c": "cannot be decoded", "d": "no face", "e": "cut by the border"}
     for name, reason in (reasons | {"f": str(MOST_PIXELS)}).items():
@@ -99,7 +97,7 @@ def test_align_writes_every_face(tmp_path, capsys):
 
 def test_an_aligned_picture_needs_no_face(tmp_path, searches):
     source = save_image(torch.full((1, 3, 140, 200), 0.5), tmp_path / "x.png")
-    assert run("photo", source, tmp_path / "out.png", *UP, "--aligned") == 0
+    assert run("photo", source, tmp_path / "out.png", *UP_S, "--aligned") == 0
     assert searches[0].y.shape == (1, 3, 32, 32)
 
 
@@ -142,7 +140,7 @@ def test_a_mask_goes_the_way_of_the_photograph(tmp_path, searches, capsys):
 
 def test_several_answers_and_what_was_invented(tmp_path, searches, capsys):
     source, out = group(tmp_path, (30, 20), (140, 290)), tmp_path / "out.png"
-    assert run("photo", source, out, *UP, "--samples", 3, "--batch", 4) == 0
+    assert run("photo", source, out, *UP_S, "--samples", 3, "--batch", 4) == 0
     assert [search.y.shape[0] for search in searches] == [1, 1]  # three answers to each, four at once
     names = [beside(out, word) for word in ("answer2", "answer3", "mean", "invented")]
     first, second, third, mean, invented = (load_picture(path).int() for path in (out, *names))
@@ -154,13 +152,13 @@ def test_several_answers_and_what_was_invented(tmp_path, searches, capsys):
     assert all((picture[:, :20] == before[:, :20]).all() for picture in (second, mean))
     assert json.loads(out.with_suffix(".json").read_text())["steps"] == [3] * 6
     assert read_metadata(names[0]) is not None and not names[0].with_suffix(".json").exists()
-    assert run("photo", source, tmp_path / "x.png", *UP, "--samples", 2, "--method", "nothing") == 2
+    assert run("photo", source, tmp_path / "x.png", *UP_S, "--samples", 2, "--method", "nothing") == 2
     assert "nothing gives one answer" in capsys.readouterr().err
 
 
 def test_a_format_without_a_place_for_the_mark_says_so(tmp_path, searches, capsys):
     source, out = group(tmp_path, (30, 20)), tmp_path / "out.bmp"
-    assert run("photo", source, out, *UP) == 0
+    assert run("photo", source, out, *UP_S) == 0
     assert "out.bmp: .bmp files have no place for the mark" in capsys.readouterr().err
     assert "no place" in json.loads(out.with_suffix(".json").read_text())["mark"]
     assert run("restore", PORTRAIT, out, "--degradation", "identity", "--force", "--no-mark") == 0
@@ -173,7 +171,7 @@ def test_ten_faces(tmp_path, searches, capsys):
     """All ten are found and restored at once."""
     places = [(10 + 75 * row, 10 + 75 * column) for row in range(2) for column in range(5)]
     source = group(tmp_path, *places, size=(160, 395), side=64)
-    assert run("photo", source, tmp_path / "out.png", *UP, "--batch", 10, "--keep-size") == 0
+    assert run("photo", source, tmp_path / "out.png", *UP_S, "--batch", 10, "--keep-size") == 0
     assert len(searches) == 1 and searches[0].y.shape[0] == 10 and "face 10 of 10" in capsys.readouterr().out
 
 
@@ -213,7 +211,7 @@ def test_names_beside_a_picture_are_looked_at_before_the_work(tmp_path, two_face
     (given / "a.face2.png").rename(given / "a.answer2.png")
     for command in ("restore", "photo"):
         words = ("--fit", "crop") if command == "restore" else ("--aligned",)
-        assert run(command, given, tmp_path / "out", *UP, *words, "--samples", 2, "--force") == 2
+        assert run(command, given, tmp_path / "out", *UP_S, *words, "--samples", 2, "--force") == 2
         assert "a.answer2.png" in capsys.readouterr().err
     out = tmp_path / "face.png"
     beside(out, "face2").write_bytes(b"somebody's")
@@ -229,7 +227,7 @@ def test_a_photograph_that_vanishes_costs_no_other(command, tmp_path, two_faces,
     for name in ("a.png", "b.png"):
         group(given, name=name)
     monkeypatch.setattr(jobs.Inputs, "take", vanishing(jobs.Inputs.take, given / "a.png"))
-    words = (*UP, "--aligned") if command == "photo" else ("--size", 16)
+    words = (*UP_S, "--aligned") if command == "photo" else ("--size", 16)
     assert run(command, given, tmp_path / "out", *words) == 1
     err = capsys.readouterr().err
     assert f"error: {given / 'a.png'}: no such file" in err and (tmp_path / "out/b.png").exists()

@@ -3,18 +3,16 @@
 import json
 
 from conftest import run
-from picture_folders import group
+from picture_folders import UP_S, group
 
 from rusr_core.images import load_image
-
-UP = ("--task", "upsampling", "--level", "S")
 
 
 def test_show_and_sheet(tmp_path, searches, capsys):
     given = tmp_path / "in"
     given.mkdir()
     group(given, (30, 20), name="a.png")
-    assert run("photo", given, tmp_path / "out", *UP) == 0
+    assert run("photo", given, tmp_path / "out", *UP_S) == 0
     capsys.readouterr()
     assert run("show", tmp_path / "out/a.png") == 0
     out = capsys.readouterr().out
@@ -34,9 +32,9 @@ def test_a_sheet_shows_what_was_invented(tmp_path, searches, capsys):
     given, out, sheet = tmp_path / "in", tmp_path / "out", tmp_path / "sheet.png"
     given.mkdir()
     group(given, (30, 20), name="a.png")
-    assert run("photo", given, out, *UP, "--samples", 2) == 0
+    assert run("photo", given, out, *UP_S, "--samples", 2) == 0
     group(given, (30, 20), name="b.png")
-    assert run("photo", given / "b.png", out / "b.png", *UP) == 0
+    assert run("photo", given / "b.png", out / "b.png", *UP_S) == 0
     capsys.readouterr()
     assert run("sheet", given, out, sheet) == 0
     said = capsys.readouterr()
