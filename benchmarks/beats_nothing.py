@@ -22,6 +22,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.accuracy import distances
+from benchmarks.resuming import stored
 from rusr_core import baselines
 from rusr_core.baselines import METHODS, Configured
 from rusr_core.commands.bench import image_names
@@ -123,7 +124,7 @@ def write(folder: Path, table: list[dict], how: dict[str, Configured], sweep: Pa
     weights["judge"] = facts["judge"]["perceptual"]
     rows = {}
     if path.exists():
-        known = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))["weights"]
+        known = stored(folder / "provenance.json").get("weights")
         if known != weights:
             sys.exit(f"{folder}: measured with the weights {known}; expected {weights}, or another folder")
         with open(path, encoding="utf-8", newline="") as file:
@@ -143,8 +144,8 @@ def write(folder: Path, table: list[dict], how: dict[str, Configured], sweep: Pa
         origin |= {"code": facts["code"], "commit": None}
     about = {"command": "python -m benchmarks.beats_nothing", "weights": weights, "on": f"{datetime.now(UTC):%Y-%m-%d}"}
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, text.getvalue().encode())
     write_atomic(folder / "provenance.json", (json.dumps(about | origin, indent=1) + "\n").encode())
+    write_atomic(path, text.getvalue().encode())  # the last: no table is without its provenance
 
 
 def options() -> argparse.ArgumentParser:

@@ -91,7 +91,8 @@ def _one(result: Samples, i: int, truth: Tensor, mask: Tensor | None) -> Measure
 
 def summary(found: list[Measurement], samples: int) -> dict[str, object]:
     """Means with their intervals, mean, low, high, over portraits; beside what a calibrated spread would give."""
-    names = [name for name, value in found[0].items() if isinstance(value, float) and name != "seconds"]
+    numbers = {name: value for one in found for name, value in one.items() if isinstance(value, float)}
+    names = [name for name in numbers if name != "seconds"]
     means = {name: mean_interval(torch.tensor([one[name] for one in found if name in one])) for name in names}
     first = mean_interval(torch.tensor([one["lpips_answers"][0] for one in found]))
     return {"inside_if_calibrated": (samples - 1) / (samples + 1), "lpips_first": first} | means

@@ -95,8 +95,8 @@ def interrupted(config: SweepConfig, plan: SweepPlan, victim: str) -> str:
     with process(*scheduler()), process(*worker()), process(*worker()):
         time.sleep(3)
         assert run(config, plan, scheduler=ADDRESS).ok
-    ended = f"run ended with {status} at {after}, resumed to {done(config)}"
-    return f"{victim} killed at {at} of {len(plan)} units, {ended}"
+    what = f"run ended with {status} at {after}, resumed to {done(config)}"
+    return f"{victim} killed at {at} of {len(plan)} units, {what}"
 
 
 def nothing(prior: Prior, y: Tensor, f: object, *, seed=0, callback=None) -> Restoration:
@@ -104,13 +104,14 @@ def nothing(prior: Prior, y: Tensor, f: object, *, seed=0, callback=None) -> Res
     return Restoration(torch.full(prior_shape(prior, len(y)), 0.5), 0.0, [0] * len(y), seed, "nothing")
 
 
-def main() -> None:
+def main() -> int:
+    """Command line; -> the exit status: 0 if nothing was lost or changed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sweep", type=Path, help="run the kill test's sweep in this folder (used by the test itself)")
     args = parser.parse_args()
     if args.sweep is not None:
         summary = run(world(args.sweep.parent, args.sweep.name), small_plan(), scheduler=ADDRESS)
-        raise SystemExit(0 if summary.ok else 1)
+        return 0 if summary.ok else 1
     torch.set_num_threads(1)  # as Dask's workers: the number of threads changes the last bits
     with tempfile.TemporaryDirectory() as folder:
         calm = world(Path(folder), "calm")
@@ -126,11 +127,14 @@ def main() -> None:
         short = replace(small_plan(10), methods=("nothing",))
         seconds = timed(empty, short, 1)
         print(f"{len(short)} units of no work by one worker: {1000 * seconds / len(short):.0f} ms a unit", flush=True)
+        all_good = True
         for victim in ("scheduler", "worker"):
             config = world(Path(folder), victim)
             print(interrupted(config, plan, victim), flush=True)
             same = pixels(config) == pixels(calm) and len(results.rows(config.folder)) == len(plan)
             print("identical to the undisturbed run" if same else "DIFFERENT", flush=True)
+            all_good = all_good and same
+    return 0 if all_good else 1
 
 
 if __name__ == "__main__":

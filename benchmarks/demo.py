@@ -4,7 +4,6 @@ python -m benchmarks.demo --out _build/demo.png  (book/images/demo.jpg is the RE
 """
 
 import argparse
-import io
 import sys
 import time
 from pathlib import Path
@@ -15,7 +14,8 @@ from tqdm import tqdm
 from rusr_core import figures, presets, tasks
 from rusr_core.commands.ending import ended
 from rusr_core.commands.options import CommandError, step_count
-from rusr_core.files import check_writable, write_atomic
+from rusr_core.figures.saving import save_figure
+from rusr_core.files import check_writable
 from rusr_core.images import resize
 from rusr_core.priors import load_prior, portraits
 from rusr_core.restore import Restoration, restore
@@ -61,9 +61,7 @@ def main() -> None:
         size=1.5,
     )
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    data, kind = io.BytesIO(), args.out.suffix.lower().lstrip(".")
-    picture.savefig(data, format=kind, dpi=140, pil_kwargs={"quality": 92, "optimize": True})
-    write_atomic(args.out, data.getvalue())
+    save_figure(picture, args.out, dpi=140, pil_kwargs={"quality": 92, "optimize": True})
     print(f"{args.out}: {len(ROWS)} restorations in {time.perf_counter() - begun:.0f} s, preset {preset.name}")
 
 

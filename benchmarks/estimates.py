@@ -30,7 +30,7 @@ from rusr_core import tasks
 from rusr_core.commands.ending import ended
 from rusr_core.commands.options import seed
 from rusr_core.degradations import JPEG, Blur, Compose, Fade, PoissonBernoulliNoise, ReadNoise, Resize, mask_of, parse
-from rusr_core.files import data_path, write_atomic
+from rusr_core.files import check_writable, data_path, write_atomic
 from rusr_core.images import load_image, quantize, to_pil
 from rusr_core.photos import Estimate, estimate
 from tools.portraits.renderer import render, sample_z
@@ -234,13 +234,15 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--new", type=seed, metavar="SEED", help="new renders from this seed")
     args = parser.parse_args()
+    names = ("estimates.csv", "wrong.csv", "provenance.json")
+    check_writable(*(args.out / name for name in names), force=True, new_folders=True)
     args.out.mkdir(parents=True, exist_ok=True)
-    start = time.time()
+    start = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         rows = list(measured(Path(folder), portraits(args.new)))
     table = summary(rows)
     wrong = [row for row in rows if row["verdict"] == "wrong"]
-    for name, columns, content in (("estimates.csv", table[0], table), ("wrong.csv", rows[0], wrong)):
+    for name, columns, content in zip(names[:2], (table[0], rows[0]), (table, wrong), strict=True):
         text = io.StringIO()
         writer = csv.DictWriter(text, list(columns), lineterminator="\n")
         writer.writeheader()
@@ -252,9 +254,9 @@ def main() -> None:
         "command": f"python -m benchmarks.estimates OUT{'' if args.new is None else f' --new {args.new}'}",
         "portraits": "Portraits-X, each twice" if args.new is None else "new renders", "cases": len(cases()),
         "tolerances": TOLERANCES, "motion": MOTION, "hole": HOLE, "versions": versions,
-        "python": platform.python_version(), "seconds": round(time.time() - start),
+        "python": platform.python_version(), "seconds": round(time.monotonic() - start),
     }  # fmt: skip
-    write_atomic(args.out / "provenance.json", (json.dumps(provenance, indent=1) + "\n").encode())
+    write_atomic(args.out / names[2], (json.dumps(provenance, indent=1) + "\n").encode())
     for row in table:
         print("  ".join(f"{v!s:>18}" for v in row.values()))
 

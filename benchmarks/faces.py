@@ -8,6 +8,7 @@ Landmarks are compared with those that are found in the portrait alone, since no
 
 import argparse
 import json
+import statistics
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -140,8 +141,8 @@ def summary(rows: list[dict]) -> dict[str, object]:
     if not found:
         return result
     for name, worst in (("landmarks", max), ("corners", max), ("centre", max), ("psnr", min)):
-        values = sorted(row[name] for row in found)
-        result[name] = {"median": round(values[len(values) // 2], 2), "worst": round(worst(values), 2)}
+        values = [row[name] for row in found]
+        result[name] = {"median": round(statistics.median(values), 2), "worst": round(worst(values), 2)}
     return result
 
 

@@ -28,7 +28,7 @@ import torch
 
 from benchmarks import device_check, step_1024
 from benchmarks.kill import world
-from benchmarks.resuming import stored
+from benchmarks.resuming import noted
 from benchmarks.sharing import sharing
 from rusr_core.commands.ending import ended
 from rusr_core.commands.options import CommandError, device_of
@@ -256,7 +256,7 @@ def go_on(run: Run, names: list[str]) -> int:
     """Do what is not done, as long as there is time; -> the exit status."""
     failed = False
     for name in names:
-        about = run.state.setdefault(name, {"status": "waiting", "seconds": 0})
+        about = run.state.setdefault(name, {"status": "waiting", "seconds": 0, "tiny": run.tiny})
         if about["status"] == "done":
             continue
         begun = time.monotonic()
@@ -290,7 +290,7 @@ def main(words: list[str] | None = None) -> int:
     check_positive("--minutes", args.minutes, CommandError)
     out, device = args.out.absolute(), device_of(args.device)
     out.mkdir(parents=True, exist_ok=True)
-    state = stored(out / STATE) if (out / STATE).exists() else {}
+    state = noted(out / STATE, tiny=args.tiny)
     run = Run(out, device, args.tiny, time.monotonic() + 60 * args.minutes, state)
     with sharing(out / "mps") if device.startswith("cuda") else nullcontext():
         return go_on(run, [name for name in ITEMS if name in args.only])

@@ -34,7 +34,8 @@ from rusr_core.sweeps import Method, SweepConfig, SweepPlan, parse_tasks, result
 from rusr_core.sweeps.storage import read_record
 
 
-def main() -> None:
+def main() -> int:
+    """Command line; -> the exit status: 0 if nothing was lost, changed or done twice."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=whole(0, MAX_COUNT), default=50, help="kills")
     parser.add_argument("--workers", type=processes, default=1)
@@ -54,7 +55,9 @@ def main() -> None:
         left = len(list(harsh.folder.rglob("*.tmp")))
         print(f"{kills} kills ({victims} of them of a worker), {starts} starts; {found} units, {left} temporary files")
         print(f"{again} whole units written again")
-        print("identical to the undisturbed run" if same and found == len(plan) and not again else "DIFFERENT")
+        good = same and found == len(plan) and not again
+        print("identical to the undisturbed run" if good else "DIFFERENT")
+    return 0 if good else 1
 
 
 def harass(config: SweepConfig, plan: SweepPlan, rounds: int, options: dict) -> tuple[int, int, int, int]:

@@ -52,10 +52,9 @@ def methods_of(words: list[str], denoiser: str | None) -> tuple[list[str], dict[
 
 def tune(args: argparse.Namespace, methods: list[str], network: list[str]) -> None:
     """The two studies of every method that has settings: at first the one setting of each method, then the tasks'."""
-    folder = args.out / "validation"
-    if len(list(folder.glob("*.png"))) < args.portraits:
-        validation.main([str(folder), "--count", str(args.portraits)])
-    images = args.images_to_tune or folder
+    images = args.images_to_tune or args.out / "validation"
+    if args.images_to_tune is None and len(list(images.glob("*.png"))) < args.portraits:
+        validation.main([str(images), "--count", str(args.portraits)])
     common = ["--images", images, "--num-images", args.portraits, "--trials", args.trials, "--batch", args.batch]
     for only, tasks in (("one", args.tasks_of_one), ("each", args.tasks)):
         for name in (name for name in methods if tunable(name, tasks)):

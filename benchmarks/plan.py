@@ -52,7 +52,8 @@ def main() -> None:
             begun = time.perf_counter()
             left = remaining(Path(folder), plan)
             print(f"left {len(left)}; {start} start {time.perf_counter() - begun:.1f} s", flush=True)
-    print(f"peak memory {process_peak_memory() / 2**20:.0f} MB")
+    peak = process_peak_memory()
+    print("peak memory unknown" if peak is None else f"peak memory {peak / 2**20:.0f} MB")
 
 
 def stub(unit: WorkUnit, origin: dict) -> dict:

@@ -12,6 +12,7 @@ import argparse
 import os
 import platform
 import resource
+import statistics
 import sys
 import time
 from collections.abc import Callable
@@ -66,7 +67,7 @@ def embedded(repeats: int, images: int) -> None:
                 result = restore(prior, y, f, preset=name)
                 seconds.append(result.seconds)
                 print(f"  {name:9} {task:14} portrait {i:03d}: {result.steps[0]} steps, {result.seconds:.1f} s")
-        print(f"  {name:9} median {torch.tensor(seconds).median():.1f} s an image")
+        print(f"  {name:9} median {statistics.median(seconds):.1f} s an image")
 
 
 def ffhq_256(repeats: int) -> None:

@@ -45,6 +45,18 @@ def stored(path: Path) -> Measurement:
         sys.exit(f"{path}: does not say what is done ({error}); take it away, and it is made again")
 
 
+def noted(path: Path, **settings: object) -> Measurement:
+    """What a list of jobs has noted in a file, by job; nothing yet if there is none. Ends the program if it is damaged,
+    or if a job was begun with other `settings`, which it has noted: such a job would count as done.
+    """
+    jobs = stored(path) if path.exists() else {}
+    for name, about in jobs.items():
+        made_with = {word: about.get(word) for word in settings} if isinstance(about, dict) else about
+        if made_with != settings:
+            sys.exit(f"{path}: {name} was begun with {made_with}; expected {settings}, or another folder")
+    return jobs
+
+
 def read(path: Path, settings: Measurement) -> Measurement:
     """A measurement that is there. Ends the program if it was made with other `settings`."""
     one = stored(path)

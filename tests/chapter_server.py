@@ -51,10 +51,25 @@ class ChapterServer:
         self.process.wait()
 
 
+def preload(*more: str) -> None:
+    """Import what every chapter needs, and more; a second time costs nothing."""
+    for name in (*PRELOADED, *more):
+        importlib.import_module(name)
+
+
+def settle(folder: str, output: str = os.devnull) -> None:
+    """In a new process: a session of its own, nothing to read, `output` for all that is printed, and its folder."""
+    os.setsid()
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    written = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    for stream in (1, 2):
+        os.dup2(written, stream)
+    os.chdir(folder)
+
+
 def _serve() -> None:
     """Answer each line of the standard input with the exit status of its chapter, or the reason why it has none."""
-    for name in PRELOADED:
-        importlib.import_module(name)
+    preload()
     for line in sys.stdin:
         job = json.loads(line)
         threads = len(os.listdir("/proc/self/task")) if os.path.exists("/proc/self/task") else 1
@@ -86,12 +101,7 @@ def _run(job: dict) -> None:
     """In the new process, which ends here; its exit status is 0 if all cells ran."""
     status = 1
     try:
-        os.setsid()
-        said = os.open(job["said"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        for stream in (sys.stdout, sys.stderr):
-            os.dup2(said, stream.fileno())
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        os.chdir(job["folder"])
+        settle(job["folder"], job["said"])
         status = _run_cells(Path(job["path"]), job["values"])
     except BaseException as error:  # nothing of the new process may go on in the server's loop
         sys.stderr.write(f"{type(error).__name__}: {error}\n")

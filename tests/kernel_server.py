@@ -7,7 +7,6 @@ two, so that neither outlives the other; no kernel outlives the server either, w
 parent. The server imports when the first kernel is wanted, and never computes.
 """
 
-import importlib
 import json
 import os
 import select
@@ -17,7 +16,7 @@ import sys
 import threading
 from pathlib import Path
 
-from chapter_server import PRELOADED
+from chapter_server import preload, settle
 
 SPECIFICATIONS = Path(__file__).parent / "jupyter"
 NAME = "preloaded"
@@ -48,8 +47,7 @@ def _serve(place: str) -> None:
         print("ready", flush=True)
         while sys.stdin not in select.select([listener, sys.stdin], [], [])[0]:
             connection, _ = listener.accept()
-            for name in (*PRELOADED, "ipykernel.kernelapp"):
-                importlib.import_module(name)
+            preload("ipykernel.kernelapp")
             if os.fork() == 0:
                 listener.close()
                 _kernel(connection)
@@ -69,12 +67,8 @@ def _collect() -> None:
 def _kernel(connection: socket.socket) -> None:
     """In the new process, which ends here: the kernel that was asked for."""
     try:
-        os.setsid()
         job = json.loads(connection.makefile().readline())
-        nothing = os.open(os.devnull, os.O_RDWR)
-        for stream in range(3):
-            os.dup2(nothing, stream)
-        os.chdir(job["folder"])
+        settle(job["folder"])
         os.environ.clear()
         os.environ.update(job["environment"])
         threading.Thread(target=_end_with, args=[connection], daemon=True).start()

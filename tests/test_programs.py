@@ -10,10 +10,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from matplotlib.figure import Figure
 
-from benchmarks import calibration, costs, demo, gpu, record, resuming
+from benchmarks import beats_nothing, calibration, costs, demo, estimates, faces, gpu, kill, record, resuming
+from rusr_core import baselines
 from rusr_core.commands.ending import ended
-from tools.portraits import check, evaluate, evaluate_denoiser, judges, render, validation
+from rusr_core.commands.options import CommandError
+from rusr_core.figures.saving import save_figure
+from rusr_core.images import load_image
+from tools.portraits import before_after, check, evaluate, evaluate_denoiser, judges, make, render, validation
 
 ROOT = Path(__file__).parents[1]
 FILES = sorted([*(ROOT / "benchmarks").glob("*.py"), *(ROOT / "tools/portraits").glob("*.py")])
@@ -79,12 +84,18 @@ def failing(main, *words, monkeypatch) -> int:
         (calibration.main, ("{}/out", "--preset", "mine"), "preset 'mine': expected one of default"),
         (calibration.main, ("{}/out", "--device", "cuda:77"), "cuda:77"),
         (costs.main, ("--keep", "{}/no/costs.json"), "no does not exist"),
+        (costs.main, ("--keep", "{}/file"), "file: holds no rows of this program"),
+        (costs.main, ("--methods", "nothing", "mine"), "method 'mine': expected one of"),
+        (estimates.main, ("{}/file/estimates",), "file is not a folder"),
         (demo.main, ("--out", "{}/demo.txt"), "expected a name that ends in .png"),
         (demo.main, ("--out", "{}/file/demo.png"), "file is not a folder"),
         (gpu.main, ("{}/out", "--device", "cuda:77"), "cuda:77"),
         (gpu.main, ("{}/out", "--device", "cpu", "--minutes", "nan"), "--minutes is nan: expected a positive number"),
         (evaluate.main, ("--out", "{}/no/measured.json"), "no does not exist"),
         (evaluate.main, ("--out", "{}/file"), "file: holds no results"),
+        (evaluate.main, ("--sheets", "{}/file/sheets"), "file is not a folder"),
+        (before_after.main, ("--before", "{}", "--out", "{}/no"), "no does not exist"),
+        (make.main, ("--work", "{}/work", "--seconds", "nan"), "--seconds is nan: expected a positive number"),
         (evaluate_denoiser.main, ("x", "--data", "{}", "--out", "{}/no/measured.json"), "no does not exist"),
         (evaluate_denoiser.main, ("x", "--data", "{}", "--sheet", "{}/sheet.txt"), "cannot write .txt"),
         (judges.main, ("--out", "{}/file/tables"), "file is not a folder"),
@@ -108,12 +119,20 @@ def test_bad_input_is_found_before_the_work(main, words, message, tmp_path, monk
         (costs.main, ("--write", "--methods", "nothing")),
         (calibration.main, ("out", "--samples", "1")),
         (calibration.main, ("out", "--num-images", "101")),
+        (judges.main, ("--out", "out", "--lpips-weights", "vgg16.pth")),
     ],
 )
 def test_what_a_parser_refuses(main, words, monkeypatch, capsys):
     with pytest.raises(SystemExit, match="2"):
         failing(main, *words, monkeypatch=monkeypatch)
     assert "error: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ['{"check": {"status": "done", "tiny": true}}', '{"check": 1}'])
+def test_what_was_done_with_tiny_sizes_is_not_taken_for_the_real_thing(text, tmp_path):
+    (tmp_path / gpu.STATE).write_text(text)
+    with pytest.raises(SystemExit, match=r"check was begun with .*; expected {'tiny': False}, or another folder"):
+        gpu.main([str(tmp_path), "--device", "cpu"])
 
 
 def test_the_list_for_a_gpu_says_if_its_state_is_damaged(tmp_path):
@@ -163,3 +182,96 @@ def test_results_that_are_there_are_kept(tmp_path):
     out.write_text(json.dumps({"noise": {"samples": 2}}))
     assert evaluate.known_so_far(out) == {"noise": {"samples": 2}} and evaluate.known_so_far(None) == {}
     assert evaluate.parts_of("noise,cost") == ["noise", "cost"]
+
+
+def test_rows_of_another_prior_do_not_mix(tmp_path):
+    path, rows = tmp_path / "costs.json", {"nothing": {"prior": "mine", "seconds": 1.0}}
+    assert costs.kept(path, "mine") == {}
+    path.write_text(json.dumps(rows))
+    assert costs.kept(path, "mine") == rows
+    with pytest.raises(CommandError, match="measured with the prior 'mine'; expected 'other', or another file"):
+        costs.kept(path, "other")
+
+
+def test_a_sweep_that_lost_something_does_not_end_well(tmp_path, monkeypatch, capsys):
+    """The program that kills a sweep says by its exit status, too, whether it survived."""
+    for again, status in ((0, 0), (1, 1)):
+        monkeypatch.setattr(kill, "harass", lambda *_, again=again: (3, 1, 4, again))
+        monkeypatch.setattr(kill, "run", lambda *_: None)
+        monkeypatch.setattr(kill, "pixels", lambda _: {})
+        monkeypatch.setattr(kill.results, "rows", lambda _: range(60))
+        assert failing(kill.main, monkeypatch=monkeypatch) == status
+        assert ("DIFFERENT" in capsys.readouterr().out) == bool(status)
+
+
+def test_the_middle_of_an_even_number_of_scenes():
+    rows = [{"found": True, "outside_identical": True} | dict.fromkeys(("landmarks", "corners", "centre", "psnr"), v)
+            for v in (4.0, 1.0, 2.0, 9.0)]  # fmt: skip
+    found = faces.summary(rows)
+    assert found["landmarks"] == {"median": 3.0, "worst": 9.0} and found["psnr"] == {"median": 3.0, "worst": 1.0}
+
+
+def test_a_table_of_rivals_is_never_without_its_provenance(tmp_path, monkeypatch):
+    weights = dict.fromkeys(("generator", "perceptual", "identity"), "x")
+    facts = {"prior": weights, "judge": {"perceptual": "y"}, "device": "cpu", "arithmetic": "exact", "code": "z"}
+    (tmp_path / "bench.json").write_text(json.dumps(facts))
+    numbers = {"nearer": 1, "of": 2, "better": True, "before": 0.4, "after": 0.3}
+    row, how = {"task": "upsampling M", "method": "classical"} | numbers, {"classical": baselines.find("classical")}
+    genuine = beats_nothing.write_atomic
+
+    def once(path: Path, data: bytes) -> None:
+        genuine(path, data)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(beats_nothing, "write_atomic", once)
+        beats_nothing.write(tmp_path / "kept", [row], how, tmp_path)
+    beats_nothing.write(tmp_path / "kept", [row], how, tmp_path)
+    assert "upsampling M,classical" in (tmp_path / "kept" / beats_nothing.TABLE).read_text()
+    (tmp_path / "kept/provenance.json").write_text("[1")
+    with pytest.raises(SystemExit, match="provenance.json: does not say what is done"):
+        beats_nothing.write(tmp_path / "kept", [row], how, tmp_path)
+
+
+@pytest.mark.parametrize("failing_at", [None, "copytree", "rename"])
+def test_what_is_shipped_is_replaced_whole_or_stays(failing_at, tmp_path, monkeypatch):
+    data, work = tmp_path / "data", tmp_path / "work"
+    for place, word in ((data, "old"), (work, "new")):
+        (place / "test").mkdir(parents=True)
+        (place / "test/000.png").write_text(word)
+        (place / make.WEIGHTS[0]).write_text(word)
+    monkeypatch.setattr(make, "DATA", data)
+    if failing_at is None:
+        make.install(work)
+    else:
+        where = make.shutil if failing_at == "copytree" else Path
+        genuine, calls = getattr(where, failing_at), []
+
+        def interrupted(*words):
+            calls.append(words)
+            if failing_at == "copytree" or len(calls) == 2:  # the old folder is aside already
+                raise KeyboardInterrupt
+            return genuine(*words)
+
+        monkeypatch.setattr(where, failing_at, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            make.install(work)
+    assert (data / make.WEIGHTS[0]).read_text() == "new"
+    assert (data / "test/000.png").read_text() == ("old" if failing_at else "new")
+    assert sorted(path.name for path in data.iterdir()) == sorted([make.WEIGHTS[0], "test"])
+
+
+def test_a_figure_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    figure, path = Figure((1, 1)), tmp_path / "a.png"
+    save_figure(figure, path, dpi=20)
+    before = path.read_bytes()
+    assert load_image(path).shape == (1, 3, 20, 20)
+
+    def broken(file, **_options):
+        file.write(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(figure, "savefig", broken)
+    with pytest.raises(KeyboardInterrupt):
+        save_figure(figure, path)
+    assert path.read_bytes() == before and [one.name for one in tmp_path.iterdir()] == ["a.png"]

@@ -6,6 +6,7 @@ issuer; it is valid now, and states one of the purposes in `PURPOSES`.
 
 import codecs
 import datetime
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +23,7 @@ PURPOSES = {
     "1.3.6.1.5.5.7.3.36": "document signing",
     "1.3.6.1.4.1.62558.2.1": "C2PA claim signing",
 }  # RFC 5280, RFC 9336 and C2PA's own
-BEGIN = b"-----BEGIN CERTIFICATE-----"
+BEGIN = re.compile(rb"-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----")
 
 
 class CredentialsError(RusrError):
@@ -71,10 +72,15 @@ def _chain(path: Path) -> list["Certificate"]:
     data = bytes_of(path).removeprefix(codecs.BOM_UTF8)
     try:
         chain = x509.load_pem_x509_certificates(data)
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise CredentialsError(f"{path}: no certificate; expected a PEM file, the signer's own first") from None
-    if len(chain) != data.count(BEGIN):
-        raise CredentialsError(f"{path}: only {len(chain)} of its {data.count(BEGIN)} certificates are whole")
+    if len(chain) != (begun := len(BEGIN.findall(data))):
+        raise CredentialsError(f"{path}: only {len(chain)} of its {begun} certificates can be read")
+    for i, one in enumerate(chain, 1):
+        try:
+            one.subject, one.issuer  # noqa: B018  (read here for the first time)
+        except ValueError as error:
+            raise CredentialsError(f"{path}: certificate {i} is damaged ({error})") from None
     return chain
 
 
@@ -136,8 +142,10 @@ def _check_purpose(path: Path, own: "Certificate") -> None:
 
     try:
         stated = own.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    except (x509.ExtensionNotFound, ValueError):
+    except x509.ExtensionNotFound:
         stated = []
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
+        raise CredentialsError(f"{path}: the extensions of {_name(own)} cannot be read ({error})") from None
     oids = [purpose.dotted_string for purpose in stated]
     if not any(oid in PURPOSES for oid in oids):
         wanted = ", ".join(f"{name} ({oid})" for oid, name in PURPOSES.items())

@@ -1,5 +1,6 @@
 """Whose key may sign: chains made by OpenSSL, in its layouts; what does not fit is one line before the work begins."""
 
+import base64
 import json
 import shutil
 import subprocess
@@ -14,9 +15,12 @@ from rusr_core.photos.marks import SOURCE_TYPE
 
 c2pa = pytest.importorskip("c2pa", reason="c2pa-python is not installed")  # brings cryptography
 from cryptography import x509  # noqa: E402
+from cryptography.hazmat.primitives import hashes  # noqa: E402
 from cryptography.hazmat.primitives.asymmetric import dsa, ec  # noqa: E402
-from cryptography.hazmat.primitives.serialization import NoEncryption  # noqa: E402
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, load_pem_private_key  # noqa: E402
 from pem_files import PEM, PKCS8, certificate, files  # noqa: E402
+
+DER = Encoding.DER
 
 OPENSSL = shutil.which("openssl")
 PURPOSES = {"emailProtection": "e-mail", "1.3.6.1.5.5.7.3.36": "documents", "1.3.6.1.4.1.62558.2.1": "claims"}
@@ -131,6 +135,31 @@ def test_layouts_that_are_read_alike(pem):
     assert read_credentials(path).startswith("valid, signed by Ada,")
 
 
+def test_an_older_header_is_read_alike(pem):
+    chain, key, _ = pem
+    expected = read_signer(chain, key)
+    chain.write_bytes(chain.read_bytes().replace(b" CERTIFICATE-", b" X509 CERTIFICATE-"))
+    assert read_signer(chain, key) == expected
+
+
+def test_certificates_that_are_damaged_inside(pem):
+    """What is read late: a name that is no text, and an extension that is there twice."""
+    chain, key, (own, authority) = pem
+    der = own.public_bytes(DER).replace(b"\x0c\x03Ada", b"\x0c\x03\xff\xfe\xfd")
+    damaged = b"-----BEGIN CERTIFICATE-----\n" + base64.encodebytes(der) + b"-----END CERTIFICATE-----\n"
+    chain.write_bytes(damaged + authority.public_bytes(PEM))
+    with pytest.raises(CredentialsError, match="chain.pem: certificate 1 is damaged"):
+        read_signer(chain, key)
+    above = ec.generate_private_key(ec.SECP256R1())
+    secret = load_pem_private_key(key.read_bytes(), None)
+    purpose = own.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
+    builder = x509.CertificateBuilder(authority.subject, own.subject, secret.public_key(), 1, extensions=[purpose] * 2)
+    twice = builder.not_valid_before(own.not_valid_before_utc).not_valid_after(own.not_valid_after_utc)
+    chain.write_bytes(twice.sign(above, hashes.SHA256()).public_bytes(PEM))
+    with pytest.raises(CredentialsError, match=r"the extensions of CN=Ada,O=Ada cannot be read \(Duplicate"):
+        read_signer(chain, key)
+
+
 def test_chains_that_cannot_sign(pem):
     chain, key, (own, authority) = pem
     stranger = ec.generate_private_key(ec.SECP256R1())
@@ -145,7 +174,7 @@ def test_chains_that_cannot_sign(pem):
         with pytest.raises(CredentialsError, match=words):
             load_signer(chain, key)
     chain.write_bytes(own.public_bytes(PEM) + authority.public_bytes(PEM)[:200])
-    with pytest.raises(CredentialsError, match="chain.pem: only 1 of its 2 certificates are whole"):
+    with pytest.raises(CredentialsError, match="chain.pem: only 1 of its 2 certificates can be read"):
         load_signer(chain, key)
 
 

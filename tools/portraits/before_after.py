@@ -18,6 +18,8 @@ from torch import Tensor
 from rusr_core.checkpoints import load_generator, load_portrait_net
 from rusr_core.commands.ending import ended
 from rusr_core.figures import STYLE, panel
+from rusr_core.figures.saving import save_figure
+from rusr_core.files import check_writable
 from rusr_core.latents import sample_w
 from rusr_core.priors import portraits
 from tools.portraits import DATA
@@ -26,6 +28,7 @@ from tools.portraits.training.orders import as_far
 
 PORTRAITS, SEED, COUNT = 5, 12, 40
 SHIFT, MESH = 2.0, 0.15  # px, amplitude
+NOISE, JUDGE = "fooled-noise.jpg", "fooled-judge.png"
 LIMITS = {"blur": (0.1, 12.0), "noise": (0.001, 1.0), "colour": (0.001, 1.0)}
 
 
@@ -43,7 +46,7 @@ def draw_noise(before: Path, out: Path) -> None:
     pictures = torch.cat([noise_rows(folder) for folder in (before, DATA)]).unflatten(0, (6, PORTRAITS))
     rows = [f"{when}: {noise}" for when in ("first", "today") for noise in ("stored", "none", "fresh")]
     figure = panel(*pictures.unbind(1), rows=rows, size=1.3)
-    figure.savefig(out / "fooled-noise.jpg", dpi=110, pil_kwargs={"quality": 88})
+    save_figure(figure, out / NOISE, dpi=110, pil_kwargs={"quality": 88})
 
 
 def equally_far(x: Tensor) -> dict[str, Tensor]:
@@ -78,7 +81,7 @@ def draw_judge(before: Path, out: Path) -> None:
         ax.set_xticks(range(len(made)), [*list(made)[:-1], "fine mesh"])
         ax.set(ylabel="net B, 1 = two people")
         ax.legend()
-        figure.savefig(out / "fooled-judge.png", dpi=130)
+        save_figure(figure, out / JUDGE, dpi=130)
 
 
 def main() -> None:
@@ -87,6 +90,7 @@ def main() -> None:
     parser.add_argument("--before", type=Path, required=True, help="folder of the earlier weights")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
+    check_writable(args.out / NOISE, args.out / JUDGE, force=True)
     draw_noise(args.before, args.out)
     draw_judge(args.before, args.out)
 

@@ -23,7 +23,7 @@ from rusr_core.commands.ending import ended
 from rusr_core.commands.options import CommandError, device_of, whole
 from rusr_core.degradations import Resize
 from rusr_core.files import check_writable, json_object, write_atomic
-from rusr_core.images import load_image, resize
+from rusr_core.images import load_image, resize, save_image
 from rusr_core.latents import mean_w, sample_w
 from rusr_core.limits import MAX_COUNT
 from rusr_core.losses import MultiscaleLPIPS
@@ -46,6 +46,7 @@ from tools.portraits.training.verification import held_out_faces, verify
 RENDER_SEED, FLOOR_SEED, SAMPLE_SEED = 920_000, 920_001, 31_337
 CHUNK = 50
 FEWEST = 4  # samples, one more than the neighbours that precision and recall look at
+SHEETS = ("samples.png", "noise.png", "truncated.png", "interpolations.png")
 PARTS = ("noise", "nets", "realism", "space", "inversion", "cost")
 
 
@@ -195,12 +196,13 @@ def draw(prior: Prior, folder: Path) -> None:
     G, g = prior.generator, torch.Generator().manual_seed(SAMPLE_SEED)
     with torch.no_grad():
         w = sample_w(G, 64, generator=g)
-        sheet(G.image(w, noise_mode="random", generator=g)).save(folder / "samples.png")
+        drawn = [G.image(w, noise_mode="random", generator=g)]
         modes = ({"noise_mode": "const"}, {"noise_mode": "none"}, {"noise_mode": "random", "generator": g})
-        sheet(torch.cat([G.image(w[:8], **mode) for mode in modes])).save(folder / "noise.png")
-        sheet(G.image(mean_w(G).lerp(w[:32], 0.7))).save(folder / "truncated.png")
+        drawn += [torch.cat([G.image(w[:8], **mode) for mode in modes]), G.image(mean_w(G).lerp(w[:32], 0.7))]
         rows = [torch.lerp(w[i], w[i + 1], t) for i in range(0, 8, 2) for t in torch.linspace(0, 1, 8)]
-        sheet(torch.cat([G.image(mean_w(G)), G.image(torch.stack(rows))])).save(folder / "interpolations.png")
+        drawn.append(torch.cat([G.image(mean_w(G)), G.image(torch.stack(rows))]))
+    for name, images in zip(SHEETS, drawn, strict=True):
+        save_image(sheet(images), folder / name, force=True)
 
 
 def parts_of(text: str) -> list[str]:
@@ -236,6 +238,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="JSON file; parts that are not measured keep their entries")
     args = parser.parse_args()
     device, known = device_of(args.device), known_so_far(args.out)
+    if args.sheets:
+        check_writable(*(args.sheets / name for name in SHEETS), force=True, new_folders=True)
     prior = prior_of(args.weights, device)
     judge = load_portrait_net(args.judge or args.weights / "features_b.safetensors").to(device)
     parts = {

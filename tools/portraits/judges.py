@@ -173,6 +173,8 @@ def main() -> None:
     parser.add_argument("--lpips-weights", type=Path, help="a state dict of torchvision's vgg16, instead of a download")
     parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
+    if args.lpips_weights and not args.lpips:
+        parser.error("--lpips-weights is read with --lpips only")
     if find_spec("piq") is None:
         raise CommandError("MS-SSIM needs piq: pip install 'rusr[training]'")
     check_writable(*(args.out / name for name in TABLES), force=True, new_folders=True)

@@ -18,11 +18,14 @@ import argparse
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from rusr_core.commands.ending import ended
-from rusr_core.commands.options import processes
+from rusr_core.commands.options import CommandError, processes
+from rusr_core.files import check_writable, replace_folder, write_atomic
+from rusr_core.limits import check_positive
 from tools.portraits import DATA
 
 ROOT = DATA.parents[1]
@@ -81,8 +84,18 @@ def generator_program(work: Path, options: dict[str, list[str]], how: str, proce
     return *(launcher if processes > 1 else (program,)), *common, *start, *noise, *options[how]
 
 
-def main() -> None:
-    """Command line."""
+def install(work: Path) -> None:
+    """Put the results in the place of what is shipped: each network, and the folder of portraits, appears whole."""
+    for name in WEIGHTS:
+        if (work / name).exists():
+            write_atomic(DATA / name, (work / name).read_bytes())
+    with tempfile.TemporaryDirectory(dir=DATA) as place:
+        made = shutil.copytree(work / "test", Path(place) / "test")
+        replace_folder(DATA / "test", made, Path(place) / "before")
+
+
+def command_line() -> argparse.ArgumentParser:
+    """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True, help="folder for the training set and checkpoints")
     parser.add_argument("--processes", type=processes, default=2, help="on a CPU")
@@ -92,7 +105,16 @@ def main() -> None:
     start.add_argument("--sharpen-shipped", action="store_true", help="the generator's adversarial stage only")
     parser.add_argument("--seconds", type=float, help="of each training, into which its last stage is fitted")
     parser.add_argument("--install", action="store_true", help="replace what is shipped by the results")
-    args = parser.parse_args()
+    return parser
+
+
+def main() -> None:
+    """Make the prior again."""
+    args = command_line().parse_args()
+    if args.seconds is not None:
+        check_positive("--seconds", args.seconds, CommandError)
+    if args.install:
+        check_writable(*(DATA / name for name in WEIGHTS), force=True)
     work, on_gpu = args.work.resolve(), args.device == "cuda"
     shipped, number = args.continue_shipped or args.sharpen_shipped, 1 if on_gpu else args.processes
     options = {name: (text if on_gpu else CPU.get(name, "")).split() for name, text in GPU.items()}
@@ -110,10 +132,7 @@ def main() -> None:
             run(step)
     run(("tools.portraits.make_test", work / "test"))
     if args.install:
-        for name in WEIGHTS:
-            if (work / name).exists():
-                shutil.copy(work / name, DATA / name)
-        shutil.copytree(work / "test", DATA / "test", dirs_exist_ok=True)
+        install(work)
         run(("tools.portraits.check", "--write"))
 
 
