@@ -77,6 +77,15 @@ class Degradation:
         """The degradations that it applies one after another: itself, if it is no composition."""
         return (self,)
 
+    def freed(self) -> "Degradation":
+        """The degradation of the same numbers whose `forward` has a gradient for them and any values between: itself,
+        where none of them has to be whole."""
+        return self
+
+    def followed(self, after: "Degradation") -> "Degradation | None":
+        """One degradation for itself and the one `after` it, where they cannot be told apart; None for two stages."""
+        return None
+
     def __str__(self) -> str:
         """The notation that `notation.parse` reads, if there is one: of one's own class, its name and fields."""
         name = getattr(self, "name", type(self).__name__)

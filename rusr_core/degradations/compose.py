@@ -26,7 +26,11 @@ class Compose(Degradation):
     name: ClassVar[str] = "compose"
 
     def __init__(self, *stages: object) -> None:
-        object.__setattr__(self, "stages", tuple(s for stage in stages for s in as_operator(stage).stages))
+        joined: list[Degradation] = []
+        for stage in (s for given in stages for s in as_operator(given).stages):
+            both = joined[-1].followed(stage) if joined else None
+            joined[-1 if both else len(joined) :] = [both or stage]
+        object.__setattr__(self, "stages", tuple(joined))
 
     @property
     def random(self) -> bool:

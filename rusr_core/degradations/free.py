@@ -10,7 +10,7 @@ s = sigmoid(u), or low + (high - low) s where `low` is not positive. Chapter: bo
 import copy
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -81,6 +81,15 @@ class Free(Degradation):
     def mask(self, shape: Sequence[int]) -> Tensor | None:
         return self.f.mask(shape)
 
+    def followed(self, after: Degradation) -> "Free | None":
+        both = self.f.followed(after)
+        return None if both is None else dataclasses.replace(self, f=both)
+
+    @property
+    def transform_mask(self) -> Callable[[Tensor], Tensor] | None:
+        """Where a mask lies after f at the start, if f says so."""
+        return getattr(self.f, "transform_mask", None)
+
     def start(self) -> Tensor:
         """Where the search of u starts, [P], for P free numbers."""
         return torch.tensor([one.inverse() for _, one in self.ranges])
@@ -104,7 +113,7 @@ def free(f: Degradation, **bounds: Sequence[float]) -> Free:
     if unknown or not bounds:
         given = ", ".join(unknown) or "nothing"
         raise DegradationError(f"{f}: {given} cannot be free; expected {' or '.join(known) or 'another degradation'}")
-    ranges = []
+    f, ranges = f.freed(), []
     for name, given in bounds.items():
         several = isinstance(given, Sequence) and len(given) in (2, 3)
         check(several, f"the bounds of {name}", "(low, high) or (low, high, start)", given)

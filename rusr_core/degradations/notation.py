@@ -47,6 +47,8 @@ NAMES = {
     )
 }
 
+FREE = {name for kind in NAMES.values() for name in kind.free_numbers}
+
 
 def parse(notation: str, *, seed: int | tuple[int, ...] = 0) -> Degradation:
     """A degradation from words, see the grammar above. Strokes that name no seed take `seed`.
@@ -84,8 +86,10 @@ def _parse_stage(words: str, seed: int | tuple[int, ...]) -> Degradation:
     if missing:
         raise DegradationError(f"{words!r}: {', '.join(missing)} missing; {kind.name} takes {', '.join(known)}")
     ranges = {key: value.checked(key) for key, value in arguments.items() if isinstance(value, Range)}
-    f = kind(**(arguments | {key: found.start for key, found in ranges.items()}))
-    return free(f, **{key: (found.low, found.high) for key, found in ranges.items()}) if ranges else f
+    whole = [key for key in ranges if KINDS[key] is WHOLE]  # between whole numbers a range may start, its class not
+    starts = {key: max(1, round(found.start)) if key in whole else found.start for key, found in ranges.items()}
+    f = kind(**(arguments | starts))
+    return free(f, **{key: (found.low, found.high, found.start) for key, found in ranges.items()}) if ranges else f
 
 
 def _unknown(name: str) -> DegradationError:
@@ -137,7 +141,7 @@ def _value(words: str, key: str, value: str) -> object:
         value = re.sub(r"\\(.)", r"\1", value[1:-1])
     kind, expected = KINDS.get(key, (str, ""))
     try:
-        if kind in (float, NUMBERS[0]) and ".." in value:
+        if key in FREE and ".." in value:
             bounds, _, start = value.partition("@")
             low, _, high = bounds.partition("..")
             return Range(float(low), float(high), float(start) if start else None)

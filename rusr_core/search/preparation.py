@@ -9,8 +9,9 @@ from torch import Tensor
 from rusr_core import arithmetic, optimizers
 from rusr_core.citations import cited
 from rusr_core.degradations.base import Degradation
-from rusr_core.degradations.free import found_numbers
+from rusr_core.degradations.free import found_numbers, free_stages
 from rusr_core.degradations.operator import mask_of, shape_after
+from rusr_core.degradations.resampling import Enlarged
 from rusr_core.generator import SPACES
 from rusr_core.latents import space
 from rusr_core.limits import check_seed, shown
@@ -60,7 +61,9 @@ def mask_for(f: Degradation, y: Tensor, like: Tensor, notes: list[str]) -> Tenso
     cannot have made y, or gives the search no gradient to follow."""
     made = shape_after(f, like)
     if made != tuple(y.shape):
-        raise RestorationError(f"f(G(w)) is {made} but y is {tuple(y.shape)}: f did not make y")
+        unsized = any(isinstance(stage.f, Enlarged) and not stage.f.after for stage in free_stages(f))
+        hint = f"; right after a free factor, resize:{y.shape[2]}+{y.shape[3]} says its size" if unsized else ""
+        raise RestorationError(f"f(G(w)) is {made} but y is {tuple(y.shape)}: f did not make y{hint}")
     mask = mask_of(f, like)
     if mask is not None and not (mask > 0).any():
         notes.append(f"the mask of {f} hides the whole image: nothing but the prior decides what is found")

@@ -25,6 +25,7 @@ from rusr_core.degradations import (
     parse,
 )
 from rusr_core.degradations.free import Range, bound, found_numbers, starts
+from rusr_core.degradations.resampling import Enlarged
 from rusr_core.restore import restore
 
 KINDS = {
@@ -33,6 +34,7 @@ KINDS = {
     "fading": (Fade(0.8, 0.1, 1.2), {"gain": (0.3, 2), "offset": (-0.3, 0.3), "gamma": (0.5, 2)}),
     "photons": (PoissonBernoulliNoise(24.0, 0.1), {"photons": (4, 100)}),
     "read noise": (ReadNoise(0.1), {"sigma": (0.01, 0.5)}),
+    "factor": (Enlarged(3.3), {"factor": (2, 8)}),
 }
 
 
@@ -59,6 +61,28 @@ def test_the_start_is_the_degradation_itself_and_every_number_has_its_gradient(k
         assert gradient[i] == pytest.approx(slope.item(), rel=0.05, abs=0.02), i
 
 
+@pytest.mark.parametrize("p", [0.05, 0.3, 0.6])
+def test_the_share_of_dead_pixels_has_the_gradient_of_the_mean(p, monkeypatch):
+    """Which pixels are dead is drawn, so no single draw has a slope: over draws, it is that of the expected picture."""
+    monkeypatch.setattr("rusr_core.degradations.noise.soft_clamp", lambda x: x)
+    x, unknown = images(1), free(PoissonBernoulliNoise(24.0, p), p=(0.01, 0.9))
+    (u,) = starts([unknown])
+    draws = bound(unknown, u).forward(x, seeded(1))
+    torch.testing.assert_close(draws, unknown.forward(x, seeded(1)), atol=1e-5, rtol=0)
+    assert abs(float((draws == 0).all(1).float().mean()) - p) < 0.03  # dead is black, nothing between
+    weights = torch.rand(x.shape, generator=seeded(2))
+    leaf, gradients = u.clone().requires_grad_(), []
+    for seed in range(20):
+        value = (bound(unknown, leaf).forward(x, seeded(seed)) * weights).sum()
+        gradients.append(torch.autograd.grad(value, leaf)[0].item())
+
+    def mean(step):
+        return (bound(unknown, u + step).expected(x) * weights).double().sum()
+
+    slope = float((mean(0.02) - mean(-0.02)) / 0.04)
+    assert slope < 0 and sum(gradients) / 20 == pytest.approx(slope, rel=0.01)
+
+
 @pytest.mark.parametrize("low, high, start", [(0.5, 4, 1.5), (-0.3, 0.3, 0.1), (0, 1, 0.25), (6, 96, None)])
 def test_a_number_stays_within_its_bounds(low, high, start):
     one = Range(low, high, start).checked("it")
@@ -69,7 +93,10 @@ def test_a_number_stays_within_its_bounds(low, high, start):
         assert one.start == pytest.approx(math.sqrt(low * high))
 
 
-@pytest.mark.parametrize("words", ["blur:width=0.5..4@1.5", "noise:6..96@24,0.16", "fade:gain=0.5..1.5@0.9,offset=0.1"])
+@pytest.mark.parametrize(
+    "words",
+    ["blur:width=0.5..4@1.5", "noise:6..96@24,0.16", "noise:24,0.02..0.5@0.1", "fade:gain=0.5..1.5@0.9,offset=0.1"],
+)
 def test_words_and_back(words):
     f = parse(words)
     assert isinstance(f, Free) and str(f) == words and parse(str(f)) == f
@@ -94,7 +121,7 @@ def test_words_need_no_start():
         (lambda: free(Blur(1.5)), "nothing cannot be free"),
         (lambda: parse("jpeg:10..50"), "quality must be a whole number"),
         (lambda: parse("blur:0.5..x"), "width must be a number, got '0.5..x'"),
-        (lambda: parse("noise:24,0.1..0.2"), "p cannot be free; expected photons"),
+        (lambda: parse("noise:24,0.1..1"), r"p must be a number in \[0, 1\), got 1"),
     ],
 )
 def test_what_cannot_be_free_is_one_line(make, message):
@@ -122,6 +149,8 @@ CASES = {
     "blur": (Blur(2.0), free(Blur(0.9), width=(0.4, 5))),
     "fading": (Fade(0.6, 0.1), free(Fade(0.9, 0.0), gain=(0.3, 1.5), offset=(-0.3, 0.3))),
     "read noise": (ReadNoise(0.15), free(ReadNoise(0.04), sigma=(0.01, 0.5))),
+    "dead pixels": (PoissonBernoulliNoise(60.0, 0.2), free(PoissonBernoulliNoise(60.0, 0.05), p=(0.01, 0.5))),
+    "factor": (Enlarged(4.0, "bicubic"), free(Enlarged(2.5), factor=(1.2, 16))),
 }
 
 
