@@ -38,7 +38,7 @@ ENGINE = (
     "strokes", "degradations", "losses", "search", "worker",
 )  # fmt: skip
 PAGE = (
-    "pictures", "client", "record", "controls", "curve", "stage", "runs", "progress", "source", "settings",
+    "whole", "pictures", "client", "record", "controls", "curve", "stage", "runs", "progress", "source", "settings",
     "prediction", "studio", "walk", "experiments", "app",
 )  # fmt: skip
 PORTRAITS = ("000", "003", "007", "012", "021", "034", "058", "093")

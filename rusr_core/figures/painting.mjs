@@ -25,11 +25,12 @@ class Brush {
     this.radius = this.side / 16;
     this.at = [width / 2, height / 2];
     this.last = null; // where a stroke has come to
+    this.pressed = false; // whether it began on the canvas: a button that was pressed elsewhere paints nothing
     const handlers = {
       pointerdown: (event) => this.press(event),
       pointermove: (event) => this.drag(event),
-      pointerup: () => this.lift(),
-      pointercancel: () => this.lift(),
+      pointerup: (event) => event.isPrimary && this.lift(), // a second finger ends nothing
+      pointercancel: (event) => event.isPrimary && this.lift(),
       pointerleave: () => this.outline(false),
       keydown: (event) => this.key(event),
       focus: () => this.outline(canvas.matches(":focus-visible")),
@@ -129,12 +130,14 @@ class Brush {
     if (!this.enabled || !event.isPrimary || event.button !== 0) return; // a second finger zooms or does nothing
     this.canvas.setPointerCapture(event.pointerId);
     this.lift();
+    this.pressed = true;
     this.remember();
     this.drag(event);
   }
 
   lift() {
     this.last = null;
+    this.pressed = false;
     this.tell();
   }
 
@@ -146,7 +149,7 @@ class Brush {
         ((event.clientY - box.top) / box.height) * this.height,
       ];
     this.outlined = event.pointerType === "mouse" && !(event.buttons & 1);
-    if (event.buttons & 1) this.stroke(to);
+    if (this.pressed && event.buttons & 1) this.stroke(to);
     else if (this.outlined) {
       this.at = to;
       this.show();
@@ -244,9 +247,10 @@ function element(tag, properties = {}, ...children) {
   return made;
 }
 
-/** The pixels behind a data URL: { width, height, rgba }, drawn on `canvas`. */
-async function pixels(url, canvas = document.createElement("canvas")) {
-  const image = new Image();
+/** The pixels behind a data URL: { width, height, rgba }. */
+async function pixels(url) {
+  const image = new Image(),
+    canvas = element("canvas");
   image.src = url;
   await image.decode();
   Object.assign(canvas, { width: image.naturalWidth, height: image.naturalHeight });

@@ -55,6 +55,14 @@ def brush(x: Tensor, *, width: int = 384) -> object:
         width = traitlets.Int().tag(sync=True)
         painted = traitlets.Bytes().tag(sync=True)  # [H * W], 255 where the picture is known
 
+        @traitlets.validate("painted")
+        def _of_the_picture(self, proposal: dict[str, object]) -> bytes:
+            """FigureError for a mask of another size."""
+            mask, expected = proposal["value"], x.shape[-2] * x.shape[-1]
+            if len(mask) != expected:
+                raise FigureError(f"painted has {len(mask)} bytes: expected {expected}, one a pixel")
+            return mask
+
         @property
         def known(self) -> Tensor:
             """What was not painted over, `[1, 1, H, W]` in [0, 1], 1 = known."""
@@ -62,7 +70,10 @@ def brush(x: Tensor, *, width: int = 384) -> object:
             return torch.from_numpy(values).view(1, 1, *x.shape[-2:])
 
         def lay_over(self, image: Tensor) -> None:
-            """Lay `image` `[1, 3, h, w]` over the picture, behind a slider."""
-            self.restored = data_url(resize(_batch(image)[:1].clamp(0, 1), tuple(x.shape[-2:]), "area"))
+            """Lay `image` `[1, 3, h, w]` over the picture, behind a slider. FigureError for several images."""
+            image = _batch(image)
+            if len(image) != 1:
+                raise FigureError(f"one image is laid over the picture, got {len(image)}")
+            self.restored = data_url(resize(image.clamp(0, 1), tuple(x.shape[-2:]), "area"))
 
     return Brush(picture=data_url(x), width=width, painted=bytes([255]) * (x.shape[-2] * x.shape[-1]))

@@ -9,12 +9,16 @@ function comparison(model, frame) {
   async function compare() {
     const url = model.get("restored");
     after.hidden = cut.hidden = !url;
-    if (url) await pixels(url, after);
+    if (!url) return;
+    const { width, height, rgba } = await pixels(url);
+    if (url !== model.get("restored")) return; // another has come meanwhile
+    Object.assign(after, { width, height });
+    after.getContext("2d").putImageData(new ImageData(rgba, width, height), 0, 0);
   }
   return { after, cut, compare };
 }
 
-/** The mask of `brush` and that of the model, which Python and other views of the widget see: { send, load }. */
+/** The mask of `brush` and that of the model, which Python and other views of the widget see: { send, load, end }. */
 function exchange(model, brush) {
   let due = null,
     sending = false;
@@ -30,7 +34,13 @@ function exchange(model, brush) {
     if (sending || due !== null) return; // it is this view's own, or soon will be
     brush().load(Float32Array.from(new Uint8Array(buffer, byteOffset, byteLength), (v) => v / 255));
   }
-  return { load, send: () => (due ??= setTimeout(write, LATER)) };
+  /** The view goes: what was painted last is sent at once. */
+  function end() {
+    if (due === null) return;
+    clearTimeout(due);
+    write();
+  }
+  return { load, send: () => (due ??= setTimeout(write, LATER)), end };
 }
 
 /** The widget. `model`: picture and restored, data URLs; width, CSS pixels; painted, the mask in bytes. */
@@ -43,7 +53,7 @@ async function render({ model, el }) {
   box.style.width = `${model.get("width")}px`;
   el.append(box);
   const picture = await pixels(model.get("picture")),
-    { send, load } = exchange(model, () => brush),
+    { send, load, end } = exchange(model, () => brush),
     brush = new Brush(below, picture, send);
   brush.on(true);
   brush.choose(picture);
@@ -53,6 +63,7 @@ async function render({ model, el }) {
   for (const [name, listener] of Object.entries(heard)) model.on(name, listener);
   await compare();
   return () => {
+    end();
     for (const [name, listener] of Object.entries(heard)) model.off(name, listener);
   };
 }

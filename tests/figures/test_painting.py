@@ -13,6 +13,7 @@ from PIL import Image
 
 from rusr_core import figures
 from rusr_core.degradations import Mask
+from rusr_core.figures.interactive import data_url
 from rusr_core.figures.painting import module
 
 
@@ -44,6 +45,11 @@ def test_the_picture_travels_without_loss_and_the_restoration_at_its_size():
 def test_a_brush_is_a_sentence_on_static_pages_and_paints_on_one_image(monkeypatch):
     with pytest.raises(figures.FigureError, match="one image, got 2"):
         figures.brush(torch.zeros(2, 3, 8, 8))
+    canvas = figures.brush(torch.zeros(1, 3, 8, 9))
+    with pytest.raises(figures.FigureError, match="painted has 8 bytes: expected 72, one a pixel"):
+        canvas.painted = bytes(8)
+    with pytest.raises(figures.FigureError, match="one image is laid over the picture, got 2"):
+        canvas.lay_over(torch.zeros(2, 3, 8, 9))
     monkeypatch.setenv("RUSR_STATIC", "1")
     assert "Jupyter" in figures.brush(noise(8, 8))
 
@@ -64,6 +70,10 @@ globalThis.model = {
 globalThis.leave = await widget.render({ model, el: document.getElementById("place") });
 globalThis.ready = true;
 </script>"""
+
+
+SPACE = """document.querySelector('.rusr-brush canvas').dispatchEvent(
+    new KeyboardEvent('keydown', { key: ' ', bubbles: true }));"""
 
 
 def painted(driver) -> bytes:
@@ -111,7 +121,14 @@ def test_the_widget_paints_by_mouse_and_keyboard_and_compares(tmp_path, serving)
         canvas.lay_over(torch.zeros(1, 3, 32, 48))
         driver.execute_script("return model.python('restored', arguments[0])", canvas.restored)
         until("!document.querySelector('.rb-after').hidden && document.querySelector('.rb-after').width === 48")
-        driver.execute_script("leave()")
+        canvas.lay_over(torch.ones(1, 3, 32, 48))  # the newest of two that come at once is the one that stays
+        both = "return Promise.all([model.python('restored', arguments[0]), model.python('restored', arguments[1])])"
+        driver.execute_script(both, *(data_url(noise(320, 480)), canvas.restored))
+        above = "document.querySelector('.rb-after').getContext('2d').getImageData(0, 0, 1, 1).data[0]"
+        assert driver.execute_script(f"return {above}") == 255
+        driver.execute_script("model.python('painted', new DataView(new Uint8Array(48 * 32).fill(255).buffer))")
+        sent = "Math.min(...new Uint8Array(model.get('painted').buffer))"
+        assert driver.execute_script(f"{SPACE} leave(); return {sent}") == 0, "the last stroke is not lost"
         assert driver.execute_script("return model.heard()") == [] and driver.get_log("browser") == []
 
 

@@ -127,6 +127,75 @@ def test_a_choice_that_comes_late_is_waited_for_or_refused_and_never_changes_a_s
     assert not watched.execute_script("return document.querySelector('.rl-compare').hidden"), "it can still be saved"
 
 
+def test_a_figure_does_not_touch_the_search_of_another(watched, address):
+    """One engine for all figures of a page: the second is refused in words, before it forgets what it shows."""
+    open_page(watched, address)
+    set_up(watched, "U", 30)
+    start(watched)
+    until(watched, "document.querySelector('.rl-scrub input').max > 1")
+    watched.execute_script("""
+        document.querySelector('#inline .rl-open').click();
+        window.figure = document.querySelector('#inline .rl-studio');
+        figure.querySelector('.rl-main').click();""")
+    words = watched.execute_script("return figure.querySelector('.rl-status').textContent")
+    assert words.startswith("Another figure of this page has a search that has not ended: open that figure")
+    assert watched.execute_script("return figure.querySelector('.rl-main').textContent") == "Start"
+    before = watched.execute_script("return document.querySelector('.rl-scrub input').max")
+    until(watched, f"document.querySelector('.rl-scrub input').max > {before}")
+    watched.execute_script("document.querySelectorAll('.rl-bar button')[1].click()")
+    until(watched, IDLE)
+    watched.execute_script("figure.querySelector('.rl-main').click()")
+    until(watched, "figure.querySelector('.rl-status').textContent.startsWith('Searching')")
+    watched.execute_script("figure.querySelectorAll('.rl-bar button')[1].click()")
+    until(watched, "figure.querySelector('.rl-status').textContent.includes('stopped by you')")
+    assert watched.get_log("browser") == []
+
+
+def test_a_file_that_is_dropped_beside_the_figure_is_not_lost_with_the_page(watched, address, tmp_path):
+    """A browser would open it in place of the page; one that is dropped on another figure is that figure's."""
+    open_page(watched, address)
+    red, blue = flat(tmp_path, "red.png", (128, 128), "red"), flat(tmp_path, "blue.png", (128, 128), "blue")
+    handed(watched, red, place="body")
+    until(watched, f"{STATUS} === 'red.png is on this page and goes nowhere else.'")
+    watched.execute_script("document.querySelector('#inline .rl-open').click()")
+    handed(watched, blue, place="#inline .rl-stage canvas")
+    until(watched, "document.querySelector('#inline .rl-status').textContent.startsWith('blue.png is on this page')")
+    assert status(watched).startswith("red.png") and middle(watched) == [255, 0, 0]
+
+
+def test_a_button_that_was_pressed_elsewhere_paints_nothing(watched, address):
+    """Somebody selects words and comes over the portrait; and a second finger that leaves does not end a stroke."""
+    open_page(watched, address)
+    watched.execute_script("document.querySelector('.rb-tools').lastElementChild.click()")
+    watched.execute_script("""
+        const canvas = document.querySelector('.rl-stage canvas'), box = canvas.getBoundingClientRect();
+        canvas.setPointerCapture = () => {};
+        window.point = (type, x, y, more) => canvas.dispatchEvent(new PointerEvent(type, { bubbles: true, pointerId: 1,
+          isPrimary: true, pointerType: 'mouse', clientX: box.left + (x * box.width) / 128,
+          clientY: box.top + (y * box.height) / 128, buttons: 1, ...more }));
+        point('pointermove', 64, 20);""")
+    hidden = [0, 0, 0, 255]
+    assert painted(watched, 64, 20) != hidden
+    watched.execute_script("""
+        point('pointerdown', 20, 100); point('pointermove', 30, 100);
+        point('pointerup', 64, 20, { isPrimary: false, pointerId: 2 });
+        point('pointermove', 110, 100); point('pointerup', 110, 100, { buttons: 0 });
+        point('pointermove', 64, 20);""")
+    assert all(painted(watched, x, 100) == hidden for x in range(20, 110, 6))
+    assert painted(watched, 64, 20) != hidden
+
+
+def test_scripts_that_are_missing_are_told(watched, address):
+    watched.execute_cdp_cmd("Network.enable", {})
+    watched.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*portraits.js"]})
+    watched.get(address)
+    until(watched, "document.querySelectorAll('.rusr-live > p:last-child').length === 3", 20)
+    line = watched.execute_script("return document.querySelector('.rusr-live > p:last-child').textContent")
+    assert line.startswith("The live figure cannot be loaded: expected ") and line.endswith("live/portraits.js")
+    watched.execute_cdp_cmd("Network.setBlockedURLs", {"urls": []})
+    assert all("portraits.js" in entry["message"] for entry in watched.get_log("browser"))
+
+
 def test_a_broken_file_keeps_a_search_from_beginning(watched, address, tmp_path):
     open_page(watched, address)
     (tmp_path / "broken.png").write_bytes(b"no picture")
@@ -200,11 +269,19 @@ def test_an_engine_that_cannot_be_loaded_or_stops_is_said_and_asked_for_again(wa
     until(watched, f"{STATUS} === 'Searching in W …'")
     watched.execute_script("workers.at(-1).onerror({ message: 'out of memory' })")  # as browsers tell it
     until(watched, IDLE)
-    assert status(watched) == "the engine has stopped: out of memory"
+    again = "press Start once more; fewer phases need less memory"
+    assert status(watched) == f"the engine has stopped (out of memory): {again}"
+    set_up(watched, "U", 30)
+    start(watched)
+    until(watched, f"{STATUS} === 'Searching in W …'")
+    broken = "{ data: { id, type: 'error', message: 'memory access out of bounds', fatal: true } }"
+    watched.execute_script(f"for (let id = 0; id < 99; id++) workers.at(-1).onmessage({broken})")
+    until(watched, IDLE)
+    assert status(watched) == f"the engine has stopped (memory access out of bounds): {again}"
     set_up(watched, "U", 1)
     start(watched)
     until(watched, DONE)
-    assert watched.execute_script("return workers.length") == 2 and watched.get_log("browser") == []
+    assert watched.execute_script("return workers.length") == 3 and watched.get_log("browser") == []
 
 
 def test_inline_figures_open_when_asked_and_give_the_recorded_one_back(watched, address):

@@ -232,9 +232,16 @@ def test_a_saved_picture_holds_its_record(browser, address, tmp_path):
     assert record["program"].startswith("rusr ") and SOURCE_TYPE.encode() in read_metadata(found[0]).xmp
 
 
-@pytest.mark.parametrize("width", [1280, 390])
+SMALL = """return [...document.querySelectorAll('.rusr-live :is(button, select, summary, input)')].map((one) =>
+    one.matches('[type=checkbox], [type=radio], .rl-file') ? one.closest('label') : one).map((one) => {
+      const { width, height } = one.getBoundingClientRect();
+      return [one.outerHTML.slice(0, 60), width, height];
+    }).filter(([, width, height]) => width && (height < 44 || width < 44))"""
+
+
+@pytest.mark.parametrize("width", [1280, 640, 390, 320])  # 640 is 1280 at 200 %
 def test_no_page_is_wider_than_its_window_and_start_is_in_sight(page, width):
-    """Start without scrolling, where a reader meets the page."""
+    """Start without scrolling, where a reader meets the page; and on a phone nothing is too small for a finger."""
     reason = missing()
     if reason:
         pytest.skip(reason)
@@ -247,5 +254,7 @@ def test_no_page_is_wider_than_its_window_and_start_is_in_sight(page, width):
         start = "const { top, bottom } = document.querySelector('.rl-bar .rl-main').getBoundingClientRect();"
         assert driver.execute_script(f"{start} return top > 0 && bottom <= innerHeight && scrollY === 0")
         driver.execute_script("for (const b of document.querySelectorAll('.rl-open')) b.click()")
+        driver.execute_script("for (const d of document.querySelectorAll('.rusr-live details')) d.open = true")
         wide = driver.execute_script("return document.documentElement.scrollWidth")
         assert wide <= width
+        assert width > 400 or driver.execute_script(SMALL) == []

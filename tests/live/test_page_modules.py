@@ -10,10 +10,12 @@ import pytest
 import torch
 from conftest import seeded
 from live_browser import ROOT, live_script
+from live_files import encoded
 from PIL import Image
 
 from rusr_core import randomness, tasks
 from rusr_core.degradations import Compose
+from rusr_core.files import data_path
 from rusr_core.images import read_metadata
 from rusr_core.photos.marks import SOURCE_TYPE
 from rusr_core.photos.records import read_record
@@ -33,7 +35,6 @@ class Element {
 }
 globalThis.document = { createElement: (tag) => new Element(tag), createElementNS: (_, tag) => new Element(tag) };
 globalThis.Page = {}; globalThis.Live = {};
-const given = JSON.parse(process.argv[2]);
 """
 
 
@@ -44,8 +45,8 @@ def in_node(modules: str, body: str, given: object = None) -> object:
         pytest.skip("node is not installed")
     sources = [(ROOT / f"book/live/{name}.js").read_text(encoding="utf-8") for name in modules.split()]
     run = f"(async () => {{ {body} }})().then((found) => console.log(JSON.stringify(found)));"
-    text = "\n".join([DOCUMENT, *sources, run])
-    found = subprocess.run([node, "-", json.dumps(given)], input=text, capture_output=True, text=True, timeout=60)
+    text = "\n".join([DOCUMENT, f"const given = {json.dumps(given)};", *sources, run])
+    found = subprocess.run([node, "-"], input=text, capture_output=True, text=True, timeout=60)
     assert found.returncode == 0, found.stderr
     return json.loads(found.stdout)
 
@@ -100,6 +101,36 @@ def test_a_saved_picture_is_a_png_with_its_record_and_mark(embedded, tmp_path):
         picture.load()  # checks every chunk's CRC
         assert picture.getpixel((0, 0)) == (255, 0, 0)
     assert read_record(file) == record and SOURCE_TYPE.encode() in read_metadata(file).xmp
+
+
+def test_a_whole_file_is_told_from_one_that_ends_early():
+    """Each format, with what phones and programs put behind the picture; one byte less than the picture needs."""
+    portrait = Image.open(data_path("portraits/test/000.png")).convert("RGB")
+    preview, film = encoded(portrait.resize((16, 16)), "JPEG"), b"\xff\xda" + bytes(50)
+    whole = {
+        "png": encoded(portrait, "PNG"),
+        "jpeg": encoded(portrait, "JPEG", exif=b"Exif\0\0" + preview),  # its end is not the picture's
+        "progressive": encoded(portrait, "JPEG", progressive=True),
+        "restarting": encoded(portrait, "JPEG", restart_marker_rows=1),
+        "gif": encoded(portrait, "GIF", comment=b"x" * 700)[:-1],
+        "moving": encoded(portrait, "GIF", save_all=True, append_images=[portrait.rotate(90)])[:-900],
+        "bmp": encoded(portrait, "BMP"),
+        "grey": encoded(portrait.convert("1"), "BMP"),
+        "webp": encoded(portrait, "WEBP", lossless=True),
+    }
+    given = {name: list(content) for name, content in whole.items()}
+    given |= {f"{name} and more": [*content, *film] for name, content in given.items()}
+    given |= {"nothing": [], "text": list(b"not a picture"), "movie": list(b"\0\0\0 ftypisom")}
+    body = """const found = {};
+        for (const [name, bytes] of Object.entries(given)) found[name] = Page.whole(Uint8Array.from(bytes));
+        return found;"""
+    assert all(in_node("page/whole", body, given).values())
+    short = {name: given[name][:-1] for name in whole if name != "moving"} | {"moving": given["moving"][:5000]}
+    short |= {f"{name}, a third": given[name][: len(given[name]) // 3] for name in whole}
+    begins = ("\x89PNG", "\xff\xd8", "GIF8", "BM", "RIFF", "RIFF\0\0\0")
+    short |= {begin: list(begin.encode("latin1")) for begin in begins}
+    found = in_node("page/whole", body, short)
+    assert len(found) == 24 and not any(found.values()), found
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ Live.worker = (() => {
   async function start({ wasm, packed }) {
     const { method, ...weights } = packed;
     tf.env().set("WASM_HAS_MULTITHREAD_SUPPORT", false); // the packed file is the one of a single thread
-    if (!(await tf.env().getAsync("WASM_HAS_SIMD_SUPPORT"))) throw new Error("this browser has no WebAssembly SIMD");
+    if (!(await tf.env().getAsync("WASM_HAS_SIMD_SUPPORT"))) 
+      throw new Error("this browser has no WebAssembly SIMD: expected one of 2023 or later");
     const names = ["", "-simd", "-threaded-simd"].map((kind) => `tfjs-backend-wasm${kind}.wasm`); // it wants all three
     tf.setWasmPaths(Object.fromEntries(names.map((name) => [name, wasm])));
     await tf.setBackend("wasm");
@@ -231,7 +232,9 @@ Live.worker = (() => {
     try {
       postMessage({ id, type: "answer", ...(await ANSWERS[type](data)) });
     } catch (error) {
-      postMessage({ id, type: "error", message: error.message, stack: String(error.stack) });
+      // what WebAssembly or an allocation breaks, such as too little memory, leaves the kernels in no known state
+      const fatal = error instanceof WebAssembly.RuntimeError || error instanceof RangeError;
+      postMessage({ id, type: "error", message: error.message, stack: String(error.stack), fatal });
     }
   }
 

@@ -31,6 +31,7 @@ Page.app = (() => {
     place.append(open);
   }
 
+  if (!globalThis.RUSR_PORTRAITS) return; // the loader has said that they could not be loaded
   for (const place of document.querySelectorAll(".rusr-live")) {
     const options = JSON.parse(place.dataset.live);
     (options.kind === "page" ? whole : inline)(place, options);

@@ -6,6 +6,8 @@ Page.client = (() => {
     ready = false,
     last = 0;
   const waiting = new Map();
+  const STOPPED = "the engine has stopped",
+    AGAIN = "press Start once more; fewer phases need less memory";
   const ADVICE = { "file:": 'build the book with "make book"', else: "look at the connection, then press once more" };
 
   /** A classic script: the one thing that a page opened from a file may load. */
@@ -24,8 +26,12 @@ Page.client = (() => {
     if (!entry) return;
     if (type === "answer" || type === "error") waiting.delete(id);
     if (type === "answer") entry.done(data);
-    else if (type === "error") entry.fail(new Error(data.message));
-    else entry.report(data);
+    else if (type !== "error") entry.report(data);
+    else {
+      const message = data.fatal ? `${STOPPED} (${data.message}): ${AGAIN}` : data.message;
+      entry.fail(new Error(message));
+      if (data.fatal) fail(message);
+    }
   }
 
   function fail(message) {
@@ -40,7 +46,7 @@ Page.client = (() => {
   function post(type, message = {}, report = () => {}) {
     const id = ++last;
     return new Promise((done, failed) => {
-      if (!worker) throw new Error("the engine has stopped: press Start once more");
+      if (!worker) throw new Error(`${STOPPED}: press Start once more`);
       waiting.set(id, { done, fail: failed, report });
       worker.postMessage({ id, type, ...message });
     });
@@ -57,7 +63,7 @@ Page.client = (() => {
       url = URL.createObjectURL(source);
     worker = new Worker(url);
     worker.onmessage = receive;
-    worker.onerror = (event) => fail(`the engine has stopped: ${event.message}`);
+    worker.onerror = ({ message }) => fail(`${STOPPED} (${message || "the browser does not say why"}): ${AGAIN}`);
     const answer = post("start", { wasm: RUSR_WASM, packed: RUSR_WEIGHTS }),
       first = await answer.finally(() => URL.revokeObjectURL(url));
     globalThis.RUSR_WASM = globalThis.RUSR_WEIGHTS = undefined; // the worker has its own

@@ -7,6 +7,13 @@ document.addEventListener("DOMContentLoaded", () => {
     const script = document.createElement("script");
     script.src = RUSR_LIVE.base + name;
     script.async = false;
+    script.onerror = () => {
+      for (const place of document.querySelectorAll(".rusr-live")) {
+        const line = document.createElement("p");
+        line.textContent = `The live figure cannot be loaded: expected ${script.src}`;
+        place.append(line);
+      }
+    };
     document.head.append(script);
   }
 });

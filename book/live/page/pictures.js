@@ -53,15 +53,6 @@ Page.pictures = (() => {
 
   const LARGEST = 64; // MB of a file, and million pixels of a picture
 
-  /** Whether a PNG, JPEG or WebP ends too early; browsers draw what there is of it, and leave the rest empty. */
-  function isTruncated(bytes) {
-    const text = new TextDecoder("latin1").decode(bytes);
-    if (text.startsWith("PNG", 1)) return !text.includes("IEND");
-    if (text.startsWith("\xff\xd8")) return text.lastIndexOf("\xff\xd9") <= text.lastIndexOf("\xff\xda"); // end, scan
-    if (!text.startsWith("RIFF")) return false;
-    return new DataView(bytes.buffer).getUint32(4, true) + 8 > bytes.length;
-  }
-
   /** A picture of a file that a browser draws: its first frame, upright, in sRGB. */
   async function decoded(file) {
     const url = URL.createObjectURL(file),
@@ -85,7 +76,7 @@ Page.pictures = (() => {
     const { name, size } = file;
     if (size > LARGEST * 1e6)
       throw new Error(`${name} has ${Math.round(size / 1e6)} MB: expected a picture of at most ${LARGEST} MB`);
-    if (isTruncated(new Uint8Array(await file.arrayBuffer())))
+    if (!Page.whole(new Uint8Array(await file.arrayBuffer())))
       throw new Error(`${name} ends too early: expected a whole picture`);
     const image = await decoded(file),
       { naturalWidth: width, naturalHeight: height } = image;

@@ -43,17 +43,26 @@ Page.source = (() => {
       return input;
     }
 
-    /** Files that are dropped on `zone`, or pasted while it has the focus or, with `everywhere`, nothing has. */
+    /**
+     * Files that are dropped on `zone`, or pasted while it has the focus. With `everywhere` also what is dropped beside
+     * it, for which a browser would leave the page, and what is pasted while nothing has the focus.
+     */
     listen(zone, everywhere) {
-      const over = (value) => zone.classList.toggle("rl-over", value && !this.locked);
-      zone.addEventListener("dragover", (event) => {
+      const place = everywhere ? document : zone,
+        over = (value) => zone.classList.toggle("rl-over", value && !this.locked),
+        holds = ({ dataTransfer }) => dataTransfer.types.includes("Files"),
+        // of what lies beside the figure, files alone, and not those of another figure
+        ours = (event) => zone.contains(event.target) || (!event.defaultPrevented && holds(event));
+      place.addEventListener("dragover", (event) => {
+        if (!ours(event)) return;
         event.preventDefault();
-        over(event.dataTransfer.types.includes("Files"));
+        over(holds(event));
       });
-      zone.addEventListener("dragleave", (event) => zone.contains(event.relatedTarget) || over(false));
-      zone.addEventListener("drop", (event) => {
-        event.preventDefault();
+      place.addEventListener("dragleave", (event) => place.contains(event.relatedTarget) || over(false));
+      place.addEventListener("drop", (event) => {
         over(false);
+        if (!ours(event)) return;
+        event.preventDefault();
         this.hand([...event.dataTransfer.files]);
       });
       document.addEventListener("paste", (event) => {

@@ -6,8 +6,12 @@ Page.studio = (() => {
   const SETTINGS = "Portrait, damage and search";
   const ENDS = { steps: "all steps", patience: "no new best loss", stopped: "stopped by you", diverged: "diverged" };
   const YET = "Start loads about 11 MB of networks once, from this book; nothing is loaded yet.";
+  const ELSEWHERE =
+    "Another figure of this page has a search that has not ended: open that figure, and stop it or let it end.";
   const PSI = 0.7; // truncation of a sampled portrait
   const MOUTH = [[0.5, 0.7, 0.13]]; // the hole that a figure opens with, a disc [x, y, radius]
+
+  let searching = null; // the figure whose search the one engine runs, or will
 
   class Studio {
     /** `options` as in `settings`, and `portrait`, `compact`, `predict`, `open`. */
@@ -183,6 +187,7 @@ Page.studio = (() => {
     enter(phase) {
       this.phase = phase;
       const busy = phase !== "idle";
+      searching = busy ? this : null;
       this.main.textContent = { idle: "Start", loading: "Loading …", running: "Pause", paused: "Continue" }[phase];
       this.main.setAttribute("aria-disabled", phase === "loading"); // a disabled one would lose the keyboard's focus
       if (!busy && document.activeElement === this.halt) this.main.focus({ preventScroll: true });
@@ -210,6 +215,7 @@ Page.studio = (() => {
     }
 
     async run() {
+      if (searching) return this.say(ELSEWHERE, true);
       this.look();
       this.enter("loading");
       if (!(await this.source.settled())) return this.enter("idle"); // a file that is no picture has said so
@@ -270,8 +276,12 @@ Page.studio = (() => {
 
     async save() {
       const name = `restored-${this.result.source}.png`;
-      Page.record.save(await Page.record.png(this.stage.compare.restored, this.result), name);
-      this.say(`${name} is saved, with a mark that a generator made it and the record that “rusr show” prints.`);
+      try {
+        Page.record.save(await Page.record.png(this.stage.compare.restored, this.result), name);
+      } catch (error) {
+        return this.say(`${name} could not be saved: ${error.message}`, true);
+      }
+      return this.say(`${name} is saved, with a mark that a generator made it and the record that “rusr show” prints.`);
     }
   }
 
