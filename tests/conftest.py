@@ -12,9 +12,10 @@ import kernel_server
 import numpy as np
 import pytest
 import torch
+from app_files import after_jpeg  # noqa: F401  (fixture)
 from download_server import Server
 from live_browser import built, engine, serving  # noqa: F401  (fixtures)
-from live_page import address, browser, page  # noqa: F401  (fixtures)
+from live_page import address, browser, page, watched  # noqa: F401  (fixtures)
 
 from rusr_core import commands, presets, priors
 from rusr_core.arithmetic import flushes_denormals

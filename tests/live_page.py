@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 from live_browser import missing, opened
+from live_files import encoded
+from PIL import Image
 
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>page</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">
@@ -16,6 +18,14 @@ PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>page</titl
 <div class="rusr-live" id="walk" data-live='{"kind": "walk", "mix": "layers"}'><p>recorded</p></div></html>"""
 STATUS = "document.querySelector('.rl-studio > .rl-status').textContent"
 DONE = f"{STATUS}.startsWith('Done')"
+IDLE = "document.querySelector('.rl-main').textContent === 'Start'"
+WATCHED = """
+    const made = Worker; globalThis.workers = []; globalThis.said = [];
+    globalThis.Worker = class extends made { constructor(url) { super(url); workers.push(this); } };
+    globalThis.memory = () => new Promise((done) => {
+      workers.at(-1).addEventListener("message", ({ data }) => data.id === "m" && done(data));
+      workers.at(-1).postMessage({ id: "m", type: "memory" });
+    });"""
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +42,13 @@ def browser():
         pytest.skip(reason)
     with opened() as driver:
         yield driver
+
+
+@pytest.fixture(scope="module")
+def watched(browser):
+    """The browser, whose pages tell of their engine's memory."""
+    browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": WATCHED})
+    return browser
 
 
 @pytest.fixture(scope="module")
@@ -138,3 +155,14 @@ def painted(driver, x: int, y: int) -> list[int]:
         copy.drawImage(document.querySelector('.rl-stage canvas'), -x, -y);
         return [...copy.getImageData(0, 0, 1, 1).data];"""
     return driver.execute_script(read, x, y)
+
+
+def flat(folder, name: str, size: tuple[int, int], colour: str):
+    """A picture of one colour in a file."""
+    (folder / name).write_bytes(encoded(Image.new("RGB", size, colour), "PNG"))
+    return folder / name
+
+
+def middle(driver) -> list[int]:
+    """The colour of the portrait's middle."""
+    return painted(driver, 64, 64)[:3]

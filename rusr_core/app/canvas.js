@@ -32,6 +32,8 @@ async function choose() {
   place.append(element("p", { textContent: words }), box);
   brush.on(true);
   brush.choose(found);
+  // it was shown and painted on before
+  if (painted) brush.load(Float32Array.from(atob(painted), (letter) => letter.charCodeAt(0) / 255));
 }
 
 watch("value", choose);

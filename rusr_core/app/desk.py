@@ -8,6 +8,7 @@ import queue
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from rusr_core.degradations.compose import Compose
 from rusr_core.degradations.inpainting import Mask
 from rusr_core.degradations.notation import parse
 from rusr_core.degradations.operator import shape_after
+from rusr_core.errors import RusrError
 from rusr_core.images import fit_image, load_image, resize
 from rusr_core.photos.estimate import Estimate, estimate
 from rusr_core.photos.masks import fit_mask
@@ -29,6 +31,10 @@ from rusr_core.prior import Prior, prior_shape
 from rusr_core.restore import Search, Step, restore
 
 EVERY = 0.3  # seconds between two pictures of a search
+
+
+class AppError(RusrError):
+    """The page cannot be served, or cannot do what was asked of it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,32 +65,78 @@ class Shown:
 
 @dataclass
 class Desk:
-    """The pictures of one tab, by name, and a word to stop its search."""
+    """What one tab works on: its files, their pictures by name, what was painted on them, and its searches."""
 
+    files: dict[Path, str] = field(default_factory=dict)  # all that were handed in, with the complaint or ""
     pictures: dict[str, Picture] = field(default_factory=dict)
+    names: set[str] = field(default_factory=set)  # that were given: each once, so that nobody takes two for one
+    painted: dict[str, dict[str, object]] = field(default_factory=dict)  # by name, the brush's values
+    shown: str = ""  # the name of the picture on which is painted
     stop: threading.Event = field(default_factory=threading.Event)
+    asked: int = 0  # the number of the newest search that was asked for, or withdrawn
+    running: bool = False
+    closed: bool = False  # the tab has gone: what comes late is not taken
 
     def take(self, paths: list[Path], prior: Prior) -> list[str]:
-        """Look at files; those that are no pictures are one line each in the answer. Equal names keep both files."""
-        complaints = []
+        """Look at all files that are handed in now; the complaints about those that are no pictures, one line each.
+
+        What was looked at before is not looked at again, and what is no longer among `paths` is forgotten. Of equal
+        names the second gets a number.
+        """
+        for path in [path for path in self.files if path not in paths]:
+            del self.files[path]
+        for name in [name for name, one in self.pictures.items() if one.path not in paths]:
+            del self.pictures[name]
+            self.painted.pop(name, None)
         for path in paths:
+            if path in self.files or self.closed:
+                continue
+            self.files[path] = ""  # from now on it is this desk's to delete
             try:
                 picture = look(path, prior)
             except ImageError as error:
-                complaints.append(str(error).replace(str(path), path.name))
+                self.files[path] = str(error).replace(str(path), path.name)
                 continue
             name, number = picture.name, 2
-            while name in self.pictures and self.pictures[name].path != path:
+            while name in self.names:
                 name, number = f"{picture.name} ({number})", number + 1
+            self.names.add(name)
             self.pictures[name] = picture
-        return complaints
+        if self.closed:
+            self.leave()
+        return [line for line in self.files.values() if line]
 
-    def clear(self) -> None:
-        """Stop what runs, forget the pictures and delete their files."""
+    def ask(self) -> int:
+        """The number of a search that is asked for; it withdraws those that wait in line before it."""
+        self.asked += 1
+        return self.asked
+
+    @contextmanager
+    def begun(self, number: int) -> Iterator[bool]:
+        """The turn of the search `number` has come: whether it is still wanted, and if so, it runs in this context."""
+        wanted = number == self.asked and not self.closed
+        if wanted:
+            self.stop.clear()
+            self.running = True
+        try:
+            yield wanted
+        finally:
+            self.running = self.running and not wanted
+
+    def halt(self) -> bool:
+        """Withdraw what waits and stop what runs; whether something runs."""
+        self.asked += 1
         self.stop.set()
-        for picture in self.pictures.values():
-            picture.path.unlink(missing_ok=True)
-        self.pictures.clear()
+        return self.running
+
+    def leave(self) -> list[Path]:
+        """The tab has gone: stop what runs, and forget everything. The files that were handed in."""
+        self.closed = True
+        self.halt()
+        left = list(self.files)
+        for kept in (self.files, self.pictures, self.painted):
+            kept.clear()
+        return left
 
 
 def look(path: Path, prior: Prior) -> Picture:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rusr_core.errors import RusrError
+from rusr_core.app.desk import AppError
 from rusr_core.limits import MAX_PORT, check_whole
 from rusr_core.prior import Prior
 
@@ -19,10 +19,6 @@ QUIET = {  # Gradio reads these when it is imported: no telemetry, no look for a
     "HF_HUB_OFFLINE": "1",
 }
 LARGEST = 200 * 2**20  # bytes of a file that is handed in
-
-
-class AppError(RusrError):
-    """The page cannot be served: Gradio is missing, or the port is taken."""
 
 
 class OwnPages:
@@ -39,13 +35,19 @@ class OwnPages:
         """Let the request pass, or refuse it."""
         headers = dict(scope.get("headers") or ())
         host, origin = (headers.get(name, b"").decode("latin-1") for name in (b"host", b"origin"))
-        foreign = origin not in ("", f"http://{host}")
+        foreign = origin not in ("", f"http://{host}") or embedded(headers)
         if scope["type"] not in ("http", "websocket") or (host.rsplit(":", 1)[0] in OURS and not foreign):
             return await self.app(scope, receive, send)
         if scope["type"] == "websocket":
             return await send({"type": "websocket.close", "code": 1008})
         await send({"type": "http.response.start", "status": 403, "headers": [(b"content-type", b"text/plain")]})
         await send({"type": "http.response.body", "body": b"this page answers this machine alone"})
+
+
+def embedded(headers: dict[bytes, bytes]) -> bool:
+    """Whether a page of another address asks, in the words of browsers (W3C, Fetch Metadata), other than by a link."""
+    site, mode, into = (headers.get(b"sec-fetch-" + name, b"") for name in (b"site", b"mode", b"dest"))
+    return site in (b"cross-site", b"same-site") and (mode, into) != (b"navigate", b"document")
 
 
 @contextmanager

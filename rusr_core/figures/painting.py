@@ -40,6 +40,13 @@ def brush(x: Tensor, *, width: int = 384) -> object:
         raise FigureError(f"a brush paints on one image, got {len(x)}")
     if is_static():
         return Html("<p><em>Open this page in Jupyter or Colab to paint holes of your own.</em></p>")
+    return _widget(tuple(x.shape[-2:]))(
+        picture=data_url(x), width=width, painted=bytes([255]) * (x.shape[-2] * x.shape[-1])
+    )
+
+
+def _widget(size: tuple[int, int]) -> type:
+    """The class of a widget for a picture of (height, width). FigureError where anywidget is not installed."""
     try:
         import anywidget
         import traitlets
@@ -58,7 +65,7 @@ def brush(x: Tensor, *, width: int = 384) -> object:
         @traitlets.validate("painted")
         def _of_the_picture(self, proposal: dict[str, object]) -> bytes:
             """FigureError for a mask of another size."""
-            mask, expected = proposal["value"], x.shape[-2] * x.shape[-1]
+            mask, expected = proposal["value"], size[0] * size[1]
             if len(mask) != expected:
                 raise FigureError(f"painted has {len(mask)} bytes: expected {expected}, one a pixel")
             return mask
@@ -67,13 +74,13 @@ def brush(x: Tensor, *, width: int = 384) -> object:
         def known(self) -> Tensor:
             """What was not painted over, `[1, 1, H, W]` in [0, 1], 1 = known."""
             values = np.frombuffer(self.painted, np.uint8).astype(np.float32) / 255
-            return torch.from_numpy(values).view(1, 1, *x.shape[-2:])
+            return torch.from_numpy(values).view(1, 1, *size)
 
         def lay_over(self, image: Tensor) -> None:
             """Lay `image` `[1, 3, h, w]` over the picture, behind a slider. FigureError for several images."""
             image = _batch(image)
             if len(image) != 1:
                 raise FigureError(f"one image is laid over the picture, got {len(image)}")
-            self.restored = data_url(resize(image.clamp(0, 1), tuple(x.shape[-2:]), "area"))
+            self.restored = data_url(resize(image.clamp(0, 1), size, "area"))
 
-    return Brush(picture=data_url(x), width=width, painted=bytes([255]) * (x.shape[-2] * x.shape[-1]))
+    return Brush

@@ -1,6 +1,5 @@
 """The page of `rusr app` in a real browser, from a process of its own; skipped where Gradio or a browser is missing."""
 
-import dataclasses
 import http.client
 import importlib.util
 import json
@@ -12,17 +11,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
-import torch
 from live_browser import ROOT, missing, opened
 from live_files import chunk
 from live_page import requests
-
-from rusr_core.degradations import JPEG
-from rusr_core.files import data_path
-from rusr_core.images import load_image, save_image
 
 pytestmark = pytest.mark.slow
 
@@ -100,20 +93,13 @@ def kept(disk: Path, contents: bytes) -> list[Path]:
     return [path for path in files if contents[:200] in path.read_bytes()]
 
 
-@pytest.fixture
-def picture(tmp_path) -> Path:
-    """A portrait after JPEG, which `inspect` finds."""
-    clean = load_image(data_path("portraits/test/007.png"))
-    return save_image(JPEG(12).degrade(clean, torch.Generator().manual_seed(0)), tmp_path / "mine.png")
-
-
-def test_a_picture_is_handed_in_painted_searched_and_stopped(app, disk, tab, picture):
+def test_a_picture_is_handed_in_painted_searched_and_stopped(app, disk, tab, after_jpeg):
     """And nothing of it is left on the disk when the tab has gone; nothing was asked of another host."""
     from selenium.webdriver.common.action_chains import ActionChains
 
-    hand_in(tab, picture)
+    hand_in(tab, after_jpeg)
     assert until(tab, NOTATION) == "jpeg:12"
-    assert kept(disk, picture.read_bytes())
+    assert kept(disk, after_jpeg.read_bytes())
     until(tab, f"!!{BRUSH}")
     place = tab.find_element("css selector", "#canvas canvas")
     ActionChains(tab).scroll_to_element(place).move_to_element_with_offset(place, -60, 0).perform()
@@ -131,16 +117,16 @@ def test_a_picture_is_handed_in_painted_searched_and_stopped(app, disk, tab, pic
     assert outside == []
     tab.get("about:blank")
     end = time.monotonic() + 60
-    while found := kept(disk, picture.read_bytes()):
+    while found := kept(disk, after_jpeg.read_bytes()):
         assert time.monotonic() < end, found
         time.sleep(0.2)
 
 
-def test_broken_and_heavy_files_have_a_line_each(tab, picture, tmp_path):
+def test_broken_and_heavy_files_have_a_line_each(tab, after_jpeg, tmp_path):
     half, text, heavy = tmp_path / "half.png", tmp_path / "text.png", tmp_path / "heavy.png"
-    half.write_bytes(picture.read_bytes()[:-200])
+    half.write_bytes(after_jpeg.read_bytes()[:-200])
     text.write_bytes(b"no picture")
-    png = picture.read_bytes()
+    png = after_jpeg.read_bytes()
     end = len(png) - len(chunk(b"IEND", b""))
     heavy.write_bytes(png[:end] + chunk(b"ruSr", bytes(40 * 10**6)) + png[end:])  # 40 MB, of which little are pixels
     hand_in(tab, half, text, heavy)
@@ -150,10 +136,10 @@ def test_broken_and_heavy_files_have_a_line_each(tab, picture, tmp_path):
     until(tab, f"!!{BRUSH} && {BRUSH}.width === 128")
 
 
-def test_two_tabs_do_not_see_each_other(app, tab, picture, tmp_path):
+def test_two_tabs_do_not_see_each_other(app, tab, after_jpeg, tmp_path):
     """One search runs at a time, the other tab's waits in line, and each tab stops its own alone."""
-    other = shutil.copy(picture, tmp_path / "other.png")
-    hand_in(tab, picture)
+    other = shutil.copy(after_jpeg, tmp_path / "other.png")
+    hand_in(tab, after_jpeg)
     until(tab, NOTATION)
     with opened() as second:
         load(second, app[1])
@@ -165,32 +151,31 @@ def test_two_tabs_do_not_see_each_other(app, tab, picture, tmp_path):
         click(second, "start")
         until(second, f"{STATUS}.startsWith('Waiting')")
         click(second, "stop")
+        until(second, f"{STATUS} === 'No search of this page runs or waits now.'")
         began = tab.execute_script(f"return {STATUS}")
         until(tab, f"{STATUS}.includes(', step') && {STATUS} !== {json.dumps(began)}")
         click(tab, "stop")
         until(tab, f"{STATUS}.startsWith('mine.png: stopped by you')")
-        until(second, f"{STATUS} === 'other.png: stopped before its turn came'")
+        until(second, f"{STATUS} === 'No search of this page runs or waits now.'")
 
 
-def test_every_file_is_restored_in_its_turn(embedded, picture, tmp_path):
-    """One that fails costs no other, and what is stopped begins no further one."""
-    pytest.importorskip("gradio", reason="Gradio is not installed")
-    from rusr_core.app.page import Page
-
-    listeners, request = Page(embedded), SimpleNamespace(session_hash="a")
-    paths = [shutil.copy(picture, tmp_path / f"{k}.png") for k in range(3)]
-    listeners.take(paths, request)
-    desk = listeners.desks["a"]
-    desk.pictures["1.png"] = dataclasses.replace(desk.pictures["1.png"], notation="nothing")
-    *_, (view, words) = listeners.all("default", 1, 0, 1, request)
-    assert view.count('class="rusr-save"') == 2 and "<h3>1.png</h3>" in view and "nothing" in view
-    assert words.startswith("2.png: done after 3 steps")
-    listeners.halt(request)
-    assert list(listeners.all("default", 1, 0, 1, request))[-1][1] == "0.png: stopped before its turn came"
-    assert listeners.queue(request).startswith("Waiting")
-    assert "done" in list(listeners.one("0.png", "jpeg:12", None, "default", 1, 0, 1, request))[-1][1]
-    listeners.leave(request)
-    assert not any(map(Path.exists, map(Path, paths)))
+def test_what_is_stopped_can_be_started_again(tab, after_jpeg):
+    """With an empty seed in between, and a stop while nothing runs."""
+    hand_in(tab, after_jpeg)
+    until(tab, NOTATION)
+    click(tab, "stop")
+    until(tab, f"{STATUS} === 'No search of this page runs or waits now.'")
+    for _ in range(2):
+        click(tab, "start")
+        until(tab, f"{STATUS}.includes(', step')")
+        click(tab, "stop")
+        until(tab, f"{STATUS}.includes('stopped by you')")
+    tab.execute_script("""
+        const seed = document.querySelector('#seed input');
+        seed.value = ''; seed.dispatchEvent(new Event('input', { bubbles: true }));""")
+    click(tab, "start")
+    until(tab, f"{STATUS}.includes('seed must be') || {STATUS}.includes(', step')")
+    assert "seed must be a whole number, got an empty field" in tab.execute_script(f"return {STATUS}")
 
 
 def test_it_answers_this_machine_alone(app):
@@ -205,9 +190,9 @@ def test_it_answers_this_machine_alone(app):
         socket.create_connection(("127.0.0.2", int(port)), timeout=5).close()
 
 
-def test_when_it_ends_its_folder_is_gone(app, disk, tab, picture):
+def test_when_it_ends_its_folder_is_gone(app, disk, tab, after_jpeg):
     """The last of this file: the process is asked to end, and a search runs."""
-    hand_in(tab, picture)
+    hand_in(tab, after_jpeg)
     until(tab, NOTATION)
     click(tab, "start")
     until(tab, f"{STATUS}.includes(', step')")

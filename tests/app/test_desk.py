@@ -2,11 +2,14 @@
 
 import base64
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from rusr_core.app import desk as desk_module
 from rusr_core.app import views
 from rusr_core.app.desk import Desk, Shown, known_of, look, searched, task_of
 from rusr_core.app.server import OwnPages
@@ -16,6 +19,7 @@ from rusr_core.images import load_image, save_image
 from rusr_core.photos.records import misfits, record_of
 from rusr_core.restore import Search
 
+OURS = {b"host": b"127.0.0.1:7860"}
 PORTRAIT = data_path("portraits/test/007.png")
 
 
@@ -66,8 +70,85 @@ def test_files_that_are_no_pictures_are_a_line_each(embedded, tmp_path):
     complaints = desk.take(paths, embedded)
     assert len(complaints) == 2 and all(str(tmp_path) not in line and "\n" not in line for line in complaints)
     assert list(desk.pictures) == ["good.png", "good.png (2)"]
-    desk.clear()
-    assert desk.stop.is_set() and not (tmp_path / "good.png").exists() and (tmp_path / "text.png").exists()
+    assert desk.leave() == paths, "what is no picture is deleted, too"
+    assert desk.stop.is_set() and desk.closed and not desk.pictures
+
+
+def test_files_are_looked_at_once_and_can_be_taken_back(embedded, tmp_path, monkeypatch):
+    good, half, later = (tmp_path / name for name in ("good.png", "half.png", "later/good.png"))
+    later.parent.mkdir()
+    for path in (good, later):
+        path.write_bytes(PORTRAIT.read_bytes())
+    half.write_bytes(PORTRAIT.read_bytes()[:-200])
+    seen, desk = [], Desk()
+    monkeypatch.setattr(desk_module, "look", lambda path, prior: seen.append(path) or look(path, prior))
+    first = desk.take([good, half], embedded)
+    desk.painted["good.png"] = {}
+    assert len(first) == 1 and desk.take([half, later], embedded) == first, "the complaint stays as long as its file"
+    assert seen == [good, half, later] and list(desk.pictures) == ["good.png (2)"] and desk.painted == {}
+    assert desk.take([], embedded) == [] and desk.files == desk.pictures == {}
+
+
+def test_a_tab_that_is_closed_while_its_files_are_looked_at_keeps_none(embedded, tmp_path, monkeypatch):
+    desk, paths = Desk(), [tmp_path / f"{k}.png" for k in range(3)]
+
+    def closing(path, prior):
+        assert desk.leave() == [path]
+        return look(PORTRAIT, prior)
+
+    monkeypatch.setattr(desk_module, "look", closing)
+    desk.take(paths, embedded)
+    assert desk.files == desk.pictures == {}
+
+
+def test_searches_wait_in_line_and_are_withdrawn():
+    """The newest that was asked for is wanted; after a stop none is, until one is asked for again."""
+    desk = Desk()
+    first, second = desk.ask(), desk.ask()
+    with desk.begun(first) as wanted:
+        assert not wanted and not desk.running
+    with desk.begun(second) as wanted:
+        assert wanted and desk.running and not desk.stop.is_set()
+        third = desk.ask()
+        assert desk.halt() and desk.stop.is_set()
+        fourth = desk.ask()
+    assert not desk.running and not desk.halt(), "nothing runs any more"
+    fifth = desk.ask()
+    for number, expected in ((third, False), (fourth, False), (fifth, True)):
+        with desk.begun(number) as wanted:
+            assert wanted == expected == (not desk.stop.is_set())
+    last = desk.ask()
+    desk.leave()
+    with desk.begun(last) as wanted:
+        assert not wanted
+
+
+def odd(folder: Path) -> dict[str, torch.Tensor]:
+    """Files as cameras and programs write them, with what their upright first picture is, [1, 3, 128, 128]."""
+    portrait = Image.open(PORTRAIT).convert("RGB")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = portrait.transpose(Image.Transpose.ROTATE_90)
+    portrait.quantize().save(folder / "moving.gif", save_all=True, append_images=[turned.quantize()])
+    portrait.convert("CMYK").save(folder / "print.jpg", quality=95)
+    turned.save(folder / "turned.jpg", exif=exif, quality=95)
+    deep = np.asarray(portrait.convert("L")).astype(np.uint16) * 257
+    Image.fromarray(deep).save(folder / "deep.png")
+    portrait.convert("RGBA").save(folder / "clear.png")
+    colours, grey = load_image(PORTRAIT), to_tensor(portrait.convert("L").convert("RGB"))
+    return {"moving.gif": colours, "print.jpg": colours, "turned.jpg": colours, "deep.png": grey, "clear.png": colours}
+
+
+def to_tensor(image: Image.Image) -> torch.Tensor:
+    return torch.from_numpy(np.asarray(image).copy()).permute(2, 0, 1)[None] / 255
+
+
+def test_odd_pictures_are_upright_first_frames(embedded, tmp_path):
+    desk, expected = Desk(), odd(tmp_path)
+    assert desk.take([tmp_path / name for name in expected], embedded) == [] and list(desk.pictures) == list(expected)
+    for name, picture in desk.pictures.items():
+        y, _ = task_of(picture, "identity", None, embedded, 0)
+        assert y.shape == (1, 3, 128, 128) and float((y - expected[name]).abs().mean()) < 0.04, name
 
 
 def test_a_search_shows_its_way_and_its_outcome_can_be_saved(embedded, tmp_path):
@@ -100,9 +181,13 @@ def test_a_stopped_search_gives_what_there_is_and_errors_come_through(embedded):
     ({b"host": b"127.0.0.1:7860", b"origin": b"http://evil.example"}, 403),
     ({b"host": b"127.0.0.1:7860", b"origin": b"http://127.0.0.1:1"}, 403),
     ({}, 403),
+    (OURS | {b"sec-fetch-site": b"cross-site", b"sec-fetch-mode": b"no-cors", b"sec-fetch-dest": b"image"}, 403),
+    (OURS | {b"sec-fetch-site": b"same-site", b"sec-fetch-mode": b"navigate", b"sec-fetch-dest": b"iframe"}, 403),
+    (OURS | {b"sec-fetch-site": b"cross-site", b"sec-fetch-mode": b"navigate", b"sec-fetch-dest": b"document"}, 200),
+    (OURS | {b"sec-fetch-site": b"same-origin", b"sec-fetch-mode": b"cors", b"sec-fetch-dest": b"empty"}, 200),
 ])  # fmt: skip
 def test_other_hosts_are_refused(headers, status):
-    """DNS rebinding, and the pages of others in the same browser."""
+    """DNS rebinding, and the pages of others in the same browser, but for a link to the page."""
     sent = []
 
     async def app(scope, receive, send):

@@ -121,15 +121,20 @@ def test_the_widget_paints_by_mouse_and_keyboard_and_compares(tmp_path, serving)
         canvas.lay_over(torch.zeros(1, 3, 32, 48))
         driver.execute_script("return model.python('restored', arguments[0])", canvas.restored)
         until("!document.querySelector('.rb-after').hidden && document.querySelector('.rb-after').width === 48")
-        canvas.lay_over(torch.ones(1, 3, 32, 48))  # the newest of two that come at once is the one that stays
-        both = "return Promise.all([model.python('restored', arguments[0]), model.python('restored', arguments[1])])"
-        driver.execute_script(both, *(data_url(noise(320, 480)), canvas.restored))
-        above = "document.querySelector('.rb-after').getContext('2d').getImageData(0, 0, 1, 1).data[0]"
-        assert driver.execute_script(f"return {above}") == 255
-        driver.execute_script("model.python('painted', new DataView(new Uint8Array(48 * 32).fill(255).buffer))")
-        sent = "Math.min(...new Uint8Array(model.get('painted').buffer))"
-        assert driver.execute_script(f"{SPACE} leave(); return {sent}") == 0, "the last stroke is not lost"
+        nothing_is_lost(driver, canvas)
         assert driver.execute_script("return model.heard()") == [] and driver.get_log("browser") == []
+
+
+def nothing_is_lost(driver, canvas) -> None:
+    """Neither the newest of two restorations that come at once, nor a stroke just before the widget goes."""
+    canvas.lay_over(torch.ones(1, 3, 32, 48))
+    both = "return Promise.all([model.python('restored', arguments[0]), model.python('restored', arguments[1])])"
+    driver.execute_script(both, *(data_url(noise(320, 480)), canvas.restored))
+    above = "document.querySelector('.rb-after').getContext('2d').getImageData(0, 0, 1, 1).data[0]"
+    assert driver.execute_script(f"return {above}") == 255
+    driver.execute_script("model.python('painted', new DataView(new Uint8Array(48 * 32).fill(255).buffer))")
+    sent = "Math.min(...new Uint8Array(model.get('painted').buffer))"
+    assert driver.execute_script(f"{SPACE} leave(); return {sent}") == 0, "the last stroke is not lost"
 
 
 def wait(driver, condition: str) -> None:

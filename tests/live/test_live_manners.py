@@ -4,40 +4,12 @@ import json
 import time
 
 import pytest
-from live_files import encoded
-from live_page import DONE, STATUS, handed, open_page, painted, press, set_up, start, status, until
-from PIL import Image
+from live_page import IDLE, STATUS, flat, handed, middle, open_page, painted, press, set_up, start, status, until
 
 pytestmark = pytest.mark.slow
-IDLE = "document.querySelector('.rl-main').textContent === 'Start'"
-WATCHED = """
-    const made = Worker; globalThis.workers = []; globalThis.said = [];
-    globalThis.Worker = class extends made { constructor(url) { super(url); workers.push(this); } };
-    globalThis.memory = () => new Promise((done) => {
-      workers.at(-1).addEventListener("message", ({ data }) => data.id === "m" && done(data));
-      workers.at(-1).postMessage({ id: "m", type: "memory" });
-    });"""
-
 SLOW = """
     const read = File.prototype.arrayBuffer, gate = new Promise((go) => { globalThis.go = go; });
     File.prototype.arrayBuffer = function () { return gate.then(() => read.call(this)); };"""
-
-
-@pytest.fixture(scope="module")
-def watched(browser):
-    """The browser, whose pages tell of their engine's memory."""
-    browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": WATCHED})
-    return browser
-
-
-def flat(folder, name: str, size: tuple[int, int], colour: str):
-    """A picture of one colour in a file."""
-    (folder / name).write_bytes(encoded(Image.new("RGB", size, colour), "PNG"))
-    return folder / name
-
-
-def middle(driver) -> list[int]:
-    return painted(driver, 64, 64)[:3]
 
 
 def test_files_are_dropped_anywhere_or_pasted_and_the_page_says_what_it_does(watched, address, tmp_path):
@@ -127,42 +99,6 @@ def test_a_choice_that_comes_late_is_waited_for_or_refused_and_never_changes_a_s
     assert not watched.execute_script("return document.querySelector('.rl-compare').hidden"), "it can still be saved"
 
 
-def test_a_figure_does_not_touch_the_search_of_another(watched, address):
-    """One engine for all figures of a page: the second is refused in words, before it forgets what it shows."""
-    open_page(watched, address)
-    set_up(watched, "U", 30)
-    start(watched)
-    until(watched, "document.querySelector('.rl-scrub input').max > 1")
-    watched.execute_script("""
-        document.querySelector('#inline .rl-open').click();
-        window.figure = document.querySelector('#inline .rl-studio');
-        figure.querySelector('.rl-main').click();""")
-    words = watched.execute_script("return figure.querySelector('.rl-status').textContent")
-    assert words.startswith("Another figure of this page has a search that has not ended: open that figure")
-    assert watched.execute_script("return figure.querySelector('.rl-main').textContent") == "Start"
-    before = watched.execute_script("return document.querySelector('.rl-scrub input').max")
-    until(watched, f"document.querySelector('.rl-scrub input').max > {before}")
-    watched.execute_script("document.querySelectorAll('.rl-bar button')[1].click()")
-    until(watched, IDLE)
-    watched.execute_script("figure.querySelector('.rl-main').click()")
-    until(watched, "figure.querySelector('.rl-status').textContent.startsWith('Searching')")
-    watched.execute_script("figure.querySelectorAll('.rl-bar button')[1].click()")
-    until(watched, "figure.querySelector('.rl-status').textContent.includes('stopped by you')")
-    assert watched.get_log("browser") == []
-
-
-def test_a_file_that_is_dropped_beside_the_figure_is_not_lost_with_the_page(watched, address, tmp_path):
-    """A browser would open it in place of the page; one that is dropped on another figure is that figure's."""
-    open_page(watched, address)
-    red, blue = flat(tmp_path, "red.png", (128, 128), "red"), flat(tmp_path, "blue.png", (128, 128), "blue")
-    handed(watched, red, place="body")
-    until(watched, f"{STATUS} === 'red.png is on this page and goes nowhere else.'")
-    watched.execute_script("document.querySelector('#inline .rl-open').click()")
-    handed(watched, blue, place="#inline .rl-stage canvas")
-    until(watched, "document.querySelector('#inline .rl-status').textContent.startsWith('blue.png is on this page')")
-    assert status(watched).startswith("red.png") and middle(watched) == [255, 0, 0]
-
-
 def test_a_button_that_was_pressed_elsewhere_paints_nothing(watched, address):
     """Somebody selects words and comes over the portrait; and a second finger that leaves does not end a stroke."""
     open_page(watched, address)
@@ -183,17 +119,6 @@ def test_a_button_that_was_pressed_elsewhere_paints_nothing(watched, address):
         point('pointermove', 64, 20);""")
     assert all(painted(watched, x, 100) == hidden for x in range(20, 110, 6))
     assert painted(watched, 64, 20) != hidden
-
-
-def test_scripts_that_are_missing_are_told(watched, address):
-    watched.execute_cdp_cmd("Network.enable", {})
-    watched.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*portraits.js"]})
-    watched.get(address)
-    until(watched, "document.querySelectorAll('.rusr-live > p:last-child').length === 3", 20)
-    line = watched.execute_script("return document.querySelector('.rusr-live > p:last-child').textContent")
-    assert line.startswith("The live figure cannot be loaded: expected ") and line.endswith("live/portraits.js")
-    watched.execute_cdp_cmd("Network.setBlockedURLs", {"urls": []})
-    assert all("portraits.js" in entry["message"] for entry in watched.get_log("browser"))
 
 
 def test_a_broken_file_keeps_a_search_from_beginning(watched, address, tmp_path):
@@ -251,76 +176,6 @@ def test_without_a_term_of_the_loss_no_search_begins(watched, address):
     until(watched, IDLE)
     time.sleep(0.2)
     assert watched.execute_async_script("memory().then(arguments[0])")["tensors"] == before
-
-
-def test_an_engine_that_cannot_be_loaded_or_stops_is_said_and_asked_for_again(watched, address):
-    open_page(watched, address)
-    watched.execute_cdp_cmd("Network.enable", {})
-    watched.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*engine.js"]})
-    start(watched)
-    until(watched, f"{STATUS}.startsWith('engine.js cannot be loaded: look at the connection')")
-    watched.execute_cdp_cmd("Network.setBlockedURLs", {"urls": []})
-    set_up(watched, "U", 1)
-    start(watched)
-    until(watched, DONE)
-    watched.get_log("browser")  # where the missing file is told
-    set_up(watched, "U", 30)
-    start(watched)
-    until(watched, f"{STATUS} === 'Searching in W …'")
-    watched.execute_script("workers.at(-1).onerror({ message: 'out of memory' })")  # as browsers tell it
-    until(watched, IDLE)
-    again = "press Start once more; fewer phases need less memory"
-    assert status(watched) == f"the engine has stopped (out of memory): {again}"
-    set_up(watched, "U", 30)
-    start(watched)
-    until(watched, f"{STATUS} === 'Searching in W …'")
-    broken = "{ data: { id, type: 'error', message: 'memory access out of bounds', fatal: true } }"
-    watched.execute_script(f"for (let id = 0; id < 99; id++) workers.at(-1).onmessage({broken})")
-    until(watched, IDLE)
-    assert status(watched) == f"the engine has stopped (memory access out of bounds): {again}"
-    set_up(watched, "U", 1)
-    start(watched)
-    until(watched, DONE)
-    assert watched.execute_script("return workers.length") == 3 and watched.get_log("browser") == []
-
-
-def test_inline_figures_open_when_asked_and_give_the_recorded_one_back(watched, address):
-    open_page(watched, address)
-    assert watched.execute_script("return document.querySelector('#inline').innerText").startswith("recorded")
-    watched.execute_script("for (const b of document.querySelectorAll('.rl-open')) b.click()")
-    assert watched.execute_script("return document.querySelectorAll('#inline .rl-studio, #walk .rl-walk').length") == 2
-    assert watched.execute_script("return document.activeElement.closest('#walk') !== null"), "the focus goes along"
-    watched.execute_script("document.querySelector('#walk .rl-main').click()")
-    until(watched, "document.querySelector('#walk .rl-status').textContent.startsWith('Seed 1 and 2')")
-    colours = "new Set(document.querySelector('#walk canvas').getContext('2d').getImageData(0, 0, 128, 128).data).size"
-    assert watched.execute_script(f"return {colours}") > 100
-    watched.execute_script("document.querySelector('#walk .rl-close').click()")
-    assert watched.execute_script("return document.querySelector('#walk').innerText").startswith("recorded")
-    watched.execute_script("document.querySelector('#walk .rl-open').click()")
-    assert watched.execute_script("return document.querySelector('#walk .rl-main').textContent") == "Another pair"
-
-
-def test_a_search_in_a_figure_that_is_closed_waits_until_it_is_opened_again(watched, address):
-    """Nothing runs unseen: neither a search that is on its way nor one that still loads."""
-    open_page(watched, address)
-    watched.execute_script("""
-        document.querySelector('#inline .rl-open').click();
-        window.figure = document.querySelector('#inline .rl-studio');
-        window.main = figure.querySelector('.rl-main');
-        main.click();
-        document.querySelector('#inline .rl-close').click();""")
-    until(watched, "main.textContent === 'Continue'")
-    watched.execute_script("document.querySelector('#inline .rl-open').click()")
-    taken = "figure.querySelector('.rl-progress').value"
-    assert watched.execute_script(f"return {taken}") <= 2
-    watched.execute_script("main.click()")
-    until(watched, f"{taken} > 3")
-    watched.execute_script("document.querySelector('#inline .rl-close').click()")
-    until(watched, "main.textContent === 'Continue'")
-    watched.execute_script("document.querySelector('#inline .rl-open').click()")
-    assert watched.execute_script("return figure.querySelector('.rl-status').textContent").startswith("Paused")
-    watched.execute_script("figure.querySelectorAll('.rl-bar button')[1].click()")
-    until(watched, "figure.querySelector('.rl-status').textContent.includes('stopped by you')")
 
 
 @pytest.mark.parametrize("motion, name", [("reduce", "none"), ("no-preference", "rl-turn")])

@@ -1,5 +1,6 @@
 /** The engine in its worker, loaded when it is first asked for, one for all live figures of a page. */
 Page.client = (() => {
+  const READY = "rusr-engine";
   const FILES = ["weights.js", "wasm.js", "engine.js"];
   let worker = null,
     starting = null,
@@ -68,6 +69,7 @@ Page.client = (() => {
       first = await answer.finally(() => URL.revokeObjectURL(url));
     globalThis.RUSR_WASM = globalThis.RUSR_WEIGHTS = undefined; // the worker has its own
     ready = true;
+    document.dispatchEvent(new Event(READY)); // figures say that nothing is loaded yet
     return first;
   }
 
@@ -80,5 +82,8 @@ Page.client = (() => {
     return starting;
   }
 
-  return { start, post, running: () => ready };
+  /** `heard` is called each time the engine has been loaded. */
+  const loaded = (heard) => document.addEventListener(READY, heard);
+
+  return { start, post, loaded, running: () => ready };
 })();

@@ -79,7 +79,8 @@ Page.studio = (() => {
         this.runs.box,
       );
       this.source.listen(this.box, !this.options.compact);
-      this.say(YET);
+      if (!client.running()) this.say(YET);
+      client.loaded(() => this.status.textContent === YET && this.say(""));
     }
 
     say(text, wrong = false) {

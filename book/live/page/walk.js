@@ -19,7 +19,8 @@ Page.walk = (() => {
       this.last = null;
       this.busy = this.again = false;
       this.canvas = el("canvas", { width: 128, height: 128, role: "img", "aria-label": "The sampled portrait" });
-      this.status = el("p", { class: "rl-status", role: "status" }, YET);
+      this.status = el("p", { class: "rl-status", role: "status" }, client.running() ? "" : YET);
+      client.loaded(() => this.status.textContent === YET && this.say(""));
       const frame = { class: "rl-frame", "data-yet": "press “Sample a portrait”" },
         figure = el("figure", {}, el("div", frame, this.canvas));
       const name = { class: "rl-walk", "aria-label": "Sampling portraits" };
