@@ -90,7 +90,7 @@ def mark(prior: Prior) -> dict:
 def packed(folder: Path) -> dict:
     """The tensors of both networks in `folder`: `index` of name -> [first number, shape], and `fp16` in base64.
 
-    PackError for a tensor that is not stored in 16 bit: it would lose digits.
+    PackError for a tensor that is not stored in 16 bit, since it would lose digits, and for NaN and infinity.
     """
     index, parts, at = {}, [], 0
     for prefix, name in NETWORKS.items():
@@ -101,6 +101,8 @@ def packed(folder: Path) -> dict:
                 values = file.get_tensor(key)
                 if values.dtype != np.float16:
                     raise PackError(f"{name}: {key} is {values.dtype}, expected float16")
+                if not np.isfinite(values).all():
+                    raise PackError(f"{name}: {key} holds NaN or infinity, expected numbers")
                 index[f"{prefix}.{key}"] = [at, list(values.shape)]
                 parts.append(values.tobytes())
                 at += values.size

@@ -7,6 +7,7 @@ import base64
 import queue
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rusr_core.decoding import ImageError
+from rusr_core.decoding import DecodingWarning, ImageError
 from rusr_core.degradations.base import Degradation
 from rusr_core.degradations.compose import Compose
 from rusr_core.degradations.inpainting import Mask
@@ -30,6 +31,7 @@ from rusr_core.presets import get
 from rusr_core.prior import Prior, prior_shape
 from rusr_core.restore import Search, Step, restore
 
+LOOKING = threading.Lock()
 EVERY = 0.3  # seconds between two pictures of a search
 
 
@@ -67,7 +69,7 @@ class Shown:
 class Desk:
     """What one tab works on: its files, their pictures by name, what was painted on them, and its searches."""
 
-    files: dict[Path, str] = field(default_factory=dict)  # all that were handed in, with the complaint or ""
+    files: dict[Path, str] = field(default_factory=dict)  # all that were handed in, with what is said of them, or ""
     pictures: dict[str, Picture] = field(default_factory=dict)
     names: set[str] = field(default_factory=set)  # that were given: each once, so that nobody takes two for one
     painted: dict[str, dict[str, object]] = field(default_factory=dict)  # by name, the brush's values
@@ -78,7 +80,7 @@ class Desk:
     closed: bool = False  # the tab has gone: what comes late is not taken
 
     def take(self, paths: list[Path], prior: Prior) -> list[str]:
-        """Look at all files that are handed in now; the complaints about those that are no pictures, one line each.
+        """Look at all files that are handed in now; lines about those that are no pictures, or are not used whole.
 
         What was looked at before is not looked at again, and what is no longer among `paths` is forgotten. Of equal
         names the second gets a number.
@@ -93,10 +95,12 @@ class Desk:
                 continue
             self.files[path] = ""  # from now on it is this desk's to delete
             try:
-                picture = look(path, prior)
+                with _told() as notes:
+                    picture = look(path, prior)
             except ImageError as error:
                 self.files[path] = str(error).replace(str(path), path.name)
                 continue
+            self.files[path] = "\n".join(notes).replace(str(path), path.name)
             name, number = picture.name, 2
             while name in self.names:
                 name, number = f"{picture.name} ({number})", number + 1
@@ -137,6 +141,21 @@ class Desk:
         for kept in (self.files, self.pictures, self.painted):
             kept.clear()
         return left
+
+
+@contextmanager
+def _told() -> Iterator[list[str]]:
+    """The lines that decoding warns of in this context; other warnings go on. One context at a time: the list of all
+    threads' warnings is one."""
+    notes: list[str] = []
+    with LOOKING, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", DecodingWarning)
+        yield notes
+    for one in caught:
+        if issubclass(one.category, DecodingWarning):
+            notes.append(str(one.message))
+        else:
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
 
 
 def look(path: Path, prior: Prior) -> Picture:

@@ -145,7 +145,8 @@ def to_tensor(image: Image.Image) -> torch.Tensor:
 
 def test_odd_pictures_are_upright_first_frames(embedded, tmp_path):
     desk, expected = Desk(), odd(tmp_path)
-    assert desk.take([tmp_path / name for name in expected], embedded) == [] and list(desk.pictures) == list(expected)
+    lines = desk.take([tmp_path / name for name in expected], embedded)
+    assert lines == ["moving.gif: holds 2 pictures; the first is used"] and list(desk.pictures) == list(expected)
     for name, picture in desk.pictures.items():
         y, _ = task_of(picture, "identity", None, embedded, 0)
         assert y.shape == (1, 3, 128, 128) and float((y - expected[name]).abs().mean()) < 0.04, name

@@ -188,6 +188,26 @@ def test_nothing_moves_for_those_who_want_no_motion(watched, address, motion, na
     assert watched.execute_script(f"return {style}") == name
 
 
+CONTROLS = {"button", "checkbox", "combobox", "radio", "slider", "spinbutton", "application", "image", "progressbar"}
+
+
+def test_every_control_and_picture_has_a_name(watched, address):
+    """As the browser tells it to a screen reader, all figures open and their settings unfolded; no two radio groups,
+    whose names are chosen by chance, are one."""
+    open_page(watched, address)
+    watched.execute_script("""
+        for (const b of document.querySelectorAll('.rl-open')) b.click();
+        for (const d of document.querySelectorAll('.rusr-live details')) d.open = true;
+        for (const h of document.querySelectorAll('.rusr-live [hidden]')) h.hidden = false;""")
+    nodes = watched.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+    told = [(n["role"]["value"].lower(), n["name"]["value"]) for n in nodes if "role" in n and "name" in n]
+    told = [(role, name) for role, name in told if role in CONTROLS]
+    assert {role for role, _ in told} >= CONTROLS - {"image"} and len(told) > 60
+    assert [role for role, name in told if not name.strip()] == []
+    names = "return new Set([...document.querySelectorAll('.rl-portraits input')].map((one) => one.name)).size"
+    assert watched.execute_script(names) == 2
+
+
 def test_what_has_the_keyboard_is_outlined(watched, address):
     """Every control that the tab key reaches, as far as the end of the figure."""
     open_page(watched, address)

@@ -58,6 +58,7 @@ def test_a_search_from_a_file_by_keyboard_alone(browser, page):
 
 
 def test_a_search_from_a_server_twice_leaves_nothing(browser, address):
+    requests(browser)
     open_page(browser, address)
     for task in ("NA", "UNAP", "paint"):
         set_up(browser, task, 2, ("W", "W+", "W++"))
@@ -68,6 +69,8 @@ def test_a_search_from_a_server_twice_leaves_nothing(browser, address):
         until(browser, "document.querySelector('.rl-main').textContent === 'Pause'")
         until(browser, "document.querySelector('.rl-main').textContent === 'Start'")
         assert status(browser).startswith("Done"), status(browser)
+    own = (address.removesuffix("page.html"), "data:", "blob:")
+    assert [url for url in requests(browser) if not url.startswith(own)] == []
     assert browser.get_log("browser") == []
 
 

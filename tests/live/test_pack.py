@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from live_browser import ROOT, live_script, missing
 from safetensors import safe_open
+from safetensors.numpy import save_file
 
 from rusr_core.files import data_path
 from rusr_core.presets import PRESETS
@@ -36,6 +37,18 @@ def test_packed_weights_are_the_files_to_the_bit():
         at, shape = packed["index"][f"{name[0] if name != 'features_a' else 'a'}.{key}"]
         assert np.array_equal(numbers[at : at + expected.size].reshape(shape), expected)
     assert sum(int(np.prod(shape)) for _, shape in packed["index"].values()) == numbers.size
+
+
+@pytest.mark.parametrize("values, words", [
+    (np.zeros(3, np.float32), "generator: w is float32, expected float16"),
+    (np.array([1, np.inf], np.float16), "generator: w holds NaN or infinity, expected numbers"),
+    (np.array([np.nan], np.float16), "generator: w holds NaN or infinity, expected numbers"),
+])  # fmt: skip
+def test_weights_that_the_page_cannot_have_are_an_error(tmp_path, values, words):
+    save_file({"w": values}, str(tmp_path / "generator.safetensors"))
+    pack = live_script("pack")
+    with pytest.raises(pack.PackError, match=words):
+        pack.packed(tmp_path)
 
 
 def test_the_method_is_the_librarys_as_plain_json(embedded):
