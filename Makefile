@@ -42,7 +42,7 @@ demo: $(READY)
 
 check: $(READY) lint
 	@echo "== Quick unit tests in $(JOBS) processes"
-	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadscope --no-loadscope-reorder -m "not slow" tests
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadscope --no-loadscope-reorder -p no:nbval -m "not slow" tests
 
 test: $(READY) lint
 	@echo "== Unit, golden, notebook and book tests in $(JOBS) processes"

@@ -17,6 +17,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+# jsonschema, which nbformat imports, would read a grammar of IRIs, which no notebook has: two seconds of a core
+sys.modules.setdefault("rfc3987_syntax", None)
 PRELOADED = ["rusr_core.figures.charts", "rusr_core.commands", "rusr_core.sweeps", "torchvision", "scipy.stats"]
 PRELOADED += ["IPython.core.interactiveshell", "matplotlib_inline.backend_inline", "ipywidgets", "nbformat"]
 
@@ -51,9 +53,9 @@ class ChapterServer:
         self.process.wait()
 
 
-def preload(*more: str) -> None:
-    """Import what every chapter needs, and more; a second time costs nothing."""
-    for name in (*PRELOADED, *more):
+def preload(*names: str) -> None:
+    """Import modules; a second time costs nothing."""
+    for name in names:
         importlib.import_module(name)
 
 
@@ -69,7 +71,7 @@ def settle(folder: str, output: str = os.devnull) -> None:
 
 def _serve() -> None:
     """Answer each line of the standard input with the exit status of its chapter, or the reason why it has none."""
-    preload()
+    preload(*PRELOADED)
     for line in sys.stdin:
         job = json.loads(line)
         threads = len(os.listdir("/proc/self/task")) if os.path.exists("/proc/self/task") else 1

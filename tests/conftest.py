@@ -4,7 +4,6 @@ import hashlib
 import os
 import tempfile
 import threading
-from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,6 +15,7 @@ from app_files import after_jpeg  # noqa: F401  (fixture)
 from download_server import Server
 from live_browser import built, engine, serving  # noqa: F401  (fixtures)
 from live_page import address, browser, page, watched  # noqa: F401  (fixtures)
+from order import seconds_of
 
 from rusr_core import commands, presets, priors
 from rusr_core.arithmetic import flushes_denormals
@@ -33,7 +33,6 @@ from tools.portraits.renderer.portrait import paint
 from tools.portraits.training.render_training_set import draw, factors
 
 PORTRAIT = data_path("portraits/test/000.png")
-SECONDS = {"test": 0.2, "cell": 1.5, "slow": 9.0}  # about, of CPU; a cell of a chapter that nbval runs
 GOLDEN = Path(__file__).parent / "golden"
 
 # torchvision's index of each convolution of VGG16, and its channels
@@ -183,6 +182,14 @@ def process_is_left_alone():
     assert torch.get_num_threads() == threads, "the number of threads was changed"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def nobody_waits_for_the_disk():
+    """Files are written as always but need not last: no test cuts the power. Processes of their own do wait."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", os.fstat)  # which looks whether the descriptor is open, as fsync does
+        yield
+
+
 @pytest.fixture
 def server(monkeypatch):
     for name in (
@@ -210,8 +217,8 @@ def cache(tmp_path, monkeypatch):
 
 
 def pytest_configure(config):
-    """Where nbval is told to use the kernels of tests/kernel_server.py, there is such a server for each process."""
-    if getattr(config.option, "nbval_kernel_name", None) == kernel_server.NAME:
+    """Where nbval is told to use the kernels of tests/kernel_server.py, there is one server for all processes."""
+    if getattr(config.option, "nbval_kernel_name", None) == kernel_server.NAME and not hasattr(config, "workerinput"):
         folder = tempfile.TemporaryDirectory()
         server = kernel_server.KernelServer(Path(folder.name))
         os.environ.update(server.environment)
@@ -220,11 +227,8 @@ def pytest_configure(config):
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items):
-    """Modules that take long come first, so that processes that work side by side end at about the same time."""
-    seconds = Counter()
-    for item in items:
-        kind = "cell" if ".ipynb::" in item.nodeid else "slow" if item.get_closest_marker("slow") else "test"
-        seconds[item.nodeid.split("::")[0]] += SECONDS[kind]
+    """Modules that take long come first (tests/order.py)."""
+    seconds = seconds_of(items)
     items.sort(key=lambda item: -seconds[item.nodeid.split("::")[0]])
 
 

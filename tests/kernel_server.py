@@ -16,7 +16,7 @@ import sys
 import threading
 from pathlib import Path
 
-from chapter_server import preload, settle
+from chapter_server import PRELOADED, preload, settle
 
 SPECIFICATIONS = Path(__file__).parent / "jupyter"
 NAME = "preloaded"
@@ -25,11 +25,12 @@ NAME = "preloaded"
 class KernelServer:
     """A server in a folder, where `environment` of a process that starts kernels leads to it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *imports: str) -> None:
+        """`imports`: what the server imports before its first kernel; by default what every chapter does."""
         place = folder / "kernels.sock"
         self.environment = {"RUSR_KERNELS": str(place), "JUPYTER_PATH": str(SPECIFICATIONS)}
         self.process = subprocess.Popen(
-            [sys.executable, __file__, str(place)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, __file__, str(place), *imports], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         assert self.process.stdout.readline() == "ready\n"
 
@@ -39,7 +40,7 @@ class KernelServer:
         self.process.wait()
 
 
-def _serve(place: str) -> None:
+def _serve(place: str, *imports: str) -> None:
     """A kernel for each connection, until the standard input ends."""
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(place)
@@ -47,7 +48,7 @@ def _serve(place: str) -> None:
         print("ready", flush=True)
         while sys.stdin not in select.select([listener, sys.stdin], [], [])[0]:
             connection, _ = listener.accept()
-            preload("ipykernel.kernelapp")
+            preload(*(imports or (*PRELOADED, "ipykernel.kernelapp")))
             if os.fork() == 0:
                 listener.close()
                 _kernel(connection)
@@ -87,4 +88,4 @@ def _end_with(connection: socket.socket) -> None:
 if __name__ == "__main__":
     # what Matplotlib and ipykernel read when they are imported
     os.environ |= {"MPLBACKEND": "module://matplotlib_inline.backend_inline", "JPY_PARENT_PID": str(os.getpid())}
-    _serve(sys.argv[1])
+    _serve(*sys.argv[1:])

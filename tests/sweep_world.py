@@ -3,6 +3,8 @@
 import json
 import multiprocessing
 import os
+import runpy
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -149,6 +151,17 @@ def run_in_threads(config: SweepConfig, plan: SweepPlan, threads: int) -> None:
     with ThreadPoolExecutor(threads) as pool:
         summaries = [future.result() for future in [pool.submit(run, config, plan) for _ in range(threads)]]
     assert all(summary.ok for summary in summaries)
+
+
+def run_module(words: list[str], folder: Path, environment: dict[str, str], log: Path) -> None:
+    """`python -m WORDS` in this process, a fork, in a folder; what it prints is added to a file."""
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for stream in (1, 2):
+        os.dup2(output, stream)
+    os.chdir(folder)
+    os.environ.update(environment)
+    sys.argv = words
+    runpy.run_module(words[0], run_name="__main__", alter_sys=True)
 
 
 def hold(folder: Path, name: str) -> None:

@@ -18,6 +18,9 @@ DISTURB = "torch.manual_seed(7); os.environ['LEFT'] = 'x'; sys.modules['left'] =
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory) -> Iterator[dict[str, str]]:
+    if {"RUSR_KERNELS", "JUPYTER_PATH"} <= os.environ.keys():  # the one that nbval has: it has made the imports
+        yield os.environ | {"SEEN": "yes"}
+        return
     server = KernelServer(tmp_path_factory.mktemp("kernels"))
     yield os.environ | server.environment | {"SEEN": "yes"}
     server.close()
@@ -85,7 +88,7 @@ def test_a_cell_is_interrupted(start):
 
 
 def test_kernels_end_with_their_server(start, tmp_path_factory):
-    server = KernelServer(tmp_path_factory.mktemp("other"))
+    server = KernelServer(tmp_path_factory.mktemp("other"), "ipykernel.kernelapp")
     environment = os.environ | server.environment
     manager, client = start_new_kernel(kernel_name=NAME, env=environment)
     said = []

@@ -1,9 +1,11 @@
 """The GPU list's script: it goes on where it stopped, and every item works with tiny sizes on a CPU."""
 
 import json
+import os
 import time
 
 import pytest
+from sweep_world import SPAWNER, run_module
 
 from benchmarks import device_check, gpu
 
@@ -60,10 +62,21 @@ def test_a_program_is_stopped_in_time_and_a_failure_says_why(tmp_path):
     assert time.monotonic() - begun < 15
 
 
+def in_a_fork(run, item, *words):
+    """What `Run.program` does, in a fork of a process that has made the imports, which each program would make anew."""
+    log = run.out / f"{item}.log"
+    child = SPAWNER.Process(target=run_module, args=(list(map(str, words)), gpu.ROOT, dict(os.environ), log))
+    child.start()
+    child.join()
+    if child.exitcode:
+        raise RuntimeError(f"{words[0]} ended with {child.exitcode}: {log.read_text()[-2000:]}")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("item", [name for name in gpu.ITEMS if name != "speed"])
 def test_every_item_works_with_tiny_sizes(item, tmp_path, monkeypatch):
     monkeypatch.setenv("TORCHDYNAMO_DISABLE", "1")  # compiling the renderer takes a minute and changes no pixel
+    monkeypatch.setattr(gpu.Run, "program", in_a_fork)  # the test above starts real ones
     words = [str(tmp_path), "--device", "cpu", "--tiny", "--only", item]
     assert gpu.main(words) == 0, state(tmp_path)
     about = state(tmp_path)[item]

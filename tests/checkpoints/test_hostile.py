@@ -1,7 +1,7 @@
 """Hostile and damaged checkpoints: none runs anything, none takes much memory, each ends in one line of ours.
 
-The files are read in a child process (this file, run as a script) with an audit hook that notes every execution,
-import, write, socket and process, and with its address space limited to 200 MB more than it had before.
+The files are read in a process of their own, a fork of one that has made the imports, with an audit hook that notes
+every execution, import, write, socket and process, and with its address space limited to 200 MB more than it had.
 """
 
 import io
@@ -9,7 +9,6 @@ import json
 import os
 import pickle
 import re
-import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from pathlib import Path
 import pytest
 from hostile_beside import beside_a_generator
 from hostile_files import archive, calls_in_python, hostile
+from sweep_world import SPAWNER
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc, limits the address space")
 
@@ -68,18 +68,13 @@ def watched() -> tuple[list[str], Callable[[], None]]:
     return events, watch.clear
 
 
-def read_all(folder: Path) -> dict:
+def read_all(folder: Path, warm: Path) -> dict:
     """Read each file in this process; report its outcome, the events of the hook and the peak of memory."""
     import resource
 
-    from conftest import random_generator
+    from rusr_core.checkpoints import CheckpointError, load_generator
 
-    from rusr_core.checkpoints import CheckpointError, load_generator, save_generator
-
-    warm = folder / "warm-up"  # what the standard library imports late, is imported now
-    save_generator(random_generator(), warm)
-    load_generator(warm)
-    warm.unlink()
+    load_generator(warm)  # what the standard library imports late, is imported now
     zipfile.ZipFile(io.BytesIO(archive({"a": b"x"}))).infolist()
     files = sorted(folder.iterdir())
     events, stop = watched()
@@ -107,15 +102,21 @@ def peak_memory() -> int:
 
 
 def in_child(folder: Path) -> dict:
-    root = Path(__file__).resolve().parents[2]
-    environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join([str(root), str(root / "tests")]),
-        "OMP_NUM_THREADS": "1",
-    }
-    command = [sys.executable, __file__, str(folder)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stderr[-2000:]
-    return json.loads(done.stdout)
+    from conftest import random_generator
+
+    from rusr_core.checkpoints import save_generator
+
+    warm, report = (folder.with_name(name) for name in ("warm-up", "report.json"))
+    save_generator(random_generator(), warm)
+    child = SPAWNER.Process(target=write_report, args=(folder, warm, report))
+    child.start()
+    child.join(600)
+    assert child.exitcode == 0, "it says why on stderr"
+    return json.loads(report.read_text())
+
+
+def write_report(folder: Path, warm: Path, report: Path) -> None:
+    report.write_text(json.dumps(read_all(folder, warm)))
 
 
 @pytest.mark.slow
@@ -206,7 +207,3 @@ def test_truncations_and_byte_flips(tmp_path, kind):
     assert report["events"] == [] and report["grown"] < LIMIT
     if kind.endswith("safetensors"):  # has a SHA-256: only padding and the word sha256 may change unnoticed
         assert sum(v == "loaded" for v in outcomes.values()) < 10
-
-
-if __name__ == "__main__":
-    print(json.dumps(read_all(Path(sys.argv[1]))))

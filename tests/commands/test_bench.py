@@ -5,12 +5,11 @@ import io
 import json
 import os
 import shutil
-import subprocess
-import sys
 
 import pytest
 import torch
 from stylegan3_examples import random_stylegan3
+from sweep_world import SPAWNER, run_module
 
 from benchmarks.record import record
 from rusr_core import commands, presets, restore
@@ -123,13 +122,14 @@ def test_folders_of_images(quick, config, tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_two_commands_at_once_on_a_new_folder(quick, config):
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    code = "import sys; from rusr_core import commands; sys.exit(commands.main())"
-    command = [sys.executable, "-c", code, *quick, "--num-images", "4"]
-    runs = [subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) for _ in range(2)]
-    said = [run.communicate()[1] for run in runs]
-    assert [run.returncode for run in runs] == [0, 0], said
+def test_two_commands_at_once_on_a_new_folder(quick, config, tmp_path):
+    words, log = ["rusr_core", *quick, "--num-images", "4"], tmp_path / "said"
+    runs = [SPAWNER.Process(target=run_module, args=(words, tmp_path, dict(os.environ), log)) for _ in range(2)]
+    for one in runs:
+        one.start()
+    for one in runs:
+        one.join(120)
+    assert [one.exitcode for one in runs] == [0, 0], log.read_text()
     assert len(results.rows(config.folder)) == 4
 
 

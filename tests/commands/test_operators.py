@@ -1,7 +1,7 @@
 """Masks that go the way of their photograph, JPEG files that say their quality, versions, devices."""
 
 import argparse
-import subprocess
+import runpy
 import sys
 from pathlib import Path
 
@@ -157,12 +157,13 @@ def test_a_stated_quality_that_the_file_contradicts(tmp_path, jpegs, searches, c
         assert all("jpeg:auto takes what the file says" in line for line in lines)
 
 
-@pytest.mark.slow
-def test_version(capsys):
+def test_version(capsys, monkeypatch):
     assert run("--version") == 0
     assert capsys.readouterr().out.startswith(f"rusr {rusr_core.__version__} (Python {sys.version.split()[0]}, torch ")
-    done = subprocess.run([sys.executable, "-m", "rusr_core", "--version"], capture_output=True, text=True)
-    assert done.returncode == 0 and done.stdout.startswith(f"rusr {rusr_core.__version__} ")
+    monkeypatch.setattr(sys, "argv", ["rusr_core", "--version"])
+    with pytest.raises(SystemExit) as ended:  # what `python -m rusr_core --version` does
+        runpy.run_module("rusr_core", run_name="__main__", alter_sys=True)
+    assert ended.value.code == 0 and capsys.readouterr().out.startswith(f"rusr {rusr_core.__version__} ")
 
 
 @pytest.mark.parametrize("device", ["meta", "warp9", "cuda:99", "mps", ""])

@@ -1,15 +1,15 @@
 """Downloads from a server on this machine: whole, verified, continued, and what is refused."""
 
-import os
 import shutil
 import ssl
 import subprocess
-import sys
 import threading
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
 from download_server import CONTENT, SHA, Server
+from sweep_world import SPAWNER
 
 from rusr_core.priors import downloads
 from rusr_core.priors.downloads import DownloadError, fetch
@@ -182,14 +182,10 @@ def test_offline_refuses_the_network_and_uses_the_cache(server, tmp_path, monkey
 
 @pytest.mark.slow
 def test_two_processes_end_with_one_good_file(server, tmp_path):
-    code = "import sys; from pathlib import Path; from rusr_core.priors.downloads import fetch; "
-    code += "print(fetch(sys.argv[1], Path(sys.argv[2]), sys.argv[3]))"
     server.delay = 2.0  # both ask while the first is being served
-    command = [sys.executable, "-c", code, server.url, str(tmp_path / "weights.bin"), SHA]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    running = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    assert [p.communicate(timeout=120)[0].strip() for p in running] == [SHA, SHA]
-    assert [p.returncode for p in running] == [0, 0]
+    with ProcessPoolExecutor(2, SPAWNER) as pool:
+        running = [pool.submit(fetch, server.url, tmp_path / "weights.bin", SHA) for _ in range(2)]
+        assert [one.result(120) for one in running] == [SHA, SHA]
     assert (tmp_path / "weights.bin").read_bytes() == CONTENT and names(tmp_path) == {"weights.bin"}
     assert len(server.requests) == 1
 
