@@ -53,14 +53,13 @@ def chapters(installed, tmp_path_factory):
 RUSR = ("-c", "import sys; from rusr_core.commands import main; sys.exit(main(sys.argv[1:]))")
 
 
-# one process for three commands: each start of one costs seconds of CPU
+# run as a chapter is, since each start of a process costs seconds of CPU
 PICTURE = """
-import sys
 import rusr_core as rusr
 from rusr_core import metrics
 from rusr_core.commands import main
 
-portrait, words = sys.argv[1], ["--task", "inpainting", "--level", "M"]
+words = ["--task", "inpainting", "--level", "M"]
 assert main(["degrade", portrait, "damaged.png", *words]) == 0
 assert main(["restore", "damaged.png", "restored.png", *words, "--steps", "2"]) == 0
 truth, *found = map(rusr.load_image, [portrait, "damaged.png", "restored.png"])
@@ -69,8 +68,9 @@ print(*(float(metrics.lpips(x, truth)) for x in found), file=open("scores.txt", 
 
 
 @pytest.mark.slow
-def test_a_picture_is_restored_from_the_wheel(installed, tmp_path):
-    installed(tmp_path, "-c", PICTURE, str(installed.site / "rusr_core/_data/portraits/test/000.png"))
+def test_a_picture_is_restored_from_the_wheel(installed, chapters, tmp_path):
+    portrait = installed.site / "rusr_core/_data/portraits/test/000.png"
+    chapters.run(small(tmp_path, 'portrait: str = ""', PICTURE), {"portrait": str(portrait)}, tmp_path)
     damaged, restored = map(float, (tmp_path / "scores.txt").read_text().split())
     assert restored < damaged
 
