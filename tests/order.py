@@ -1,6 +1,6 @@
 """How the tests are shared among processes that work side by side: modules that take long come first.
 
-`seconds.json` holds what a module took of one core, where that was more than four seconds, in its quick tests and in
+`seconds.json` holds what a module took of one core, where that was three seconds or more, in its quick tests and in
 its slow ones, cells of chapters among these. What it does not know is guessed. `--dist loadscope` hands out modules in
 this order, so that all processes end at about the same time.
 """

@@ -189,22 +189,22 @@ def pictures(driver) -> list[np.ndarray]:
 
 def test_the_guided_experiments_show_what_they_say(browser, address):
     open_page(browser, address)
-    experiment(browser, 0, 10)  # the eyes are hidden, and nothing says how they look
+    experiment(browser, 0, 6)  # the eyes are hidden, and nothing says how they look
     portrait, seen, guess, _ = pictures(browser)
     hidden = seen.max(2) == 0
     error = ((guess - load_page_portrait()) ** 2).mean(2)
     assert 0.03 < hidden.mean() < 0.2 and error[hidden].mean() > 1e-3
-    experiment(browser, 1, 10)  # the input is matched, and the guess is another person
+    experiment(browser, 1, 6)  # the input is matched, and the guess is another person
     portrait, seen, guess, matched = pictures(browser)
     assert seen.shape == matched.shape == (4, 4, 3)
     assert ((matched - seen) ** 2).mean() < 0.25 * ((guess - portrait) ** 2).mean()
-    experiment(browser, 2, 6)
-    assert "W++ 6 (all steps)" in status(browser) and "W+ " not in status(browser)
-    experiment(browser, 3, 6)  # the same through W and W+, and both stand in the table of searches
-    assert "W 6 (all steps), W+ 6 (all steps), W++ 6 (all steps)" in status(browser)
+    experiment(browser, 2, 3)
+    assert "W++ 3 (all steps)" in status(browser) and "W+ " not in status(browser)
+    experiment(browser, 3, 3)  # the same through W and W+, and both stand in the table of searches
+    assert "W 3 (all steps), W+ 3 (all steps), W++ 3 (all steps)" in status(browser)
     rows = "[...document.querySelectorAll('.rl-runs tbody tr')].map((r) => [...r.cells].map((c) => c.textContent))"
     first, second, alone, through = browser.execute_script(f"return {rows}")
-    assert alone[2:4] == ["noise M", "W++ 6"] and through[2:4] == ["noise M", "W 6, W+ 6, W++ 6"]
+    assert alone[2:4] == ["noise M", "W++ 3"] and through[2:4] == ["noise M", "W 3, W+ 3, W++ 3"]
     assert float(through[5].split()[0]) > float(alone[5].split()[0])
     assert first[2] == "holes" and second[2] == "reduced XL"
 
