@@ -56,7 +56,7 @@ CHAPTERS = {
     "findings": About("What we found", 15, ("start",)),
     "unknown": About("When f is not known", 20, ("degradations", "phases")),
     "answers": About("Several answers", 20, ("phases", "metrics")),
-    "own_image": About("Your own picture", 45, ("start",)),
+    "own_image": About("Your own image", 35, ("start",)),
     "responsible": About("Responsible use", 35, ("start",)),
     "lab": About("Lab: your damage, your f", 90, ("degradations",)),
 }

@@ -10,6 +10,7 @@ import nbformat
 import pytest
 import yaml
 from chapter_linter import MAX_BYTES, MAX_LINE, ROOT, cited, lint, missing_names
+from pybtex.database import parse_file
 
 CHAPTERS = sorted((ROOT / "book").glob("*.ipynb"))
 
@@ -174,7 +175,21 @@ def test_each_script_stands_once_in_a_page():
     script("scripts_once").unrepeated(None, "page", "page.html", context, None)
     kept = [(one.filename, one.attributes["body"]) for one in context["script_files"]]
     assert kept == [(None, text), ("a.js", None), ("b.js", None), ("", other)]
-    assert script("configure").configuration({})["sphinx"]["local_extensions"] == {"scripts_once": str(ROOT / "book")}
+    added = script("configure").configuration({})["sphinx"]["local_extensions"]
+    assert added == dict.fromkeys(("scripts_once", "author_year"), str(ROOT / "book"))
+
+
+def test_every_citation_says_which_work_is_meant():
+    entries = parse_file(str(ROOT / "book/references.bib")).entries.values()
+    labels = script("author_year").Labels().format_labels(sorted(entries, key=lambda entry: entry.fields["title"]))
+    assert len(set(labels)) == len(labels) > 50
+    assert {
+        "Efron, 1979",
+        "Blau and Michaeli, 2018",
+        "van der Walt et al., 2014",
+        "Bi\u0144kowski et al., 2018",
+    } <= set(labels)
+    assert {"Menon et al., 2020a", "Menon et al., 2020b", "Karras et al., 2019"} <= set(labels)
 
 
 def test_the_first_page_shows_every_task_and_maps_every_chapter():
