@@ -4,6 +4,8 @@ import re
 
 from test_book import ROOT
 
+from rusr_core import presets, tasks
+
 
 def page(name: str) -> str:
     return (ROOT / f"book/{name}.md").read_text(encoding="utf-8")
@@ -42,3 +44,21 @@ def test_the_places_that_the_run_sheets_name_exist():
         headings = re.findall(r"(?:\"|\\n)#+ (.*?)(?:\\n)?\"", text)
         for heading in re.findall(r"\"([^\"]+)\"", words):
             assert any(found.startswith(heading) for found in headings), (chapter, heading)
+
+
+def test_the_cheat_sheet_holds_the_librarys_settings_and_levels():
+    sheet = page("cheatsheet")
+    rows = dict(re.findall(r"^\| ([^|]+) \| (.+) \|$", sheet, re.M))
+    rates, ends = rows["rates in W, W+, W++, times radius / 12"], rows["a phase ends early"]
+    draws = rows["draws of a random $f$ in a step"]
+    both = [presets.get(name) for name in ("default", "cvpr2023")]
+    assert rates == " | ".join(", ".join(f"{phase.lr:g}" for phase in each.phases) for each in both)
+    assert {phase.steps for each in both for phase in each.phases} == {150} and "at most 150 a phase" in rows["steps"]
+    assert ends == f"after {both[0].patience} steps without a new best loss | never" and both[1].patience is None
+    assert draws == " | ".join(str(each.draws) for each in both)
+    assert [each.optimizer for each in both] == ["adam", "ngd"]
+    assert [(each.l1_weight, each.identity_weight) for each in both] == [(0.1, 0.1), (0.1, 0.0)]
+    for level in tasks.LEVELS:
+        named = [str(tasks.get(name, level)).partition(",seed")[0] for name in
+                 ("upsampling", "denoising", "deartifacting", "inpainting")]  # fmt: skip
+        assert rows[level] == " | ".join(f"`{each}`" for each in named)

@@ -100,11 +100,14 @@ def by_level(recording: Recording, metric: str, *, tasks: Sequence[str] = tuple(
 
     Below each level stands the number of portraits: lines may join levels that rest on different ones.
     """
+    high, wide = -(-len(tasks) // 2), min(2, len(tasks))  # two side by side have letters that can be read
     with plt.style.context(STYLE):
         figure, axes = plt.subplots(
-            1, len(tasks), figsize=(0.8 + 2.1 * len(tasks), 2.7), sharey=True, squeeze=False, layout="constrained"
+            high, wide, figsize=(0.2 + 2.7 * wide, 2.7 * high), sharey=True, squeeze=False, layout="constrained"
         )
-        for ax, task in zip(axes[0], tasks, strict=True):
+        for ax in axes.flat[len(tasks) :]:
+            ax.remove()
+        for ax, task in zip(axes.flat, tasks, strict=False):
             for i, method in enumerate(recording.methods):
                 found = [level for level in LEVELS if recording.has(f"{task} {level}", method, metric)]
                 if not found:
@@ -119,8 +122,9 @@ def by_level(recording: Recording, metric: str, *, tasks: Sequence[str] = tuple(
             ax.set(
                 title=task, xticks=range(len(LEVELS)), xticklabels=[_with_number(recording, task, v) for v in LEVELS]
             )
-        axes[0, 0].set_ylabel(metric)
-        filled = [ax for ax in axes[0] if ax.get_legend_handles_labels()[0]]
+        for ax in axes[:, 0]:
+            ax.set_ylabel(metric)
+        filled = [ax for ax in axes.flat[: len(tasks)] if ax.get_legend_handles_labels()[0]]
         if filled:
             first, last = (filled[-1].containers[0][0].get_ydata()[i] for i in (0, -1))
             filled[-1].legend(loc="upper left" if last > first else "lower left")  # where no curve is
