@@ -119,7 +119,7 @@ def numbers() -> Html:
             findings.per_cent(published.value, published.low, published.high).replace("-", "\u2212"),
             "distance to the truth, against the published setting, over all of them (95 % interval)",
         ),
-        ("0 photographs", "were restored: all of this is about drawn portraits and a small generator"),
+        ("0 photographs", "stand behind these numbers: all is about drawn portraits and a small generator"),
     )
     cards = "".join(f"<div><strong>{number}</strong><span>{words}</span></div>" for number, words in shown)
     return Html(f'<div class="rusr-numbers">{cards}</div>')
