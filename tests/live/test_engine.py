@@ -210,7 +210,7 @@ def at_a_kink(prior, f, y: torch.Tensor, ws: torch.Tensor, gradient: np.ndarray,
 def test_image_loss_and_gradient_are_the_librarys(engine, embedded, portrait, space, letters):
     """Pictures to 1e-5 of the range and gradients to 1e-5 of their length, but where a latent lies at a kink by chance:
     then at the next of up to four latents. All four damages at once, whose noise meets JPEG's rounding, have a kink at
-    each of them."""
+    every one of these."""
     made = [(STAGES | ODD)[letter] for letter in letters]
     stages, f = [stage for stage, _ in made], Compose(*(one for _, one in made))
     y, off = f.degrade(portrait, seeded(5)), []
