@@ -17,16 +17,17 @@ window.addEventListener("load", () => {
 });
 
 // A printed table keeps its columns where the page is narrow: its letters shrink until the longest line fits. It is
-// measured when it is first seen, since a prediction may veil it, and whenever its width changes.
+// measured when it is first seen, since a prediction may veil it, and whenever its width changes. Letters that nobody could
+// read are worse than lines that wrap.
 (() => {
-  const SMALLEST = 6.5, ADVANCE = 0.605; // CSS pixels; the width of a letter of fixed width by its size
+  const SMALLEST = 7.5, ADVANCE = 0.605; // CSS pixels; the width of a letter of fixed width by its size
   const fit = (pre) => {
     const lines = pre.textContent.split("\n").filter((line) => /\S {2,}\S|^-{20,}$/.test(line.trim()));
     const longest = Math.max(0, ...lines.map((line) => line.trimEnd().length));
     pre.style.fontSize = "";
     const style = getComputedStyle(pre), room = pre.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
     const size = room / longest / ADVANCE;
-    if (longest && room > 0 && size < parseFloat(style.fontSize)) pre.style.fontSize = `${Math.max(SMALLEST, size)}px`;
+    if (longest && size >= SMALLEST && size < parseFloat(style.fontSize)) pre.style.fontSize = `${size}px`;
   };
   const seen = new ResizeObserver((entries) => entries.forEach(({ target }) => fit(target)));
   document.addEventListener("DOMContentLoaded", () => document.querySelectorAll(".cell_output pre").forEach((pre) => seen.observe(pre)));
