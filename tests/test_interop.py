@@ -17,6 +17,7 @@ from rusr_core.degradations import (
     degrade,
     is_random,
 )
+from rusr_core.errors import RusrWarning
 from rusr_core.randomness import RandomnessError
 from rusr_core.restore import restore
 
@@ -63,6 +64,10 @@ def test_their_inpainting_is_restored_as_our_mask(prior, truth):
         lambda: deepinv.physics.PoissonNoise(0.1),
         lambda: deepinv.physics.PoissonNoise(0.1, normalize=False),
         lambda: deepinv.physics.PoissonGaussianNoise(0.05, 0.1),
+        lambda: deepinv.physics.GammaNoise(20),
+        lambda: deepinv.physics.LaplaceNoise(0.1),
+        lambda: deepinv.physics.RicianNoise(0.1),
+        lambda: deepinv.physics.SaltPepperNoise(0.1, 0.2),
     ],
 )
 def test_the_surrogate_has_the_mean_and_the_variance_of_their_noise(model):
@@ -75,6 +80,14 @@ def test_the_surrogate_has_the_mean_and_the_variance_of_their_noise(model):
     for a, b in zip(surrogate, measured, strict=True):  # 30000 numbers of one value of x each
         assert abs(a.mean() - b.mean()) < 0.02 * b.std() + 1e-4
         assert abs(a.std() / b.std() - 1) < 0.03
+
+
+def test_noise_without_a_surrogate_is_said(prior, truth):
+    physics = deepinv.physics.Denoising(deepinv.physics.FisherTippettNoise(5.0))
+    words = "FisherTippettNoise of Denoising has no surrogate: the search compares y with A"
+    with pytest.warns(RusrWarning, match=words):
+        result = restore(prior, truth[:1], physics, preset="default@1")
+    assert any(words in note for note in result.info["warnings"])
 
 
 def test_noise_of_many_levels_is_refused():

@@ -12,6 +12,7 @@ from torch import Tensor
 from rusr_core import arithmetic, randomness
 from rusr_core.citations import cited
 from rusr_core.degradations.base import Degradation
+from rusr_core.degradations.free import free_stages
 from rusr_core.degradations.operator import AnyOperator, as_operator, is_random, mask_of, shape_after
 from rusr_core.errors import RusrWarning
 from rusr_core.losses.guess import visible
@@ -103,6 +104,9 @@ def observe(
     y = images(y, "y").to(prior.device)
     like = y.new_empty(prior_shape(prior, len(y)))
     f = as_operator(f, like)
+    begun_at = [str(stage.f) for stage in free_stages(f)]
+    if begun_at:
+        notes.append(f"free numbers are found by presets only: they stay where they start, {' | '.join(begun_at)}")
     if gradient:
         mask = mask_for(f, y, like, notes)
     else:

@@ -34,7 +34,8 @@ class Range:
         """The range with its start. Raises `DegradationError` if nothing lies in it, or the start does not."""
         good = all(is_number(v) and math.isfinite(v) for v in (self.low, self.high)) and self.low < self.high
         check(good, f"the bounds of {name}", "two numbers, the lower first", (self.low, self.high))
-        start = float(self.at(torch.zeros(()))) if self.start is None else self.start
+        middle = float(self.at(torch.zeros((), dtype=torch.float64))) if good else 0.0
+        start = float(f"{middle:.6g}") if self.start is None else self.start  # a number that can be read aloud
         inside = is_number(start) and self.low < start < self.high
         check(inside, f"the start of {name}", f"between {self.low:g} and {self.high:g}", start)
         return Range(self.low, self.high, start)

@@ -9,6 +9,7 @@ from torch import Tensor
 from rusr_core import arithmetic, optimizers
 from rusr_core.citations import cited
 from rusr_core.degradations.base import Degradation
+from rusr_core.degradations.deepinv_physics import left_out
 from rusr_core.degradations.free import found_numbers, free_stages
 from rusr_core.degradations.operator import mask_of, shape_after
 from rusr_core.degradations.resampling import Enlarged
@@ -64,6 +65,10 @@ def mask_for(f: Degradation, y: Tensor, like: Tensor, notes: list[str]) -> Tenso
         unsized = any(isinstance(stage.f, Enlarged) and not stage.f.after for stage in free_stages(f))
         hint = f"; right after a free factor, resize:{y.shape[2]}+{y.shape[3]} says its size" if unsized else ""
         raise RestorationError(f"f(G(w)) is {made} but y is {tuple(y.shape)}: f did not make y{hint}")
+    for stage in f.stages:
+        noise = left_out(getattr(stage, "f", None))
+        if noise:
+            notes.append(f"{noise} of {stage} has no surrogate: the search compares y with A(x), without noise")
     mask = mask_of(f, like)
     if mask is not None and not (mask > 0).any():
         notes.append(f"the mask of {f} hides the whole image: nothing but the prior decides what is found")

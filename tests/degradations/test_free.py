@@ -8,6 +8,7 @@ import torch
 from conftest import seeded
 from degradation_examples import images
 
+from rusr_core.baselines import METHODS
 from rusr_core.degradations import (
     JPEG,
     Blur,
@@ -26,6 +27,7 @@ from rusr_core.degradations import (
 )
 from rusr_core.degradations.free import Range, bound, found_numbers, starts
 from rusr_core.degradations.resampling import Enlarged
+from rusr_core.errors import RusrWarning
 from rusr_core.restore import restore
 
 KINDS = {
@@ -183,3 +185,11 @@ def test_a_batch_finds_what_each_image_finds_alone(prior, truth):
 def test_a_known_degradation_records_nothing_free(prior, truth):
     assert "free" not in restore(prior, truth[:1], Downsample(1), preset="default@1").info
     assert found_numbers(Downsample(1), []) == {}
+
+
+def test_methods_that_find_no_numbers_say_where_these_stay(prior, truth):
+    f = parse("blur:0.5..4 | fade:gain=0.5..1.5@0.9")
+    assert str(f) == "blur:width=0.5..4@1.41421 | fade:gain=0.5..1.5@0.9"
+    with pytest.warns(RusrWarning, match=r"found by presets only: they stay where they start, blur:width=1.41421 \| "):
+        result = METHODS["brgm"].configured(steps=1).restore(prior, truth[:1], f)
+    assert "free" not in result.info and any("presets only" in note for note in result.info["warnings"])
