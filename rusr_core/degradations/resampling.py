@@ -53,8 +53,8 @@ class Downsample(Degradation):
         return self.reduced(x, self._size(true_input(x)), generator)
 
     def reduced(self, x: Tensor, size: tuple[int, int], generator: torch.Generator | None = None) -> Tensor:
-        """`x` `[N, 3, H, W]` in [0, 1] as 8-bit pictures of `size` (height, width), with the filter of this one."""
-        x, (height, width) = true_input(x), size
+        """`x` `[N, 3, H, W]`, a `true_input`, as 8-bit pictures of `size` (height, width), with the filter of this."""
+        height, width = size
         names = [self.filter] * len(x)
         if self.filter == "random":
             draws = randomness.uniform((len(x),), generator, torch.empty(0)).tolist()
@@ -144,7 +144,8 @@ class Enlarged(Degradation):
         check(good, "a free factor", f"a number from 1 to {MAX_SIDE}", self.factor)
 
     def degrade(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        sides = [max(1, round(side / float(self.factor))) for side in size_of(x)]
+        x = true_input(x)
+        sides = [max(1, round(side / float(self.factor))) for side in x.shape[2:]]
         small = Downsample(1, self.filter, self.compat).reduced(x, sides, generator)
         return self._resize(x).degrade(small)
 
@@ -178,8 +179,9 @@ class Enlarged(Degradation):
         resize = self._resize(x)
         sides = resize.size if isinstance(resize.size, tuple) else (resize.size, resize.size)
         factor = torch.as_tensor(self.factor, dtype=torch.float64).to(x.device)
-        pairs = zip(x.shape[2:], sides, strict=True)
-        return tuple(resampling(length, size, factor, resize.mode).to(x) for length, size in pairs)
+        pairs = list(zip(x.shape[2:], sides, strict=True))
+        made = {pair: resampling(*pair, factor, resize.mode).to(x) for pair in set(pairs)}  # one, if all are squares
+        return tuple(made[pair] for pair in pairs)
 
 
 def _through_files(x: Tensor, steps: list[Callable], compat: str | None) -> Tensor:
