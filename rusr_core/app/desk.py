@@ -125,7 +125,8 @@ class Desk:
         try:
             yield wanted
         finally:
-            self.running = self.running and not wanted
+            if wanted:
+                self.running = False
 
     def halt(self) -> bool:
         """Withdraw what waits and stop what runs; whether something runs."""
