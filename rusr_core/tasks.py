@@ -3,7 +3,7 @@
 Poirier-Ginter & Lalonde, "Robust Unsupervised StyleGAN Image Restoration", CVPR 2023,
 https://arxiv.org/abs/2302.06733, section 4; values as in the published code (robust-unsupervised afa53685).
 
-What a level means at another image size: up-sampling factors are ratios of the image side and brushes are fractions of
+What a level means at another image size: upsampling factors are ratios of the image side and brushes are fractions of
 it, so a level takes away the same share of the image at every size. Photons, probabilities and JPEG qualities belong to
 single pixels or blocks and do not scale. To the loss, a level is not the same: its pyramid ends at 16 px, and so the
 input of upsampling M has none of its LPIPS levels where the image has 128 px, and three where it has 1024 px.
@@ -38,7 +38,7 @@ TASKS = {
     "inpainting": (1, 5, 9, 13, 17),  # strokes
 }
 # Beyond the paper: the field's fifth single task. No composition holds it, and no table of the paper's results.
-# Standard deviations of a Gaussian in px: about those of the blocks of up-sampling at the same level, factor / 12**0.5.
+# Standard deviations of a Gaussian in px: about those of the blocks of upsampling at the same level, factor / 12**0.5.
 BEYOND = {"deblurring": (0.5, 1.0, 2.0, 4.0, 8.0)}
 EVERY = TASKS | BEYOND
 LETTERS = {"upsampling": "U", "denoising": "N", "deartifacting": "A", "inpainting": "P", "deblurring": "B"}

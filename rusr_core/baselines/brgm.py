@@ -15,7 +15,7 @@ The public code states the first two weights for [0, 255] and for a mean over fe
     noise          the picture is rendered with the noise maps that it was searched with; there it gets others, with
                    which it does not match y. The maps are drawn once from N(0, 1), as there
     angles         of every image; the code looks at the first of a batch alone. The weight is 0.1 everywhere; there it
-                   is 1 for up-sampling by more than 16, and holes are pasted from y, which one setting cannot know
+                   is 1 for upsampling by more than 16, and holes are pasted from y, which one setting cannot know
     result         the last iterate, as there
 """
 

@@ -3,7 +3,7 @@
     noise          dead pixels take the median of their neighbours, then non-local means (scikit-image)
     JPEG           total variation (Chambolle; scikit-image)
     holes          biharmonic inpainting (scikit-image)
-    down-sampling  Lanczos (`images.resize`, which agrees with Pillow's)
+    downsampling   Lanczos (`images.resize`, which agrees with Pillow's)
 
 van der Walt et al., "scikit-image: image processing in Python", PeerJ 2014, https://doi.org/10.7717/peerj.453. Nothing
 is trained and nothing is searched, so no step is taken and no random number drawn. It departs from no public code.

@@ -4,7 +4,7 @@ Annealing", CVPR 2025, https://arxiv.org/abs/2407.01521, algorithm 1.
 Noise falls from level to level, but a level does not continue the one before. It starts from a clean image, adds the
 level's noise, follows the probability flow down to a clean estimate, and lets Langevin dynamics draw the image from a
 Gaussian about that estimate times the likelihood of y. f needs a gradient, the denoiser none: Langevin steps never look
-at it. What it cannot say: how noisy y is. `tau` stands for that, 0.01 in the public configurations of down-sampling and
+at it. What it cannot say: how noisy y is. `tau` stands for that, 0.01 in the public configurations of downsampling and
 in-painting where the noise is 0.05, and the rate of the Langevin steps is chosen for each task there.
 
 Its spread ends at that of the last level, 0.1, if the Langevin steps have the time: for a Gaussian prior with noise of
@@ -45,7 +45,7 @@ def daps(
     rate: float = 1e-4,
     tau: float = 0.01,
 ) -> Restoration:
-    """Restore y `[N, 3, h, w]` in [0, 1]. The defaults are the published ones, the rate that of down-sampling.
+    """Restore y `[N, 3, h, w]` in [0, 1]. The defaults are the published ones, the rate that of downsampling.
 
     Args:
         steps: levels of the annealing.

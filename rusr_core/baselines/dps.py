@@ -43,7 +43,7 @@ def dps(
 
     Args:
         steps: of the reverse diffusion, 2 to 1000, spread evenly over the 1000 of DDPM.
-        weight: zeta of the paper, for 1000 steps; the public configurations have 0.3 for up-sampling and 0.5 for
+        weight: zeta of the paper, for 1000 steps; the public configurations have 0.3 for upsampling and 0.5 for
             in-painting at 256 px. Images are on the scale of [-1, 1] there and in the norm.
 
     Raises BaselineError for settings that do not fit, or if the weight was so large that numbers were left, and what

@@ -83,7 +83,7 @@ def mganprior(
     Args:
         steps, lr: of Adam, at a constant rate.
         codes: how many of them.
-        split: size in px of the block after which they are composed, 16 as for up-sampling there.
+        split: size in px of the block after which they are composed, 16 as for upsampling there.
         perc: weight of LPIPS, beside the mean square of images in [-1, 1].
         psi: how far from the mean the codes begin, 1: where they are drawn.
         side: px at which pictures are compared by LPIPS, see `descent.side_of`.

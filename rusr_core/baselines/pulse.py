@@ -10,9 +10,9 @@ GEO is the mean squared angle between the style vectors of two layers. Where we 
     generator      StyleGAN2 for StyleGAN1: 2 log2(R) - 3 noise maps, of which the first five are searched and the last
                    is zero, as there, and a generator that has none is searched in W+ alone; mu and sigma are
                    measured on 100,000 samples in place of 1,000,000
-    down-sampling  any f in place of the bicubic D; the mean square is taken of images that are black in the holes
+    downsampling   any f in place of the bicubic D; the mean square is taken of images that are black in the holes
     noise          where f draws, eps would lie below the noise and is not used, as the loss never reaches it
-    result         the image of the smallest loss (the code pairs the last image with the best down-scaled one), and
+    result         the image of the smallest loss (the code pairs the last image with the best downscaled one), and
                    never a refusal: `info["reached"]` says which images came within eps
     batches        a loss for each image; there, one sum is compared with eps, and a batch never stops
 """

@@ -1,7 +1,7 @@
 """From the tensors of rosinality's stylegan2-pytorch to a configuration and our names.
 
 StyleGAN-NADA and the decoders of pSp and e4e are such networks, too. They keep one more leading axis in most weights,
-and their constants are NVIDIA's under other names; both store the up-sampling kernel in the same orientation.
+and their constants are NVIDIA's under other names; both store the upsampling kernel in the same orientation.
 """
 
 import re

@@ -103,7 +103,7 @@ def published_jpeg(x: Tensor, quality: int) -> Tensor:
 
 
 def round_coefficients(t: Tensor, k: float = ROUNDING) -> Tensor:
-    """round(t) with the derivative (1 - k) + 3 k (t - round t)^2: 0.2 on whole numbers, 0.8 half way."""
+    """round(t) with the derivative (1 - k) + 3 k (t - round t)^2: 0.2 on whole numbers, 0.8 halfway."""
     return _softly(t, t.detach().round(), k)
 
 

@@ -50,7 +50,7 @@ class LayerShape:
 
     @property
     def padding(self) -> tuple[int, int]:
-        """Zeros before and after the up-sampled rows and columns, negative where they are cropped."""
+        """Zeros before and after the upsampled rows and columns, negative where they are cropped."""
         taps = (self.up_shape or (1,))[0] + (self.down_shape or (1,))[0]
         total = (self.out_size - 1) * self.down + 1 - (self.in_size + self.kernel - 1) * self.up + taps - 2
         low = (total + self.up) // 2

@@ -162,7 +162,7 @@ class ToRGB(ModulatedConv):
 
 
 class Skip(nn.Module):
-    """Residual branch of the architecture 'resnet': 1 x 1 convolution, then up-sampling."""
+    """Residual branch of the architecture 'resnet': 1 x 1 convolution, then upsampling."""
 
     def __init__(self, config: GeneratorConfig, inputs: int, outputs: int):
         super().__init__()

@@ -146,7 +146,7 @@ class AliasFreeLayer(nn.Module):
         return x.reshape(len(s), -1, *x.shape[2:]) + bias
 
     def _activated(self, x: Tensor) -> Tensor:
-        """Up-sampled and filtered, leaky ReLU of gain sqrt(2), clamped, filtered and down-sampled. Colours: clamped.
+        """Upsampled and filtered, leaky ReLU of gain sqrt(2), clamped, filtered and downsampled. Colours: clamped.
 
         The gain goes before the ReLU, where it does the same: what the ReLU gives is then what the clamp takes, and a
         search keeps one such tensor a layer, not two; at 1024 px each has up to 1.3 GB.

@@ -23,7 +23,7 @@ def arrays():
 
 
 class SmallPGGAN:
-    """The golden file's generator: pixel norm, nearest up-sampling, scaled convolution, leaky ReLU, layer by layer."""
+    """The golden file's generator: pixel norm, nearest upsampling, scaled convolution, leaky ReLU, layer by layer."""
 
     def __init__(self, arrays):
         self.arrays = arrays
