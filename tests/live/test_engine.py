@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from conftest import seeded
 from live_browser import evaluate
 
@@ -163,6 +164,30 @@ def test_the_gradient_of_jpeg_is_the_librarys(engine, portrait, quality):
     assert np.linalg.norm(np.array(found) - expected) < 1e-5 * np.linalg.norm(expected)
 
 
+def test_means_of_bytes_that_are_the_same_number_are_torchs(engine):
+    """Pictures that hold few bytes, so that many means differ by nothing or by the last digit of a sum: L1's derivative
+    is 0 at a difference of 0, and the sign of any other, however small."""
+    x, y = ((torch.randint(0, 9, (1, 3, 32, 32), generator=seeded(k)) / 255).requires_grad_(True) for k in (0, 1))
+    means = [F.avg_pool2d(v, 2) for v in (x, y)]
+    apart = (means[0] - means[1]).abs()
+    apart.sum().backward()
+    assert (apart == 0).any() and ((apart > 0) & (apart < 1e-7)).any()
+    pooled, gradient = evaluate(engine, """
+        const { pool, magnitude } = Live.operations, [x, y] = a.map((values) => image(values, 32, 32));
+        const l1 = (x) => tf.sum(magnitude(tf.sub(pool(x, 2), pool(y, 2))));
+        return [pool(x, 2), tf.grad(l1)(x)].map((v) => [...v.dataSync()]);""", rows(x), rows(y))  # fmt: skip
+    assert pooled == rows(means[0]) and gradient == rows(x.grad)
+
+
+@pytest.mark.parametrize("p", [0.0, 0.64])
+def test_a_pixel_that_draws_the_very_share_lives(engine, portrait, p):
+    assert bool(torch.tensor(p) >= p), "as the library asks"
+    draws = "const same = (value) => (size) => new Float32Array(size).fill(value);"
+    body = f"{MAKE} {draws} return tf.min(f.forward(x, {{ normal: same(0), uniform: same(a[2]) }})).dataSync()[0];"
+    stages = [{"kind": "noise", "photons": 24, "p": p}]
+    assert evaluate(engine, body, stages, rows(portrait.clamp(min=0.1)), p) == pytest.approx(0.1)
+
+
 CASES = [("W", ""), ("W+", ""), ("W++", ""), ("W+", "U"), ("W", "N"), ("W+", "A"), ("W+", "P"), ("W", "UNAP")]
 CASES += [("W", "M"), ("W++", "NM"), ("W+", "X")]
 
@@ -209,8 +234,7 @@ def at_a_kink(prior, f, y: torch.Tensor, ws: torch.Tensor, gradient: np.ndarray,
 @pytest.mark.parametrize("space, letters", CASES)
 def test_image_loss_and_gradient_are_the_librarys(engine, embedded, portrait, space, letters):
     """Pictures to 1e-5 of the range and gradients to 1e-5 of their length, but where a latent lies at a kink by chance:
-    then at the next of up to four latents. All four damages at once, whose noise meets JPEG's rounding, have a kink at
-    every one of these."""
+    then at the next of up to four latents."""
     made = [(STAGES | ODD)[letter] for letter in letters]
     stages, f = [stage for stage, _ in made], Compose(*(one for _, one in made))
     y, off = f.degrade(portrait, seeded(5)), []
@@ -226,7 +250,7 @@ def test_image_loss_and_gradient_are_the_librarys(engine, embedded, portrait, sp
         if off[-1] < 1e-5:
             return
         assert at_a_kink(embedded, f, y, ws, gradient, off[-1])
-    assert letters == "UNAP", f"no gradient agrees to 1e-5: {off}"
+    raise AssertionError(f"no gradient agrees to 1e-5: {off}")
 
 
 def test_memory_is_the_same_after_twenty_searches(engine, portrait):
@@ -253,23 +277,3 @@ def test_memory_is_the_same_after_twenty_searches(engine, portrait):
     assert found[0][:2] == found[6][:2] == found[12][:2] == found[18][:2]
     assert len({tensors for tensors, *_ in found}) == 1, found
     assert len({heap for *_, heap in found[5:]}) == 1, found
-
-
-@pytest.mark.parametrize(
-    ("error", "fatal"),
-    [
-        ("new WebAssembly.RuntimeError('memory access out of bounds')", True),
-        ("new RangeError('Array buffer allocation failed')", True),
-        ("new Error('expected fewer')", False),
-    ],
-)
-def test_what_breaks_the_kernels_is_told_from_what_a_reader_asked_wrongly(engine, error, fatal):
-    found = evaluate(engine, f"""
-        const kept = window.postMessage, {{ toW }} = live.generator;
-        const answered = new Promise((done) => {{ window.postMessage = done; }});
-        live.generator.toW = () => {{ throw {error}; }};
-        await Live.worker.answer({{ data: {{ id: 7, type: "sample", seed: 1, psi: 1 }} }});
-        Object.assign(window, {{ postMessage: kept }});
-        live.generator.toW = toW;
-        return await answered;""")  # fmt: skip
-    assert (found["id"], found["type"], found["fatal"]) == (7, "error", fatal) and found["message"] in error

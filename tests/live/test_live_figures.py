@@ -1,7 +1,7 @@
 """Several live figures on one page, in a real browser: one engine, files beside a figure, what opens and closes."""
 
 import pytest
-from live_page import DONE, IDLE, STATUS, flat, handed, middle, open_page, set_up, start, status, until
+from live_page import DONE, IDLE, STATUS, flat, handed, middle, open_page, requests, set_up, start, status, until
 
 pytestmark = pytest.mark.slow
 
@@ -40,6 +40,19 @@ def test_a_file_that_is_dropped_beside_the_figure_is_not_lost_with_the_page(watc
     handed(watched, blue, place="#inline .rl-stage canvas")
     until(watched, "document.querySelector('#inline .rl-status').textContent.startsWith('blue.png is on this page')")
     assert status(watched).startswith("red.png") and middle(watched) == [255, 0, 0]
+
+
+def test_without_javascript_the_recorded_figure_stands_and_nothing_is_loaded(browser, address):
+    requests(browser)
+    browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        browser.get(address)
+        root = browser.execute_cdp_cmd("DOM.getDocument", {})["root"]["nodeId"]
+        html = browser.execute_cdp_cmd("DOM.getOuterHTML", {"nodeId": root})["outerHTML"]
+    finally:
+        browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+    assert html.count("<p>recorded</p>") == 2 and "rl-studio" not in html and "rl-open" not in html
+    assert not any(url.endswith(("weights.js", "wasm.js", "engine.js", "app.js")) for url in requests(browser))
 
 
 def test_scripts_that_are_missing_are_told(watched, address):

@@ -16,6 +16,13 @@ from safetensors.numpy import save_file
 from rusr_core.files import data_path
 from rusr_core.presets import PRESETS
 
+CHAPTERS = {
+    "generator": 'kind="walk"',
+    "inpainting": 'task="paint"',
+    "phases": "spaces=spaces",
+    "losses": 'open="weights"',
+    "composed": 'task="UNAP"',
+}
 VENDOR = ROOT / "book/live/vendor"
 
 
@@ -98,6 +105,22 @@ def test_a_missing_browser_is_named(monkeypatch):
     assert "chromium" in missing()
     monkeypatch.setattr("shutil.which", lambda name: None if name == "chromedriver" else name)
     assert "chromedriver" in missing()
+
+
+def test_the_chapters_that_hold_live_figures_and_what_those_run():
+    """One line in each of five chapters; the page itself is the second of the book."""
+    found = {}
+    for file in (ROOT / "book").glob("*.ipynb"):
+        cells = json.loads(file.read_text(encoding="utf-8"))["cells"]
+        code = "".join(line for cell in cells if cell["cell_type"] == "code" for line in cell["source"])
+        if calls := re.findall(r"figures\.live\(recorded, (.*)\)", code):
+            found[file.stem] = calls
+    assert {name: len(calls) for name, calls in found.items()} == dict.fromkeys(CHAPTERS, 1)
+    assert all(words in found[name][0] for name, words in CHAPTERS.items())
+    contents = (ROOT / "_toc.yml").read_text(encoding="utf-8")
+    assert re.findall(r"(?:root|- file): (.*)", contents)[:2] == ["book/index", "book/restore_now"]
+    for place in ("README.md", "book/start.ipynb"):
+        assert "restore_now.md" in (ROOT / place).read_text(encoding="utf-8")
 
 
 def test_the_page_weighs_what_it_says(built):

@@ -14,7 +14,7 @@ Live.degradations = (() => {
   }
   const normal = (random, shape) => image((size) => random.normal(size), shape);
   const alive = (random, [, H, W], p) =>
-    image((size) => random.uniform(size).map((u) => +(u > Math.fround(p))), [1, H, W, 1]);
+    image((size) => random.uniform(size).map((u) => +(u >= Math.fround(p))), [1, H, W, 1]);
 
   /** Pillow's resize with a filter that is drawn or named; the surrogate averages. */
   function downsample({ factor, filter = "random" }) {

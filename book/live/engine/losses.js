@@ -1,6 +1,6 @@
 /** L = LPIPS over a pyramid + 0.1 L1 + lambda ID: `rusr_core.losses`. What looks at y alone is computed once. */
 Live.losses = (() => {
-  const { pool } = Live.operations;
+  const { pool, magnitude } = Live.operations;
 
   /** How many levels of the pyramid of an image have a side above `smallest`. */
   function depth(side, levels, smallest) {
@@ -19,7 +19,7 @@ Live.losses = (() => {
   /** LPIPS of two lists of maps. */
   const distance = (a, b) =>
     tf.addN(a.map((u, k) => tf.div(tf.sum(tf.squaredDifference(u, b[k])), u.shape[1] * u.shape[2])));
-  const l1 = (a, b) => tf.mean(tf.abs(tf.sub(a, b)));
+  const l1 = (a, b) => tf.mean(magnitude(tf.sub(a, b)));
   const identity = (a, b) => tf.sub(1, tf.sum(tf.mul(a, b)));
 
   /** The distance, or with a second draw the energy score (Gneiting & Raftery, JASA 2007). */

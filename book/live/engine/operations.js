@@ -17,14 +17,43 @@ Live.operations = (() => {
       };
     })(x);
 
+  /**
+   * Means of 2 x 2 pixels a b / c d, summed in torch's order, ((a + b) + c) + d. Of pictures that hold whole bytes two
+   * means are often the same number, and only then their difference is 0 in the page, too.
+   */
+  function halved(x) {
+    const [, H, W, C] = x.shape,
+      size = (H / 2) * W * C,
+      rows = tf.reshape(x, [H / 2, 2, W * C]);
+    const row = (k) => tf.reshape(tf.slice(rows, [0, k, 0], [H / 2, 1, W * C]), [size]);
+    const here = (r) => tf.slice(r, [0], [size - C]),
+      beside = (r) => tf.slice(r, [C], [size - C]);
+    const [top, bottom] = [row(0), row(1)];
+    const sums = tf.add(tf.add(tf.add(here(top), beside(top)), here(bottom)), beside(bottom)); // of every column
+    const even = tf.slice(tf.reshape(tf.pad(sums, [[0, C]]), [size / (2 * C), 2 * C]), [0, 0], [size / (2 * C), C]);
+    return tf.reshape(tf.mul(even, 0.25), [1, H / 2, W / 2, C]);
+  }
+
   /** Means of k x k pixels; the sides are multiples of k. */
   const pool = (x, k) =>
     k === 1
       ? x
       : tf.customGrad((x) => ({
-          value: tf.avgPool(x, k, k, "valid"),
+          value: k === 2 ? halved(x) : tf.avgPool(x, k, k, "valid"),
           gradFunc: (dy) => tf.mul(tf.image.resizeNearestNeighbor(dy, x.shape.slice(1, 3)), 1 / (k * k)),
         }))(x);
+
+  /**
+   * |x| with torch's derivative, the sign of x, 0 at 0. That of tf.abs is -1 at 0, and the WebAssembly kernel of
+   * tf.sign takes all that is smaller than 1e-7 for 0.
+   */
+  const magnitude = (x) =>
+    tf.customGrad((x, save) => {
+      save([x]);
+      const number = (found) => tf.cast(found, "float32");
+      const sign = (x) => tf.sub(number(tf.greater(x, 0)), number(tf.less(x, 0)));
+      return { value: tf.abs(x), gradFunc: (dy, [x]) => tf.mul(dy, sign(x)) };
+    })(x);
 
   /** Each pixel's channels divided by their norm, times `roots` [C]: `networks.perceptual.unit_channels`. */
   const unit = (roots, x) =>
@@ -71,5 +100,5 @@ Live.operations = (() => {
     return tf.expandDims(tf.transpose(wide, [1, 0, 2]), 0);
   }
 
-  return { leaky, prelu, pool, unit, softClamp, passing, quantize, separable };
+  return { leaky, prelu, pool, magnitude, unit, softClamp, passing, quantize, separable };
 })();
