@@ -29,7 +29,7 @@ from rusr_core.search.preparation import mask_for
 from rusr_core.sweeps import recordings
 
 FORMAT = 1
-SHARE = 99  # percentile of the recorded misfits beyond which a picture is warned of
+FEWEST = 19  # recorded portraits: one more of their kind misfits all n of them in one case of n + 1
 
 
 class RecordError(RusrError):
@@ -42,7 +42,7 @@ class Misfit:
 
     value: float | None  # None: not measured, since f has numbers that the search was to find
     usual: float | None = None  # median of the recorded portraits, same prior and task; None: nothing is recorded
-    limit: float | None = None  # their 99th percentile
+    limit: float | None = None  # the largest of them; None: fewer than `FEWEST` are recorded
     portraits: int = 0
 
     @property
@@ -51,8 +51,9 @@ class Misfit:
         if self.limit is None or self.value is None or self.value <= self.limit:
             return None
         return (
-            f"the result explains its input badly: misfit {self.value:.3f}, of {self.portraits} portraits {SHARE} % "
-            f"stayed below {self.limit:.3f}; the degradation may be another one, or the picture none of this prior's"
+            f"the result explains its input badly: misfit {self.value:.3f}, of {self.portraits} recorded portraits "
+            f"none had more than {self.limit:.3f}; the degradation may be another one, or the picture none of this "
+            f"prior's"
         )
 
 
@@ -70,7 +71,7 @@ def misfits(prior: Prior, image: Tensor, y: Tensor, f: Degradation, seed: int) -
     known = _known(prior.name, f)
     if not known:
         return [Misfit(value) for value in values]
-    usual, limit = float(np.median(known)), float(np.percentile(known, SHARE))
+    usual, limit = float(np.median(known)), max(known) if len(known) >= FEWEST else None
     return [Misfit(value, usual, limit, len(known)) for value in values]
 
 
@@ -143,13 +144,10 @@ def record_of(
 
 def _values(misfit: Misfit) -> dict[str, object]:
     measured = {"lpips": None if misfit.value is None else round(misfit.value, 5)}
-    if misfit.limit is None:
+    if misfit.usual is None:
         return measured | {"usual": None}  # not measured for this prior and degradation
-    return measured | {
-        "usual": round(misfit.usual, 5),
-        f"percentile_{SHARE}": round(misfit.limit, 5),
-        "portraits": misfit.portraits,
-    }
+    largest = None if misfit.limit is None else round(misfit.limit, 5)
+    return measured | {"usual": round(misfit.usual, 5), "largest": largest, "portraits": misfit.portraits}
 
 
 def record_path(picture: Path) -> Path:

@@ -54,13 +54,25 @@ def test_pixels_do_not_change_by_a_mark(record, tmp_path):
 def test_what_the_record_says(record):
     assert record["input"] == {"file": "000.png", "sha256": digest(PORTRAIT)} and record["seed"] == 3
     assert record["degradation"] == str(Downsample(8)) and record["prior"] == "portraits-128"
-    assert record["misfit"] == [{"lpips": 0.2, "usual": 0.1, "percentile_99": 0.15, "portraits": 20}]
+    assert record["misfit"] == [{"lpips": 0.2, "usual": 0.1, "largest": 0.15, "portraits": 20}]
     assert "misfit 0.200" in record["warnings"][0] and record["mark"] == SOURCE_TYPE
     assert set(record["versions"]) == {"python", "torch", "numpy", "pillow"}
 
 
+def recorded(monkeypatch, number: int, provenance: dict | None = None) -> None:
+    """A recording of so many portraits and two tasks, whose misfits are 0.1 to 0.2."""
+    misfits = [0.1 + 0.1 * i / (number - 1) for i in range(number)]
+    units = [
+        {"task": task, "method": "default", "image": f"{i:03d}", "fidelity": misfit}
+        for task in ("deartifacting M", "inpainting S")
+        for i, misfit in enumerate(misfits)
+    ]
+    table = Recording("portraits-128", tuple(units), (), provenance or {})
+    monkeypatch.setattr(records.recordings, "find", lambda name: table)
+
+
 def test_a_recording_of_earlier_weights_says_nothing_of_these(embedded, monkeypatch):
-    monkeypatch.setattr(Recording, "earlier", "of others")
+    recorded(monkeypatch, 20, {"earlier_weights": "of others"})
     f = tasks.get("deartifacting", "M")
     x = load_image(PORTRAIT)
     (found,) = misfits(embedded, x, f.degrade(x), f, 0)
@@ -69,21 +81,34 @@ def test_a_recording_of_earlier_weights_says_nothing_of_these(embedded, monkeypa
 
 def test_a_misfit_is_judged_by_what_is_recorded(embedded, monkeypatch):
     """The truth explains its input; another person does not, and that is said. Strokes of any seed are known."""
-    monkeypatch.setattr(Recording, "earlier", "")  # whichever weights the shipped one is of: it is a table here
+    recorded(monkeypatch, 19)
     x = torch.cat([load_image(PORTRAIT), load_image(PORTRAIT.with_name("007.png"))])
     f = tasks.get("deartifacting", "M")
     y = f.degrade(x[:1]).expand(2, -1, -1, -1)
     good, bad = misfits(embedded, x, y, f, 0)
-    assert good.value < 1e-3 and good.warning is None and good.portraits == 20 and good.usual < good.limit
-    assert bad.value > good.limit and "badly" in bad.warning
+    assert good.value < 1e-3 and good.warning is None and good.portraits == 19
+    assert (good.usual, good.limit) == pytest.approx((0.15, 0.2))
+    assert bad.value > 0.2 and "of 19 recorded portraits none had more than 0.200" in bad.warning
     strokes = tasks.get("inpainting", "S", seed=17)
-    assert misfits(embedded, x[:1], strokes.degrade(x[:1]), strokes, 0)[0].portraits == 20
+    assert misfits(embedded, x[:1], strokes.degrade(x[:1]), strokes, 0)[0].portraits == 19
     known = torch.ones(1, 1, 128, 128)
     known[..., 40:90, 40:90] = 0
     (hidden,) = misfits(embedded, x[:1], x[:1], Mask(known), 0)  # what stands in the hole does not count
     assert hidden.value < 1e-3
     (unknown,) = misfits(embedded, x[:1], JPEG(33).degrade(x[:1]), JPEG(33), 0)
     assert unknown.limit is None and unknown.warning is None and unknown.portraits == 0
+
+
+def test_few_recorded_portraits_give_a_usual_misfit_and_no_limit(embedded, monkeypatch):
+    """A new portrait of the same kind misfits all of n in one of n + 1 cases: of 18 that is more than one in twenty."""
+    recorded(monkeypatch, 18)
+    x, other = load_image(PORTRAIT), load_image(PORTRAIT.with_name("007.png"))
+    f = tasks.get("deartifacting", "M")
+    (found,) = misfits(embedded, other, f.degrade(x), f, 0)
+    assert found.value > 0.2 and found.usual == pytest.approx(0.15) and found.limit is None and found.warning is None
+    done = {"method": "default", "seed": 3, "steps": [7], "seconds": 1.0, "found": [found]}
+    (said,) = record_of(PORTRAIT, f, embedded, **done, unmarked="")["misfit"]
+    assert said["usual"] == pytest.approx(0.15) and said["largest"] is None and said["portraits"] == 18
 
 
 def test_records_that_are_none(tmp_path):
