@@ -23,75 +23,25 @@ import json
 import shutil
 import sys
 import tempfile
-from collections import defaultdict
 from pathlib import Path
 
 import torch
 
+from benchmarks.recorded_rows import PEAKS, add, counted, write_rows
 from rusr_core import tasks
 from rusr_core.commands.ending import ended
 from rusr_core.figures import panel
 from rusr_core.files import replace_folder
 from rusr_core.images import load_image
-from rusr_core.presets import known_as
 from rusr_core.sweeps import results
 from rusr_core.sweeps.measurements import truth_path
 from rusr_core.sweeps.storage import manifest, not_applicable
 
-PEAKS = ("peak_memory_mb", "process_peak_memory_mb")  # of a unit on CUDA, of a process elsewhere
-DROPPED = ("version", "code", "python", "numpy", "platform", "dtype", "arithmetic", "device", *PEAKS)
 STATISTICS = {
     "low, high": "95 % interval over images: Student's of a mean, with the standard error of the jackknife of KID",
     "spread": "standard deviation over images by the jackknife, no interval",
     "pfid": "crops drawn independently for the restorations and the truth",
 }
-SAME, NEARLY = 1e-3, 2e-2  # relative differences of LPIPS that a repeated method may show: on one device, between two
-
-
-def complete(rows: list[dict]) -> set[tuple[str, str]]:
-    """Pairs (task, image) that every method of the sweep has done."""
-    methods = {row["method"] for row in rows}
-    done = defaultdict(set)
-    for row in rows:
-        done[row["task"], row["image"]].add(row["method"])
-    return {pair for pair, found in done.items() if found == methods}
-
-
-def write_rows(path: Path, rows: list[dict]) -> None:
-    """A CSV with all columns that any row has; scores to five digits."""
-    columns = list(dict.fromkeys(key for row in rows for key in row if key not in DROPPED))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n", extrasaction="ignore")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({k: f"{v:.5g}" if isinstance(v, float) else v for k, v in row.items()})
-    path.write_text(text.getvalue(), encoding="utf-8")
-
-
-def read_rows(path: Path) -> list[dict]:
-    """A CSV's rows, all values as text; methods by the names of today's presets."""
-    with path.open(newline="", encoding="utf-8") as file:
-        return [row | {"method": known_as(row["method"])} for row in csv.DictReader(file)]
-
-
-def number_of_images(rows: list[dict]) -> dict[str, int]:
-    """How many images each task rests on."""
-    images = defaultdict(set)
-    for row in rows:
-        images[row["task"]].add(row["image"])
-    return {task: len(names) for task, names in images.items()}
-
-
-def of_all_methods(rows: list[dict]) -> list[dict]:
-    """The rows of those tasks and images that every method has done."""
-    pairs = complete(rows)
-    return [row for row in rows if (row["task"], row["image"]) in pairs]
-
-
-def ordered(rows: list[dict]) -> list[dict]:
-    """Rows in the order of the tasks; methods and images stay as they are."""
-    order = {str(task): i for i, task in enumerate(tasks.SINGLE + tasks.COMPOSED)}
-    return sorted(rows, key=lambda row: order.get(row["task"], len(order)))
 
 
 def about(sweep: Path, rows: list[dict], note: str) -> dict:
@@ -115,72 +65,6 @@ def about(sweep: Path, rows: list[dict], note: str) -> dict:
             "weights": known["prior"] | {"judge": known["judge"]["perceptual"]},
         }
     )
-
-
-def counted(rows: list[dict]) -> dict:
-    """The part of `about` that a merge changes."""
-    counts = sorted(set(number_of_images(rows).values()))
-    return {
-        "images": str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}",
-        "image_names": sorted({row["image"] for row in rows}),
-        "units": len(rows),
-        "commits": sorted({row["commit"] for row in rows}),
-        "date": max(row["at"] for row in rows)[:10],
-        "seconds": round(sum(float(row["seconds"]) for row in rows)),
-    }
-
-
-def add(known: Path, rows: list[dict], table: list[dict], said: dict) -> tuple[list[dict], list[dict], dict]:
-    """Rows, scores and provenance of a sweep together with those that are already recorded."""
-    before = json.loads((known / "provenance.json").read_text(encoding="utf-8"))
-    for each in (before, said):
-        each["methods"] = sorted(known_as(name) for name in each["methods"])
-    rows, table = ([row | {"method": known_as(row["method"])} for row in part] for part in (rows, table))
-    for key in ("weights", "seeds", "judge"):
-        if before[key] != said[key]:
-            raise SystemExit(f"{known} has {key} {before[key]}, the sweep {said[key]}: nothing is added")
-    old, scores = read_rows(known / "results.csv"), read_rows(known / "scores.csv")
-    if before["methods"] == said["methods"]:  # of each task the run with more images
-        here, there = number_of_images(rows), number_of_images(of_all_methods(old))
-        kept = {task for task, number in there.items() if number >= here.get(task, 0)}
-        rows = [row for row in rows if row["task"] not in kept] + [row for row in old if row["task"] in kept]
-        table = [row for row in table if row["task"] not in kept] + [row for row in scores if row["task"] in kept]
-    else:
-        new = new_methods(rows, old)
-        rows, table = (a + [row for row in b if by_method(row) in new] for a, b in ((old, rows), (scores, table)))
-        said["methods"] = sorted({row["method"] for row in rows})
-    if "withdrawn" in before and any(row in table for row in scores):
-        said["withdrawn"] = before["withdrawn"]  # what the rows that stay lack
-    for key in ("device", "torch", "python", "note"):
-        parts = [part for text in (before[key], said[key]) for part in text.split("; ") if part]
-        said[key] = "; ".join(dict.fromkeys(parts))  # what a third sweep repeats is said once
-    return ordered(rows), ordered(table), said | counted(rows)
-
-
-def by_method(row: dict) -> tuple[str, str]:
-    """Task and method of a row."""
-    return row["task"], row["method"]
-
-
-def new_methods(rows: list[dict], old: list[dict]) -> set[tuple[str, str]]:
-    """The sweep's pairs (task, method) that are not recorded, if the two runs are comparable."""
-    unit, there = ("task", "image", "method"), {row["task"] for row in old}
-    recorded = {tuple(row[key] for key in unit): row for row in old}
-    found = {tuple(row[key] for key in unit): row for row in rows if row["task"] in there}
-    if strange := {key[:2] for key in found} - {key[:2] for key in recorded}:
-        raise SystemExit(f"the sweep has {sorted(strange)[0]}, which is not recorded: nothing is added")
-    both = found.keys() & recorded.keys()
-    if {key[:2] for key in both} != {key[:2] for key in found}:
-        raise SystemExit("the sweep repeats no recorded method on all its tasks and images: nothing is added")
-    for key in sorted(both):
-        here, known = float(found[key]["lpips"]), float(recorded[key]["lpips"])
-        tolerance = SAME if found[key]["device_name"] == recorded[key]["device_name"] else NEARLY
-        if abs(here - known) > tolerance * abs(known):
-            raise SystemExit(f"{key}: LPIPS {here:.5g}, recorded {known:.5g}: nothing is added")
-    new = {by_method(row) for row in rows} - {by_method(row) for row in old}
-    if not new:
-        raise SystemExit("the sweep has no method that is not recorded on its tasks: nothing is added")
-    return new
 
 
 def sheet(sweep: Path, rows: list[dict], letter: str, out: Path) -> None:

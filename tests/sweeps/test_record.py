@@ -10,7 +10,8 @@ import pytest
 from sweep_world import plan
 
 from benchmarks.accuracy import distances
-from benchmarks.record import record, write_rows
+from benchmarks.record import record
+from benchmarks.recorded_rows import write_rows
 from rusr_core.sweeps import parse_tasks, results, run
 
 pytestmark = pytest.mark.slow
