@@ -9,11 +9,13 @@ a task is named with its reason in provenance.json. Means and KID have 95 % inte
 (`metrics.intervals`). A sweep with another judge than net B needs --judge. Pictures of the first image are drawn into
 one sheet a task. The folder is replaced as a whole.
 
-With --add a task that it already holds with as many images or more is kept as it is, with the commit that each of its
-rows names. A sweep of other methods is joined to the tasks and images that are there, if it repeats a method that is
-recorded and finds the same scores, or nearly the same where it ran on another device: only then are the two runs
-comparable. A task that is not there yet is taken whole. Methods may then rest on fewer images than others of their
-task; the sheets of pictures stay as they are.
+With --add a task of which it already holds all images is kept as it is, with the commit that each of its rows names,
+and one whose images the sweep has all is taken anew. Where each has images that the other lacks they are joined: an
+image that both have keeps its recorded rows, and realism is left out, since the recorded pictures are gone ("joined"
+in provenance.json). A sweep of other methods is joined to the tasks and images that are there, if it repeats a method
+that is recorded and finds the same scores, or nearly the same where it ran on another device: only then are the two
+runs comparable. A task that is not there yet is taken whole. Methods may then rest on fewer images than others of
+their task; the sheets of pictures stay as they are.
 """
 
 import argparse
@@ -159,7 +161,7 @@ def main() -> None:
     parser.add_argument(
         "--add",
         action="store_true",
-        help="keep what OUT holds with as many images or more; join other methods of a comparable run",
+        help="keep what OUT holds; join other images, and other methods of a comparable run",
     )
     parser.add_argument("--note", default="", help="what a reader must know, such as what else the machine did")
     args = parser.parse_args()

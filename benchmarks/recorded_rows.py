@@ -6,12 +6,17 @@ import json
 from collections import defaultdict
 from pathlib import Path
 
+import torch
+
 from rusr_core import tasks
+from rusr_core.metrics.intervals import mean_interval
+from rusr_core.metrics.judges import METRICS, label
 from rusr_core.presets import known_as
 
 PEAKS = ("peak_memory_mb", "process_peak_memory_mb")  # of a unit on CUDA, of a process elsewhere
 DROPPED = ("version", "code", "python", "numpy", "platform", "dtype", "arithmetic", "device", *PEAKS)
 SAME, NEARLY = 1e-3, 2e-2  # relative differences of LPIPS that a repeated method may show: on one device, between two
+METRIC_KEYS = {(metric.question, label(key, "")): key for key, metric in METRICS.items()}
 
 
 def complete(rows: list[dict]) -> set[tuple[str, str]]:
@@ -40,12 +45,12 @@ def read_rows(path: Path) -> list[dict]:
         return [row | {"method": known_as(row["method"])} for row in csv.DictReader(file)]
 
 
-def number_of_images(rows: list[dict]) -> dict[str, int]:
-    """How many images each task rests on."""
+def images_by_task(rows: list[dict]) -> dict[str, set[str]]:
+    """The images that each task rests on."""
     images = defaultdict(set)
     for row in rows:
         images[row["task"]].add(row["image"])
-    return {task: len(names) for task, names in images.items()}
+    return dict(images)
 
 
 def of_all_methods(rows: list[dict]) -> list[dict]:
@@ -62,7 +67,7 @@ def ordered(rows: list[dict]) -> list[dict]:
 
 def counted(rows: list[dict]) -> dict:
     """The part of `about` that a merge changes."""
-    counts = sorted(set(number_of_images(rows).values()))
+    counts = sorted({len(images) for images in images_by_task(rows).values()})
     return {
         "images": str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}",
         "image_names": sorted({row["image"] for row in rows}),
@@ -83,11 +88,11 @@ def add(known: Path, rows: list[dict], table: list[dict], said: dict) -> tuple[l
         if before[key] != said[key]:
             raise SystemExit(f"{known} has {key} {before[key]}, the sweep {said[key]}: nothing is added")
     old, scores = read_rows(known / "results.csv"), read_rows(known / "scores.csv")
-    if before["methods"] == said["methods"]:  # of each task the run with more images
-        here, there = number_of_images(rows), number_of_images(of_all_methods(old))
-        kept = {task for task, number in there.items() if number >= here.get(task, 0)}
-        rows = [row for row in rows if row["task"] not in kept] + [row for row in old if row["task"] in kept]
-        table = [row for row in table if row["task"] not in kept] + [row for row in scores if row["task"] in kept]
+    if before["methods"] == said["methods"]:
+        rows, table, mixed = more_images(rows, table, old, scores)
+        measured = {row["task"] for row in table if row["question"] == "realism"}
+        if joined := [task for task in dict.fromkeys((*before.get("joined", ()), *mixed)) if task not in measured]:
+            said["joined"] = joined  # tasks of several runs, without realism
     else:
         new = new_methods(rows, old)
         rows, table = (a + [row for row in b if by_method(row) in new] for a, b in ((old, rows), (scores, table)))
@@ -98,6 +103,39 @@ def add(known: Path, rows: list[dict], table: list[dict], said: dict) -> tuple[l
         parts = [part for text in (before[key], said[key]) for part in text.split("; ") if part]
         said[key] = "; ".join(dict.fromkeys(parts))  # what a third sweep repeats is said once
     return ordered(rows), ordered(table), said | counted(rows)
+
+
+def more_images(
+    rows: list[dict], table: list[dict], old: list[dict], scores: list[dict]
+) -> tuple[list[dict], list[dict], list[str]]:
+    """Of each task the run that has all images of the other, or both joined; -> rows, scores, and the joined tasks.
+
+    An image that both have keeps its recorded rows. Means and intervals of a joined task are made anew. What is
+    measured on a set of pictures is left out, since the pictures of the recorded run are no longer there.
+    """
+    old = of_all_methods(old)
+    here, there = (images_by_task(each) for each in (rows, old))
+    kept = {task for task, images in there.items() if images >= here.get(task, set())}
+    mixed = [task for task, images in here.items() if task in there and task not in kept and not images >= there[task]]
+    added = [row for row in rows if row["task"] not in kept]
+    added = [row for row in added if row["task"] not in mixed or row["image"] not in there[row["task"]]]
+    known = [row for row in old if row["task"] in kept or row["task"] in mixed]
+    both = known + added
+    joined = [anew(score, both) for score in table if score["task"] in mixed and score["question"] != "realism"]
+    whole = [row for row in table if row["task"] not in kept and row["task"] not in mixed]
+    return both, whole + joined + [row for row in scores if row["task"] in kept], mixed
+
+
+def anew(score: dict, rows: list[dict]) -> dict:
+    """The mean of one metric over the images of these rows, with its interval: a row of scores like `score`."""
+    key = METRIC_KEYS[score["question"], score["metric"].removesuffix("-portraits")]
+    by_image = defaultdict(list)
+    for row in rows:
+        if (row["task"], row["method"]) == (score["task"], score["method"]):
+            by_image[row["image"]].append(float(row[key]))
+    values = torch.tensor([sum(each) / len(each) for each in by_image.values()], dtype=torch.float64)
+    value, low, high = mean_interval(values)
+    return score | {"images": len(by_image), "value": value, "low": low, "high": high}
 
 
 def by_method(row: dict) -> tuple[str, str]:

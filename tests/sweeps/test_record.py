@@ -7,11 +7,12 @@ from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
+from scipy import stats
 from sweep_world import plan
 
 from benchmarks.accuracy import distances
 from benchmarks.record import record
-from benchmarks.recorded_rows import write_rows
+from benchmarks.recorded_rows import METRIC_KEYS, write_rows
 from rusr_core.sweeps import parse_tasks, results, run
 
 pytestmark = pytest.mark.slow
@@ -70,6 +71,41 @@ def test_a_recording_keeps_the_tasks_that_rest_on_more_images(config, tmp_path):
     (out / "provenance.json").write_text(json.dumps(facts | {"weights": {}}))
     with pytest.raises(SystemExit, match="weights"):
         record(second.folder, out, judge=second.judge, adding=True)
+
+
+def test_a_recording_is_joined_by_other_images(config, tmp_path):
+    """Images of two runs count together, once each; a set's realism is of no run, and is left out."""
+    out, second = tmp_path / "recording", replace(config, folder=tmp_path / "second")
+    assert run(config, replace(plan(2), tasks=parse_tasks(["denoising:M", "inpainting:S"]))).ok
+    record(config.folder, out, judge=config.judge)
+    before = (out / "results.csv").read_text().splitlines()
+    more = replace(plan(3), images=plan(3).images[1:], tasks=parse_tasks(["denoising:M"]))
+    assert run(second, more).ok
+    for _ in range(2):  # what is there already is not counted again
+        record(second.folder, out, judge=second.judge, adding=True)
+        with (out / "results.csv").open() as file:
+            rows = list(csv.DictReader(file))
+        assert set(before) <= set((out / "results.csv").read_text().splitlines())  # an image of both keeps its row
+        units = Counter((row["task"], row["image"]) for row in rows)
+        assert units == {("denoising M", f"00{i}"): 2 for i in range(3)} | {
+            ("inpainting S", f"00{i}"): 2 for i in (0, 1)
+        }
+        with (out / "scores.csv").open() as file:
+            scores = list(csv.DictReader(file))
+        of_denoising = [row for row in scores if row["task"] == "denoising M"]
+        assert {row["images"] for row in of_denoising} == {"3"} and len(of_denoising) == 2 * 6
+        assert "realism" not in {row["question"] for row in of_denoising}
+        assert "realism" in {row["question"] for row in scores if row["task"] == "inpainting S"}
+        for row in of_denoising:
+            key = METRIC_KEYS[row["question"], row["metric"].removesuffix("-portraits")]
+            values = [float(r[key]) for r in rows if (r["task"], r["method"]) == ("denoising M", row["method"])]
+            low, high = stats.t.interval(0.95, 2, sum(values) / 3, stats.sem(values))
+            expected = [sum(values) / 3, low, high]
+            assert [float(row[name]) for name in ("value", "low", "high")] == pytest.approx(
+                expected, rel=1e-3, abs=1e-4
+            )
+        facts = json.loads((out / "provenance.json").read_text())
+        assert facts["joined"] == ["denoising M"] and facts["units"] == 10 and facts["images"] == "2 to 3"
 
 
 def test_a_recording_is_joined_by_other_methods_of_a_comparable_run(config, tmp_path):
