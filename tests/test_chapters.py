@@ -15,7 +15,7 @@ from chapter_server import ChapterServer
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = sorted((ROOT / "book").glob("*.ipynb"))
-OTHERS = {"task": "denoising", "level": "S", "steps": 2, "num_images": 2, "seed": 5}  # no chapter has one of these
+OTHERS = {"task": "denoising", "level": "S", "steps": 1, "num_images": 2, "seed": 5}  # no chapter has one of these
 
 
 @pytest.fixture(scope="session")

