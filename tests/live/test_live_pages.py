@@ -24,7 +24,7 @@ HEAVY = ("weights.js", "wasm.js", "engine.js")
 
 
 def test_a_search_from_a_file_by_keyboard_alone(browser, page):
-    """Choose, paint, start, scrub, compare and save, from the top of the page and with no mouse."""
+    """Choose, paint, start, scrub and compare, from the top of the page and with no mouse."""
     requests(browser)
     open_page(browser, page.as_uri())
     asked = requests(browser)
@@ -216,12 +216,14 @@ def load_page_portrait() -> np.ndarray:
 
 
 def test_a_saved_picture_holds_its_record(browser, address, tmp_path):
+    """It is saved by the keyboard alone."""
     browser.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
     open_page(browser, address)
     set_up(browser, "A", 2)
     start(browser)
     until(browser, DONE)
-    browser.execute_script("document.querySelectorAll('.rl-bar button')[2].click()")
+    focus(browser, ".rl-bar button:nth-of-type(3)")
+    press(browser, Keys.ENTER)
     end = time.monotonic() + 20
     while not (found := list(tmp_path.glob("*.png"))) and time.monotonic() < end:
         time.sleep(0.1)
