@@ -21,44 +21,48 @@ NAMES = tuple(dict.fromkeys(task.name for task in SINGLE if task.name != "deblur
 PRIOR = "portraits-128"
 WHITE = 0.97  # what lies between the pictures of a sheet
 SMALLEST = 40  # pixels: a run of columns that is narrower holds letters
+NEEDS = {1: "no formulas", 2: "formulas and means", 3: "derivatives and matrices"}  # what its text takes for granted
 
 
 @dataclass(frozen=True)
 class About:
-    """What the map says of a chapter: minutes to read it with its exercises left out, and what it builds on."""
+    """What the map says of a chapter: minutes to read it with its exercises left out, the level of its mathematics, a
+    place in `NEEDS`, and what it builds on.
+    """
 
     title: str
     minutes: int
+    level: int
     needs: tuple[str, ...] = ()
 
 
 CHAPTERS = {
-    "start": About("Start here", 20),
-    "measures": About("Five measures in short", 5, ("start",)),
-    "problem": About("The problem", 35, ("start",)),
-    "plane": About("The whole search on a plane", 25, ("problem",)),
-    "generator": About("The generator", 45, ("start",)),
-    "degradations": About("Degradations", 40, ("problem",)),
-    "near": About("What is near?", 25, ("start",)),
-    "losses": About("The loss of the search", 35, ("degradations", "near")),
-    "energy": About("Two draws, one score", 10, ("losses",)),
-    "phases": About("Three phases", 45, ("generator", "losses")),
-    "upsampling": About("Upsampling", 35, ("phases",)),
-    "denoising": About("Denoising", 45, ("energy", "phases")),
-    "inpainting": About("Inpainting", 30, ("phases",)),
-    "deartifacting": About("Deartifacting", 35, ("phases",)),
-    "composed": About("Composed degradations", 30, ("denoising", "deartifacting")),
-    "metrics": About("Metrics", 45, ("start",)),
-    "benchmark": About("Benchmark", 30, ("metrics",)),
-    "rivals": About("Rivals", 40, ("phases", "metrics")),
-    "one_setting": About("One setting", 20, ("rivals",)),
-    "ablations": About("Ablations", 35, ("phases", "metrics")),
-    "findings": About("What we found", 15, ("start",)),
-    "unknown": About("When f is not known", 20, ("degradations", "phases")),
-    "answers": About("Several answers", 20, ("phases", "metrics")),
-    "own_image": About("Your own image", 35, ("start",)),
-    "responsible": About("Responsible use", 35, ("start",)),
-    "lab": About("Lab: your damage, your f", 90, ("degradations",)),
+    "start": About("Start here", 20, 1),
+    "measures": About("Five measures in short", 5, 1, ("start",)),
+    "problem": About("The problem", 35, 3, ("start",)),
+    "plane": About("The whole search on a plane", 25, 3, ("problem",)),
+    "generator": About("The generator", 45, 3, ("start",)),
+    "degradations": About("Degradations", 40, 2, ("problem",)),
+    "near": About("What is near?", 25, 2, ("start",)),
+    "losses": About("The loss of the search", 35, 3, ("degradations", "near")),
+    "energy": About("Two draws, one score", 10, 2, ("losses",)),
+    "phases": About("Three phases", 45, 3, ("generator", "losses")),
+    "upsampling": About("Upsampling", 35, 3, ("phases",)),
+    "denoising": About("Denoising", 45, 3, ("energy", "phases")),
+    "inpainting": About("Inpainting", 30, 2, ("phases",)),
+    "deartifacting": About("Deartifacting", 35, 2, ("phases",)),
+    "composed": About("Composed degradations", 30, 2, ("denoising", "deartifacting")),
+    "metrics": About("Metrics", 45, 2, ("start",)),
+    "benchmark": About("Benchmark", 30, 2, ("metrics",)),
+    "rivals": About("Rivals", 40, 3, ("phases", "metrics")),
+    "one_setting": About("One setting", 20, 2, ("rivals",)),
+    "ablations": About("Ablations", 35, 2, ("phases", "metrics")),
+    "findings": About("What we found", 15, 1, ("start",)),
+    "unknown": About("When f is not known", 20, 2, ("degradations", "phases")),
+    "answers": About("Several answers", 20, 2, ("phases", "metrics")),
+    "own_image": About("Your own image", 35, 1, ("start",)),
+    "responsible": About("Responsible use", 35, 1, ("start",)),
+    "lab": About("Lab: your damage, your f", 90, 2, ("degradations",)),
 }
 
 
@@ -126,7 +130,7 @@ def numbers() -> Html:
 
 
 def chapter_map() -> Html:
-    """Chapters in the order of the table of contents, each with its minutes and what it builds on."""
+    """Chapters in the order of the table of contents, each with its minutes, its level and what it builds on."""
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
     parts = ""
     for part in toc["parts"]:
@@ -136,8 +140,21 @@ def chapter_map() -> Html:
     return Html(f'<div class="rusr-map">{parts}</div>')
 
 
+def opening(name: str) -> str:
+    """The line of Markdown that stands below the first paragraph of a chapter."""
+    about = CHAPTERS[name]
+    links = [f"[{CHAPTERS[each].title}]({each}{_suffix(each)})" for each in about.needs]
+    after = f" It builds on {' and '.join(links)}." if links else ""
+    return f"*About {about.minutes} minutes. Level {about.level} of 3: {NEEDS[about.level]}.{after}*"
+
+
+def _suffix(name: str) -> str:
+    return ".ipynb" if (ROOT / "book" / f"{name}.ipynb").exists() else ".md"
+
+
 def _card(name: str) -> str:
     about = CHAPTERS[name]
     needs = ", ".join(CHAPTERS[each].title for each in about.needs)
     after = f" \u00b7 after {needs}" if needs else ""
-    return f'<a href="{name}.html"><b>{about.title}</b><span>{about.minutes} min{after}</span></a>'
+    level = f"level {about.level}"
+    return f'<a href="{name}.html"><b>{about.title}</b><span>{about.minutes} min \u00b7 {level}{after}</span></a>'

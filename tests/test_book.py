@@ -202,6 +202,9 @@ def test_the_first_page_shows_every_task_and_maps_every_chapter():
     for name, about in landing.CHAPTERS.items():  # a chapter stands after those that it builds on
         assert all(places.index(each) < places.index(name) for each in about.needs), name
         assert landing.chapter_map().count(f'href="{name}.html"') == 1
+        path = ROOT / "book" / f"{name}.ipynb"
+        text = nbformat.read(path, 4).cells[0].source if path.exists() else path.with_suffix(".md").read_text("utf-8")
+        assert text.split("\n\n")[2] == landing.opening(name)
     assert landing.numbers().count("<strong>") == 3 and "95 % interval" in landing.numbers()
 
 
