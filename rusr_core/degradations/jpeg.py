@@ -203,17 +203,20 @@ def _dct(dtype: torch.dtype, device: torch.device) -> Tensor:
         return torch.from_numpy(np.kron(basis, basis)).to(device, dtype)
 
 
+def _quantised(x: Tensor, steps: Tensor, as_libjpeg: bool = True) -> Tensor:
+    """The whole numbers that are stored of each 8x8 block of `[N, C, H, W]`, row by row, `[blocks, 64]`."""
+    n, c, h, w = x.shape
+    blocks = x.view(n, c, h // BLOCK, BLOCK, w // BLOCK, BLOCK).transpose(3, 4).reshape(-1, BLOCK * BLOCK)
+    blocks = blocks @ _dct(x.dtype, x.device).T
+    if as_libjpeg:  # its integer transform gives whole eighths, so that exact halves of a step are common
+        return _round_as_libjpeg(_passing(blocks, lambda v: (8 * v).round() / 8) / steps)
+    return round_coefficients(blocks / steps)
+
+
 def _code(x: Tensor, steps: Tensor, as_libjpeg: bool = True) -> Tensor:
     """Transform, quantise by `steps` `[64]` and transform back each 8x8 block of `[N, C, H, W]`."""
     n, c, h, w = x.shape
-    dct = _dct(x.dtype, x.device)
-    blocks = x.view(n, c, h // BLOCK, BLOCK, w // BLOCK, BLOCK).transpose(3, 4).reshape(-1, BLOCK * BLOCK)
-    blocks = blocks @ dct.T
-    if as_libjpeg:  # its integer transform gives whole eighths, so that exact halves of a step are common
-        blocks = _round_as_libjpeg(_passing(blocks, lambda v: (8 * v).round() / 8) / steps)
-    else:
-        blocks = round_coefficients(blocks / steps)
-    blocks = (blocks * steps) @ dct
+    blocks = (_quantised(x, steps, as_libjpeg) * steps) @ _dct(x.dtype, x.device)
     blocks = blocks.view(n, c, h // BLOCK, w // BLOCK, BLOCK, BLOCK).transpose(3, 4)
     return blocks.reshape(n, c, h, w)
 
