@@ -70,3 +70,6 @@ def test_a_word_shows_its_definition_where_it_is_met_first(tmp_path):
         assert links[0].get_attribute("href").endswith("glossary.html#term-LPIPS")
         driver.switch_to.active_element.send_keys("\ue00c")  # Escape
         assert not tip.is_displayed()
+        (tmp_path / "exam.html").write_text(text, encoding="utf-8")  # where a definition may be the answer
+        driver.get((tmp_path / "exam.html").as_uri())
+        assert not driver.find_elements("css selector", "a.rusr-term")

@@ -1,5 +1,6 @@
 // A word of the glossary shows its definition where it is met first on a page: under the pointer, or with the keyboard.
 // The words come from terms.js, which book/terms.py writes from glossary.md; a press goes to the glossary itself.
+// Pages of questions have none, since a definition may be the answer, nor have the titles of papers.
 (() => {
   const SKIP = "a, code, pre, h1, h2, h3, h4, caption, figcaption, button, label, summary, mjx-container, .math, " +
     ".rusr-live, .rusr-compare, .rusr-timeline, .rusr-predict, .rusr-verdict, .rusr-check, .cell_input";
@@ -64,7 +65,8 @@
 
   window.addEventListener("load", () => {
     const article = document.querySelector("article");
-    if (!article || !window.RUSR_TERMS || /glossary\.html$/.test(location.pathname)) return;
+    const without = /(glossary|references|teaching|exam|worksheet)\.html$/;
+    if (!article || !window.RUSR_TERMS || without.test(location.pathname)) return;
     explained(marked(article, structuredClone(window.RUSR_TERMS)));
   });
 })();

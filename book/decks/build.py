@@ -12,12 +12,14 @@ import sys
 from pathlib import Path
 
 import torch
+from matplotlib.figure import Figure
 from sphinx.cmd.build import main as sphinx
 
-from rusr_core import load_image, save_image
-from rusr_core.figures import charts
+from rusr_core import figures, load_image, save_image
+from rusr_core.figures import charts, evidence
 from rusr_core.images import resize
 from rusr_core.sweeps import findings, recordings
+from rusr_core.tasks import LEVELS
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
@@ -38,7 +40,7 @@ def pictures(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     main, ablation = recordings.load(PRIOR), recordings.load(f"{PRIOR}-ablations")
     for task in ("upsampling", "denoising"):
-        shutil.copy(recordings.picture(PRIOR, task), folder / f"{task}.jpg")
+        _levels(task, main.methods).savefig(folder / f"{task}.png", dpi=160)
     inputs = [landing.tiles(load_image(recordings.picture(PRIOR, task)))[-2][0] for task in landing.NAMES]
     side = min(picture.shape[-1] for picture in inputs)
     save_image(torch.cat([resize(picture, side, "area") for picture in inputs], 3), folder / "inputs.jpg", force=True)
@@ -47,7 +49,17 @@ def pictures(folder: Path) -> None:
     label = "times as far from the truth (right: worse)"
     bars = charts.bars({"the whole": 1.0} | drawn, xlabel=label, reference="the whole")
     bars.savefig(folder / "ablation.png", dpi=160)
-    charts.by_level(main, "LPIPS-portraits").savefig(folder / "levels.png", dpi=160)
+    opposed = recordings.find(f"{PRIOR}-cpu") or main  # which holds doing nothing and the classical tools, too
+    panels = evidence.opponents(opposed, metric="LPIPS-portraits", tasks=("upsampling", "deartifacting"))
+    panels.savefig(folder / "levels.png", dpi=160)
+
+
+def _levels(task: str, methods: list[str]) -> Figure:
+    """A recorded sheet turned on its side, with letters that can be read from the last row of a room."""
+    grid = landing.tiles(load_image(recordings.picture(PRIOR, task)))
+    chosen = (0, 1 + methods.index("default"), -1)
+    columns = [torch.cat([resize(row[i], 128, "area") for i in chosen]) for row in grid]
+    return figures.panel(*columns, titles=LEVELS[: len(grid)], rows=("input", "restored", "truth"), size=1.0)
 
 
 def build(folder: Path) -> list[Path]:
