@@ -2,6 +2,8 @@
 
 import re
 
+import nbformat
+import pytest
 from test_book import ROOT
 
 from rusr_core import presets, tasks
@@ -14,7 +16,7 @@ def page(name: str) -> str:
 def test_each_session_has_ninety_minutes_and_all_fifteen_slides():
     sessions = re.split(r"^## Session \d: ", page("course"), flags=re.M)[1:4]
     for session in sessions:
-        rows = re.findall(r"^\| (\d+) \| (\d+)(?:(?: to |, )(\d+))? \|", session, re.M)
+        rows = re.findall(r"^\| (\d+) min \| (\d+)(?:(?: to |, )(\d+))? \|", session, re.M)
         assert sum(int(minutes) for minutes, *_ in rows) == 90
         slides = [n for _, first, last in rows for n in range(int(first), int(last or first) + 1)]
         assert slides == list(range(1, 16))
@@ -38,12 +40,27 @@ def test_every_question_of_the_quiz_has_one_answer():
     assert quiz.count(":::{admonition} Answer\n:class: dropdown\n") == len(numbers)
 
 
-def test_the_places_that_the_run_sheets_name_exist():
-    for chapter, words in re.findall(r"\[[^]]+\]\((\w+)\.ipynb\), ((?:\"[^\"]+\"(?:, )?)+)", page("course")):
-        text = (ROOT / f"book/{chapter}.ipynb").read_text(encoding="utf-8")
-        headings = re.findall(r"(?:\"|\\n)#+ (.*?)(?:\\n)?\"", text)
-        for heading in re.findall(r"\"([^\"]+)\"", words):
-            assert any(found.startswith(heading) for found in headings), (chapter, heading)
+def titles(chapter: str) -> set[str]:
+    """What a chapter calls its sections, boxes and exercises."""
+    cells = nbformat.read(ROOT / f"book/{chapter}.ipynb", as_version=4).cells
+    text = "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    found = re.findall(r"^(?:#+|:::+\{admonition\}|```\{exercise-start\} [\w ]+:) (.+)$", text, re.M)
+    return {title.replace("$", "") for title in found}
+
+
+@pytest.mark.parametrize("name", ["course", "teaching"])
+def test_the_places_that_the_run_sheets_name_exist(name):
+    places = re.findall(r"\]\((\w+)\.ipynb\),? (?:up to |the box |exercise )?(\"[^|;[\n]*)", page(name))
+    named = [(chapter, title) for chapter, words in places for title in re.findall(r'"([^"]+)"', words)]
+    assert len(named) > {"course": 15, "teaching": 0}[name]
+    for chapter, title in named:
+        there = titles(chapter)
+        assert title in there or any(each.startswith(f"{title}: ") for each in there), (chapter, title)
+
+
+def test_the_single_session_has_ninety_minutes():
+    rows = re.findall(r"^\| (\d+) min \|", page("teaching"), re.M)
+    assert sum(map(int, rows)) == 90
 
 
 def test_the_cheat_sheet_holds_the_librarys_settings_and_levels():
