@@ -5,8 +5,7 @@ builds, see .github/workflows/book.yml; without them, or on a host whose address
 has no repository buttons. Colab opens notebooks from GitHub only.
 
 It also adds what is not committed: what `book/live/pack.py` has packed for the live figures into `_build/live`, and
-the words of the glossary, which `book/terms.py` has written there; and the extensions
-`scripts_once` and `author_year`, by their folder.
+the words of the glossary, which `book/terms.py` has written there. It tells where the book's own extensions are.
 """
 
 import os
@@ -16,6 +15,7 @@ from pathlib import Path
 import yaml
 
 LIVE = "_build/live"
+EXTENSIONS = ("scripts_once", "author_year", "percent")
 HOSTS = ("github", "gitlab", "bitbucket")
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 def configuration(environment: dict[str, str]) -> dict:
     """The parsed `_config.yml` with the repository's address and launch buttons where there is one."""
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
-    config["sphinx"]["local_extensions"] = {name: str(ROOT / "book") for name in ("scripts_once", "author_year")}
+    config["sphinx"]["local_extensions"] = {name: str(ROOT / "book") for name in EXTENSIONS}
     sphinx = config["sphinx"]["config"]
     sphinx["html_static_path"].append(LIVE)  # a folder "live" lies in it, and so in _static
     sphinx["html_css_files"].append("live/live.css")

@@ -6,10 +6,15 @@ Intervals are drawn wherever there are any; where there are none, nothing preten
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from itertools import product
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import Bbox
 
 from rusr_core.figures.interactive import Html
 from rusr_core.figures.panels import STYLE, FigureError, check_extent, plain_numbers
@@ -51,6 +56,8 @@ def lines(
             if letter in log:
                 set_scale("log")
                 plain_numbers(axis)
+        if "x" not in log and len(x) < 10 and all(float(value).is_integer() for value in x):
+            ax.xaxis.set_major_locator(MaxNLocator(integer=True))  # places in an order have nothing between them
         if len(series) > 1:
             ax.legend()
         plt.close(figure)
@@ -153,19 +160,19 @@ def scatter(recording: Recording, x: str, y: str) -> Figure:
     axis whose values span a factor of more than `LOG_FROM` is logarithmic."""
     with plt.style.context(STYLE):
         figure, ax = plt.subplots(figsize=(7.0, 5.4), layout="constrained")
-        values, colours = [], {}
+        values, labels, colours = [], [], {}
         cycle = plt.rcParams["axes.prop_cycle"].by_key()["color"]
         for task in dict.fromkeys(row["task"] for row in recording.scores):
             found = [m for m in recording.methods if recording.has(task, m, x, y)]
             if not found:
                 continue
-            kind, label = _kind(task)
+            kind, label = kind_of(task)
             colour = colours.setdefault(kind, cycle[len(colours) % len(cycle)])
             points = [(recording.score(task, m, x)[0], recording.score(task, m, y)[0]) for m in found]
             ax.plot(*zip(*points, strict=True), color=colour, alpha=0.4, linewidth=0.8, zorder=0)
             for method, point in zip(found, points, strict=True):
                 ax.plot(*point, _marker(recording, method), color=colour, markersize=5, alpha=0.8)
-            ax.annotate(label, points[-1], (3, -8), textcoords="offset points", fontsize=7, color=colour)
+            labels.append((label, points[-1], colour))
             values += points
         ax.set(xlabel=x, ylabel=y)
         for i, set_scale, axis in ((0, ax.set_xscale, ax.xaxis), (1, ax.set_yscale, ax.yaxis)):
@@ -178,11 +185,36 @@ def scatter(recording: Recording, x: str, y: str) -> Figure:
         for kind, colour in colours.items():
             ax.plot([], [], color=colour, linewidth=3, label=kind)
         ax.legend(loc="upper left")
+        _label_points(ax, labels, values)
         plt.close(figure)
     return figure
 
 
-def _kind(task: str) -> tuple[str, str]:
+def _label_points(ax: Axes, labels: Sequence[tuple[str, tuple[float, float], str]], points: Sequence) -> None:
+    """Each label beside its point: at the first of the places around it where it covers neither a label nor a point,
+    and if there is none, farther away at the end of a line."""
+    figure = ax.figure
+    figure.draw_without_rendering()  # the layout is known only then
+    taken = [Bbox.from_bounds(x - 4, y - 4, 8, 8) for x, y in ax.transData.transform(points)] if points else []
+    for label, point, colour in labels:
+        for distance, angle in product((8, 16, 28, 42, 58), range(-45, 315, 45)):
+            offset = distance * np.cos(np.radians(angle)), distance * np.sin(np.radians(angle))
+            arrow = {"arrowstyle": "-", "color": colour, "linewidth": 0.5} if distance > 8 else None
+            text = ax.annotate(
+                label, point, offset, textcoords="offset points", fontsize=8, color=colour, arrowprops=arrow,
+                ha="center", va="center",
+            )  # fmt: skip
+            text.get_window_extent()  # finds its place; what follows leaves out its line
+            box = Text.get_window_extent(text)
+            if not any(box.overlaps(other) for other in taken):
+                break
+            text.remove()
+        else:
+            continue
+        taken.append(box)
+
+
+def kind_of(task: str) -> tuple[str, str]:
     """What kind of task is recorded, and which of its kind: a level, the letters composed, or one's own task's name."""
     known = {str(each): ("composed", each.letters) for each in COMPOSED}
     known |= {f"{name} {level}": (name, level) for name in EVERY for level in LEVELS}

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rusr_core.figures.charts import MARKERS
+from rusr_core.figures.charts import MARKERS, kind_of
 from rusr_core.figures.panels import STYLE, FigureError, plain_numbers
 from rusr_core.sweeps import findings
 from rusr_core.sweeps.ablations import FACTORS, RATES
@@ -88,9 +88,10 @@ def sensitivity(recording: Recording, tasks: Sequence[str]) -> Figure:
                 at = [factor * (0.97 if i == 0 else 1.03) for factor, _ in rows]
                 ax.errorbar(at, values[:, 0], yerr=ends, label=base, marker=MARKERS[i], markersize=4, elinewidth=1.0)
             ax.axhline(1, color="#BFBFBF", linewidth=0.8, zorder=0)
-            ax.set(xscale="log", title=task.replace("+", "\n+"), xlabel="rates times")
+            kind, label = kind_of(task)
+            ax.set(xscale="log", title=f"{kind}\n{label}", xlabel="rates times")
             ticks = sorted({1.0, *FACTORS.values()})
-            ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+            ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks], rotation=90)  # or those of two panels meet
             ax.minorticks_off()
         axes[0, 0].set_ylabel("distance, relative")
         axes[0, 0].legend()

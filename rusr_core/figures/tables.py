@@ -10,6 +10,7 @@ from rusr_core.limits import check_whole, shown
 
 MOST_DIGITS = 17  # decimals; a float has no more
 SLIM = 46  # characters in a row that a phone shows without stacking the cells; _static/rusr.css says the rest
+WIDE = 7  # columns from which letters and gaps are smaller, or the last column would be cut off
 UNITS = re.compile(r"[+−-]?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?(?: ?(?:%|dB|px|s|MB|bytes))?\*?")  # as "12.5 %"
 
 
@@ -48,8 +49,9 @@ def table(
         f"<tr>{''.join(map(_cell, row, [True] + [False] * len(row), decimals, names, kinds))}</tr>" for row in cells
     )
     title = f"<caption>{escape(caption)}</caption>" if caption else ""
-    slim = " rusr-slim" if _width(columns, columns_of, decimals) <= SLIM else ""
-    return Html(f'<table class="rusr-table{slim}">{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>')
+    look = " rusr-slim" if _width(columns, columns_of, decimals) <= SLIM else ""
+    look += " rusr-wide" if len(columns) >= WIDE else ""
+    return Html(f'<table class="rusr-table{look}">{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>')
 
 
 def _width(heads: Sequence[str], columns: Sequence[Sequence[object]], digits: Sequence[int]) -> int:
@@ -73,7 +75,8 @@ def _cell(value: object, first: bool, digits: int, column: str, kind: str) -> st
 
 
 def _breakable(text: str) -> str:
-    """A line may end behind a comma that no space follows, as in "strokes:17,seed=0"."""
+    """A line may end behind a comma that no space follows, as in "strokes:17,seed=0", not within "4 %" or "[1, 2]"."""
+    text = re.sub(r"(?<=\d) (?=%)|(?<=\d,) (?=[+−-]?\d[\d.]*\])", "\u00a0", text)
     return re.sub(",(?=[A-Za-z])", ",<wbr>", text)
 
 

@@ -99,8 +99,8 @@ class StyleGenerator(nn.Module):
         vectors, found = self.synthesis.split(ws), SPACES[ws.ndim - 2]
         wider = SPACES[ws.ndim - 2 :]
         if space not in wider:
-            expected = " or ".join(wider)
-            raise LatentError(f"{found} {tuple(ws.shape)} cannot be turned into {space}: expected {expected}")
+            allowed = " or ".join(wider)
+            raise LatentError(f"{found} {tuple(ws.shape)} cannot be turned into {space}, only into {allowed}")
         if space == found:
             return ws
         ws = torch.stack(vectors, dim=1)

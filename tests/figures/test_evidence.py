@@ -62,6 +62,7 @@ def test_sensitivity_shows_what_is_recorded_and_says_what_is_missing():
     task = "denoising M"
     figure = evidence.sensitivity(ablation, [task])
     shown = lines(figure.axes[0])
+    assert figure.axes[0].get_title() == "denoising\nM"
     for base in evidence.BASES:
         held = [(f, name) for name, f in ((f"{base}-lr{label}", f) for label, f in FACTORS.items())
                 if ablation.has(task, name)]  # fmt: skip

@@ -164,13 +164,18 @@ def test_columns_of_a_table_have_their_own_decimals_and_alignment():
         {"a": (1.25, 26.0, "12.5 %"), "b": (None, "-", "-3 dB")}, ("", "x", "y", "z"), digits=(0, 2, 1, 0)
     )
     assert html.count('class="number"') == 9  # three heads and six cells, the empty one included
-    cells = ('data-column="x">1.25<', 'data-column="y">26.0<', 'data-column="z">12.5 %<', '<td class="number"></td>')
+    cells = (
+        'data-column="x">1.25<',
+        'data-column="y">26.0<',
+        'data-column="z">12.5\u00a0%<',
+        '<td class="number"></td>',
+    )
     assert all(cell in html for cell in cells)
     assert 'class="rusr-table rusr-slim"' in html  # a phone has room for it
     wide = figures.table([["words " * 8, 1.0]], ("two", "columns"))
-    assert 'class="rusr-table"' in wide and 'class="rusr-table"' in figures.table(
-        [[1.5] * 9], [f"x {i}" for i in range(9)]
-    )
+    many = figures.table([[1.5] * 9], [f"x {i}" for i in range(9)])
+    assert 'class="rusr-table"' in wide and 'class="rusr-table rusr-wide"' in many
+    assert ">+4\u00a0% [-2,\u00a0+12], a<" in figures.table([("+4 % [-2, +12], a",)], ("x",))  # one line each
     mixed = figures.table([("a", 1), ("b", "XS")], ("f", "n"))
     assert "number" not in mixed  # a column stands on one side
     assert ">0.00<" in figures.table([(-0.001,)], ("x",)) and ">-0.01<" in figures.table([(-0.01,)], ("x",))

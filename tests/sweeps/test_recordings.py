@@ -3,11 +3,13 @@
 import csv
 import json
 import math
+from itertools import combinations
 
 import numpy as np
 import pytest
 import torch
 from conftest import slow_if
+from matplotlib.text import Text
 
 from rusr_core import metrics, zoo
 from rusr_core.figures import FigureError, charts
@@ -126,16 +128,28 @@ def test_charts_of_a_recording(recording):
     assert {"default", "upsampling"} <= {text.get_text() for text in axes.get_legend().get_texts()}
 
 
+def test_labels_of_a_crowded_chart_do_not_lie_upon_each_other():
+    """Points of compositions lie so near to each other that labels at one offset could not be read."""
+    figure = charts.scatter(recordings.load("portraits-128"), "LPIPS-portraits", "FID-portraits")
+    figure.draw_without_rendering()
+    boxes = {text: Text.get_window_extent(text) for text in figure.axes[0].texts}
+    assert len(boxes) == 31  # all tasks
+    for one, other in combinations(boxes, 2):
+        assert not boxes[one].overlaps(boxes[other]), (one.get_text(), other.get_text())
+
+
 def test_a_task_of_a_recording_is_named_by_its_kind():
-    assert charts._kind("upsampling L") == ("upsampling", "L")
-    assert charts._kind("upsampling+denoising M") == ("composed", "UN")
-    assert charts._kind("boxblur:9 | jpeg:30") == ("other", "boxblur:9 | jpeg:30")
+    assert charts.kind_of("upsampling L") == ("upsampling", "L")
+    assert charts.kind_of("upsampling+denoising M") == ("composed", "UN")
+    assert charts.kind_of("boxblur:9 | jpeg:30") == ("other", "boxblur:9 | jpeg:30")
 
 
 def test_lines_and_bars():
     figure = charts.lines([1, 2, 3], {"a": [1, 2, 3], "b": [3, 2, 1]}, xlabel="x", ylabel="y", log="y")
     assert (3, 1) in points(figure) and figure.axes[0].get_yscale() == "log"
     assert [t.get_text() for t in figure.axes[0].get_legend().get_texts()] == ["a", "b"]
+    figure = charts.lines([1, 2, 3], {"a": [1, 2, 3]}, xlabel="place", ylabel="y")
+    assert all(tick.is_integer() for tick in figure.axes[0].get_xticks())  # no place lies between two
     figure = charts.bars({"whole": (1.0, 0.5, 1.5), "part": 2.0}, xlabel="loss", reference="whole")
     assert {(1, 0), (0.5, 0), (1.5, 0), (2, 1)} <= set(points(figure))
     with pytest.raises(FigureError, match="'none'"):
