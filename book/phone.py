@@ -3,6 +3,9 @@
 `rusr_core/figures/narrow.py` has drawn each wide figure once more for a phone, and the executed chapters hold both. The
 narrow one is written beside the other in `_images`, and the page tells the browser to take it where the window is
 narrow; alternative text, caption and number stay those of the figure.
+
+The wide one has its density written out, too: in a window that becomes wider Chromium else keeps that of the narrow one
+and shows the wide one at half its size.
 """
 
 import base64
@@ -31,11 +34,11 @@ def pairs(notebook: nbformat.NotebookNode) -> Iterator[tuple[str, bytes]]:
 
 def add(page: str, name: str, narrow: str) -> str:
     """A page in which the picture `name` has the file `narrow` for phones. ValueError if it does not show `name`."""
-    image = re.compile(rf'<img [^>]*src="([^"]*_images/){re.escape(name)}"[^>]*>')
+    image = re.compile(rf'<img ([^>]*src="([^"]*_images/){re.escape(name)}"[^>]*>)')
     if not image.search(page):
         raise ValueError(f"a page without the picture {name} of its chapter")
-    source = rf'<picture><source media="(max-width: {PHONE}px)" srcset="\g<1>{narrow} 2x">\g<0></picture>'
-    return image.sub(source, page)
+    source = rf'<source media="(max-width: {PHONE}px)" srcset="\g<2>{narrow} 2x">'
+    return image.sub(rf'<picture>{source}<img srcset="\g<2>{name} 1x" \g<1></picture>', page)
 
 
 def main(build: Path) -> int:
