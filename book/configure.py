@@ -15,7 +15,7 @@ from pathlib import Path
 import yaml
 
 LIVE = "_build/live"
-EXTENSIONS = ("scripts_once", "author_year", "percent")
+EXTENSIONS = ("scripts_once", "author_year", "typesetting")
 HOSTS = ("github", "gitlab", "bitbucket")
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -67,12 +67,13 @@ CHAPTERS = {
 
 
 def tiles(sheet: Tensor) -> list[list[Tensor]]:
-    """The pictures of a recorded sheet `[1, 3, H, W]`, row by row; they are what lies between white lines."""
+    """The pictures of a recorded sheet `[1, 3, H, W]`, row by row: what lies between white lines, less a pixel on each
+    side, which is half white."""
     dark = sheet[0].amin(0) < WHITE  # [H, W]
     columns = [run for run in _runs(dark.float().mean(0) > 0.5) if run[1] - run[0] >= SMALLEST]
     inside = dark[:, columns[0][0] : columns[-1][1]]
     rows = [run for run in _runs(inside.float().mean(1) > 0.5) if run[1] - run[0] >= SMALLEST]
-    return [[sheet[..., top:bottom, left:right] for left, right in columns] for top, bottom in rows]
+    return [[sheet[..., top + 1 : bottom - 1, left + 1 : right - 1] for left, right in columns] for top, bottom in rows]
 
 
 def _runs(values: Tensor) -> list[tuple[int, int]]:

@@ -177,13 +177,13 @@ def test_each_script_stands_once_in_a_page():
     kept = [(one.filename, one.attributes["body"]) for one in context["script_files"]]
     assert kept == [(None, text), ("a.js", None), ("b.js", None), ("", other)]
     added = script("configure").configuration({})["sphinx"]["local_extensions"]
-    assert added == dict.fromkeys(("scripts_once", "author_year", "percent"), str(ROOT / "book"))
+    assert added == dict.fromkeys(("scripts_once", "author_year", "typesetting"), str(ROOT / "book"))
 
 
 def test_no_line_begins_with_a_per_cent_sign():
     words, code = nodes.paragraph(), nodes.literal("", "a %")
     words += [nodes.Text("about "), nodes.inline("", "95"), nodes.Text(" % of a\n% b; %s"), code]
-    script("percent").join(None, words, "page")
+    script("typesetting").join(None, words, "page")
     assert words.astext() == "about 95\u00a0% of a\u00a0% b; %sa %"
 
 

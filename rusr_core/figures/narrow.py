@@ -16,6 +16,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
+from matplotlib.legend import Legend
 
 MIME = "application/x-rusr-narrow-png"
 NARROW = 3.6  # inches
@@ -30,17 +31,21 @@ def narrowed(figure: Figure) -> bytes | None:
     """The figure as a PNG for a phone, None if it is narrow enough as it is. The figure itself stays untouched."""
     if figure.get_figwidth() <= 1.1 * NARROW:
         return None
+    buffer = io.BytesIO()
+    copied(figure).savefig(buffer, format="png", dpi=DPI, bbox_inches="tight", pad_inches=0.04)
+    return buffer.getvalue()
+
+
+def copied(figure: Figure) -> Figure:
+    """A copy of the figure, laid out for a phone."""
     copy = pickle.loads(pickle.dumps(figure))  # our own bytes  # noqa: S301
     plt.close(copy)  # or pyplot would show it, too
     grid = _grid(copy)
-    pictures = bool(grid) and all(_is_picture(ax) for ax in grid.values())
-    if pictures:
+    if grid and all(_is_picture(ax) for ax in grid.values()):
         _wrap_pictures(copy, grid)
     else:
         _stack_charts(copy, grid)
-    buffer = io.BytesIO()
-    copy.savefig(buffer, format="png", dpi=DPI, bbox_inches="tight", pad_inches=0.04)
-    return buffer.getvalue()
+    return copy
 
 
 def offer() -> None:
@@ -121,8 +126,30 @@ def _stack_charts(figure: Figure, grid: dict[tuple[int, int], Axes]) -> None:
                 ax.tick_params(labelleft=True, labelbottom=True)  # shared axes had theirs at the edge only
         high = min(high, HEIGHT * rows) * lines
     figure.set_size_inches(NARROW, high)
-    for legend in figure.legends:
-        legend.set_ncols(min(legend._ncols, 2))  # the public API tells no number of columns
+    for legend in figure.legends[:]:
+        _legend_below(figure, legend)
+    if len(figure.axes) == 1 and (legend := figure.axes[0].get_legend()) and _covers(figure, legend):
+        _legend_below(figure, legend)
+
+
+def _legend_below(figure: Figure, legend: Legend) -> None:
+    """The same legend anew, below everything and in two columns: how many it has is settled when it is made."""
+    names = [text.get_text() for text in legend.get_texts()]
+    size = legend.get_texts()[0].get_fontsize()
+    lines = -(-len(names) // 2)
+    legend.remove()
+    figure.legend(legend.legend_handles, names, loc="outside lower center", ncols=2, fontsize=size)
+    wide, high = figure.get_size_inches()
+    figure.set_size_inches(wide, high + LINE * lines)
+
+
+def _covers(figure: Figure, legend: Legend) -> bool:
+    """Whether a legend lies on the lines of its chart."""
+    figure.canvas.draw()  # which places both
+    box = legend.get_window_extent()
+    return any(
+        line.get_path().transformed(line.get_transform()).intersects_bbox(box, False) for line in legend.axes.lines
+    )
 
 
 def _filled(title: str, width: float) -> str:

@@ -114,8 +114,8 @@ def plane(
 
     The pictures of W are a curve; those of W+ lie above the dotted line; W++ reaches every point. What agrees with y is
     orange: a line where a number is missing, a cell where values are rounded, a disc of two standard deviations where
-    there is noise. A way has the colours of its phases; a second one is dashed. Raises FigureError for another task, a
-    size or a truth that is none.
+    there is noise. A way has the colours of its phases; a second one is dashed, its marks open. Raises FigureError for
+    another task, a size or a truth that is none.
     """
     if task is not None and (task not in FORWARD or y is None):
         raise FigureError(f"task {task!r} with y {type(y).__name__}: expected one of {', '.join(FORWARD)} and an input")
@@ -224,5 +224,5 @@ def _draw_way(ax: Axes, way: Way, name: str, style: str) -> None:
         label = f"{name}: {phase}" if name else phase
         ax.plot(
             part[:, 0], part[:, 1], style, color=PHASE_COLOURS[phase], linewidth=1.6, marker="o", markersize=4,
-            label=label, zorder=4,
+            markerfacecolor=PHASE_COLOURS[phase] if style == "-" else "white", label=label, zorder=4,
         )  # fmt: skip

@@ -74,6 +74,31 @@ def test_charts_stand_below_each_other_and_all_have_their_numbers():
     assert [ax.get_subplotspec().colspan.start for ax in figure.axes] == [0, 1]
 
 
+def test_a_legend_that_would_lie_on_the_lines_stands_below_in_two_columns():
+    """`set_ncols` of a finished legend changes nothing: four columns made the whole drawing wider and so smaller."""
+    lines = {"above": [1.0, 1.0], "below": [0.0, 0.0], "up": [0.0, 1.0], "down": [1.0, 0.0]}
+    for place in ("center", "outside lower center"):
+        with plt.style.context(figures.STYLE):
+            figure, ax = plt.subplots(figsize=(7, 2.5), layout="constrained")
+            for name, values in lines.items():
+                ax.plot([0, 1], values, label=name)
+            figure.legend(loc=place, ncols=4) if "outside" in place else ax.legend(loc=place)
+            plt.close(figure)
+        copy = narrow.copied(figure)
+        (legend,) = copy.legends
+        assert [text.get_text() for text in legend.get_texts()] == list(lines) and legend._ncols == 2
+        assert copy.axes[0].get_legend() is None and copy.get_figheight() > 2.7
+        assert abs(drawn(figure).width - narrow.DPI * narrow.NARROW) < 40
+
+
+def test_a_legend_that_covers_nothing_stays_where_it_is():
+    figure = charts.lines([0, 1], {"a": [1, 1], "b": [0.9, 0.9]}, xlabel="x", ylabel="y", size=(7, 2.5))
+    figure.axes[0].set_ylim(0, 4)
+    figure.axes[0].legend(loc="upper center")
+    copy = narrow.copied(figure)
+    assert not copy.legends and copy.axes[0].get_legend()
+
+
 def test_a_figure_that_is_narrow_already_is_left_alone():
     assert narrow.narrowed(figures.panel(*pictures(2))) is None
     assert narrow.narrowed(charts.lines([0, 1], {"a": [1, 2]}, xlabel="x", ylabel="y", size=(3.5, 2))) is None

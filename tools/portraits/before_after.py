@@ -71,7 +71,7 @@ def draw_judge(before: Path, out: Path) -> None:
     x = portraits(range(COUNT))
     made = equally_far(x)
     with plt.style.context(STYLE):
-        figure, ax = plt.subplots(figsize=(7.2, 2.8), layout="constrained")
+        figure, ax = plt.subplots(figsize=(4.6, 2.6), layout="constrained")
         for i, (label, folder) in enumerate((("before", before), ("today", DATA))):
             net = load_portrait_net(folder / "features_b.safetensors")
             scale = net.distance(x, x.roll(1, 0)).mean()
