@@ -100,6 +100,30 @@ def per_cent(value: float, low: float, high: float) -> str:
     return f"{change:+d} % [{lowest:+d}, {highest:+d}]"
 
 
+def nearer(recording: Recording, task: str, method: str, opponent: str) -> tuple[int, int]:
+    """On how many portraits of a task `method` ends nearer to the truth than `opponent`, and how many both have."""
+    ours, theirs = _distances(recording, method), _distances(recording, opponent)
+    both = [key for key in ours.keys() & theirs.keys() if key[0] == task]
+    return sum(ours[key] < theirs[key] for key in both), len(both)
+
+
+def agreement(
+    recordings: tuple[Recording, Recording], method: str, reference: str, tasks: Sequence[str] | None = None
+) -> tuple[str, str, str]:
+    """What each of two recordings says of `method` against `reference`, in words, and whether they say the same.
+
+    That is "the same" or "the opposite" if both intervals exclude "as far", with bounds as they are printed, in whole
+    per cent; otherwise "undecided". Raises `FindingError` as `factor` does.
+    """
+    found = [factor(each, method, reference, tasks) for each in recordings]
+    signs = []
+    for _, low, high in found:
+        lowest, highest = (round(100 * (bound - 1)) for bound in (low, high))
+        signs.append(1 if lowest > 0 else -1 if highest < 0 else 0)
+    alike = "the same" if signs[0] == signs[1] else "the opposite"
+    return per_cent(*found[0]), per_cent(*found[1]), alike if all(signs) else "undecided"
+
+
 def together(recording: Recording, methods: Sequence[str], reference: str) -> dict[str, tuple[float, float, float]]:
     """`factor` of several methods, whose intervals *all* hold their true factors in 95 of 100 cases.
 

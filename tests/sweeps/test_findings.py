@@ -105,6 +105,29 @@ def test_another_recording_breaks_the_sentence(key, method, by):
         findings.findings(main, ablation)
 
 
+def test_two_recordings_agree_oppose_or_leave_it_open():
+    main = recordings.load(MAIN)
+    expected = findings.per_cent(*recomputed(MAIN, "default", "cvpr2023", tasks_of(MAIN)))
+    assert findings.agreement((main, main), "default", "cvpr2023") == (expected, expected, "the same")
+    other = changed(main, "cvpr2023", 0.5)
+    assert findings.agreement((main, other), "default", "cvpr2023")[::2] == (expected, "the opposite")
+    open_tasks = [f"deartifacting {v}" for v in ("XS", "S", "M", "L", "XL")]
+    assert findings.agreement((main, main), "default", "cvpr2023", open_tasks)[2] == "undecided"
+    assert findings.agreement((main, changed(main, "cvpr2023", 2)), "default", "cvpr2023", open_tasks)[2] == "undecided"
+
+
+def test_who_is_nearer_is_counted_portrait_by_portrait():
+    main = recordings.load(MAIN)
+    with data_path(f"results/{MAIN}/results.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["task"] == "deartifacting M"]
+    lpips = {(known_as(row["method"]), row["image"]): float(row["lpips"]) for row in rows}
+    images = sorted({row["image"] for row in rows})
+    won = sum(lpips["default", i] < lpips["cvpr2023", i] for i in images)
+    assert 0 < won < len(images)
+    assert findings.nearer(main, "deartifacting M", "default", "cvpr2023") == (won, len(images))
+    assert findings.nearer(main, "deartifacting M", "default", "nothing") == (0, 0)  # which is not recorded there
+
+
 @pytest.mark.parametrize("by", [0.5, 2.0])
 def test_a_difference_in_deartifacting_breaks_its_sentence(by):
     """Whichever setting is nearer there, "cannot be told apart" falls; all other tasks stay as they are."""
