@@ -11,7 +11,9 @@ from rusr_core.limits import check_whole, shown
 MOST_DIGITS = 17  # decimals; a float has no more
 SLIM = 46  # characters in a row that a phone shows without stacking the cells; _static/rusr.css says the rest
 WIDE = 7  # columns from which letters and gaps are smaller, or the last column would be cut off
-UNITS = re.compile(r"[+−-]?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?(?: ?(?:%|dB|px|s|MB|bytes))?\*?")  # as "12.5 %"
+UNITS = re.compile(  # as "12.5 %", "3 of 4", "-0.02 =" with a verdict
+    r"[+−-]?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?(?:[ \u00a0]?(?:%|dB|px|s|MB|bytes)| of \d+|/\d+)?(?:\u00a0[=+ -])?\*?"
+)
 
 
 def table(

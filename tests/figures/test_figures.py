@@ -176,6 +176,8 @@ def test_columns_of_a_table_have_their_own_decimals_and_alignment():
     many = figures.table([[1.5] * 9], [f"x {i}" for i in range(9)])
     assert 'class="rusr-table"' in wide and 'class="rusr-table rusr-wide"' in many
     assert ">+4\u00a0% [-2,\u00a0+12], a<" in figures.table([("+4 % [-2, +12], a",)], ("x",))  # one line each
+    for words in ("1 of 4", "10/10", "+36\u00a0%\u00a0+", "-0.020\u00a0="):
+        assert f'<td class="number" data-column="n">{words}<' in figures.table([("a", words)], ("f", "n"))
     mixed = figures.table([("a", 1), ("b", "XS")], ("f", "n"))
     assert "number" not in mixed  # a column stands on one side
     assert ">0.00<" in figures.table([(-0.001,)], ("x",)) and ">-0.01<" in figures.table([(-0.01,)], ("x",))
