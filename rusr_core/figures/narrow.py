@@ -138,7 +138,9 @@ def _legend_below(figure: Figure, legend: Legend) -> None:
     size = legend.get_texts()[0].get_fontsize()
     lines = -(-len(names) // 2)
     legend.remove()
-    figure.legend(legend.legend_handles, names, loc="outside lower center", ncols=2, fontsize=size)
+    framed = legend.get_frame_on()  # the style of the book is not at hand here
+    handles = legend.legend_handles
+    figure.legend(handles, names, loc="outside lower center", ncols=2, fontsize=size, frameon=framed)
     wide, high = figure.get_size_inches()
     figure.set_size_inches(wide, high + LINE * lines)
 

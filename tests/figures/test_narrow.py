@@ -87,6 +87,7 @@ def test_a_legend_that_would_lie_on_the_lines_stands_below_in_two_columns():
         copy = narrow.copied(figure)
         (legend,) = copy.legends
         assert [text.get_text() for text in legend.get_texts()] == list(lines) and legend._ncols == 2
+        assert not legend.get_frame_on()  # as in the book's style
         assert copy.axes[0].get_legend() is None and copy.get_figheight() > 2.7
         assert abs(drawn(figure).width - narrow.DPI * narrow.NARROW) < 40
 
