@@ -15,10 +15,13 @@
 PYTHON ?= python3
 PIP_ARGS ?=
 JOBS ?= 2
+# Processes of `make test`: one more than $(JOBS), since some wait for a browser, a kernel or a clock.
+TESTS ?= 3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 APP := .venv-app
+SUB := $(MAKE) --no-print-directory
 
 # One thread a process: the tests and the book run $(JOBS) processes side by side.
 export OMP_NUM_THREADS ?= 1
@@ -26,7 +29,7 @@ export OMP_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 export PYDEVD_DISABLE_FILE_VALIDATION = 1
 
-.PHONY: demo check test test-app book book-without-solutions decks slides lab lint prior clean
+.PHONY: demo check test test-app test-app-if-there book book-without-solutions decks slides lab lint prior clean
 .DEFAULT_GOAL := demo
 
 $(READY): constraints.txt pyproject.toml
@@ -44,11 +47,17 @@ check: $(READY) lint
 	@echo "== Quick unit tests in $(JOBS) processes"
 	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadscope --no-loadscope-reorder -p no:nbval -m "not slow" tests
 
+# The page of `rusr app` is tested beside all else; what its tests say comes last.
 test: $(READY) lint
-	@echo "== Unit, golden, notebook and book tests in $(JOBS) processes"
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder --nbval-lax \
-	  --nbval-kernel-name=preloaded --nbval-cell-timeout=300 --durations=15 tests book
-	@if $(MAKE) --no-print-directory $(APP)/.ready; then $(MAKE) --no-print-directory test-app; \
+	@mkdir -p _build
+	@echo "== Unit, golden, notebook and book tests in $(TESTS) processes; those of rusr app beside them"
+	@$(SUB) test-app-if-there > _build/test-app.log 2>&1 & page=$$!; \
+	  $(BIN)/python -m pytest -n $(TESTS) --dist loadscope --no-loadscope-reorder --nbval-lax \
+	  --nbval-kernel-name=preloaded --nbval-cell-timeout=300 --durations=15 tests book; all=$$?; \
+	  wait $$page; page=$$?; cat _build/test-app.log; test $$all -eq 0 -a $$page -eq 0
+
+test-app-if-there:
+	@if $(SUB) $(APP)/.ready; then $(SUB) test-app; \
 	  else echo "== Gradio could not be installed: the tests of the page of rusr app are skipped"; fi
 
 # Gradio and its Pillow come first, all else from $(VENV).
