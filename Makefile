@@ -15,8 +15,6 @@
 PYTHON ?= python3
 PIP_ARGS ?=
 JOBS ?= 2
-# Processes of `make test`: one more than $(JOBS), since some wait for a browser, a kernel or a clock.
-TESTS ?= 3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -50,9 +48,9 @@ check: $(READY) lint
 # The page of `rusr app` is tested beside all else; what its tests say comes last.
 test: $(READY) lint
 	@mkdir -p _build
-	@echo "== Unit, golden, notebook and book tests in $(TESTS) processes; those of rusr app beside them"
+	@echo "== Unit, golden, notebook and book tests in $(JOBS) processes; those of rusr app beside them"
 	@$(SUB) test-app-if-there > _build/test-app.log 2>&1 & page=$$!; \
-	  $(BIN)/python -m pytest -n $(TESTS) --dist loadscope --no-loadscope-reorder --nbval-lax \
+	  $(BIN)/python -m pytest -n $(JOBS) --dist loadscope --no-loadscope-reorder --nbval-lax \
 	  --nbval-kernel-name=preloaded --nbval-cell-timeout=300 --durations=15 tests book; all=$$?; \
 	  wait $$page; page=$$?; cat _build/test-app.log; test $$all -eq 0 -a $$page -eq 0
 

@@ -26,7 +26,7 @@ def test_modules_that_take_long_come_first_and_stay_whole(monkeypatch):
 
 def test_the_makefile_keeps_the_order():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    shared = [line for line in makefile.splitlines() if "-m pytest" in line and "-n $(" in line]
+    shared = [line for line in makefile.splitlines() if "-m pytest" in line and "-n $(JOBS)" in line]
     assert len(shared) == 2 and all("--dist loadscope --no-loadscope-reorder" in line for line in shared)
 
 

@@ -7,6 +7,7 @@ Intervals are drawn wherever there are any; where there are none, nothing preten
 from collections.abc import Mapping, Sequence
 from html import escape
 from itertools import product
+from numbers import Number
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -56,7 +57,7 @@ def lines(
             if letter in log:
                 set_scale("log")
                 plain_numbers(axis)
-        if "x" not in log and len(x) < 10 and all(float(value).is_integer() for value in x):
+        if "x" not in log and len(x) < 10 and all(isinstance(v, Number) and v == int(v) for v in x):
             ax.xaxis.set_major_locator(MaxNLocator(integer=True))  # places in an order have nothing between them
         if len(series) > 1:
             ax.legend()
@@ -196,8 +197,9 @@ def _label_points(ax: Axes, labels: Sequence[tuple[str, tuple[float, float], str
     figure = ax.figure
     figure.draw_without_rendering()  # the layout is known only then
     taken = [Bbox.from_bounds(x - 4, y - 4, 8, 8) for x, y in ax.transData.transform(points)] if points else []
+    places = list(product((8, 16, 28, 42, 58), range(-45, 315, 45)))
     for label, point, colour in labels:
-        for distance, angle in product((8, 16, 28, 42, 58), range(-45, 315, 45)):
+        for distance, angle in places:
             offset = distance * np.cos(np.radians(angle)), distance * np.sin(np.radians(angle))
             arrow = {"arrowstyle": "-", "color": colour, "linewidth": 0.5} if distance > 8 else None
             text = ax.annotate(
@@ -206,11 +208,9 @@ def _label_points(ax: Axes, labels: Sequence[tuple[str, tuple[float, float], str
             )  # fmt: skip
             text.get_window_extent()  # finds its place; what follows leaves out its line
             box = Text.get_window_extent(text)
-            if not any(box.overlaps(other) for other in taken):
-                break
+            if (distance, angle) == places[-1] or not any(box.overlaps(other) for other in taken):
+                break  # no label is left out: where no place is free it stands at the last
             text.remove()
-        else:
-            continue
         taken.append(box)
 
 

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from rusr_core import figures
-from rusr_core.figures import FigureError
+from rusr_core.figures import FigureError, charts
 
 
 def noise(*shape: int) -> torch.Tensor:
@@ -221,3 +221,10 @@ def test_a_live_figure_shows_what_was_recorded_and_says_what_to_run():
         figures.live(recorded, kind="dance")
     with pytest.raises(FigureError, match="'task' of a live walk: expected seed, mix"):
         figures.live(recorded, kind="walk", task="paint")
+
+
+def test_places_in_an_order_have_whole_ticks_and_words_stay_words():
+    fifths = charts.lines([1, 2, 3], {"a": [1.0, 2.0, 3.0]}, xlabel="fifth", ylabel="y").axes[0]
+    assert all(float(tick).is_integer() for tick in fifths.get_xticks())
+    levels = charts.lines(["XS", "S"], {"a": [1.0, 2.0]}, xlabel="level", ylabel="y").axes[0]
+    assert [label.get_text() for label in levels.get_xticklabels()] == ["XS", "S"]

@@ -164,7 +164,7 @@ def test_the_energy_score_finds_the_truth_where_the_distance_prefers_the_dark(di
 def test_the_coin_of_the_book():
     """The table of book/energy.md: one pixel that is dead half of the time, all cases counted."""
     page = (ROOT / "book/energy.md").read_text(encoding="utf-8").partition("| one draw | energy score |")[2]
-    rows = re.findall(r"^\| \$(.+?)\$(?:, the truth)? \| \$(.+)\$ \| \$(.+)\$ \|$", page, re.M)
+    rows = re.findall(r"^\| \$x = (.+?)\$(?:, the truth)? \| \$(.+)\$ \| \$(.+)\$ \|$", page, re.M)
     values = {"0": 0.0, r"\tfrac12": 0.5, "1": 1.0, r"\tfrac32": 1.5}
     assert [row[0] for row in rows] == list(values)
     for name, *printed in rows:
