@@ -6,8 +6,8 @@
 Of each task, the images and seeds are recorded for which every method is done (`results.select`), so that methods are
 compared on the same images; tasks may rest on different numbers of them, which every row says. A method that cannot do
 a task is named with its reason in provenance.json. Means and KID have 95 % intervals, Frechet distances a spread
-(`metrics.intervals`). A sweep with another judge than net B needs --judge. Pictures of the first image are drawn into
-one sheet a task. The folder is replaced as a whole.
+(`metrics.intervals`). A sweep with another judge than net B needs --judge. Pictures of the first image stand side by
+side in one sheet a task. The folder is replaced as a whole.
 
 With --add a task of which it already holds all images is kept as it is, with the commit that each of its rows names,
 and one whose images the sweep has all is taken anew. Where each has images that the other lacks they are joined: an
@@ -32,9 +32,8 @@ import torch
 from benchmarks.recorded_rows import PEAKS, add, counted, write_rows
 from rusr_core import tasks
 from rusr_core.commands.ending import ended
-from rusr_core.figures import panel
 from rusr_core.files import replace_folder
-from rusr_core.images import load_image
+from rusr_core.images import load_image, to_pil
 from rusr_core.sweeps import results
 from rusr_core.sweeps.measurements import truth_path
 from rusr_core.sweeps.storage import manifest, not_applicable
@@ -69,31 +68,41 @@ def about(sweep: Path, rows: list[dict], note: str) -> dict:
     )
 
 
-def sheet(sweep: Path, rows: list[dict], letter: str, out: Path) -> None:
-    """Input, results and truth of the first image: a row a level of a task, or a row a composition."""
+def sheet(sweep: Path, rows: list[dict], letter: str, out: Path) -> dict[str, list[str]] | None:
+    """Write input, results and truth of the first image as `LETTER.jpg`, a row a level of a task, or a row a
+    composition; -> what its columns and rows are, None for a task of which there is none.
+
+    Doing nothing has no column: the input has one.
+    """
     image = min(row["image"] for row in rows)
     composed = letter == "composed"
     chosen = [t for t in tasks.SINGLE + tasks.COMPOSED if (len(t.letters) > 1 if composed else t.name == letter)]
     chosen = [t for t in chosen if any(row["task"] == str(t) and row["image"] == image for row in rows)]
-    methods = list(dict.fromkeys(row["method"] for row in rows))
+    methods = [name for name in dict.fromkeys(row["method"] for row in rows) if name != "nothing"]
     if not chosen:
-        return
-    seed, columns, grey = rows[0]["seed"], [], torch.full_like(load_image(truth_path(sweep, image)), 0.5)
-    folders = ["measurements", *(f"units/{method}" for method in methods)]
-    for folder in folders:
+        return None
+    seed, truth, columns = rows[0]["seed"], load_image(truth_path(sweep, image)), []
+    grey = torch.full_like(truth, 0.5)
+    for folder in ("measurements", *(f"units/{method}" for method in methods)):
         files = [sweep / folder / f"{t.letters}-{t.level}" / f"{image}_{seed}.png" for t in chosen]
         columns.append([load_image(file) if file.exists() else grey for file in files])  # grey: n/a
-    columns.append([load_image(truth_path(sweep, image))] * len(chosen))
-    side = columns[-1][0].shape[-1]
-    stacked = [torch.cat([_enlarged(x, side) for x in column]) for column in columns]
-    labels = [t.letters if composed else t.level for t in chosen]
-    figure = panel(*stacked, titles=["input", *methods, "truth"], rows=labels, size=1.3)
-    figure.savefig(out / f"{letter}.jpg", dpi=105, pil_kwargs={"quality": 85, "optimize": True})
+    columns.append([truth] * len(chosen))
+    stacked = [torch.cat([_enlarged(x, truth.shape[-1]) for x in column], 2) for column in columns]
+    to_pil(torch.cat(stacked, 3)[0]).save(out / f"{letter}.jpg", quality=88, subsampling=0, optimize=True)
+    return {"columns": ["input", *methods, "truth"], "rows": [t.letters if composed else t.level for t in chosen]}
 
 
 def _enlarged(x: torch.Tensor, side: int) -> torch.Tensor:
     times = side // x.shape[-1]
     return x.repeat_interleave(times, 2).repeat_interleave(times, 3)
+
+
+def earlier_sheets(out: Path, made: Path) -> dict[str, dict]:
+    """Copy the sheets of a recording; -> what they show."""
+    labels = json.loads((out / "provenance.json").read_text(encoding="utf-8")).get("sheets", {})
+    for name in labels:
+        shutil.copy(out / f"{name}.jpg", made)
+    return labels
 
 
 def finished(sweep: Path) -> tuple[list[dict], dict, dict]:
@@ -138,11 +147,10 @@ def record(
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".recording-") as place:
         made = Path(place) / "new"
         made.mkdir()
+        shown = earlier_sheets(out, made) if adding else {}
         for letter in (*tasks.TASKS, "composed") if sheets and drawn else ():
-            sheet(sweep, drawn, letter, made)
-        for known in out.glob("*.jpg") if adding else ():
-            if not (made / known.name).exists():
-                shutil.copy(known, made)
+            shown |= {letter: labels} if (labels := sheet(sweep, drawn, letter, made)) else {}
+        said |= {"sheets": shown} if shown else {}
         write_rows(made / "results.csv", rows)
         write_rows(made / "scores.csv", scores)
         (made / "provenance.json").write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")

@@ -1,26 +1,21 @@
 """What the first page shows: a slider over recorded restorations, three numbers, and the map of the chapters.
 
-The pictures are cut out of the recorded sheets, and the numbers are computed from the recordings, so that they are made
+The pictures are those of the recorded sheets, and the numbers are computed from the recordings, so that they are made
 anew with them. book/index.md calls these functions when the book is built.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 import yaml
-from torch import Tensor
 
-from rusr_core import load_image
 from rusr_core.figures import Html, compare
 from rusr_core.sweeps import findings, recordings
-from rusr_core.tasks import LEVELS, SINGLE
+from rusr_core.tasks import SINGLE
 
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = tuple(dict.fromkeys(task.name for task in SINGLE if task.name != "deblurring"))
 PRIOR = "portraits-128"
-WHITE = 0.97  # what lies between the pictures of a sheet
-SMALLEST = 40  # pixels: a run of columns that is narrower holds letters
 NEEDS = {1: "no formulas", 2: "formulas and means", 3: "derivatives and matrices"}  # what its text takes for granted
 
 
@@ -66,36 +61,13 @@ CHAPTERS = {
 }
 
 
-def tiles(sheet: Tensor) -> list[list[Tensor]]:
-    """The pictures of a recorded sheet `[1, 3, H, W]`, row by row: what lies between white lines, less a pixel on each
-    side, which is half white."""
-    dark = sheet[0].amin(0) < WHITE  # [H, W]
-    columns = [run for run in _runs(dark.float().mean(0) > 0.5) if run[1] - run[0] >= SMALLEST]
-    inside = dark[:, columns[0][0] : columns[-1][1]]
-    rows = [run for run in _runs(inside.float().mean(1) > 0.5) if run[1] - run[0] >= SMALLEST]
-    return [[sheet[..., top + 1 : bottom - 1, left + 1 : right - 1] for left, right in columns] for top, bottom in rows]
-
-
-def _runs(values: Tensor) -> list[tuple[int, int]]:
-    """(begin, end) of each run of True in a vector."""
-    edges = torch.diff(torch.nn.functional.pad(values.int(), (1, 1)))
-    begins, ends = ((edges == sign).nonzero().flatten().tolist() for sign in (1, -1))
-    return list(zip(begins, ends, strict=True))
-
-
 def slider(level: str = "L") -> Html:
     """Before and after for each of the four tasks, chosen by a radio button; no kernel and no script is needed."""
     buttons, views, rules = "", "", ""
     for i, name in enumerate(NAMES):
-        grid = tiles(load_image(recordings.picture(PRIOR, name)))
-        recorded = [each for each in LEVELS if recordings.load(PRIOR).has(f"{name} {each}", "default")]
-        methods = recordings.load(PRIOR).methods
-        if len(grid) != len(recorded) or {len(row) for row in grid} != {len(methods) + 2}:
-            raise ValueError(f"sheet of {name}: {len(grid)} rows of {[len(row) for row in grid]} pictures, expected "
-                             f"{len(recorded)} rows of {len(methods) + 2}")  # fmt: skip
-        row = grid[recorded.index(level)]
+        sheet = recordings.sheet(PRIOR, name)
         picture = compare(
-            row[0], _sized(row[1 + methods.index("default")], row[0]), labels=("given", "restored"),
+            sheet.picture(level, "input"), sheet.picture(level, "default"), labels=("given", "restored"),
             alt=f"A drawn portrait before and after {name} at level {level}, recorded", width=360,
         )  # fmt: skip
         checked = " checked" if i == 0 else ""
@@ -105,11 +77,6 @@ def slider(level: str = "L") -> Html:
         rules += f"#rusr-task-{i}:checked ~ .rusr-view-{i}{{display:block}}"
     style = f"<style>.rusr-switch .rusr-view{{display:none}}{rules}</style>"
     return Html(f'{style}<div class="rusr-switch" role="group" aria-label="task">{buttons}{views}</div>')
-
-
-def _sized(picture: Tensor, like: Tensor) -> Tensor:
-    """Pictures of a sheet may differ by a pixel."""
-    return torch.nn.functional.interpolate(picture, like.shape[-2:], mode="bilinear", align_corners=False)
 
 
 def numbers() -> Html:

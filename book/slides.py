@@ -2,8 +2,8 @@
 
     python book/slides.py _build/slides [chapter ...]
 
-Chapters run at twice the page's resolution; each figure is saved as NAME.png, or NAME.jpg if it is a recorded sheet;
-captions.md lists name, caption and alternative text.
+Chapters run at twice the page's resolution; each figure is saved as NAME.png; captions.md
+lists name, caption and alternative text.
 """
 
 import base64
@@ -26,11 +26,10 @@ def figures(notebook: nbformat.NotebookNode) -> list[tuple[str, str, str, bytes]
         if "figure" not in about:
             continue
         for output in cell.outputs:
-            for kind, suffix in (("image/png", "png"), ("image/jpeg", "jpg")):
-                if picture := output.get("data", {}).get(kind):
-                    figure = about["figure"]
-                    name = f"{figure['name']}.{suffix}"
-                    found.append((name, figure["caption"], about["image"]["alt"], base64.b64decode(picture)))
+            if picture := output.get("data", {}).get("image/png"):
+                figure = about["figure"]
+                picture = base64.b64decode(picture)
+                found.append((f"{figure['name']}.png", figure["caption"], about["image"]["alt"], picture))
     return found
 
 

@@ -106,9 +106,9 @@ def _lint_prose(prose: str) -> list[str]:
     wrong += [f"exercise {label}: two have this label" for label in sorted({k for k in labels if labels.count(k) > 1})]
     if sorted(exercises) != sorted(solutions):
         wrong.append(f"exercises {exercises} and folded solutions {solutions}: expected in pairs, projects excepted")
-    levels = {title.partition(": ")[0] for title, _ in found}
-    if levels != set(EXERCISES):
-        wrong.append(f"exercises of the levels {sorted(levels)}, expected {', '.join(EXERCISES)}")
+    levels = list(dict.fromkeys(title.partition(": ")[0] for title, _ in found))
+    if levels != list(EXERCISES):
+        wrong.append(f"exercises of the levels {', '.join(levels)}, expected {', '.join(EXERCISES)}")
     if prose.count("A good answer has") != sum(title.startswith("Project: ") for title, _ in found):
         wrong.append("a project without its list of what a good answer has")
     for kind in ("exercise", "solution"):

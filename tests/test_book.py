@@ -40,6 +40,11 @@ def _without_a_level(notebook):
         cell.source = cell.source.replace("{exercise-start} Refute: ", "{exercise-start} ")
 
 
+def _in_another_order(notebook):
+    for cell in notebook.cells:
+        cell.source = cell.source.replace("{exercise-start} Code: ", "{exercise-start} Project: ")
+
+
 def _without_alt(notebook):
     cell = next(c for c in notebook.cells if "mystnb" in c.metadata)
     cell.metadata.pop("mystnb")
@@ -99,6 +104,7 @@ def _with_widgets(notebook):
         (_with_address, "outside the install cell"),
         (_without_solutions, "in pairs"),
         (_without_a_level, "expected By hand, Code, Refute, Project"),
+        (_in_another_order, "By hand, Project, Refute, expected By hand"),
         (_with_another_parameter, "'speed'"),
         (_with_a_key_twice, "two cells set it"),
         (_with_a_label_twice, "two have this label"),
@@ -147,14 +153,14 @@ def script(name: str):
     return module
 
 
-def test_slides_hold_drawn_figures_and_recorded_sheets():
+def test_slides_hold_captioned_figures():
     about = {"mystnb": {"figure": {"name": "n", "caption": "c"}, "image": {"alt": "a"}}}
     cells = []
-    for kind, metadata in (("image/png", about), ("image/jpeg", about), ("image/png", {}), ("text/plain", about)):
+    for kind, metadata in (("image/png", about), ("image/png", {}), ("text/plain", about)):
         output = nbformat.v4.new_output("display_data", {kind: base64.b64encode(kind.encode()).decode()})
         cells.append(nbformat.v4.new_code_cell(metadata=metadata, outputs=[output]))
     found = script("slides").figures(nbformat.v4.new_notebook(cells=cells))
-    assert found == [("n.png", "c", "a", b"image/png"), ("n.jpg", "c", "a", b"image/jpeg")]
+    assert found == [("n.png", "c", "a", b"image/png")]
 
 
 def test_repository_address_comes_from_the_environment():

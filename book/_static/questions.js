@@ -21,12 +21,23 @@
     return found;
   }
 
+  // The prose right after a verdict speaks of what happened, up to the next heading, outcome or question.
+  function told(verdict) {
+    const found = [];
+    let next = (verdict.closest(".cell") ?? verdict).nextElementSibling;
+    while (next && !next.matches("section, h2, h3, h4, .exercise") && !next.querySelector(".cell_output, .rusr-predict")) {
+      if (!next.matches(".cell")) found.push(next);
+      next = next.nextElementSibling;
+    }
+    return found;
+  }
+
   function veil(question) {
     const key = question.dataset.predict;
     const verdict = document.querySelector(`.rusr-verdict[data-verdict="${CSS.escape(key)}"]`);
     if (!verdict) return;
     verdict.tabIndex = -1;
-    const parts = [...between(question, verdict), verdict];
+    const parts = [...between(question, verdict), verdict, ...told(verdict)];
     const guess = document.createElement("button"), skip = document.createElement("button");
     guess.type = skip.type = "button";
     guess.textContent = "This is my guess";

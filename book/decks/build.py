@@ -15,15 +15,13 @@ import torch
 from matplotlib.figure import Figure
 from sphinx.cmd.build import main as sphinx
 
-from rusr_core import figures, load_image, save_image
+from rusr_core import figures, save_image
 from rusr_core.figures import charts, evidence
-from rusr_core.images import resize
 from rusr_core.sweeps import findings, recordings
-from rusr_core.tasks import LEVELS
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
-import landing  # noqa: E402  beside this folder: it cuts recorded sheets into pictures
+import landing  # noqa: E402  beside this folder
 
 SESSIONS = ("session1", "session2", "session3")
 PRIOR = "portraits-128"
@@ -40,26 +38,24 @@ def pictures(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     main, ablation = recordings.load(PRIOR), recordings.load(f"{PRIOR}-ablations")
     for task in ("upsampling", "denoising"):
-        _levels(task, main.methods).savefig(folder / f"{task}.png", dpi=160)
-    inputs = [landing.tiles(load_image(recordings.picture(PRIOR, task)))[-2][0] for task in landing.NAMES]
-    side = min(picture.shape[-1] for picture in inputs)
-    save_image(torch.cat([resize(picture, side, "area") for picture in inputs], 3), folder / "inputs.jpg", force=True)
+        _levels(task).savefig(folder / f"{task}.png", dpi=160)
+    inputs = [recordings.sheet(PRIOR, task).picture("L", "input") for task in landing.NAMES]
+    save_image(torch.cat(inputs, 3), folder / "inputs.jpg", force=True)
     found = {each.key: each for each in findings.findings(main, ablation)}
     drawn = {words: (found[key].value, found[key].low, found[key].high) for key, words in SHOWN.items()}
     label = "times as far from the truth (right: worse)"
     bars = charts.bars({"the whole": 1.0} | drawn, xlabel=label, reference="the whole")
     bars.savefig(folder / "ablation.png", dpi=160)
-    opposed = recordings.find(f"{PRIOR}-cpu") or main  # which holds doing nothing and the classical tools, too
-    panels = evidence.opponents(opposed, metric="LPIPS-portraits", tasks=("upsampling", "deartifacting"))
+    panels = evidence.opponents(main, metric="LPIPS-portraits", tasks=("upsampling", "deartifacting"))
     panels.savefig(folder / "levels.png", dpi=160)
 
 
-def _levels(task: str, methods: list[str]) -> Figure:
+def _levels(task: str) -> Figure:
     """A recorded sheet turned on its side, with letters that can be read from the last row of a room."""
-    grid = landing.tiles(load_image(recordings.picture(PRIOR, task)))
-    chosen = (0, 1 + methods.index("default"), -1)
-    columns = [torch.cat([resize(row[i], 128, "area") for i in chosen]) for row in grid]
-    return figures.panel(*columns, titles=LEVELS[: len(grid)], rows=("input", "restored", "truth"), size=1.0)
+    sheet = recordings.sheet(PRIOR, task)
+    chosen = {"input": "input", "default": "restored", "truth": "truth"}
+    columns = [torch.cat([sheet.picture(level, column) for column in chosen]) for level in sheet.rows]
+    return figures.panel(*columns, titles=sheet.rows, rows=tuple(chosen.values()), size=1.0)
 
 
 def build(folder: Path) -> list[Path]:

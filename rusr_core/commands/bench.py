@@ -29,8 +29,6 @@ from rusr_core.sweeps.plan import SweepPlan, parse_tasks
 from rusr_core.sweeps.workers import run
 from rusr_core.tasks import Task
 
-RANDOM_START = "default-random=rusr_core.sweeps.ablations:random_start"  # the variant that no preset can say
-
 
 def bench_options(parser: argparse.ArgumentParser) -> None:
     """Options of `rusr bench`."""
@@ -178,13 +176,13 @@ def _methods(word: str, steps: int | None, tuned_in: Path | None = None) -> list
         return [Method(name, function)]
     name = presets.known_as(name)
     if name == "variants":
-        return [m for known in (*ablations.VARIANTS, "default-random") for m in _methods(known, steps)]
+        return [m for known in (*ablations.VARIANTS, *ablations.FUNCTIONS) for m in _methods(known, steps)]
     if name == "rates":
         return [m for known in ablations.RATES for m in _methods(known, steps)]
-    if name == "default-random":
+    if name in ablations.FUNCTIONS:
         if steps is not None:
-            raise BenchmarkError(f"--steps {steps}: default-random has the steps of the preset default and no others")
-        return _methods(RANDOM_START, None)
+            raise BenchmarkError(f"--steps {steps}: {name} has the steps of the preset default and no others")
+        return [Method(name, f"rusr_core.sweeps.ablations:{ablations.FUNCTIONS[name].__name__}")]
     variant = (ablations.RATES | ablations.VARIANTS).get(name)
     if variant is not None:
         variant = variant if steps is None else variant.shortened(steps)

@@ -18,7 +18,7 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 
 from rusr_core.figures.interactive import Html
-from rusr_core.figures.panels import STYLE, FigureError, check_extent, plain_numbers
+from rusr_core.figures.panels import STYLE, FigureError, check_extent, panel, plain_numbers
 from rusr_core.limits import shown
 from rusr_core.sweeps import recordings as recorded
 from rusr_core.sweeps.recordings import Recording
@@ -145,14 +145,12 @@ def _with_number(recording: Recording, task: str, level: str) -> str:
     return f"{level}\n({'-'.join(map(str, sorted(numbers)))})" if numbers else level
 
 
-def sheet(name: str, task: str, alt: str) -> object:
-    """The recorded pictures of a task, or of all "composed" ones, for a notebook; a sentence where there are none."""
-    file = recorded.picture(name, task)
-    if file is None:
+def sheet(name: str, task: str) -> Figure | Html:
+    """The recorded pictures of a task over its levels, or of all "composed" ones; a sentence where there are none."""
+    found = recorded.sheet(name, task)
+    if found is None:
         return Html(f"<p><em>No pictures are recorded for {escape(task)} with prior {escape(name)}.</em></p>")
-    from IPython.display import Image  # notebooks have it, the library does without
-
-    return Image(filename=str(file), alt=alt)
+    return panel(*found.pictures.unbind(1), titles=found.columns, rows=found.rows, size=6.4 / len(found.columns))
 
 
 def scatter(recording: Recording, x: str, y: str) -> Figure:
@@ -185,7 +183,8 @@ def scatter(recording: Recording, x: str, y: str) -> Figure:
             ax.plot([], [], _marker(recording, method), color="#595959", label=method)
         for kind, colour in colours.items():
             ax.plot([], [], color=colour, linewidth=3, label=kind)
-        ax.legend(loc="upper left")
+        if values:
+            ax.legend(loc="upper left")
         _label_points(ax, labels, values)
         plt.close(figure)
     return figure

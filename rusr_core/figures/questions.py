@@ -17,7 +17,8 @@ from rusr_core.limits import is_number, shown
 
 @dataclass(frozen=True)
 class Prediction:
-    """A question with radio buttons. What follows on the page, up to its `verdict`, is veiled until a guess is made."""
+    """A question with radio buttons. What follows on the page, up to its `verdict` and the prose right after that, is
+    veiled until a guess is made."""
 
     key: str  # unique on its page
     question: str

@@ -15,6 +15,8 @@ from torch import Tensor
 from rusr_core.degradations.base import Operator
 from rusr_core.latents import sample_w
 from rusr_core.limits import check_positive
+from rusr_core.losses.guess import visible
+from rusr_core.losses.terms import MultiscaleLPIPS, PyramidTarget, RestorationLoss
 from rusr_core.presets import Phase, Preset, PresetError, get
 from rusr_core.prior import Prior
 from rusr_core.restore import Restoration, Step, restore
@@ -112,6 +114,41 @@ def random_start(
     draws = [torch.Generator().manual_seed(_word(seed, image)) for image in y]
     start = torch.cat([sample_w(prior.generator, 1, generator=draw) for draw in draws])
     return restore(prior, y, f, preset=preset, seed=seed, callback=callback, start=start)
+
+
+@dataclasses.dataclass(frozen=True)
+class BlackHoles(MultiscaleLPIPS):
+    """LPIPS that sees holes as they are, black in both images, where the published one fills them with noise."""
+
+    def target(self, y: Tensor, mask: Tensor | None = None, clean: Tensor | None = None) -> PyramidTarget:
+        """As if there were no mask, of y [N, 3, h, w] with black holes."""
+        return super().target(visible(y, mask), None, clean)
+
+
+def black_holes(
+    prior: Prior,
+    y: Tensor,
+    f: Operator,
+    *,
+    preset: str | Preset = "default",
+    seed: int = 0,
+    callback: Callable[[Step], None] | None = None,
+) -> Restoration:
+    """`restore` with `BlackHoles` in the preset's loss: the variant "default-black".
+
+    Where f hides nothing, it is the same search.
+    """
+    loss = get(preset).loss(prior)
+    terms = (
+        dataclasses.replace(term, loss=BlackHoles(term.loss.network, term.loss.levels, term.loss.smallest))
+        if isinstance(term.loss, MultiscaleLPIPS)
+        else term
+        for term in loss.terms
+    )
+    return restore(prior, y, f, preset=preset, seed=seed, callback=callback, loss=RestorationLoss(tuple(terms)))
+
+
+FUNCTIONS = {"default-random": random_start, "default-black": black_holes}  # variants that no preset can say
 
 
 def _word(seed: int, image: Tensor) -> int:

@@ -5,7 +5,8 @@
     results.csv      a row a unit: scores, seconds, steps, provenance
     scores.csv       a row a task, method and metric: value, and its 95 % interval over images or its spread
     provenance.json  commit, machine, weights, number of images; what the columns of scores.csv mean; what was
-                     withdrawn; what it is of, if not of the weights that are shipped
+                     withdrawn; what it is of, if not of the weights that are shipped; what the sheets show
+    TASK.jpg         a sheet of recorded pictures, side by side without a border: a row a level, a column a method
 
 A chapter shows them beside its live run and says which is which. Chapter: book/benchmark.ipynb.
 """
@@ -18,8 +19,11 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from torch import Tensor
+
 from rusr_core.errors import RusrError
 from rusr_core.files import DataError, data_path
+from rusr_core.images import load_image
 from rusr_core.presets import known_as
 
 FILES = ("results.csv", "scores.csv", "provenance.json")
@@ -87,6 +91,22 @@ class Recording:
         )
 
 
+@dataclass(frozen=True)
+class Sheet:
+    """Recorded pictures of one portrait, in [0, 1]."""
+
+    columns: tuple[str, ...]  # "input", then methods, then "truth"
+    rows: tuple[str, ...]  # levels, or the letters of what is composed
+    pictures: Tensor  # [rows, columns, 3, side, side]
+
+    def picture(self, row: str, column: str) -> Tensor:
+        """One of them, [1, 3, side, side]. Raises `RecordingError` if it is not there."""
+        if row not in self.rows or column not in self.columns:
+            known = f"rows {', '.join(self.rows)} and columns {', '.join(self.columns)}"
+            raise RecordingError(f"no picture {column!r} of {row!r} in a sheet with {known}")
+        return self.pictures[self.rows.index(row), self.columns.index(column)][None]
+
+
 @cache
 def load(name: str = "portraits-128") -> Recording:
     """The recording `data/results/NAME`. `RecordingError` lists those that exist."""
@@ -112,13 +132,19 @@ def names() -> list[str]:
     return sorted(p.name for p in folder.iterdir() if all((p / file).is_file() for file in FILES))
 
 
-def picture(name: str, task: str) -> Path | None:
-    """The sheet of recorded restorations of a single task, or of all "composed" ones, or None:
-    `data/results/NAME/TASK.jpg`."""
-    try:
-        return data_path(f"results/{name}/{task}.jpg")
-    except DataError:
+def sheet(name: str, task: str) -> Sheet | None:
+    """The recorded pictures of a single task over the levels, or of all "composed" ones; None where there are none."""
+    recording = find(name)
+    labels = recording.provenance.get("sheets", {}).get(task) if recording else None
+    if labels is None:
         return None
+    columns, rows = tuple(known_as(each) for each in labels["columns"]), tuple(labels["rows"])
+    (whole,) = load_image(data_path(f"results/{name}/{task}.jpg"))  # [3, rows * side, columns * side]
+    side = whole.shape[1] // len(rows)
+    if whole.shape[1:] != (side * len(rows), side * len(columns)):
+        size = f"{whole.shape[2]} x {whole.shape[1]} px"
+        raise RecordingError(f"sheet {task} of {name!r}: {size} do not hold {len(rows)} rows of {len(columns)} squares")
+    return Sheet(columns, rows, whole.unfold(1, side, side).unfold(2, side, side).permute(1, 2, 0, 3, 4))
 
 
 def _name(row: dict) -> str:

@@ -48,7 +48,7 @@ def test_another_sweep_is_refused(world, tmp_path, monkeypatch):
 
 def test_the_recording_is_of_the_recorded_sweep():
     kept = json.loads(data_path("results/stored_numbers/stored_numbers.json").read_text(encoding="utf-8"))
-    sweep = json.loads(data_path("results/portraits-128-cpu/provenance.json").read_text(encoding="utf-8"))
+    sweep = json.loads(data_path("results/portraits-128/provenance.json").read_text(encoding="utf-8"))
     assert kept["provenance"]["weights"]["generator"] == sweep["weights"]["generator"]
     assert set(kept["provenance"]["commits"]) <= set(sweep["commits"])
     assert set(kept["provenance"]["portraits"]) <= set(sweep["image_names"])

@@ -15,9 +15,10 @@ PAGE = """<!doctype html><meta charset="utf-8"><style>{style}</style><body><arti
 <p id="before">Before.</p><div class="cell">{question}</div>
 <section><h2 id="heading">Heading</h2><div class="cell"><details><summary>code</summary><div class="cell_input">x</div>
 </details><div class="cell_output" id="outcome">0.31</div></div></section>
-<div class="cell" id="verdict">{verdict}</div><p id="after">After.</p>{check}</article>
+<div class="cell" id="verdict">{verdict}</div><div class="cell">no output</div><p id="told">It was less.</p>
+<div class="cell"><div class="cell_output" id="next">0.7</div></div><p id="after">After.</p>{check}</article>
 <script>{script}</script></body>"""
-SHOWN = """return ["before", "heading", "outcome", "verdict", "after"].filter((id) => {
+SHOWN = """return ["before", "heading", "outcome", "verdict", "told", "next", "after"].filter((id) => {
   const element = document.getElementById(id);
   return (element.querySelector(".rusr-verdict") ?? element).getClientRects().length > 0;
 })"""
@@ -53,9 +54,14 @@ def test_a_guess_unveils_what_follows_and_a_number_is_checked(tmp_path):
         press(driver, ".rusr-predict button")
         assert status.text == "Choose one of the answers first."
         press(driver, ".rusr-predict input[value=more]")
-        assert driver.execute_script(SHOWN) == ["before", "heading", "after"]  # arrow keys choose: nothing is revealed
+        assert driver.execute_script(SHOWN) == [
+            "before",
+            "heading",
+            "next",
+            "after",
+        ]  # arrow keys choose: nothing is revealed
         press(driver, ".rusr-predict button")
-        assert driver.execute_script(SHOWN) == ["before", "heading", "outcome", "verdict", "after"]
+        assert driver.execute_script(SHOWN) == ["before", "heading", "outcome", "verdict", "told", "next", "after"]
         assert status.text.startswith("You chose more. The answer is less;")
         reasons = [item.text for item in driver.find_elements("css selector", ".rusr-verdict li")]
         assert reasons == ["less: because of <this>", "Your guess. more: it tempts"]
@@ -75,7 +81,7 @@ def test_a_guess_unveils_what_follows_and_a_number_is_checked(tmp_path):
 @needs_browser
 def test_without_the_script_everything_is_shown(tmp_path):
     with page(tmp_path, "") as driver:
-        assert driver.execute_script(SHOWN) == ["before", "heading", "outcome", "verdict", "after"]
+        assert driver.execute_script(SHOWN) == ["before", "heading", "outcome", "verdict", "told", "next", "after"]
 
 
 def test_a_verdict_has_a_reason_for_every_choice():

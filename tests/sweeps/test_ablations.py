@@ -8,7 +8,7 @@ from conftest import random_generator, small_portrait_net
 
 from rusr_core import presets
 from rusr_core.commands import bench as bench_command
-from rusr_core.degradations import Downsample
+from rusr_core.degradations import JPEG, Downsample, Strokes
 from rusr_core.errors import RusrError
 from rusr_core.prior import Prior
 from rusr_core.restore import restore
@@ -67,14 +67,30 @@ def test_a_random_start_is_reproducible_and_each_image_has_its_own():
     assert not torch.equal(both.image, restore(prior, y, f, preset=preset).image)
 
 
+def test_black_holes_differ_where_there_are_holes_and_nowhere_else():
+    net = small_portrait_net(8, 8)
+    prior = Prior("random", random_generator(), net, net, lr_scale=1.0)
+    preset = presets.get("default").shortened(2)
+    x = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    y = Strokes(3, seed=(1, 2)).degrade(x)
+    hidden = Strokes(3, seed=(1, 2))
+    black, filled = (search(prior, y, hidden, preset=preset) for search in (ablations.black_holes, restore))
+    assert not torch.equal(black.image, filled.image)
+    again = ablations.black_holes(prior, y, hidden, preset=preset, seed=1)
+    assert torch.equal(black.phases[0].history["lpips"], again.phases[0].history["lpips"])  # no noise is drawn
+    same = [search(prior, x, JPEG(40), preset=preset).image for search in (ablations.black_holes, restore)]
+    assert torch.equal(*same)
+
+
 def test_the_benchmark_knows_the_variants():
     every = bench_command._methods("variants", None)
-    assert [m.name for m in every] == [*VARIANTS, "default-random"]
+    assert [m.name for m in every] == [*VARIANTS, "default-random", "default-black"]
     assert [m.name for m in bench_command._methods("rates", None)] == list(ablations.RATES)
     (short,) = bench_command._methods("default-draws1", 7)
     assert short.name == "default-draws1@7" and short.how == VARIANTS["default-draws1"].shortened(7)
-    (start,) = bench_command._methods("default-random", None)
-    assert start.name == "default-random"
+    for name in ablations.FUNCTIONS:
+        (found,) = bench_command._methods(name, None)
+        assert found.name == name and found.how == f"rusr_core.sweeps.ablations:{ablations.FUNCTIONS[name].__name__}"
     with pytest.raises(BenchmarkError, match="--steps 7: default-random"):
         bench_command._methods("variants", 7)
     with pytest.raises(RusrError, match="'unheard'.*default"):

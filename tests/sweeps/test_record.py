@@ -43,6 +43,7 @@ def test_a_recording_compares_methods_on_the_same_images(config, tmp_path):
     (score,) = (row for row in scores if chosen.items() <= row.items())
     assert float(score["value"]) == pytest.approx(mean, rel=1e-3)
     assert sorted(p.name for p in out.glob("*.jpg")) == ["denoising.jpg", "inpainting.jpg"]
+    assert facts["sheets"]["denoising"] == {"columns": ["input", *facts["methods"], "truth"], "rows": ["M"]}
     assert not list(tmp_path.glob("*.new"))
 
 

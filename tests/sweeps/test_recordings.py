@@ -14,6 +14,7 @@ from matplotlib.text import Text
 from rusr_core import metrics, zoo
 from rusr_core.figures import FigureError, charts
 from rusr_core.files import DataError
+from rusr_core.images import save_image
 from rusr_core.metrics.judges import METRICS as METRICS_OF
 from rusr_core.metrics.judges import label
 from rusr_core.networks.digests import weights_digest
@@ -170,9 +171,28 @@ def test_shipped_recordings_belong_to_the_shipped_weights(name):
 
 def test_pictures_are_shown_where_there_are_any_and_a_sentence_where_not(recording):
     assert recordings.find("tiny") == recording and recordings.find("other") is None
-    assert recordings.picture("tiny", "upsampling") is None
-    assert "No pictures are recorded for upsampling with prior tiny" in charts.sheet("tiny", "upsampling", "alt")
-    file = recordings.data_path("results/tiny") / "upsampling.jpg"
-    file.write_bytes(b"\xff\xd8\xff")
-    assert recordings.picture("tiny", "upsampling") == file
-    assert charts.sheet("tiny", "upsampling", "a sheet").data == file.read_bytes()
+    for name in ("tiny", "other"):
+        assert recordings.sheet(name, "upsampling") is None
+        assert f"No pictures are recorded for upsampling with prior {name}" in charts.sheet(name, "upsampling")
+
+
+def test_a_sheet_gives_back_its_pictures(recording):
+    folder = recordings.data_path("results/tiny")
+    labels = {"columns": ["input", "report", "truth"], "rows": ["XS", "M"]}
+    facts = json.loads((folder / "provenance.json").read_text()) | {"sheets": {"upsampling": labels}}
+    (folder / "provenance.json").write_text(json.dumps(facts))
+    recordings.load.cache_clear()
+    grey = torch.arange(6).reshape(2, 3) / 10
+    whole = grey.repeat_interleave(16, 0).repeat_interleave(16, 1).expand(1, 3, -1, -1)
+    save_image(whole, folder / "upsampling.jpg")
+    sheet = recordings.sheet("tiny", "upsampling")
+    assert (sheet.columns, sheet.rows) == (("input", "default", "truth"), ("XS", "M"))
+    assert sheet.pictures.shape == (2, 3, 3, 16, 16)
+    assert sheet.picture("M", "default").mean() == pytest.approx(0.4, abs=0.01)
+    figure = charts.sheet("tiny", "upsampling")
+    assert [ax.get_title() for ax in figure.axes[:3]] == list(sheet.columns)
+    with pytest.raises(RecordingError, match="no picture 'other' of 'M' in a sheet with rows XS, M and columns input"):
+        sheet.picture("M", "other")
+    save_image(whole[..., :40], folder / "upsampling.jpg", force=True)
+    with pytest.raises(RecordingError, match="40 x 32 px do not hold 2 rows of 3 squares"):
+        recordings.sheet("tiny", "upsampling")
