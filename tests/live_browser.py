@@ -2,13 +2,13 @@
 
 import functools
 import http.server
-import importlib.util
 import shutil
 import threading
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from sources import script
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -109,19 +109,11 @@ def serving():
     return folder_served
 
 
-def live_script(name: str):
-    """The script book/live/NAME.py as a module."""
-    spec = importlib.util.spec_from_file_location(f"live_{name}", ROOT / f"book/live/{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="session")
 def built(tmp_path_factory) -> Path:
     """The folder of everything that the live pages load."""
     folder = tmp_path_factory.mktemp("book") / "live"
-    live_script("pack").pack(folder)
+    script("live/pack").pack(folder)
     return folder
 
 

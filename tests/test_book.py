@@ -2,7 +2,6 @@
 
 import base64
 import copy
-import importlib.util
 import re
 from types import SimpleNamespace
 
@@ -12,6 +11,7 @@ import yaml
 from chapter_linter import MAX_BYTES, MAX_LINE, ROOT, cited, lint, missing_names
 from docutils import nodes
 from pybtex.database import parse_file
+from sources import script
 
 CHAPTERS = sorted((ROOT / "book").glob("*.ipynb"))
 
@@ -143,14 +143,6 @@ def test_every_chapter_is_in_the_table_of_contents_once():
     assert {f"book/{path.stem}" for path in CHAPTERS} <= set(files)
     for file in files:  # what a launch button of that page opens
         assert (ROOT / f"{file}.ipynb").exists() or (ROOT / f"{file}.md").exists(), file
-
-
-def script(name: str):
-    """A script beside the chapters as a module."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / f"book/{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_slides_hold_captioned_figures():

@@ -1,15 +1,11 @@
 """The book's own Sphinx extension: lines that break well, and cells without bookkeeping."""
 
-import importlib.util
-
 import pytest
-from chapter_linter import ROOT
 from docutils import nodes
 from docutils.utils import new_document
+from sources import script
 
-spec = importlib.util.spec_from_file_location("typesetting", ROOT / "book/typesetting.py")
-typesetting = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(typesetting)
+typesetting = script("typesetting")
 
 
 def test_glue_is_left_out():

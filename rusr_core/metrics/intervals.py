@@ -4,6 +4,7 @@ The images are what is drawn at random: other portraits would have given other n
 value as often as they say is simulated in tests/metrics/test_intervals.py. Chapter: book/metrics.ipynb.
 """
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -27,6 +28,12 @@ def check_rounds(rounds: int) -> None:
     """MetricError unless the images can be left out in so many rounds; 0: no spread."""
     if not is_whole(rounds) or rounds == 1 or not 0 <= rounds <= MAX_COUNT:
         raise MetricError(f"rounds is {shown(rounds)}: expected 0 or {whole_words(2, MAX_COUNT)}")
+
+
+def with_interval(value: float, low: float, high: float, *, digits: int = 2, unit: str = "") -> str:
+    """A number with its interval, as "0.35 [0.33, 0.37]" or "58 % [49, 67]"; alone if low is nan."""
+    text = f"{value:.{digits}f}{unit and ' ' + unit}"
+    return text if math.isnan(low) else f"{text} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
 def mean_interval(values: Tensor, *, level: float = LEVEL) -> tuple[float, float, float]:

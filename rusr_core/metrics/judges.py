@@ -86,9 +86,7 @@ class Score:
         if math.isnan(self.value):
             return "not measured"
         digits = _digits(abs(self.value))
-        text = f"{self.value:.{digits}f}"
-        if not math.isnan(self.low):
-            text += f" [{self.low:.{digits}f}, {self.high:.{digits}f}]"
+        text = intervals.with_interval(self.value, self.low, self.high, digits=digits)
         return text if math.isnan(self.spread) else f"{text} ± {self.spread:.{digits}f}"
 
 

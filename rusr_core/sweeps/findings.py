@@ -96,8 +96,13 @@ def _distances(recording: Recording, method: str) -> dict[tuple[str, str], float
 
 def per_cent(value: float, low: float, high: float) -> str:
     """A factor as a change: "+17 % [+13, +22]"."""
-    change, lowest, highest = (round(100 * (number - 1)) for number in (value, low, high))
+    change, lowest, highest = _changes(value, low, high)
     return f"{change:+d} % [{lowest:+d}, {highest:+d}]"
+
+
+def _changes(*factors: float) -> list[int]:
+    """Factors as changes in whole per cent."""
+    return [round(100 * (number - 1)) for number in factors]
 
 
 def nearer(recording: Recording, task: str, method: str, opponent: str) -> tuple[int, int]:
@@ -118,7 +123,7 @@ def agreement(
     found = [factor(each, method, reference, tasks) for each in recordings]
     signs = []
     for _, low, high in found:
-        lowest, highest = (round(100 * (bound - 1)) for bound in (low, high))
+        lowest, highest = _changes(low, high)
         signs.append(1 if lowest > 0 else -1 if highest < 0 else 0)
     alike = "the same" if signs[0] == signs[1] else "the opposite"
     return per_cent(*found[0]), per_cent(*found[1]), alike if all(signs) else "undecided"

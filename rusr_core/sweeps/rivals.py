@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 
 from rusr_core import tasks
-from rusr_core.metrics.intervals import mean_interval
+from rusr_core.metrics.intervals import mean_interval, with_interval
 from rusr_core.metrics.report import NONE, markdown
 from rusr_core.presets import PRESETS
 from rusr_core.sweeps import results
@@ -177,7 +177,7 @@ def distances(found: Comparison) -> Grid:
             for column in COLUMNS:
                 name = named(method, column)
                 value, reason = found.mean(name, task), found.reasons.get((name, task))
-                cells.append(NOT_RUN if value is None and reason is None else NONE if value is None else _shown(*value))
+                cells.append(NOT_RUN if value is None and reason is None else _shown(value))
                 if value is None and reason is not None:
                     reasons[f"{name} on {task}"] = reason
             rows.append((task, method, str(len(found.portraits(task))), *cells))
@@ -227,9 +227,9 @@ def verdict(value: tuple[float, float, float] | None) -> str:
     return "nearer" if value[2] < 1 else "farther" if value[1] > 1 else "tie"
 
 
+def _shown(value: tuple[float, float, float] | None) -> str:
+    return NONE if value is None else with_interval(*value, digits=4)
+
+
 def _told(value: tuple[float, float, float] | None) -> tuple[str, str]:
     return (NOT_RUN if value is None else per_cent(*value)), verdict(value)
-
-
-def _shown(value: float, low: float, high: float) -> str:
-    return f"{value:.4f}" if math.isnan(low) else f"{value:.4f} [{low:.4f}, {high:.4f}]"

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from sources import script
 
 from rusr_core import figures
 from rusr_core.figures import charts, narrow
@@ -127,14 +128,10 @@ def test_a_notebook_of_the_book_gets_both_pictures():
 
 def test_the_book_names_the_narrow_picture_beside_the_wide_one(tmp_path):
     import hashlib
-    import importlib.util
-    from pathlib import Path
 
     import nbformat
 
-    spec = importlib.util.spec_from_file_location("phone", Path(__file__).parents[2] / "book/phone.py")
-    phone = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(phone)
+    phone = script("phone")
     wide, small = b"the wide one", b"the narrow one"
     data = {"image/png": base64.b64encode(wide).decode(), narrow.MIME: base64.b64encode(small).decode()}
     cell = nbformat.v4.new_code_cell("figure", outputs=[nbformat.v4.new_output("display_data", data)])

@@ -9,9 +9,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from live_browser import ROOT, live_script, missing
+from live_browser import ROOT, missing
 from safetensors import safe_open
 from safetensors.numpy import save_file
+from sources import script
 
 from rusr_core.files import data_path
 from rusr_core.presets import PRESETS
@@ -36,7 +37,7 @@ def test_vendored_files_are_those_that_were_checked():
 
 
 def test_packed_weights_are_the_files_to_the_bit():
-    packed = live_script("pack").packed(data_path("portraits"))
+    packed = script("live/pack").packed(data_path("portraits"))
     numbers = np.frombuffer(base64.b64decode(packed["fp16"]), np.float16)
     for name, key in (("generator", "synthesis.b8.conv0.weight"), ("features_a", "project.weight")):
         with safe_open(str(data_path(f"portraits/{name}.safetensors")), "np") as file:
@@ -53,13 +54,13 @@ def test_packed_weights_are_the_files_to_the_bit():
 ])  # fmt: skip
 def test_weights_that_the_page_cannot_have_are_an_error(tmp_path, values, words):
     save_file({"w": values}, str(tmp_path / "generator.safetensors"))
-    pack = live_script("pack")
+    pack = script("live/pack")
     with pytest.raises(pack.PackError, match=words):
         pack.packed(tmp_path)
 
 
 def test_the_method_is_the_librarys_as_plain_json(embedded):
-    method = json.loads(json.dumps(live_script("pack").method(embedded)))
+    method = json.loads(json.dumps(script("live/pack").method(embedded)))
     assert method["presets"]["default"] == json.loads(json.dumps(PRESETS["default"].values()))
     assert method["lr_scale"] == embedded.lr_scale and method["tasks"]["upsampling"] == [2, 4, 8, 16, 32]
     assert method["jpeg"]["luma"][:3] == [16, 11, 10] and len(method["jpeg"]["chroma"]) == 64
@@ -69,7 +70,7 @@ def test_the_method_is_the_librarys_as_plain_json(embedded):
 def test_an_architecture_that_the_engine_does_not_compute_is_an_error(embedded, change):
     config = dataclasses.replace(embedded.generator.config, **change)
     other = SimpleNamespace(generator=SimpleNamespace(config=config), perceptual=embedded.perceptual)
-    pack = live_script("pack")
+    pack = script("live/pack")
     with pytest.raises(pack.PackError, match=f"{next(iter(change))} .* expects"):
         pack.method(other)
 

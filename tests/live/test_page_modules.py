@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 from conftest import seeded
-from live_browser import ROOT, live_script
+from live_browser import ROOT
 from live_files import encoded
 from PIL import Image
+from sources import script
 
 from rusr_core import randomness, tasks
 from rusr_core.degradations import Compose
@@ -62,7 +63,7 @@ def test_random_numbers_are_those_of_torch():
 
 
 def test_a_damage_has_the_librarys_stages_and_says_them(embedded):
-    method = json.loads(json.dumps(live_script("pack").method(embedded)))
+    method = json.loads(json.dumps(script("live/pack").method(embedded)))
     body = """const { NAMES, stages, words } = Page.controls, found = {};
         for (const task of Object.keys(NAMES)) if (task !== "paint") for (const level of given.levels) {
           const made = stages(task, level, 4, null, given);
@@ -93,7 +94,7 @@ def test_a_saved_picture_is_a_png_with_its_record_and_mark(embedded, tmp_path):
         const canvas = { toBlob: (done) => done(new Blob([Uint8Array.from(given.png)])) };
         const blob = await Page.record.png(canvas, given.record);
         return [...new Uint8Array(await blob.arrayBuffer())];"""
-    mark, file = live_script("pack").mark(embedded), tmp_path / "restored.png"
+    mark, file = script("live/pack").mark(embedded), tmp_path / "restored.png"
     record = {"format": mark["format"], "seed": 3, "source": "grüße 😀"}
     given = {"png": list(plain), "record": record, "mark": mark}
     file.write_bytes(bytes(in_node("page/pictures page/record", body, given)))

@@ -3,11 +3,12 @@
 import re
 
 import pytest
-from live_browser import ROOT, live_script, missing
+from live_browser import ROOT, missing
+from sources import script
 
 
 def test_a_build_without_a_browser_says_so_and_weighs_the_scripts(built, monkeypatch):
-    status = live_script("status")
+    status = script("live/status")
     monkeypatch.setattr(status, "missing", lambda: "the browser's driver is not installed")
     text = status.table(built)
     assert "Times were not measured in this build: the browser's driver is not installed." in text
@@ -16,7 +17,7 @@ def test_a_build_without_a_browser_says_so_and_weighs_the_scripts(built, monkeyp
 
 
 def test_a_search_that_does_not_end_is_told(built, monkeypatch):
-    status = live_script("status")
+    status = script("live/status")
 
     def stuck(_folder, _steps):
         raise AssertionError("the page says: Searching …")
@@ -30,7 +31,7 @@ def test_a_search_that_does_not_end_is_told(built, monkeypatch):
 def test_times_are_measured_in_a_browser(built):
     if reason := missing():
         pytest.skip(reason)
-    text = live_script("status").table(built, steps=1)
+    text = script("live/status").table(built, steps=1)
     rows = re.findall(r"^\| (.*?) \| ([\d.]+) \| ([\d.]+) \|$", text, re.M)
     assert [words for words, *_ in rows] == [
         "the figure before Start",

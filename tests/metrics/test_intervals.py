@@ -39,6 +39,12 @@ def test_the_interval_of_a_mean_worked_by_hand():
     assert all(math.isnan(v) for v in metrics.mean_interval(torch.ones(1))[1:])
 
 
+def test_an_interval_in_words():
+    assert metrics.with_interval(0.354, 0.33, 0.37) == "0.35 [0.33, 0.37]"
+    assert metrics.with_interval(58.4, 49, 67.2, digits=0, unit="%") == "58 % [49, 67]"
+    assert metrics.with_interval(0.5, math.nan, math.nan) == "0.50"
+
+
 def pairs(experiments: int, num: int, features: int, shift: float, scale: float, noise: float) -> torch.Tensor:
     """Gaussian features and those of their restorations, [2, experiments, num, features]; eigenvalues 1 / i."""
     deviations = eigenvalues(features).sqrt()

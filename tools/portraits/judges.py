@@ -27,7 +27,7 @@ from rusr_core.checkpoints import load_portrait_net, load_state
 from rusr_core.commands.ending import ended
 from rusr_core.commands.options import CommandError, count, device_of
 from rusr_core.files import check_writable, write_atomic
-from rusr_core.metrics import ssim
+from rusr_core.metrics import ssim, with_interval
 from rusr_core.networks.perceptual import LPIPSFeatures, distance
 from rusr_core.priors import lpips_heads
 from rusr_core.priors.load import lpips_net
@@ -57,8 +57,8 @@ class Share:
         return found.low, found.high
 
     def __str__(self) -> str:
-        low, high = self.interval()
-        return f"{100 * self.right / self.count:.1f} % [{100 * low:.1f}, {100 * high:.1f}]"
+        share = self.right / self.count
+        return with_interval(*(100 * each for each in (share, *self.interval())), digits=1, unit="%")
 
 
 def ms_ssim_distance(x: Tensor, y: Tensor) -> Tensor:
