@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from sphinx.cmd.build import main as sphinx
 
 from rusr_core import figures, save_image
-from rusr_core.figures import charts, evidence
+from rusr_core.figures import charts
 from rusr_core.sweeps import findings, recordings
 
 HERE = Path(__file__).resolve().parent
@@ -46,7 +46,7 @@ def pictures(folder: Path) -> None:
     label = "times as far from the truth (right: worse)"
     bars = charts.bars({"the whole": 1.0} | drawn, xlabel=label, reference="the whole")
     bars.savefig(folder / "ablation.png", dpi=160)
-    panels = evidence.opponents(main, metric="LPIPS-portraits", tasks=("upsampling", "deartifacting"))
+    panels = charts.by_level(main, "LPIPS-portraits", tasks=("upsampling", "deartifacting"), log=True)
     panels.savefig(folder / "levels.png", dpi=160)
 
 

@@ -25,6 +25,7 @@ from rusr_core.sweeps.recordings import Recording
 from rusr_core.tasks import COMPOSED, EVERY, LEVELS, TASKS
 
 MARKERS = "osD^v<>"
+SIMPLE = {"nothing": "#8C8C8C", "classical": "#4D4D4D"}  # opponents without a prior are grey
 LOG_FROM = 20  # a scatter plot whose values span more takes a logarithmic axis
 
 
@@ -102,42 +103,53 @@ def bars(
     return figure
 
 
-def by_level(recording: Recording, metric: str, *, tasks: Sequence[str] = tuple(TASKS)) -> Figure:
+def by_level(recording: Recording, metric: str, *, tasks: Sequence[str] = tuple(TASKS), log: bool = False) -> Figure:
     """A recorded metric over the levels, a panel a task and a line a method, with 95 % intervals, which Frechet
-    distances do not have.
+    distances do not have. Doing nothing and the classical tool are dashed in grey.
 
-    Below each level stands the number of portraits: lines may join levels that rest on different ones.
+    With `log` the axes are logarithmic and each panel has its own: a method that is twice as near stands equally far
+    below in all of them. Below each level stands the number of portraits, which may differ along a line.
     """
     high, wide = -(-len(tasks) // 2), min(2, len(tasks))  # two side by side have letters that can be read
+    methods = sorted(recording.methods, key=lambda method: method in SIMPLE)  # grey lines last
     with plt.style.context(STYLE):
         figure, axes = plt.subplots(
-            high, wide, figsize=(0.2 + 2.7 * wide, 2.7 * high), sharey=True, squeeze=False, layout="constrained"
-        )
+            high, wide, figsize=(1.8 + 2.7 * wide, 0.3 + 2.7 * high), sharey=not log, squeeze=False,
+            layout="constrained",
+        )  # fmt: skip
         for ax in axes.flat[len(tasks) :]:
             ax.remove()
         for ax, task in zip(axes.flat, tasks, strict=False):
-            for i, method in enumerate(recording.methods):
-                found = [level for level in LEVELS if recording.has(f"{task} {level}", method, metric)]
-                if not found:
-                    continue
-                rows = np.array([recording.score(f"{task} {level}", method, metric) for level in found])
-                spread = np.abs(rows[:, 1:] - rows[:, :1]).T  # nan where one image gives no interval
-                at = np.array([LEVELS.index(level) for level in found]) + 0.12 * (i - (len(recording.methods) - 1) / 2)
-                ax.errorbar(
-                    at, rows[:, 0], yerr=np.nan_to_num(spread), label=method, marker=MARKERS[i % len(MARKERS)],
-                    markersize=4, elinewidth=1.0,
-                )  # fmt: skip
-            ax.set(
-                title=task, xticks=range(len(LEVELS)), xticklabels=[_with_number(recording, task, v) for v in LEVELS]
-            )
+            ticks = [_with_number(recording, task, v) for v in LEVELS]
+            ax.set(title=task, xticks=range(len(LEVELS)), xticklabels=ticks, yscale="log" if log else "linear")
+            for i, method in enumerate(methods):
+                _draw_method(ax, recording, task, method, metric, 0.1 * (i - (len(methods) - 1) / 2))
         for ax in axes[:, 0]:
             ax.set_ylabel(metric)
-        filled = [ax for ax in axes.flat[: len(tasks)] if ax.get_legend_handles_labels()[0]]
-        if filled:
-            first, last = (filled[-1].containers[0][0].get_ydata()[i] for i in (0, -1))
-            filled[-1].legend(loc="upper left" if last > first else "lower left")  # where no curve is
+        for ax in figure.axes if log else ():
+            plain_numbers(ax.yaxis)
+            means = [y for container in ax.containers for y in container[0].get_ydata()]
+            ax.set_ylim(bottom=0.5 * min(means) if means else None)  # an interval down to zero has no end here
+        lines = {label: line for ax in figure.axes for line, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+        if lines:
+            figure.legend(lines.values(), lines, loc="outside lower center", ncols=min(5, len(lines)))
         plt.close(figure)
     return figure
+
+
+def _draw_method(ax: Axes, recording: Recording, task: str, method: str, metric: str, shift: float) -> None:
+    """One line with intervals, shifted so that those of different methods stand side by side."""
+    found = [level for level in LEVELS if recording.has(f"{task} {level}", method, metric)]
+    if not found:
+        return
+    rows = np.array([recording.score(f"{task} {level}", method, metric) for level in found])
+    at = np.array([LEVELS.index(level) for level in found]) + shift
+    ends = np.nan_to_num(np.abs(rows[:, 1:] - rows[:, :1]).T)  # nan where one image gives no interval
+    if ax.get_yscale() == "log":
+        ends[0] = np.minimum(ends[0], 0.99 * rows[:, 0])  # zero lies nowhere on such an axis
+    style = {"color": SIMPLE[method], "linestyle": "--"} if method in SIMPLE else {}
+    marker = _marker(recording, method)
+    ax.errorbar(at, rows[:, 0], yerr=ends, label=method, marker=marker, markersize=4, elinewidth=1.0, **style)
 
 
 def _with_number(recording: Recording, task: str, level: str) -> str:
@@ -153,16 +165,18 @@ def sheet(name: str, task: str) -> Figure | Html:
     return panel(*found.pictures.unbind(1), titles=found.columns, rows=found.rows, size=6.4 / len(found.columns))
 
 
-def scatter(recording: Recording, x: str, y: str) -> Figure:
+def scatter(recording: Recording, x: str, y: str, *, methods: Sequence[str] | None = None) -> Figure:
     """One recorded metric against another: a point a task and method, the colour says which task, the marker which
-    method. The points of one task are joined, and beside the last method's stands the level, or what is composed. An
-    axis whose values span a factor of more than `LOG_FROM` is logarithmic."""
+    method. The points of one task are joined, and beside that of the last of its `methods` (None: all that are
+    recorded) stands the level, or what is composed. An axis whose values span a factor of more than `LOG_FROM` is
+    logarithmic."""
+    methods = recording.methods if methods is None else methods
     with plt.style.context(STYLE):
         figure, ax = plt.subplots(figsize=(7.0, 5.4), layout="constrained")
         values, labels, colours = [], [], {}
         cycle = plt.rcParams["axes.prop_cycle"].by_key()["color"]
         for task in dict.fromkeys(row["task"] for row in recording.scores):
-            found = [m for m in recording.methods if recording.has(task, m, x, y)]
+            found = [m for m in methods if recording.has(task, m, x, y)]
             if not found:
                 continue
             kind, label = kind_of(task)
@@ -179,7 +193,7 @@ def scatter(recording: Recording, x: str, y: str) -> Figure:
             if along and 0 < min(along) < max(along) / LOG_FROM:
                 set_scale("log")
                 plain_numbers(axis)
-        for method in recording.methods if values else ():
+        for method in methods if values else ():
             ax.plot([], [], _marker(recording, method), color="#595959", label=method)
         for kind, colour in colours.items():
             ax.plot([], [], color=colour, linewidth=3, label=kind)

@@ -20,6 +20,7 @@ from rusr_core.metrics.judges import label
 from rusr_core.networks.digests import weights_digest
 from rusr_core.sweeps import recordings
 from rusr_core.sweeps.recordings import RecordingError
+from rusr_core.tasks import LEVELS, TASKS
 
 UNITS = [
     {"method": "default", "task": "upsampling L", "image": "001", "seed": 0, "lpips": 0.25, "seconds": 3.5},
@@ -120,6 +121,7 @@ def test_charts_of_a_recording(recording):
     ends = {round(y, 3) for c in levels.axes[0].collections for path in c.get_segments() for _, y in path}
     assert ends == {0.1, 0.2, 0.3, 0.4}  # the intervals
     assert [t.get_text() for t in levels.axes[0].get_xticklabels()] == ["XS", "S", "M\n(2)", "L\n(2)", "XL"]
+    assert levels.axes[0].get_yscale() == "linear"
     cloud = charts.scatter(recording, "LPIPS-portraits", "FID-portraits")
     assert (0.3, 0.3) in points(cloud)
     axes = cloud.axes[0]
@@ -129,9 +131,27 @@ def test_charts_of_a_recording(recording):
     assert {"default", "upsampling"} <= {text.get_text() for text in axes.get_legend().get_texts()}
 
 
+def test_opponents_stand_beside_the_presets_on_logarithmic_axes():
+    main = recordings.load("portraits-128")
+    figure = charts.by_level(main, "LPIPS-portraits", log=True)
+    assert [ax.get_title() for ax in figure.axes] == list(TASKS)
+    for ax in figure.axes:
+        shown = {label: line[0] for line, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+        assert set(shown) == set(main.methods) and ax.get_yscale() == "log"
+        for name, line in shown.items():
+            expected = [main.score(f"{ax.get_title()} {level}", name, "LPIPS-portraits")[0] for level in LEVELS]
+            assert line.get_ydata() == pytest.approx(expected)
+            assert (line.get_linestyle() == "--") == (name in charts.SIMPLE)
+        for container in ax.containers:  # every interval stays on the logarithmic axis
+            (bars,) = container[2]
+            assert all(path[:, 1].min() > 0 for path in bars.get_segments())
+
+
 def test_labels_of_a_crowded_chart_do_not_lie_upon_each_other():
     """Points of compositions lie so near to each other that labels at one offset could not be read."""
-    figure = charts.scatter(recordings.load("portraits-128"), "LPIPS-portraits", "FID-portraits")
+    figure = charts.scatter(
+        recordings.load("portraits-128"), "LPIPS-portraits", "FID-portraits", methods=("cvpr2023", "default")
+    )
     figure.draw_without_rendering()
     boxes = {text: Text.get_window_extent(text) for text in figure.axes[0].texts}
     assert len(boxes) == 31  # all tasks
