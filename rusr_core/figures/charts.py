@@ -166,10 +166,11 @@ def sheet(name: str, task: str) -> Figure | Html:
 
 
 def scatter(recording: Recording, x: str, y: str, *, methods: Sequence[str] | None = None) -> Figure:
-    """One recorded metric against another: a point a task and method, the colour says which task, the marker which
-    method. The points of one task are joined, and beside that of the last of its `methods` (None: all that are
-    recorded) stands the level, or what is composed. An axis whose values span a factor of more than `LOG_FROM` is
-    logarithmic."""
+    """One recorded metric against another: a point a task and method, of `methods` or of all that are recorded.
+
+    The colour says which task, the marker which method. The points of one task are joined, and beside the last stands
+    its level, or what is composed. An axis whose values span a factor of more than `LOG_FROM` is logarithmic.
+    """
     methods = recording.methods if methods is None else methods
     with plt.style.context(STYLE):
         figure, ax = plt.subplots(figsize=(7.0, 5.4), layout="constrained")
