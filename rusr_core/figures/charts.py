@@ -108,7 +108,8 @@ def by_level(recording: Recording, metric: str, *, tasks: Sequence[str] = tuple(
     distances do not have. Doing nothing and the classical tool are dashed in grey.
 
     With `log` the axes are logarithmic and each panel has its own: a method that is twice as near stands equally far
-    below in all of them. Below each level stands the number of portraits, which may differ along a line.
+    below in all of them. Below each level stands the number of portraits, which may differ along a line. Raises
+    `FigureError` where a logarithm does not exist.
     """
     high, wide = -(-len(tasks) // 2), min(2, len(tasks))  # two side by side have letters that can be read
     methods = sorted(recording.methods, key=lambda method: method in SIMPLE)  # grey lines last
@@ -146,6 +147,10 @@ def _draw_method(ax: Axes, recording: Recording, task: str, method: str, metric:
     at = np.array([LEVELS.index(level) for level in found]) + shift
     ends = np.nan_to_num(np.abs(rows[:, 1:] - rows[:, :1]).T)  # nan where one image gives no interval
     if ax.get_yscale() == "log":
+        if rows[:, 0].min() <= 0:
+            raise FigureError(
+                f"{metric} of {method} on {task} is {rows[:, 0].min():g}: expected no log, or values above 0"
+            )
         ends[0] = np.minimum(ends[0], 0.99 * rows[:, 0])  # zero lies nowhere on such an axis
     style = {"color": SIMPLE[method], "linestyle": "--"} if method in SIMPLE else {}
     marker = _marker(recording, method)

@@ -1,6 +1,7 @@
 """Recordings are read as they were written and say what they are; charts draw every number they are given."""
 
 import csv
+import dataclasses
 import json
 import math
 from itertools import combinations
@@ -145,6 +146,9 @@ def test_opponents_stand_beside_the_presets_on_logarithmic_axes():
         for container in ax.containers:  # every interval stays on the logarithmic axis
             (bars,) = container[2]
             assert all(path[:, 1].min() > 0 for path in bars.get_segments())
+    low = dataclasses.replace(main, scores=tuple(row | {"value": -0.1} for row in main.scores))
+    with pytest.raises(FigureError, match="identity-portraits of cvpr2023 on upsampling is -0.1: expected no log"):
+        charts.by_level(low, "identity-portraits", log=True)
 
 
 def test_labels_of_a_crowded_chart_do_not_lie_upon_each_other():
