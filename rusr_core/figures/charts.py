@@ -13,11 +13,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
-from matplotlib.transforms import Bbox
 
 from rusr_core.figures.interactive import Html
+from rusr_core.figures.labels import label_points
 from rusr_core.figures.panels import STYLE, FigureError, check_extent, panel, plain_numbers
 from rusr_core.limits import shown
 from rusr_core.sweeps import recordings as recorded
@@ -111,6 +110,8 @@ def by_level(recording: Recording, metric: str, *, tasks: Sequence[str] = tuple(
     below in all of them. Below each level stands the number of portraits, which may differ along a line. Raises
     `FigureError` where a logarithm does not exist.
     """
+    if log:  # before there is a figure, which a notebook would show
+        _check_logarithms(recording, metric, [f"{task} {level}" for task in tasks for level in LEVELS])
     high, wide = -(-len(tasks) // 2), min(2, len(tasks))  # two side by side have letters that can be read
     methods = sorted(recording.methods, key=lambda method: method in SIMPLE)  # grey lines last
     with plt.style.context(STYLE):
@@ -138,6 +139,12 @@ def by_level(recording: Recording, metric: str, *, tasks: Sequence[str] = tuple(
     return figure
 
 
+def _check_logarithms(recording: Recording, metric: str, tasks: Sequence[str]) -> None:
+    for task, method in product(tasks, recording.methods):
+        if recording.has(task, method, metric) and (value := recording.score(task, method, metric)[0]) <= 0:
+            raise FigureError(f"{metric} of {method} on {task} is {value:g}: expected no log, or values above 0")
+
+
 def _draw_method(ax: Axes, recording: Recording, task: str, method: str, metric: str, shift: float) -> None:
     """One line with intervals, shifted so that those of different methods stand side by side."""
     found = [level for level in LEVELS if recording.has(f"{task} {level}", method, metric)]
@@ -147,10 +154,6 @@ def _draw_method(ax: Axes, recording: Recording, task: str, method: str, metric:
     at = np.array([LEVELS.index(level) for level in found]) + shift
     ends = np.nan_to_num(np.abs(rows[:, 1:] - rows[:, :1]).T)  # nan where one image gives no interval
     if ax.get_yscale() == "log":
-        if rows[:, 0].min() <= 0:
-            raise FigureError(
-                f"{metric} of {method} on {task} is {rows[:, 0].min():g}: expected no log, or values above 0"
-            )
         ends[0] = np.minimum(ends[0], 0.99 * rows[:, 0])  # zero lies nowhere on such an axis
     style = {"color": SIMPLE[method], "linestyle": "--"} if method in SIMPLE else {}
     marker = _marker(recording, method)
@@ -205,32 +208,9 @@ def scatter(recording: Recording, x: str, y: str, *, methods: Sequence[str] | No
             ax.plot([], [], color=colour, linewidth=3, label=kind)
         if values:
             ax.legend(loc="upper left")
-        _label_points(ax, labels, values)
+        label_points(ax, labels, values)
         plt.close(figure)
     return figure
-
-
-def _label_points(ax: Axes, labels: Sequence[tuple[str, tuple[float, float], str]], points: Sequence) -> None:
-    """Each label beside its point: at the first of the places around it where it covers neither a label nor a point,
-    and if there is none, farther away at the end of a line."""
-    figure = ax.figure
-    figure.draw_without_rendering()  # the layout is known only then
-    taken = [Bbox.from_bounds(x - 4, y - 4, 8, 8) for x, y in ax.transData.transform(points)] if points else []
-    places = list(product((8, 16, 28, 42, 58), range(-45, 315, 45)))
-    for label, point, colour in labels:
-        for distance, angle in places:
-            offset = distance * np.cos(np.radians(angle)), distance * np.sin(np.radians(angle))
-            arrow = {"arrowstyle": "-", "color": colour, "linewidth": 0.5} if distance > 8 else None
-            text = ax.annotate(
-                label, point, offset, textcoords="offset points", fontsize=8, color=colour, arrowprops=arrow,
-                ha="center", va="center",
-            )  # fmt: skip
-            text.get_window_extent()  # finds its place; what follows leaves out its line
-            box = Text.get_window_extent(text)
-            if (distance, angle) == places[-1] or not any(box.overlaps(other) for other in taken):
-                break  # no label is left out: where no place is free it stands at the last
-            text.remove()
-        taken.append(box)
 
 
 def kind_of(task: str) -> tuple[str, str]:

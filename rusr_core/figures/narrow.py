@@ -18,6 +18,8 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 from matplotlib.legend import Legend
 
+from rusr_core.figures.labels import label_again
+
 MIME = "application/x-rusr-narrow-png"
 NARROW = 3.6  # inches
 DPI = 220  # a phone's screen has two or three points a CSS pixel
@@ -45,6 +47,8 @@ def copied(figure: Figure) -> Figure:
         _wrap_pictures(copy, grid)
     else:
         _stack_charts(copy, grid)
+        for ax in copy.axes:
+            label_again(ax)
     return copy
 
 

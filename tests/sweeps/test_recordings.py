@@ -13,7 +13,7 @@ from conftest import slow_if
 from matplotlib.text import Text
 
 from rusr_core import metrics, zoo
-from rusr_core.figures import FigureError, charts
+from rusr_core.figures import FigureError, charts, narrow
 from rusr_core.files import DataError
 from rusr_core.images import save_image
 from rusr_core.metrics.judges import METRICS as METRICS_OF
@@ -147,15 +147,15 @@ def test_opponents_stand_beside_the_presets_on_logarithmic_axes():
             (bars,) = container[2]
             assert all(path[:, 1].min() > 0 for path in bars.get_segments())
     low = dataclasses.replace(main, scores=tuple(row | {"value": -0.1} for row in main.scores))
-    with pytest.raises(FigureError, match="identity-portraits of cvpr2023 on upsampling is -0.1: expected no log"):
+    with pytest.raises(FigureError, match="identity-portraits of classical on upsampling XS is -0.1: expected no log"):
         charts.by_level(low, "identity-portraits", log=True)
 
 
-def test_labels_of_a_crowded_chart_do_not_lie_upon_each_other():
+@pytest.mark.parametrize("changed", [lambda figure: figure, narrow.copied], ids=["page", "phone"])
+def test_labels_of_a_crowded_chart_do_not_lie_upon_each_other(changed):
     """Points of compositions lie so near to each other that labels at one offset could not be read."""
-    figure = charts.scatter(
-        recordings.load("portraits-128"), "LPIPS-portraits", "FID-portraits", methods=("cvpr2023", "default")
-    )
+    main, methods = recordings.load("portraits-128"), ("cvpr2023", "default")
+    figure = changed(charts.scatter(main, "LPIPS-portraits", "FID-portraits", methods=methods))
     figure.draw_without_rendering()
     boxes = {text: Text.get_window_extent(text) for text in figure.axes[0].texts}
     assert len(boxes) == 31  # all tasks
