@@ -140,7 +140,7 @@ def black_holes(
     """
     loss = get(preset).loss(prior)
     terms = (
-        dataclasses.replace(term, loss=BlackHoles(term.loss.network, term.loss.levels, term.loss.smallest))
+        dataclasses.replace(term, loss=BlackHoles(**vars(term.loss)))
         if isinstance(term.loss, MultiscaleLPIPS)
         else term
         for term in loss.terms
