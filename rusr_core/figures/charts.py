@@ -139,6 +139,23 @@ def by_level(recording: Recording, metric: str, *, tasks: Sequence[str] = tuple(
     return figure
 
 
+def recorded_by_level(
+    name: str, metric: str, *, tasks: Sequence[str] = tuple(TASKS), log: bool = False
+) -> Figure | Html:
+    """`by_level` of the recording that goes by the name of a prior; a sentence where it holds none of it."""
+    found = recorded.find(name)
+    rows = [
+        (f"{task} {level}", method) for task in tasks for level in LEVELS for method in (found.methods if found else ())
+    ]
+    if not any(found.has(*row, metric) for row in rows):
+        return _sentence(f"{metric} of {', '.join(tasks)}", name)
+    return by_level(found, metric, tasks=tasks, log=log)
+
+
+def _sentence(what: str, name: str) -> Html:
+    return Html(f"<p><em>No {escape(what)} is recorded with prior {escape(name)}.</em></p>")
+
+
 def _check_logarithms(recording: Recording, metric: str, tasks: Sequence[str]) -> None:
     for task, method in product(tasks, recording.methods):
         if recording.has(task, method, metric) and (value := recording.score(task, method, metric)[0]) <= 0:
@@ -169,7 +186,7 @@ def sheet(name: str, task: str) -> Figure | Html:
     """The recorded pictures of a task over its levels, or of all "composed" ones; a sentence where there are none."""
     found = recorded.sheet(name, task)
     if found is None:
-        return Html(f"<p><em>No pictures are recorded for {escape(task)} with prior {escape(name)}.</em></p>")
+        return _sentence(f"picture of {task}", name)
     return panel(*found.pictures.unbind(1), titles=found.columns, rows=found.rows, size=6.4 / len(found.columns))
 
 

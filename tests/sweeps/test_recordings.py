@@ -132,6 +132,18 @@ def test_charts_of_a_recording(recording):
     assert {"default", "upsampling"} <= {text.get_text() for text in axes.get_legend().get_texts()}
 
 
+def test_a_recording_is_drawn_by_the_name_of_its_prior_and_what_it_lacks_is_said(recording):
+    drawn = charts.recorded_by_level("tiny", "LPIPS-portraits", tasks=["upsampling"])
+    assert points(drawn) == points(charts.by_level(recording, "LPIPS-portraits", tasks=["upsampling"]))
+    for name, metric, tasks in (
+        ("other", "LPIPS-portraits", ["upsampling", "denoising"]),  # no recording
+        ("tiny", "identity-portraits", ["upsampling"]),  # no such metric
+        ("tiny", "LPIPS-portraits", ["own"]),  # no such task
+    ):
+        said = charts.recorded_by_level(name, metric, tasks=tasks)
+        assert f"No {metric} of {', '.join(tasks)} is recorded with prior {name}." in said
+
+
 def test_opponents_stand_beside_the_presets_on_logarithmic_axes():
     main = recordings.load("portraits-128")
     figure = charts.by_level(main, "LPIPS-portraits", log=True)
@@ -197,7 +209,7 @@ def test_pictures_are_shown_where_there_are_any_and_a_sentence_where_not(recordi
     assert recordings.find("tiny") == recording and recordings.find("other") is None
     for name in ("tiny", "other"):
         assert recordings.sheet(name, "upsampling") is None
-        assert f"No pictures are recorded for upsampling with prior {name}" in charts.sheet(name, "upsampling")
+        assert f"No picture of upsampling is recorded with prior {name}" in charts.sheet(name, "upsampling")
 
 
 def test_a_sheet_gives_back_its_pictures(recording):
