@@ -77,10 +77,10 @@ def test_a_picture_is_restored_from_the_wheel(installed, chapters, tmp_path):
 
 @pytest.mark.slow
 def test_a_chapter_runs_from_the_wheel_by_papermill(installed, tmp_path):
-    values = OTHERS | {"steps": 5, "num_images": 1, "out_dir": str(tmp_path / "saved")}  # 5: what its slider begins at
+    values = OTHERS | {"out_dir": str(tmp_path / "saved")}
     words = [word for name, value in values.items() for word in ("-p", f"{name}={value}")]
     installed(tmp_path, *RUSR, "papermill", str(ROOT / "book/start.ipynb"), "out", *words)
-    assert len(list((tmp_path / "saved").glob("*-S-*.png"))) == 4  # one a task
+    assert len(list((tmp_path / "saved").glob("*-S-*.png"))) == 8  # two a task
 
 
 @pytest.mark.slow

@@ -174,7 +174,7 @@ FUNCTIONS = {
     ),
     "reports(crops)": (lambda v: results.reports(None, crops=v), (0, -1, 2.5, 10**30, None), ()),
     "reports(rounds)": (lambda v: results.reports(None, rounds=v), (1, -1, 2.5, 10**30, None), ()),
-    "explorer(steps)": (lambda v: figures.explorer(None, IMAGE, steps=v), (4, 151, 2.5, None), ()),
+    "explorer(steps)": (lambda v: figures.explorer(None, IMAGE, steps=v), (0, 100_001, 2.5, None), ()),
 }
 
 

@@ -149,9 +149,10 @@ def live(recorded: Html, *, kind: str = "restore", **options: object) -> Html:
 def explorer(prior: object, x: Tensor, *, steps: int = 40, seed: int = 0) -> object:
     """A live-kernel widget: choose task and level, press the button, see `x` `[1, 3, R, R]` restored.
 
-    Needs ipywidgets. While the book is built it is a sentence instead.
+    `steps` of each phase is where the slider stands at first, 1 to 100,000; FigureError for other numbers. Needs
+    ipywidgets. While the book is built it is a sentence instead.
     """
-    check_whole("steps", steps, 5, 150, FigureError)  # what the slider has
+    check_whole("steps", steps, 1, MAX_STEPS, FigureError)
     check_seed(seed, FigureError)
     if is_static():
         return Html("<p><em>Open this page in Jupyter or Colab to choose a task and a level yourself.</em></p>")
@@ -163,7 +164,7 @@ def explorer(prior: object, x: Tensor, *, steps: int = 40, seed: int = 0) -> obj
 
     task = widgets.Dropdown(options=["upsampling", "denoising", "inpainting", "deartifacting"], description="task")
     level = widgets.SelectionSlider(options=["XS", "S", "M", "L", "XL"], value="M", description="level")
-    count = widgets.IntSlider(steps, 5, 150, description="steps")
+    count = widgets.IntSlider(steps, 1, max(150, steps), description="steps")
     button, output = widgets.Button(description="Restore"), widgets.Output()
 
     def run(_button: object) -> None:

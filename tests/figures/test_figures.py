@@ -211,6 +211,15 @@ def test_explorer_is_a_sentence_on_static_pages(monkeypatch):
     assert "Jupyter" in figures.explorer(None, noise(1, 3, 8, 8))
 
 
+@pytest.mark.parametrize("steps, most", [(1, 150), (30, 150), (450, 450)])
+def test_explorer_begins_at_the_steps_of_its_chapter(steps, most):
+    """Whatever they are: a chapter that has computed everything must not end there."""
+    slider = next(
+        child for child in figures.explorer(None, noise(1, 3, 8, 8), steps=steps).children if hasattr(child, "max")
+    )
+    assert (slider.min, slider.value, slider.max) == (1, steps, most)
+
+
 def test_a_live_figure_shows_what_was_recorded_and_says_what_to_run():
     recorded = figures.compare(noise(1, 3, 8, 8), noise(1, 3, 8, 8), alt="a portrait & its damage")
     html = figures.live(recorded, task="paint", spaces=["W", "W+"])
