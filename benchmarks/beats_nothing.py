@@ -114,37 +114,52 @@ def line(row: dict, how: Configured) -> str:
     return f"{row['task']:48}{row['method']:14}{numbers}   {steps:12}{verdict}".rstrip()
 
 
+def weights_of(facts: dict) -> dict[str, str]:
+    """The digests of the networks of a sweep, whose bench.json says these facts."""
+    denoisers = [{"denoiser": how["denoiser"]} for how in facts["methods"].values() if "denoiser" in how]
+    weights = {name: facts["prior"][name] for name in ("generator", "perceptual", "identity")}
+    return weights | {"judge": facts["judge"]["perceptual"]} | (denoisers[0] if denoisers else {})
+
+
+def kept(folder: Path, weights: dict[str, str]) -> tuple[dict[tuple[str, str], dict], dict[str, str]]:
+    """The rows that a folder holds, by task and method, and the weights of them and of a sweep together.
+
+    Ends the program if these are not the same; a denoiser may be new.
+    """
+    about = stored(folder / "provenance.json")
+    known = about.get("weights", {})
+    if {"denoiser": weights.get("denoiser")} | known != {"denoiser": known.get("denoiser")} | weights:
+        sys.exit(f"{folder}: measured with the weights {known}; expected {weights}, or another folder")
+    with open(folder / TABLE, encoding="utf-8", newline="") as file:
+        rows = [row | {name: row.get(name, about[name]) for name in ("on", "commit")} for row in csv.DictReader(file)]
+    return {(row["task"], row["method"]): row for row in rows}, known | weights
+
+
 def write(folder: Path, table: list[dict], how: dict[str, Configured], sweep: Path) -> None:
     """Put the rows into FOLDER/beats_nothing.csv, in place of those of the same task and method.
 
-    FOLDER/provenance.json says where they come from. Ends the program if those that are there are of other weights.
+    FOLDER/provenance.json says where they come from, and each row of which day and commit it is. Ends the program if
+    those that are there are of other weights.
     """
     facts, path = json.loads((sweep / "bench.json").read_text(encoding="utf-8")), folder / TABLE
-    weights = {name: facts["prior"][name] for name in ("generator", "perceptual", "identity")}
-    weights["judge"] = facts["judge"]["perceptual"]
-    rows = {}
-    if path.exists():
-        known = stored(folder / "provenance.json").get("weights")
-        if known != weights:
-            sys.exit(f"{folder}: measured with the weights {known}; expected {weights}, or another folder")
-        with open(path, encoding="utf-8", newline="") as file:
-            rows = {(row["task"], row["method"]): row for row in csv.DictReader(file)}
+    origin = provenance(torch.device(facts["device"]), torch.float32, facts["arithmetic"])
+    if origin["code"] != facts["code"]:  # the restorations are of other code than what is here now
+        origin |= {"code": facts["code"], "commit": None}
+    today = {"on": f"{datetime.now(UTC):%Y-%m-%d}", "commit": origin["commit"]}
+    rows, weights = kept(folder, weights_of(facts)) if path.exists() else ({}, weights_of(facts))
     for row in table:
         settings, published = how[row["method"]].settings, how[row["method"]].baseline.settings
         numbers = {"steps": settings.get("steps", ""), "published_steps": published.get("steps", "")}
         numbers |= {"portraits": row["of"], "nearer": row["nearer"]}
         numbers |= {name: f"{row[name]:.4f}" for name in ("before", "after")}
-        rows[row["task"], row["method"]] = {"task": row["task"], "method": row["method"]} | numbers
+        rows[row["task"], row["method"]] = {"task": row["task"], "method": row["method"]} | numbers | today
     text = io.StringIO()
     writer = csv.DictWriter(text, list(next(iter(rows.values()))), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows[key] for key in sorted(rows))
-    origin = provenance(torch.device(facts["device"]), torch.float32, facts["arithmetic"])
-    if origin["code"] != facts["code"]:  # the restorations are of other code than what is here now
-        origin |= {"code": facts["code"], "commit": None}
-    about = {"command": "python -m benchmarks.beats_nothing", "weights": weights, "on": f"{datetime.now(UTC):%Y-%m-%d}"}
+    about = {"command": "python -m benchmarks.beats_nothing", "weights": weights}
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomic(folder / "provenance.json", (json.dumps(about | origin, indent=1) + "\n").encode())
+    write_atomic(folder / "provenance.json", (json.dumps(about | origin | today, indent=1) + "\n").encode())
     write_atomic(path, text.getvalue().encode())  # the last: no table is without its provenance
 
 

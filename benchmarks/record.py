@@ -48,6 +48,7 @@ STATISTICS = {
 def about(sweep: Path, rows: list[dict], note: str) -> dict:
     """Where the numbers come from."""
     known, first = manifest(sweep), rows[0]
+    denoisers = {name: how["denoiser"] for name, how in known["methods"].items() if "denoiser" in how}
     peaks = {key: max(row[key] for row in rows if key in row) for key in PEAKS if any(key in row for row in rows)}
     return (
         counted(rows)
@@ -65,6 +66,7 @@ def about(sweep: Path, rows: list[dict], note: str) -> dict:
             "note": note,
             "weights": known["prior"] | {"judge": known["judge"]["perceptual"]},
         }
+        | ({"denoisers": denoisers} if denoisers else {})  # of the methods that restore with one
     )
 
 

@@ -97,6 +97,8 @@ def add(known: Path, rows: list[dict], table: list[dict], said: dict) -> tuple[l
         new = new_methods(rows, old)
         rows, table = (a + [row for row in b if by_method(row) in new] for a, b in ((old, rows), (scores, table)))
         said["methods"] = sorted({row["method"] for row in rows})
+    if denoisers := before.get("denoisers", {}) | said.get("denoisers", {}):
+        said["denoisers"] = denoisers
     if "withdrawn" in before and any(row in table for row in scores):
         said["withdrawn"] = before["withdrawn"]  # what the rows that stay lack
     for key in ("device", "torch", "python", "note"):

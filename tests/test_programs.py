@@ -3,9 +3,11 @@ and what is written appears whole or not at all."""
 
 import argparse
 import ast
+import csv
 import importlib
 import json
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -211,9 +213,29 @@ def test_the_middle_of_an_even_number_of_scenes():
     assert found["landmarks"] == {"median": 3.0, "worst": 9.0} and found["psnr"] == {"median": 3.0, "worst": 1.0}
 
 
+def check_that_a_denoiser_may_be_new_and_no_other(place, facts, row, how):
+    """Rows of methods that restore with one join the others, and each row keeps its own commit."""
+    table, about = place / "kept" / beats_nothing.TABLE, json.loads((place / "kept/provenance.json").read_text())
+    (place / "kept/provenance.json").write_text(json.dumps(about | {"commit": "c", "on": "before"}))
+    lines = [",".join(line.split(",")[:-2]) for line in table.read_text().splitlines()]
+    table.write_text("\n".join(lines) + "\n")  # as tables were that say nothing of a row's commit
+    for denoiser in ("d", "d", "e"):
+        (place / "bench.json").write_text(json.dumps(facts | {"methods": {"ddrm": {"denoiser": denoiser}}}))
+        with nullcontext() if denoiser == "d" else pytest.raises(SystemExit, match="measured with the weights"):
+            beats_nothing.write(place / "kept", [row | {"task": "denoising M"}], how, place)
+    assert json.loads((place / "kept/provenance.json").read_text())["weights"]["denoiser"] == "d"
+    (place / "bench.json").write_text(json.dumps(facts))
+    beats_nothing.write(place / "kept", [row | {"task": "denoising S"}], how, place)
+    assert json.loads((place / "kept/provenance.json").read_text())["weights"]["denoiser"] == "d"
+    rows = {each["task"]: each for each in csv.DictReader(table.read_text().splitlines())}
+    assert (rows["upsampling M"]["on"], rows["upsampling M"]["commit"]) == ("before", "c")
+    assert rows["denoising M"]["on"] == rows["denoising S"]["on"] != "before"
+
+
 def test_a_table_of_rivals_is_never_without_its_provenance(tmp_path, monkeypatch):
     weights = dict.fromkeys(("generator", "perceptual", "identity"), "x")
     facts = {"prior": weights, "judge": {"perceptual": "y"}, "device": "cpu", "arithmetic": "exact", "code": "z"}
+    facts["methods"] = {"classical": {}}
     (tmp_path / "bench.json").write_text(json.dumps(facts))
     numbers = {"nearer": 1, "of": 2, "better": True, "before": 0.4, "after": 0.3}
     row, how = {"task": "upsampling M", "method": "classical"} | numbers, {"classical": baselines.find("classical")}
@@ -228,6 +250,7 @@ def test_a_table_of_rivals_is_never_without_its_provenance(tmp_path, monkeypatch
         beats_nothing.write(tmp_path / "kept", [row], how, tmp_path)
     beats_nothing.write(tmp_path / "kept", [row], how, tmp_path)
     assert "upsampling M,classical" in (tmp_path / "kept" / beats_nothing.TABLE).read_text()
+    check_that_a_denoiser_may_be_new_and_no_other(tmp_path, facts, row, how)
     (tmp_path / "kept/provenance.json").write_text("[1")
     with pytest.raises(SystemExit, match="provenance.json: does not say what is done"):
         beats_nothing.write(tmp_path / "kept", [row], how, tmp_path)

@@ -11,7 +11,7 @@ from rusr_core.baselines import METHODS
 from rusr_core.files import data_path
 from rusr_core.metrics import judge
 from rusr_core.networks.digests import weights_digest
-from rusr_core.priors import load_prior
+from rusr_core.priors import load_diffusion_prior, load_prior
 from rusr_core.tasks import EVERY, find
 
 
@@ -68,6 +68,7 @@ def test_the_recorded_table_is_of_the_shipped_weights():
     about = json.loads(data_path("results/rivals/provenance.json").read_text(encoding="utf-8"))
     prior = load_prior()
     parts = {"generator": prior.generator, "perceptual": prior.perceptual, "identity": prior.identity, "judge": judge()}
+    parts["denoiser"] = load_diffusion_prior().denoiser
     assert about["weights"] == {name: weights_digest(part) for name, part in parts.items()}
 
 

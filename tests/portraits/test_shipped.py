@@ -1,17 +1,23 @@
 """What data/portraits ships: files as listed, the renderer's test portraits, a generator and nets that work."""
 
+import json
+
 import pytest
 import torch
 
-from rusr_core.checkpoints import load_generator, load_portrait_net
+from rusr_core.checkpoints import load_denoiser, load_generator, load_portrait_net
+from rusr_core.files import data_path
 from rusr_core.images import load_image
 from rusr_core.latents import sample_w
 from rusr_core.metrics import psnr
+from rusr_core.networks.digests import weights_digest
 from rusr_core.networks.portrait_net import PortraitNet
+from rusr_core.priors import portraits
 from tools.portraits import DATA, check, make_test
 from tools.portraits.renderer import render, sample_z
 from tools.portraits.sample_statistics import precision_recall
 from tools.portraits.training import orders, shares
+from tools.portraits.training.denoising import LEVELS, accuracy
 from tools.portraits.training.render_training_set import factors, normalized
 from tools.portraits.training.verification import held_out_faces, verify
 
@@ -104,3 +110,15 @@ def test_precision_and_recall_know_the_same_and_another_distribution():
     g = torch.Generator().manual_seed(0)
     a, b = torch.randn(800, 4, generator=g), torch.randn(800, 4, generator=g)
     assert precision_recall(a, b)[0] > 0.9 and precision_recall(a, b + 30) == (0, 0)
+
+
+@pytest.mark.slow
+def test_the_shipped_denoiser_is_the_one_that_was_measured():
+    """And knows more of portraits than a Gaussian does, at every noise level."""
+    measured = json.loads(data_path("results/denoiser/measured.json").read_text(encoding="utf-8"))
+    denoiser = load_denoiser(DATA / "denoiser.safetensors")
+    assert weights_digest(denoiser) == measured["weights"]
+    rows = [measured["levels"][f"{level:g}"] for level in LEVELS]
+    assert all(row["gain"] > 0 for row in rows)
+    found = accuracy(denoiser, 2 * portraits(range(8)) - 1)  # of Portraits-X, which no training saw either
+    assert found == pytest.approx([row["denoiser"] for row in rows], abs=1.5)

@@ -116,7 +116,11 @@ def test_a_recording_is_joined_by_other_methods_of_a_comparable_run(config, tmp_
     known = {file: (out / file).read_text() for file in ("results.csv", "scores.csv", "provenance.json")}
     before = list(csv.DictReader(known["results.csv"].splitlines()))
     assert run(second, plan(1)).ok
+    sweep = json.loads((second.folder / "bench.json").read_text())
+    sweep["methods"]["drawn"]["denoiser"] = "abc"  # as of a method that restores with one
+    (second.folder / "bench.json").write_text(json.dumps(sweep))
     record(second.folder, out, judge=second.judge, adding=True)
+    assert json.loads((out / "provenance.json").read_text())["denoisers"] == {"drawn": "abc"}
     with (out / "results.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert Counter(row["method"] for row in rows) == {"plain": 4, "drawn": 2}

@@ -19,6 +19,7 @@ from rusr_core.images import save_image
 from rusr_core.metrics.judges import METRICS as METRICS_OF
 from rusr_core.metrics.judges import label
 from rusr_core.networks.digests import weights_digest
+from rusr_core.priors import load_diffusion_prior
 from rusr_core.sweeps import recordings
 from rusr_core.sweeps.recordings import RecordingError
 from rusr_core.tasks import LEVELS, TASKS
@@ -203,6 +204,8 @@ def test_shipped_recordings_belong_to_the_shipped_weights(name):
     same = all(found.provenance["weights"][key] == weights_digest(net) for key, net in networks.items())
     assert same == (not found.earlier)
     assert found.earlier in str(found)  # every caption says it
+    for name, digest in found.provenance.get("denoisers", {}).items():
+        assert digest == weights_digest(load_diffusion_prior().denoiser), name
 
 
 def test_pictures_are_shown_where_there_are_any_and_a_sentence_where_not(recording):

@@ -1,4 +1,4 @@
-"""The embedded prior's source: the renderer of portraits, the training of the three networks, and their evaluation."""
+"""The embedded prior's source: the renderer of portraits, the training of the networks, and their evaluation."""
 
 from pathlib import Path
 

@@ -15,7 +15,11 @@ from rusr_core.files import write_atomic
 from tools.portraits import DATA
 
 SUMS = DATA / "SHA256SUMS"
-SIZE_LIMITS = {"generator.safetensors": 8_000_000, "*.safetensors": 15_000_000}  # bytes, one file and all together
+SIZE_LIMITS = {  # bytes, one file and all together
+    "generator.safetensors": 8_000_000,
+    "denoiser.safetensors": 8_000_000,
+    "*.safetensors": 20_000_000,
+}
 
 
 class SumsError(RusrError):

@@ -4,7 +4,8 @@
     python -m tools.portraits.evaluate_denoiser FILE --data FOLDER --samples 5000 --device cuda
 
 PSNR of D at nine noise levels on people that the training never saw, beside the linear denoiser's; then FID-portraits
-of samples against fresh renders, beside the generator's on the same renders. `--samples 0` leaves that out.
+of samples against fresh renders, beside the generator's on the same renders. `--samples 0` leaves that out. Written
+with it are the digest of the weights and how many pictures they have seen.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from rusr_core.checkpoints import load_denoiser, load_portrait_net
+from rusr_core.checkpoints import load_denoiser, load_portrait_net, read_metadata
 from rusr_core.commands.ending import ended
 from rusr_core.commands.options import count, device_of, whole
 from rusr_core.files import check_writable, write_atomic
@@ -26,6 +27,7 @@ from rusr_core.latents import sample_w
 from rusr_core.limits import MAX_COUNT
 from rusr_core.metrics.realism import frechet
 from rusr_core.networks.denoiser import Denoiser
+from rusr_core.networks.digests import weights_digest
 from tools.portraits import DATA
 from tools.portraits.evaluate import CHUNK, FEWEST, RENDER_SEED, SAMPLE_SEED, pooled, prior_of
 from tools.portraits.render import sheet
@@ -107,7 +109,8 @@ def main() -> None:
     check_writable(*([args.out] if args.out else []), force=True)
     check_picture(*([args.sheet] if args.sheet else []), force=True)
     denoiser = load_denoiser(args.file).to(device)
-    found = {"levels": levels(denoiser, Portraits(args.data, torch.device(device)), args.held_out)}
+    found = {"seen": int(read_metadata(args.file).get("images", 0)), "weights": weights_digest(denoiser)}
+    found["levels"] = levels(denoiser, Portraits(args.data, torch.device(device)), args.held_out)
     print(json.dumps(found["levels"]), flush=True)
     if args.sheet:
         side = denoiser.resolution
