@@ -116,4 +116,4 @@ def test_the_readme_has_the_recorded_table():
         line = next(line for line in text.splitlines() if line.startswith(f"| `{name}` |") and line.count("|") == 8)
         kept = rows if name == "nothing" else [row for row in rows if row["method"] == name]
         recorded = sorted({f"{float(row['before' if name == 'nothing' else 'after']):.2f}" for row in kept})
-        assert sorted({cell.strip() for cell in line.split("|")[3:8]}) == recorded, name
+        assert sorted({cell.strip() for cell in line.split("|")[3:8]} - {"n/a"}) == recorded, name
