@@ -15,6 +15,7 @@ from rusr_core.presets import known_as
 from rusr_core.sweeps import findings, recordings
 from rusr_core.sweeps.findings import FindingError
 from rusr_core.sweeps.recordings import Recording
+from rusr_core.tasks import TASKS
 
 MAIN, ABLATION = "portraits-128", "portraits-128-ablations"
 
@@ -42,6 +43,7 @@ def tasks_of(name):
 COMPARED = {
     "published": (MAIN, "default", "cvpr2023", 0.95, None),
     "deartifacting": (MAIN, "default", "cvpr2023", 0.95, [f"deartifacting {v}" for v in ("L", "M", "S", "XL", "XS")]),
+    "diffusion": (MAIN, "ddrm", "default", 0.95, [f"{task} {v}" for task in TASKS for v in ("XS", "S")]),
     "one phase": (ABLATION, "W+", "default", 1 - 0.05 / 3, None),
     "which phases": (ABLATION, "W+-W++", "default", 1 - 0.05 / 3, None),
     "start": (ABLATION, "default-random", "default", 0.95, None),
@@ -69,8 +71,8 @@ def test_the_lost_person_is_recomputed_from_the_file(found):
     assert (person.value, person.low, person.high) == pytest.approx((statistics.fmean(values), low, high), rel=1e-4)
 
 
-def test_there_are_ten_and_each_says_what_would_refute_it(found):
-    assert len(found) == 10 == len(COMPARED) + 1
+def test_there_are_eleven_and_each_says_what_would_refute_it(found):
+    assert len(found) == 11 == len(COMPARED) + 1
     for each in found.values():
         assert each.claim.endswith(".") and len(each.refuted_by) > 20
         assert each.low <= each.value <= each.high
@@ -88,6 +90,8 @@ def changed(recording: Recording, method: str, by: float) -> Recording:
     "key, method, by",
     [
         ("published", "cvpr2023", 0.7),
+        ("diffusion", "ddrm", 2.5),
+        ("diffusion", "ddrm", 0.5),
         ("one phase", "W+", 0.8),
         ("which phases", "W+-W++", 1.3),
         ("start", "default-random", 0.7),
@@ -99,8 +103,10 @@ def changed(recording: Recording, method: str, by: float) -> Recording:
 )
 def test_another_recording_breaks_the_sentence(key, method, by):
     main, ablation = recordings.load(MAIN), recordings.load(ABLATION)
-    main = changed(main, method, by) if method == "cvpr2023" else main
-    ablation = changed(ablation, method, by) if method != "cvpr2023" else ablation
+    if method in ("cvpr2023", "ddrm"):
+        main = changed(main, method, by)
+    else:
+        ablation = changed(ablation, method, by)
     with pytest.raises(FindingError, match=f"does not support the finding '{key}'"):
         findings.findings(main, ablation)
 
