@@ -1,12 +1,13 @@
 """The denoiser's training: its loss and levels, repeatable, resumable, and files that the library loads."""
 
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
 
 from rusr_core.checkpoints import load_denoiser
-from rusr_core.networks.denoiser import Denoiser, DenoiserConfig
+from rusr_core.networks.denoiser import Denoiser, DenoiserConfig, DenoiserError
 from tools.portraits.training import train_denoiser
 from tools.portraits.training.denoising import (
     LEVELS,
@@ -113,3 +114,21 @@ def test_program_writes_what_the_library_loads_and_goes_on(small_set, tmp_path, 
     assert [row.split(",")[0] for row in rows] == ["images", "4", "8", "12"]
     made = load_denoiser(tmp_path / "denoiser.safetensors")
     assert made.config == TINY and made.wiener.modes.abs().max() > 0
+    check_that_it_goes_on_with_a_file(tmp_path, words, monkeypatch)
+
+
+def check_that_it_goes_on_with_a_file(folder, words, monkeypatch):
+    """What is left of a run whose state is lost: the average, and how much it has seen."""
+    words = [*words, "--start", str(folder / "denoiser.safetensors"), "--out", str(folder / "again")]
+    monkeypatch.setattr(sys, "argv", ["program", *words, "--images", "12"])
+    train_denoiser.main()  # it has seen so many: nothing is changed
+    same = load_denoiser(folder / "again/denoiser.safetensors").state_dict()
+    assert all(torch.equal(v, same[k]) for k, v in load_denoiser(folder / "denoiser.safetensors").state_dict().items())
+    (folder / "again/state.pt").unlink()
+    monkeypatch.setattr(sys, "argv", ["program", *words, "--images", "16"])
+    train_denoiser.main()
+    assert (folder / "again/log.csv").read_text().splitlines()[-1].startswith("16,")
+    (folder / "again/state.pt").unlink()
+    monkeypatch.setattr(train_denoiser, "DenoiserConfig", lambda: replace(TINY, head=6))
+    with pytest.raises(DenoiserError, match=r"head=4.*: expected .*head=6"):
+        train_denoiser.main()

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from rusr_core.networks.denoiser import Denoiser, DenoiserConfig
+from rusr_core.networks.denoiser import Denoiser, DenoiserConfig, DenoiserError
 from tools.portraits.training.distillation import autocast
 from tools.portraits.training.training_set import HELD_OUT, World, load_images, pick
 
@@ -150,6 +150,17 @@ class DenoiserTrainer:
     def _update_average(self) -> None:
         keep = (1 - self.plan.batch / self.seen) ** self.plan.average_power
         torch._foreach_lerp_(list(self.average.parameters()), self.weights, 1 - keep)
+
+    def start(self, denoiser: Denoiser, seen: int) -> None:
+        """Begin with a denoiser that has seen so many images; the optimiser's moments begin anew.
+
+        DenoiserError for one of another shape.
+        """
+        if denoiser.config != self.denoiser.config:
+            raise DenoiserError(f"a denoiser of {denoiser.config}: expected {self.denoiser.config}")
+        for each in (self.denoiser, self.average):
+            each.load_state_dict(denoiser.state_dict())
+        self.seen = seen
 
     def state(self) -> dict:
         """What a resumed run needs."""
