@@ -22,6 +22,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.accuracy import distances
+from benchmarks.recorded_rows import denoisers_of
 from benchmarks.resuming import stored
 from rusr_core import baselines
 from rusr_core.baselines import METHODS, Configured
@@ -116,9 +117,9 @@ def line(row: dict, how: Configured) -> str:
 
 def weights_of(facts: dict) -> dict[str, str]:
     """The digests of the networks of a sweep, whose bench.json says these facts."""
-    denoisers = [{"denoiser": how["denoiser"]} for how in facts["methods"].values() if "denoiser" in how]
     weights = {name: facts["prior"][name] for name in ("generator", "perceptual", "identity")}
-    return weights | {"judge": facts["judge"]["perceptual"]} | (denoisers[0] if denoisers else {})
+    denoisers = list(denoisers_of(facts).values())  # one, whichever method restores with it
+    return weights | {"judge": facts["judge"]["perceptual"]} | ({"denoiser": denoisers[0]} if denoisers else {})
 
 
 def kept(folder: Path, weights: dict[str, str]) -> tuple[dict[tuple[str, str], dict], dict[str, str]]:

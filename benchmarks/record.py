@@ -29,7 +29,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.recorded_rows import PEAKS, add, counted, write_rows
+from benchmarks.recorded_rows import PEAKS, add, counted, denoisers_of, write_rows
 from rusr_core import tasks
 from rusr_core.commands.ending import ended
 from rusr_core.files import replace_folder
@@ -48,7 +48,7 @@ STATISTICS = {
 def about(sweep: Path, rows: list[dict], note: str) -> dict:
     """Where the numbers come from."""
     known, first = manifest(sweep), rows[0]
-    denoisers = {name: how["denoiser"] for name, how in known["methods"].items() if "denoiser" in how}
+    denoisers = denoisers_of(known)
     peaks = {key: max(row[key] for row in rows if key in row) for key in PEAKS if any(key in row for row in rows)}
     return (
         counted(rows)

@@ -65,6 +65,11 @@ def ordered(rows: list[dict]) -> list[dict]:
     return sorted(rows, key=lambda row: order.get(row["task"], len(order)))
 
 
+def denoisers_of(facts: dict) -> dict[str, str]:
+    """The digest of the denoiser of each method of a sweep that restores with one; `facts` are its bench.json's."""
+    return {name: how["denoiser"] for name, how in facts["methods"].items() if "denoiser" in how}
+
+
 def counted(rows: list[dict]) -> dict:
     """The part of `about` that a merge changes."""
     counts = sorted({len(images) for images in images_by_task(rows).values()})

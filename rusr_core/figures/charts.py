@@ -144,10 +144,8 @@ def recorded_by_level(
 ) -> Figure | Html:
     """`by_level` of the recording that goes by the name of a prior; a sentence where it holds none of it."""
     found = recorded.find(name)
-    rows = [
-        (f"{task} {level}", method) for task in tasks for level in LEVELS for method in (found.methods if found else ())
-    ]
-    if not any(found.has(*row, metric) for row in rows):
+    rows = product(tasks, LEVELS, found.methods) if found else ()
+    if not any(found.has(f"{task} {level}", method, metric) for task, level, method in rows):
         return _sentence(f"{metric} of {', '.join(tasks)}", name)
     return by_level(found, metric, tasks=tasks, log=log)
 
