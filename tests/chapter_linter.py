@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PARAMETERS = ["prior", "task", "level", "steps", "num_images", "seed", "device", "out_dir"]
 
 
-DRAWS = re.compile(r"(?:\bshow|figures\.panel|charts\.\w+|loss_curves|plt\.subplots|plt\.figure)\(")
+DRAWS = re.compile(r"(?:\bshow|figures\.panel|(?:charts|comparisons)\.\w+|loss_curves|plt\.subplots|plt\.figure)\(")
 
 
 MAX_BYTES = 300_000

@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator
 
 from rusr_core.figures.interactive import Html
 from rusr_core.figures.labels import label_points
-from rusr_core.figures.panels import STYLE, FigureError, check_extent, panel, plain_numbers
+from rusr_core.figures.panels import MOST, STYLE, FigureError, check_extent, panel, plain_numbers
 from rusr_core.limits import shown
 from rusr_core.sweeps import recordings as recorded
 from rusr_core.sweeps.recordings import Recording
@@ -134,7 +134,7 @@ def by_level(recording: Recording, metric: str, *, tasks: Sequence[str] = tuple(
             ax.set_ylim(bottom=0.5 * min(means) if means else None)  # an interval down to zero has no end here
         lines = {label: line for ax in figure.axes for line, label in zip(*ax.get_legend_handles_labels(), strict=True)}
         if lines:
-            figure.legend(lines.values(), lines, loc="outside lower center", ncols=min(5, len(lines)))
+            figure.legend(lines.values(), lines, loc="outside lower center", ncols=5 if wide > 1 else 3)
         plt.close(figure)
     return figure
 
@@ -185,7 +185,8 @@ def sheet(name: str, task: str) -> Figure | Html:
     found = recorded.sheet(name, task)
     if found is None:
         return _sentence(f"picture of {task}", name)
-    return panel(*found.pictures.unbind(1), titles=found.columns, rows=found.rows, size=6.4 / len(found.columns))
+    across = min(MOST, len(found.columns)) if len(found.rows) == 1 else len(found.columns)  # a single row wraps
+    return panel(*found.pictures.unbind(1), titles=found.columns, rows=found.rows, size=6.4 / across)
 
 
 def scatter(recording: Recording, x: str, y: str, *, methods: Sequence[str] | None = None) -> Figure:

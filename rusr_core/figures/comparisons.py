@@ -1,0 +1,134 @@
+"""Charts of a comparison of methods: how far each ends from the truth against one of them, and at what price.
+
+Both return a matplotlib `Figure` in the book's style, closed, so that a notebook draws it once. Chapter:
+book/one_setting.ipynb.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from rusr_core.figures.charts import kind_of
+from rusr_core.figures.labels import label_points
+from rusr_core.figures.panels import STYLE, FigureError, plain_numbers
+from rusr_core.metrics.report import NONE
+from rusr_core.sweeps.rivals import COLUMNS, OURS, Comparison, named, verdict
+
+LOOKS = {"default": ("o", "#0072B2"), "one": ("s", "#009E73"), "tuned": ("D", "#D55E00")}  # marker, colour
+NAMES = {"default": "as published", "one": "one setting", "tuned": "tuned for the task"}
+GAP = 0.24  # between the columns of a method, in rows
+
+
+def forest(found: Comparison, *, ours: str = OURS, tasks: Sequence[str] | None = None) -> Figure:
+    """How many times as far from the truth each method ends as `ours`: a panel a task, a row a method, with 95 %
+    intervals, paired by portrait, in up to three columns each.
+
+    A marker is filled where the interval excludes "as far", and hollow for a tie. A method that cannot do a task has
+    "n/a" in its row, one that was not run has nothing there. The nearest methods stand at the top, by their mean over
+    the tasks that they can do.
+
+    Raises `FigureError` for a task that `ours` has not done, and if there is none.
+    """
+    known = found.shared(ours)
+    tasks = known if tasks is None else list(tasks)
+    if not tasks or not set(tasks) <= set(known):
+        raise FigureError(f"tasks are {tasks}: expected some of those that {ours} has done, {', '.join(known)}")
+    methods = _nearest_first(found, ours, tasks)
+    high, wide = -(-len(tasks) // 2), min(2, len(tasks))
+    with plt.style.context(STYLE):
+        extent = (1.0 + 3.0 * wide, 0.6 + high * (0.6 + 0.27 * len(methods)))
+        figure, axes = plt.subplots(
+            high, wide, figsize=extent, sharex=True, sharey=True, squeeze=False, layout="constrained"
+        )
+        for ax in axes.flat[len(tasks) :]:
+            ax.remove()
+        drawn = set().union(
+            *(_draw(ax, found, ours, task, methods) for ax, task in zip(axes.flat, tasks, strict=False))
+        )
+        axes[0, 0].set(yticks=range(len(methods)), yticklabels=methods, ylim=(len(methods) - 0.5, -0.5), xscale="log")
+        for ax in figure.axes:
+            ax.tick_params(axis="y", length=0)
+            plain_numbers(ax.xaxis)
+        figure.supxlabel(f"times as far from the truth as {ours}", fontsize=plt.rcParams["axes.labelsize"])
+        marks = {NAMES[c]: Line2D([], [], marker=LOOKS[c][0], color=LOOKS[c][1], markersize=5) for c in drawn}
+        if len(marks) > 1:
+            ordered = [name for name in NAMES.values() if name in marks]
+            figure.legend([marks[name] for name in ordered], ordered, loc="outside lower center", ncols=3)
+        plt.close(figure)
+    return figure
+
+
+def _nearest_first(found: Comparison, ours: str, tasks: Sequence[str]) -> list[str]:
+    """All methods but `ours`, ordered by their factor over the tasks that they can do; those without one are last."""
+    order = {}
+    for method in found.methods:
+        values = [
+            value[0]
+            for column in ("default", *COLUMNS)
+            for task in tasks
+            if (value := _factor(found, method, column, ours, task)) is not None
+        ]
+        if method != ours:
+            order[method] = sum(map(math.log, values)) / len(values) if values else math.inf
+    return sorted(order, key=lambda method: order[method])
+
+
+def _factor(found: Comparison, method: str, column: str, ours: str, task: str) -> tuple[float, float, float] | None:
+    """A method in a column against `ours` on a task; None where it has no result there."""
+    name = named(method, column)
+    return found.against(name, ours, [task]) if found.distances(name, task) else None
+
+
+def _draw(ax: Axes, found: Comparison, ours: str, task: str, methods: Sequence[str]) -> set[str]:
+    """One panel; -> the columns that it shows."""
+    drawn = set()
+    ax.set_title(" ".join(kind_of(task)))
+    ax.axvline(1, color="#BFBFBF", linewidth=0.8, zorder=0)
+    for at, method in enumerate(methods):
+        values = {column: _factor(found, method, column, ours, task) for column in LOOKS}
+        there = [column for column in LOOKS if values[column] is not None]
+        for i, column in enumerate(there):
+            marker, colour = LOOKS[column]
+            value, low, high = values[column]
+            y = at + GAP * (i - (len(there) - 1) / 2)
+            ax.plot([low, high], [y, y], color=colour, linewidth=1.4, alpha=0.6, solid_capstyle="butt")
+            face = "white" if verdict(values[column]) in ("tie", "not known") else colour
+            ax.plot(value, y, marker, color=colour, markerfacecolor=face, markersize=4.5)
+        if not there and (method, task) in found.reasons:
+            paper = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+            ax.text(1, at, NONE, color="#4D4D4D", fontsize=8, ha="center", va="center", bbox=paper)
+        drawn |= set(there)
+    return drawn
+
+
+def trade(
+    points: Mapping[str, tuple[float, float]], *, xlabel: str, ylabel: str, ours: str = OURS, log: str = ""
+) -> Figure:
+    """One number against another: a dot a method with its name beside it, `ours` in another colour.
+
+    `log` holds the letters of the logarithmic axes. Raises `FigureError` if there is no point, and for a number that
+    such an axis cannot show.
+    """
+    if not points or not set(log) <= {"x", "y"}:
+        raise FigureError(f"{len(points)} points, log {log!r}: expected one point or more, and letters of x and y")
+    for name, point in points.items():
+        if not all(math.isfinite(v) and (v > 0 or axis not in log) for axis, v in zip("xy", point, strict=True)):
+            raise FigureError(f"{name} lies at {point}: expected finite numbers, above 0 on logarithmic axes")
+    with plt.style.context(STYLE):
+        figure, ax = plt.subplots(figsize=(6.4, 3.8), layout="constrained")
+        colours = {name: LOOKS["tuned" if name == ours else "default"][1] for name in points}
+        for name, point in points.items():
+            ax.plot(*point, "o", color=colours[name], markersize=5)
+        ax.set(xlabel=xlabel, ylabel=ylabel)
+        for letter, set_scale, axis in (("x", ax.set_xscale, ax.xaxis), ("y", ax.set_yscale, ax.yaxis)):
+            if letter in log:
+                set_scale("log")
+                plain_numbers(axis)
+        ax.margins(0.12)
+        label_points(ax, [(name, point, colours[name]) for name, point in points.items()], list(points.values()))
+        plt.close(figure)
+    return figure

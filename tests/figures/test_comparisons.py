@@ -1,0 +1,93 @@
+"""The forest plot and the trade of two numbers: what is drawn where, told from the figure's own lines."""
+
+import math
+
+import numpy as np
+import pytest
+from matplotlib.colors import same_color
+
+from rusr_core.figures import FigureError, comparisons
+from rusr_core.figures.comparisons import LOOKS
+from rusr_core.sweeps.recordings import Recording
+from rusr_core.sweeps.rivals import Comparison
+
+TASK, OTHER = "upsampling L", "upsampling+denoising+deartifacting M"
+FACTORS = {  # of each of three portraits
+    "default": (1, 1, 1),
+    "far": (3.0, 3.1, 2.9),
+    "tie": (0.5, 1.0, 2.2),
+    "near@tuned": (0.5, 0.52, 0.48),
+    "near": (0.8, 0.7, 0.9),
+}
+
+
+@pytest.fixture
+def found() -> Comparison:
+    units = tuple(
+        {"method": name, "task": task, "image": f"00{i}", "seed": 0.0, "lpips": 0.3 * (1 + i) * value}
+        for task in (TASK, OTHER)
+        for name, values in FACTORS.items()
+        for i, value in enumerate(values)
+        if (name, task) not in (("near", OTHER), ("near@tuned", OTHER), ("far", OTHER))
+    )
+    reasons = [["near", OTHER, "not linear"], ["near@tuned", OTHER, "not linear"]]
+    return Comparison.of_recording(Recording("x", units, (), {"not_applicable": reasons}))
+
+
+def test_a_forest_has_every_method_with_its_interval(found):
+    figure = comparisons.forest(found)
+    ax, other = figure.axes
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["near", "tie", "far"], "the nearest stands at the top"
+    assert [ax.get_title(), other.get_title()] == [TASK, "composed UNA"]
+    dots = {tuple(line.get_xydata()[0]): line for line in ax.lines if len(line.get_xdata()) == 1}
+    intervals = [line.get_xydata() for line in ax.lines if len(line.get_xdata()) == 2 and line.get_linewidth() > 1]
+    expected = {"near": -0.12, "near@tuned": 0.12, "tie": 1, "far": 2}
+    assert len(dots) == len(intervals) == len(expected)
+    for name, y in expected.items():
+        value, low, high = found.against(name, "default", [TASK])
+        (dot,) = (line for at, line in dots.items() if at == pytest.approx((value, y)))
+        assert any(np.allclose(ends, [[low, y], [high, y]]) for ends in intervals)
+        hollow = same_color(dot.get_markerfacecolor(), "white")
+        assert hollow == (low < 1 < high)
+        assert dot.get_marker() == LOOKS["tuned" if "@" in name else "default"][0]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["as published", "tuned for the task"]
+
+
+def test_what_a_method_cannot_do_is_said_and_what_was_not_run_is_empty(found):
+    other = comparisons.forest(found).axes[1]
+    assert [(text.get_text(), text.get_position()) for text in other.texts] == [("n/a", (1, 0))]
+    rows = {round(line.get_ydata()[0]) for line in other.lines if len(line.get_xdata()) == 1}
+    assert rows == {1}, "far was not run there"
+
+
+def test_a_forest_of_some_tasks(found):
+    assert [ax.get_title() for ax in comparisons.forest(found, tasks=[TASK]).axes] == [TASK]
+    for tasks in (["denoising L"], [], [TASK, "denoising L"]):
+        with pytest.raises(FigureError, match=r"tasks are \[.*those that default has done, upsampling"):
+            comparisons.forest(found, tasks=tasks)
+    with pytest.raises(FigureError, match="those that pulse has done, $"):
+        comparisons.forest(found, ours="pulse")
+
+
+def test_a_trade_names_every_point(found):
+    points = {"default": (1.0, 2.0), "far": (3.0, 20.0)}
+    (ax,) = comparisons.trade(points, xlabel="a", ylabel="b", log="y").axes
+    assert [tuple(line.get_xydata()[0]) for line in ax.lines] == list(points.values())
+    assert {text.get_text(): text.xy for text in ax.texts} == points
+    assert (ax.get_xscale(), ax.get_yscale(), ax.get_xlabel(), ax.get_ylabel()) == ("linear", "log", "a", "b")
+    stands_out = [same_color(line.get_color(), LOOKS["tuned"][1]) for line in ax.lines]
+    assert stands_out == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("points", "log", "told"),
+    [
+        ({}, "", "0 points"),
+        ({"a": (1, 1)}, "z", "log 'z': expected .* letters of x and y"),
+        ({"a": (1, 0)}, "y", r"a lies at \(1, 0\): expected finite numbers, above 0"),
+        ({"a": (math.nan, 1)}, "", r"a lies at \(nan, 1\): expected finite"),
+    ],
+)
+def test_a_point_that_cannot_be_drawn(points, log, told):
+    with pytest.raises(FigureError, match=told):
+        comparisons.trade(points, xlabel="a", ylabel="b", log=log)
