@@ -29,7 +29,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.recorded_rows import PEAKS, add, counted, denoisers_of, write_rows
+from benchmarks.recorded_rows import PEAKS, add, counted, denoisers_of, settings_of, write_rows
 from rusr_core import tasks
 from rusr_core.commands.ending import ended
 from rusr_core.files import replace_folder
@@ -65,6 +65,7 @@ def about(sweep: Path, rows: list[dict], note: str) -> dict:
             "python": first["python"],
             "note": note,
             "weights": known["prior"] | {"judge": known["judge"]["perceptual"]},
+            "settings": settings_of(known, {row["method"] for row in rows}),
         }
         | ({"denoisers": denoisers} if denoisers else {})  # of the methods that restore with one
     )

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -70,6 +71,11 @@ def denoisers_of(facts: dict) -> dict[str, str]:
     return {name: how["denoiser"] for name, how in facts["methods"].items() if "denoiser" in how}
 
 
+def settings_of(facts: dict, methods: Iterable[str]) -> dict[str, dict]:
+    """What each of these methods was run with: its numbers, or those of each task; `facts` are a sweep's bench.json."""
+    return {name: facts["methods"][name] for name in sorted(methods)}
+
+
 def counted(rows: list[dict]) -> dict:
     """The part of `about` that a merge changes."""
     counts = sorted({len(images) for images in images_by_task(rows).values()})
@@ -102,8 +108,9 @@ def add(known: Path, rows: list[dict], table: list[dict], said: dict) -> tuple[l
         new = new_methods(rows, old)
         rows, table = (a + [row for row in b if by_method(row) in new] for a, b in ((old, rows), (scores, table)))
         said["methods"] = sorted({row["method"] for row in rows})
-    if denoisers := before.get("denoisers", {}) | said.get("denoisers", {}):
-        said["denoisers"] = denoisers
+    for key in ("denoisers", "settings"):
+        if both := before.get(key, {}) | said.get(key, {}):
+            said[key] = both
     if "withdrawn" in before and any(row in table for row in scores):
         said["withdrawn"] = before["withdrawn"]  # what the rows that stay lack
     for key in ("device", "torch", "python", "note"):

@@ -26,6 +26,7 @@ def test_a_recording_compares_methods_on_the_same_images(config, tmp_path):
     facts = json.loads((out / "provenance.json").read_text())
     assert facts["image_names"] == ["000", "001"] and facts["units"] == 8  # 002 lacks a method
     assert facts["images"] == "2" and facts["weights"]["judge"]
+    assert facts["settings"] == json.loads((config.folder / "bench.json").read_text())["methods"]
     with (out / "results.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 8 and {row["image"] for row in rows} == {"000", "001"}
@@ -120,7 +121,8 @@ def test_a_recording_is_joined_by_other_methods_of_a_comparable_run(config, tmp_
     sweep["methods"]["drawn"]["denoiser"] = "abc"  # as of a method that restores with one
     (second.folder / "bench.json").write_text(json.dumps(sweep))
     record(second.folder, out, judge=second.judge, adding=True)
-    assert json.loads((out / "provenance.json").read_text())["denoisers"] == {"drawn": "abc"}
+    joined = json.loads((out / "provenance.json").read_text())
+    assert joined["denoisers"] == {"drawn": "abc"} and joined["settings"] == sweep["methods"]
     with (out / "results.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert Counter(row["method"] for row in rows) == {"plain": 4, "drawn": 2}
