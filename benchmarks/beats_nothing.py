@@ -28,7 +28,7 @@ from rusr_core import baselines
 from rusr_core.baselines import METHODS, Configured
 from rusr_core.commands.bench import image_names
 from rusr_core.commands.ending import ended
-from rusr_core.commands.options import count, device_of, processes, step_count
+from rusr_core.commands.options import CommandError, count, device_of, processes, step_count
 from rusr_core.files import check_writable, data_path, write_atomic
 from rusr_core.priors import EMBEDDED
 from rusr_core.priors.diffusion import load_diffusion_prior
@@ -125,12 +125,12 @@ def weights_of(facts: dict) -> dict[str, str]:
 def kept(folder: Path, weights: dict[str, str]) -> tuple[dict[tuple[str, str], dict], dict[str, str]]:
     """The rows that a folder holds, by task and method, and the weights of them and of a sweep together.
 
-    Ends the program if these are not the same; a denoiser may be new.
+    Raises CommandError if these are not the same; a denoiser may be new.
     """
     about = stored(folder / "provenance.json")
     known = about.get("weights", {})
     if {"denoiser": weights.get("denoiser")} | known != {"denoiser": known.get("denoiser")} | weights:
-        sys.exit(f"{folder}: measured with the weights {known}; expected {weights}, or another folder")
+        raise CommandError(f"{folder}: measured with the weights {known}; expected {weights}, or another folder")
     with open(folder / TABLE, encoding="utf-8", newline="") as file:
         rows = [row | {name: row.get(name, about[name]) for name in ("on", "commit")} for row in csv.DictReader(file)]
     return {(row["task"], row["method"]): row for row in rows}, known | weights
@@ -139,7 +139,7 @@ def kept(folder: Path, weights: dict[str, str]) -> tuple[dict[tuple[str, str], d
 def write(folder: Path, table: list[dict], how: dict[str, Configured], sweep: Path) -> None:
     """Put the rows into FOLDER/beats_nothing.csv, in place of those of the same task and method.
 
-    FOLDER/provenance.json says where they come from, and each row of which day and commit it is. Ends the program if
+    FOLDER/provenance.json says where they come from, and each row of which day and commit it is. Raises CommandError if
     those that are there are of other weights.
     """
     facts, path = json.loads((sweep / "bench.json").read_text(encoding="utf-8")), folder / TABLE

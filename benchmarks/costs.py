@@ -26,11 +26,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from benchmarks.resuming import noted
 from rusr_core import baselines, priors, tasks
 from rusr_core.baselines.tuned import prior_of
 from rusr_core.commands.ending import ended
 from rusr_core.commands.options import CommandError
-from rusr_core.files import check_writable, data_path, json_object, write_atomic
+from rusr_core.files import check_writable, data_path, write_atomic
 from rusr_core.generator import Generator
 from rusr_core.images import load_image
 from rusr_core.presets import PRESETS
@@ -127,20 +128,6 @@ def written(text: str, page: str) -> str:
     return f"{before}{BEGIN}\n{text}\n{END}{after}"
 
 
-def kept(path: Path, prior: str) -> dict[str, dict]:
-    """The rows in a file, none if there is no file. CommandError for anything else, and for rows of another prior."""
-    if not path.exists():
-        return {}
-    try:
-        rows = json_object(path.read_bytes())
-        found = {row["prior"] for row in rows.values()}
-    except (ValueError, KeyError, TypeError) as error:
-        raise CommandError(f"{path}: holds no rows of this program ({error!r})") from None
-    if found - {prior}:
-        raise CommandError(f"{path}: measured with the prior {found.pop()!r}; expected {prior!r}, or another file")
-    return rows
-
-
 def main() -> int:
     """Command line; -> the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -152,7 +139,7 @@ def main() -> int:
     page = written("", README.read_text(encoding="utf-8")) if args.write else ""
     if args.keep:
         check_writable(args.keep, force=True)
-    rows = kept(args.keep, args.prior) if args.keep else {}
+    rows = noted(args.keep, prior=args.prior) if args.keep else {}
     for name in args.methods:  # names that are none, before the work
         baselines.find(name)
     if args.write and (left := [name for name in baselines.names() if name not in (*args.methods, *rows)]):

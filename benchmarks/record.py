@@ -32,6 +32,7 @@ import torch
 from benchmarks.recorded_rows import PEAKS, add, counted, denoisers_of, settings_of, write_rows
 from rusr_core import tasks
 from rusr_core.commands.ending import ended
+from rusr_core.commands.options import CommandError
 from rusr_core.files import replace_folder
 from rusr_core.images import load_image, to_pil
 from rusr_core.sweeps import results
@@ -116,7 +117,7 @@ def finished(sweep: Path) -> tuple[list[dict], dict, dict]:
     able = {task: {method for method in methods if (method, task) not in missing} for task in chosen}
     chosen = {task: found for task, found in chosen.items() if set(found.results) >= able[task]}
     if not chosen:
-        raise SystemExit(f"{sweep}: no image has every method yet")
+        raise CommandError(f"{sweep}: no image has every method yet")
     pairs = {(task, image, seed) for task, found in chosen.items() for image in found.images for seed in found.seeds}
     return [row for row in rows if (row["task"], row["image"], row["seed"]) in pairs], chosen, missing
 
@@ -133,9 +134,9 @@ def record(
 ) -> None:
     """Write the recording."""
     if adding and not out.exists():
-        raise SystemExit(f"{out} does not exist: --add needs a recording")
+        raise CommandError(f"{out} does not exist: --add needs a recording")
     if out.exists() and not (out / "provenance.json").is_file():
-        raise SystemExit(f"{out} exists and is no recording: nothing is replaced")
+        raise CommandError(f"{out} exists and is no recording: nothing is replaced")
     rows, chosen, missing = finished(sweep)
     table = results.reports(sweep, results.judge_for(sweep, judge) if realism else None, only=chosen)
     scores, said = list(csv.DictReader(io.StringIO(table.to_csv()))), about(sweep, rows, note)

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from rusr_core import tasks
+from rusr_core.commands.options import CommandError
 from rusr_core.metrics.intervals import mean_interval
 from rusr_core.metrics.judges import METRICS, label
 from rusr_core.presets import known_as
@@ -97,7 +98,7 @@ def add(known: Path, rows: list[dict], table: list[dict], said: dict) -> tuple[l
     rows, table = ([row | {"method": known_as(row["method"])} for row in part] for part in (rows, table))
     for key in ("weights", "seeds", "judge"):
         if before[key] != said[key]:
-            raise SystemExit(f"{known} has {key} {before[key]}, the sweep {said[key]}: nothing is added")
+            raise CommandError(f"{known} has {key} {before[key]}, the sweep {said[key]}: nothing is added")
     old, scores = read_rows(known / "results.csv"), read_rows(known / "scores.csv")
     if before["methods"] == said["methods"]:
         rows, table, mixed = more_images(rows, table, old, scores)
@@ -163,16 +164,16 @@ def new_methods(rows: list[dict], old: list[dict]) -> set[tuple[str, str]]:
     recorded = {tuple(row[key] for key in unit): row for row in old}
     found = {tuple(row[key] for key in unit): row for row in rows if row["task"] in there}
     if strange := {key[:2] for key in found} - {key[:2] for key in recorded}:
-        raise SystemExit(f"the sweep has {sorted(strange)[0]}, which is not recorded: nothing is added")
+        raise CommandError(f"the sweep has {sorted(strange)[0]}, which is not recorded: nothing is added")
     both = found.keys() & recorded.keys()
     if {key[:2] for key in both} != {key[:2] for key in found}:
-        raise SystemExit("the sweep repeats no recorded method on all its tasks and images: nothing is added")
+        raise CommandError("the sweep repeats no recorded method on all its tasks and images: nothing is added")
     for key in sorted(both):
         here, known = float(found[key]["lpips"]), float(recorded[key]["lpips"])
         tolerance = SAME if found[key]["device_name"] == recorded[key]["device_name"] else NEARLY
         if abs(here - known) > tolerance * abs(known):
-            raise SystemExit(f"{key}: LPIPS {here:.5g}, recorded {known:.5g}: nothing is added")
+            raise CommandError(f"{key}: LPIPS {here:.5g}, recorded {known:.5g}: nothing is added")
     new = {by_method(row) for row in rows} - {by_method(row) for row in old}
     if not new:
-        raise SystemExit("the sweep has no method that is not recorded on its tasks: nothing is added")
+        raise CommandError("the sweep has no method that is not recorded on its tasks: nothing is added")
     return new

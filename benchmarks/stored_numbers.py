@@ -20,6 +20,7 @@ from torch import Tensor
 
 from rusr_core import priors, tasks
 from rusr_core.commands.ending import ended
+from rusr_core.commands.options import CommandError
 from rusr_core.degradations import JPEG
 from rusr_core.degradations.jpeg_numbers import agreement, stored_numbers
 from rusr_core.files import check_writable, write_atomic
@@ -75,11 +76,13 @@ def main() -> None:
     check_writable(path, force=True, new_folders=True)
     there = {task: done for task, done in results.selections(args.sweep).items() if task in TASKS}
     if not there:
-        sys.exit(f"{args.sweep}: no restoration of {', '.join(TASKS)}; expected a sweep of one of them")
+        raise CommandError(f"{args.sweep}: no restoration of {', '.join(TASKS)}; expected a sweep of one of them")
     said = manifest(args.sweep)
     G = priors.load_prior(args.prior, perceptual=False, identity=False).generator
     if weights_digest(G) != said["prior"]["generator"]:
-        sys.exit(f"{args.prior}: another generator than that of {args.sweep}; expected {said['prior']['name']}")
+        raise CommandError(
+            f"{args.prior}: another generator than that of {args.sweep}; expected {said['prior']['name']}"
+        )
     nobody, rows = G.image(mean_w(G)).clamp(0, 1), []
     for task, done in there.items():
         rows += summed(task, shares(args.sweep, done, TASKS[task], nobody))

@@ -86,7 +86,7 @@ def failing(main, *words, monkeypatch) -> int:
         (calibration.main, ("{}/out", "--preset", "mine"), "preset 'mine': expected one of default"),
         (calibration.main, ("{}/out", "--device", "cuda:77"), "cuda:77"),
         (costs.main, ("--keep", "{}/no/costs.json"), "no does not exist"),
-        (costs.main, ("--keep", "{}/file"), "file: holds no rows of this program"),
+        (costs.main, ("--keep", "{}/file"), "file: does not say what is done"),
         (costs.main, ("--methods", "nothing", "mine"), "method 'mine': expected one of"),
         (estimates.main, ("{}/file/estimates",), "file is not a folder"),
         (demo.main, ("--out", "{}/demo.txt"), "expected a name that ends in .png"),
@@ -133,13 +133,13 @@ def test_what_a_parser_refuses(main, words, monkeypatch, capsys):
 @pytest.mark.parametrize("text", ['{"check": {"status": "done", "tiny": true}}', '{"check": 1}'])
 def test_what_was_done_with_tiny_sizes_is_not_taken_for_the_real_thing(text, tmp_path):
     (tmp_path / gpu.STATE).write_text(text)
-    with pytest.raises(SystemExit, match=r"check was begun with .*; expected {'tiny': False}, or another folder"):
+    with pytest.raises(CommandError, match=r"check was begun with .*; expected {'tiny': False}, or another folder"):
         gpu.main([str(tmp_path), "--device", "cpu"])
 
 
 def test_the_list_for_a_gpu_says_if_its_state_is_damaged(tmp_path):
     (tmp_path / gpu.STATE).write_text("[1, 2")
-    with pytest.raises(SystemExit, match=f"{gpu.STATE}: does not say what is done"):
+    with pytest.raises(CommandError, match=f"{gpu.STATE}: does not say what is done"):
         gpu.main([str(tmp_path), "--device", "cpu"])
     assert (tmp_path / gpu.STATE).read_text() == "[1, 2"
 
@@ -148,7 +148,7 @@ def test_the_list_for_a_gpu_says_if_its_state_is_damaged(tmp_path):
 def test_a_damaged_measurement_is_named(text, tmp_path):
     path = tmp_path / "a.json"
     path.write_text(text)
-    with pytest.raises(SystemExit, match="a.json: (does not say what is done|made with None)"):
+    with pytest.raises(CommandError, match="a.json: (does not say what is done|made with None)"):
         resuming.fill([path], {"level": 1}, lambda part: [], tell=str)
 
 
@@ -164,7 +164,7 @@ def test_pictures_to_tune_on_are_whole_or_absent(tmp_path, monkeypatch):
 
 
 def test_adding_to_no_recording_is_refused(tmp_path):
-    with pytest.raises(SystemExit, match="does not exist: --add needs a recording"):
+    with pytest.raises(CommandError, match="does not exist: --add needs a recording"):
         record.record(tmp_path, tmp_path / "none", adding=True)
 
 
@@ -186,13 +186,14 @@ def test_results_that_are_there_are_kept(tmp_path):
     assert evaluate.parts_of("noise,cost") == ["noise", "cost"]
 
 
-def test_rows_of_another_prior_do_not_mix(tmp_path):
+def test_rows_of_another_prior_do_not_mix(tmp_path, monkeypatch, capsys):
     path, rows = tmp_path / "costs.json", {"nothing": {"prior": "mine", "seconds": 1.0}}
-    assert costs.kept(path, "mine") == {}
+    assert resuming.noted(path, prior="mine") == {}
     path.write_text(json.dumps(rows))
-    assert costs.kept(path, "mine") == rows
-    with pytest.raises(CommandError, match="measured with the prior 'mine'; expected 'other', or another file"):
-        costs.kept(path, "other")
+    assert resuming.noted(path, prior="mine") == rows
+    told = "nothing was begun with {'prior': 'mine'}; expected {'prior': 'other'}, or another folder"
+    assert failing(costs.main, "--keep", path, "--prior", "other", monkeypatch=monkeypatch) == 2
+    assert told in capsys.readouterr().err
 
 
 def test_a_sweep_that_lost_something_does_not_end_well(tmp_path, monkeypatch, capsys):
@@ -221,7 +222,7 @@ def check_that_a_denoiser_may_be_new_and_no_other(place, facts, row, how):
     table.write_text("\n".join(lines) + "\n")  # as tables were that say nothing of a row's commit
     for denoiser in ("d", "d", "e"):
         (place / "bench.json").write_text(json.dumps(facts | {"methods": {"ddrm": {"denoiser": denoiser}}}))
-        with nullcontext() if denoiser == "d" else pytest.raises(SystemExit, match="measured with the weights"):
+        with nullcontext() if denoiser == "d" else pytest.raises(CommandError, match="measured with the weights"):
             beats_nothing.write(place / "kept", [row | {"task": "denoising M"}], how, place)
     assert json.loads((place / "kept/provenance.json").read_text())["weights"]["denoiser"] == "d"
     (place / "bench.json").write_text(json.dumps(facts))
@@ -252,7 +253,7 @@ def test_a_table_of_rivals_is_never_without_its_provenance(tmp_path, monkeypatch
     assert "upsampling M,classical" in (tmp_path / "kept" / beats_nothing.TABLE).read_text()
     check_that_a_denoiser_may_be_new_and_no_other(tmp_path, facts, row, how)
     (tmp_path / "kept/provenance.json").write_text("[1")
-    with pytest.raises(SystemExit, match="provenance.json: does not say what is done"):
+    with pytest.raises(CommandError, match="provenance.json: does not say what is done"):
         beats_nothing.write(tmp_path / "kept", [row], how, tmp_path)
 
 

@@ -9,6 +9,7 @@ import torch
 
 from benchmarks import blind
 from rusr_core import priors
+from rusr_core.commands.options import CommandError
 from rusr_core.degradations import Downsample
 from rusr_core.degradations.free import bound, free_stages, starts
 from rusr_core.files import data_path
@@ -82,7 +83,7 @@ def test_the_command_resumes(tmp_path, monkeypatch, capsys):
     known = {case: of["known"]["portraits"] for case, of in results_of(tmp_path / "out").items()}
     assert known == {"blur": 2, "read noise": 1}  # what another command has made is summed up, too
     monkeypatch.setattr(sys, "argv", [*words[:-3], "default@2", *words[-2:]])
-    with pytest.raises(SystemExit, match="made with"):
+    with pytest.raises(CommandError, match="made with"):
         blind.main()
 
 

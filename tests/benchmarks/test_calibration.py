@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from benchmarks import calibration
+from rusr_core.commands.options import CommandError
 from rusr_core.files import data_path
 from rusr_core.networks.digests import weights_digest
 
@@ -81,7 +82,7 @@ def test_the_command_resumes(tmp_path, monkeypatch, capsys):
     told = capsys.readouterr().out
     assert "inpainting-002: inside" in told and "inpainting-001" not in told and '"portraits": 3' in told
     monkeypatch.setattr(sys, "argv", [*words, "--level", "M"])
-    with pytest.raises(SystemExit, match="made with .*inpainting L"):
+    with pytest.raises(CommandError, match="made with .*inpainting L"):
         calibration.main()
 
 

@@ -8,6 +8,7 @@ from sources import ROOT
 
 from benchmarks import beats_nothing, costs
 from rusr_core.baselines import METHODS
+from rusr_core.commands.options import CommandError
 from rusr_core.files import data_path
 from rusr_core.metrics import judge
 from rusr_core.networks.digests import weights_digest
@@ -60,7 +61,7 @@ def check_what_is_kept(kept, words):
     assert len((kept / "beats_nothing.csv").read_text().splitlines()) == 7
     about = json.loads((kept / "provenance.json").read_text())
     (kept / "provenance.json").write_text(json.dumps(about | {"weights": {}}))
-    with pytest.raises(SystemExit, match="measured with the weights"):
+    with pytest.raises(CommandError, match="measured with the weights"):
         beats_nothing.main(words)
 
 

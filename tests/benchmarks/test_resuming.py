@@ -5,6 +5,7 @@ import json
 import pytest
 
 from benchmarks.resuming import fill
+from rusr_core.commands.options import CommandError
 
 
 def test_only_what_is_missing_is_measured(tmp_path, capsys):
@@ -22,7 +23,7 @@ def test_only_what_is_missing_is_measured(tmp_path, capsys):
     assert parts == [[0, 1], [0, 2], [3, 4]]
     assert json.loads(paths[4].read_text()) == {"settings": {"level": 1}, "place": 4}
     assert capsys.readouterr().out.splitlines()[-1] == "4: place 4"
-    with pytest.raises(SystemExit, match="0.json: made with .*1.*expected .*2"):
+    with pytest.raises(CommandError, match="0.json: made with .*1.*expected .*2"):
         fill(paths, {"level": 2}, measure, **options)
 
 

@@ -8,6 +8,7 @@ import torch
 from sweep_world import config_of, plan
 
 from benchmarks import stored_numbers
+from rusr_core.commands.options import CommandError
 from rusr_core.degradations import JPEG
 from rusr_core.degradations.jpeg_numbers import agreement
 from rusr_core.degradations.jpeg_numbers import stored_numbers as numbers
@@ -26,7 +27,7 @@ def asked(monkeypatch, sweep, out, *options):
 def test_a_sweep_is_compared_number_by_number(world, tmp_path, monkeypatch):
     names = ("deartifacting:M", "inpainting:S")
     run(config_of(world, tmp_path / "sweep"), plan(names=names))
-    with pytest.raises(SystemExit, match="portraits-128: another generator than that of .*; expected prior"):
+    with pytest.raises(CommandError, match="portraits-128: another generator than that of .*; expected prior"):
         asked(monkeypatch, tmp_path / "sweep", tmp_path / "out")
     said = asked(monkeypatch, tmp_path / "sweep", tmp_path / "out", "--prior", world / "prior.safetensors")
     rows = {(row["picture"], row["share"]): row for row in said["rows"]}
@@ -41,7 +42,7 @@ def test_a_sweep_is_compared_number_by_number(world, tmp_path, monkeypatch):
 
 def test_another_sweep_is_refused(world, tmp_path, monkeypatch):
     run(config_of(world, tmp_path / "sweep"), plan(names=("inpainting:S",)))
-    with pytest.raises(SystemExit, match="no restoration of deartifacting XS.*expected a sweep of one of them"):
+    with pytest.raises(CommandError, match="no restoration of deartifacting XS.*expected a sweep of one of them"):
         asked(monkeypatch, tmp_path / "sweep", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

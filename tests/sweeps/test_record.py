@@ -13,6 +13,7 @@ from sweep_world import plan
 from benchmarks.accuracy import distances
 from benchmarks.record import record
 from benchmarks.recorded_rows import METRIC_KEYS, write_rows
+from rusr_core.commands.options import CommandError
 from rusr_core.sweeps import parse_tasks, results, run
 
 pytestmark = pytest.mark.slow
@@ -71,7 +72,7 @@ def test_a_recording_keeps_the_tasks_that_rest_on_more_images(config, tmp_path):
     record(second.folder, out, judge=second.judge, adding=True)  # keeps the rows, which lack what was withdrawn
     assert withdrawn.items() <= json.loads((out / "provenance.json").read_text()).items()
     (out / "provenance.json").write_text(json.dumps(facts | {"weights": {}}))
-    with pytest.raises(SystemExit, match="weights"):
+    with pytest.raises(CommandError, match="weights"):
         record(second.folder, out, judge=second.judge, adding=True)
 
 
@@ -142,7 +143,7 @@ def test_a_recording_is_joined_by_other_methods_of_a_comparable_run(config, tmp_
             (out / file).write_text(text)
         write_rows(out / "results.csv", changed)
         found = (out / "results.csv").read_text()
-        with pytest.raises(SystemExit, match=message):
+        with pytest.raises(CommandError, match=message):
             record(second.folder, out, judge=second.judge, adding=True)
         assert (out / "results.csv").read_text() == found
 
@@ -153,7 +154,7 @@ def test_a_recording_is_joined_by_a_run_on_another_device_and_by_other_tasks(con
     record(config.folder, out, judge=config.judge)
     facts, lines = json.loads((out / "provenance.json").read_text()), (out / "results.csv").read_text()
     assert run(second, plan(2)).ok
-    with pytest.raises(SystemExit, match="001.*which is not recorded"):  # of a task that is there
+    with pytest.raises(CommandError, match="001.*which is not recorded"):  # of a task that is there
         record(second.folder, out, judge=second.judge, adding=True)
     third = replace(config, folder=tmp_path / "third")
     assert run(third, plan(1)).ok
@@ -161,7 +162,7 @@ def test_a_recording_is_joined_by_a_run_on_another_device_and_by_other_tasks(con
     (out / "provenance.json").write_text(json.dumps(facts | {"device": "another"}))
     for factor, joined in ((1.05, False), (1.005, True)):
         write_rows(out / "results.csv", [row | {"device_name": "another", "lpips": factor * float(row["lpips"])}])
-        with nullcontext() if joined else pytest.raises(SystemExit, match="nothing is added"):
+        with nullcontext() if joined else pytest.raises(CommandError, match="nothing is added"):
             record(third.folder, out, judge=third.judge, adding=True)
     with (out / "results.csv").open() as file:
         found = [(row["task"], row["method"], row["image"]) for row in csv.DictReader(file)]

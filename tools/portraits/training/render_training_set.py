@@ -12,6 +12,7 @@ seed. A rerun continues where the last one stopped.
 import argparse
 import multiprocessing
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ import torch
 from torch import Tensor
 
 from rusr_core.arithmetic import flushed_denormals
+from rusr_core.commands.ending import ended
+from rusr_core.commands.options import CommandError
 from tools.portraits.renderer import ID_DIM, paint, sample_z, textures
 from tools.portraits.renderer.portrait import CHUNK, GPU_CHUNK
 from tools.portraits.renderer.textures import SEED, Textures
@@ -106,7 +109,7 @@ def main() -> None:
             np.lib.format.open_memmap(path, "w+", np.uint8, shape).flush()
         found = np.load(path, mmap_mode="r").shape
         if found != shape:
-            raise SystemExit(f"{path} holds {found}, asked for were {shape}: choose another folder")
+            raise CommandError(f"{path} holds {found}, asked for were {shape}: choose another folder")
     if args.device != "cpu":
         render_on_gpu(args.folder, *shape[:2], args.device)
         return
@@ -121,8 +124,8 @@ def main() -> None:
     for worker in workers:
         worker.join()
     if any(worker.exitcode for worker in workers):
-        raise SystemExit("a rendering process failed; run the command again to continue")
+        raise CommandError("a rendering process failed; run the command again to continue")
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(ended(main))
