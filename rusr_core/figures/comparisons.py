@@ -53,13 +53,19 @@ def forest(found: Comparison, *, ours: str = OURS, tasks: Sequence[str] | None =
         for ax in figure.axes:
             ax.tick_params(axis="y", length=0)
             plain_numbers(ax.xaxis)
-        figure.supxlabel(f"times as far from the truth as {ours}", fontsize=plt.rcParams["axes.labelsize"])
-        marks = {NAMES[c]: Line2D([], [], marker=LOOKS[c][0], color=LOOKS[c][1], markersize=5) for c in drawn}
-        if len(marks) > 1:
-            ordered = [name for name in NAMES.values() if name in marks]
-            figure.legend([marks[name] for name in ordered], ordered, loc="outside lower center", ncols=3)
+        for ax in figure.axes[-wide:]:
+            ax.set_xlabel(f"times as far as {ours}")
+        if len(drawn) > 1:
+            marks = [_mark(column) for column in LOOKS if column in drawn]
+            figure.legend(handles=marks, loc="outside lower center", ncols=3)
         plt.close(figure)
     return figure
+
+
+def _mark(column: str) -> Line2D:
+    """A column's marker, for a legend."""
+    marker, colour = LOOKS[column]
+    return Line2D([], [], linestyle="none", marker=marker, color=colour, markersize=5, label=NAMES[column])
 
 
 def _nearest_first(found: Comparison, ours: str, tasks: Sequence[str]) -> list[str]:
