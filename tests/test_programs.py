@@ -186,16 +186,6 @@ def test_results_that_are_there_are_kept(tmp_path):
     assert evaluate.parts_of("noise,cost") == ["noise", "cost"]
 
 
-def test_rows_of_another_prior_do_not_mix(tmp_path, monkeypatch, capsys):
-    path, rows = tmp_path / "costs.json", {"nothing": {"prior": "mine", "seconds": 1.0}}
-    assert resuming.noted(path, prior="mine") == {}
-    path.write_text(json.dumps(rows))
-    assert resuming.noted(path, prior="mine") == rows
-    told = "nothing was begun with {'prior': 'mine'}; expected {'prior': 'other'}, or another folder"
-    assert failing(costs.main, "--keep", path, "--prior", "other", monkeypatch=monkeypatch) == 2
-    assert told in capsys.readouterr().err
-
-
 def test_a_sweep_that_lost_something_does_not_end_well(tmp_path, monkeypatch, capsys):
     """The program that kills a sweep says by its exit status, too, whether it survived."""
     for again, status in ((0, 0), (1, 1)):

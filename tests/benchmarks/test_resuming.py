@@ -1,10 +1,13 @@
 """Measurements that are kept one a file: what is there is not measured again, and never mixed with other settings."""
 
 import json
+import sys
 
 import pytest
 
-from benchmarks.resuming import fill
+from benchmarks import costs
+from benchmarks.resuming import fill, noted
+from rusr_core.commands.ending import ended
 from rusr_core.commands.options import CommandError
 
 
@@ -37,3 +40,15 @@ def test_what_was_measured_before_a_failure_is_kept(tmp_path):
     with pytest.raises(ValueError, match="not today"):
         fill(paths, {}, measure, tell=str)
     assert [path.exists() for path in paths] == [True, False]
+
+
+def test_what_another_job_has_noted_does_not_mix(tmp_path, monkeypatch, capsys):
+    """Rows of costs that were measured with one prior are refused with another."""
+    path, rows = tmp_path / "costs.json", {"nothing": {"prior": "mine", "seconds": 1.0}}
+    assert noted(path, prior="mine") == {}
+    path.write_text(json.dumps(rows))
+    assert noted(path, prior="mine") == rows
+    monkeypatch.setattr(sys, "argv", ["costs", "--keep", str(path), "--prior", "other"])
+    assert ended(costs.main) == 2
+    told = "nothing was begun with {'prior': 'mine'}; expected {'prior': 'other'}, or another folder"
+    assert told in capsys.readouterr().err
