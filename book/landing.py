@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 from rusr_core.figures import Html, compare
-from rusr_core.sweeps import findings, recordings
+from rusr_core.sweeps import factors, findings, recordings
 from rusr_core.tasks import SINGLE
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -88,7 +88,7 @@ def numbers() -> Html:
     shown = (
         ("1 setting", f"for {count} recorded tasks; nothing is tuned to the damage"),
         (
-            findings.per_cent(published.value, published.low, published.high).replace("-", "\u2212"),
+            factors.per_cent(published.value, published.low, published.high).replace("-", "\u2212"),
             "distance to the truth, against the published setting, over all of them (95 % interval)",
         ),
         ("0 photographs", "stand behind these numbers: all is about drawn portraits and a small generator"),

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from rusr_core.figures.charts import MARKERS, kind_of
 from rusr_core.figures.panels import STYLE
-from rusr_core.sweeps import findings
+from rusr_core.sweeps import factors
 from rusr_core.sweeps.ablations import FACTORS, RATES
 from rusr_core.sweeps.recordings import Recording
 
@@ -22,8 +22,8 @@ def sensitivity(recording: Recording, tasks: Sequence[str]) -> Figure:
     """How far the search ends from the truth as all its learning rates are multiplied, a panel a task.
 
     Across: the factor, 1 for the preset as it is. Up: the distance (LPIPS) relative to that, the geometric mean over
-    portraits, with Student's interval (`findings.factor`). A line a preset; factors that are not recorded are left out,
-    see `missing_rates`. Raises FindingError if a task is not recorded.
+    portraits, with Student's interval (`factors.factor`). A line a preset; factors that are not recorded are left out,
+    see `missing_rates`. Raises FactorError if a task is not recorded.
     """
     with plt.style.context(STYLE):
         figure, axes = plt.subplots(1, len(tasks), figsize=(7.6, 2.7), sharey=True, squeeze=False, layout="constrained")
@@ -48,10 +48,10 @@ def sensitivity(recording: Recording, tasks: Sequence[str]) -> Figure:
 
 def rates(recording: Recording, base: str, task: str) -> list[tuple[float, tuple[float, float, float]]]:
     """(factor of the rates, (value, low, high)) of each recorded variant of a preset, in the order of the factors."""
-    factors = {f"{base}-lr{label}": factor for label, factor in FACTORS.items()} | {base: 1.0}
+    variants = {f"{base}-lr{label}": times for label, times in FACTORS.items()} | {base: 1.0}
     found = [
-        (factor, (1.0, 1.0, 1.0) if name == base else findings.factor(recording, name, base, [task]))
-        for name, factor in factors.items()
+        (times, (1.0, 1.0, 1.0) if name == base else factors.factor(recording, name, base, [task]))
+        for name, times in variants.items()
         if recording.has(task, name)
     ]
     return sorted(found)

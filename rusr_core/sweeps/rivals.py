@@ -5,7 +5,7 @@
     tuned      NAME@tuned    the best setting for each task and level
 
 Distances are LPIPS of the judging net. Differences are paired: of each portrait the ratio of two methods' distances, on
-a logarithmic scale (`findings.factor`). A win or a loss is one whose 95 % interval excludes "as far"; all others are
+a logarithmic scale (`factors.factor`). A win or a loss is one whose 95 % interval excludes "as far"; all others are
 ties. The price of one setting is the factor of a method's one setting against its settings for each task; of our preset
 it is that of the preset as it is. Protocol: rivals.md.
 """
@@ -24,7 +24,7 @@ from rusr_core.metrics.intervals import mean_interval, with_interval
 from rusr_core.metrics.report import NONE, markdown
 from rusr_core.presets import PRESETS
 from rusr_core.sweeps import results
-from rusr_core.sweeps.findings import FindingError, factor, log_distance, per_cent
+from rusr_core.sweeps.factors import FactorError, factor, log_distance, per_cent
 from rusr_core.sweeps.recordings import Recording
 from rusr_core.sweeps.storage import not_applicable
 
@@ -100,7 +100,7 @@ class Comparison:
         """
         try:
             return factor(self.recording, method, other, chosen)
-        except FindingError:
+        except FactorError:
             return None
 
     def shared(self, *methods: str) -> list[str]:
@@ -122,18 +122,18 @@ def tuned_among(
     Of each task it is the variant, `ours` among them, whose LPIPS has the smallest mean logarithm on `portraits`. The
     comparison holds all other portraits only, so that no choice is tested on what it was made on.
 
-    -> the comparison of `ours` with "`ours`@tuned", and {task: the variant that was chosen}. Raises FindingError if a
+    -> the comparison of `ours` with "`ours`@tuned", and {task: the variant that was chosen}. Raises FactorError if a
     variant lacks one of the portraits or ends at the distance 0, or if there is none to choose on.
     """
     if not portraits:
-        raise FindingError(f"no portraits to choose on in {recording.name!r}; expected one or more")
+        raise FactorError(f"no portraits to choose on in {recording.name!r}; expected one or more")
     every = Comparison.of_recording(recording)
     units, chosen = [], {}
     for task in every.tasks:
         found = {name: every.distances(name, task) for name in dict.fromkeys([ours, *variants])}
         for name, each in found.items():
             if missing := sorted(set(portraits) - set(each)):
-                raise FindingError(f"{task}: {name} lacks {', '.join(missing)} in {recording.name!r}; expected each")
+                raise FactorError(f"{task}: {name} lacks {', '.join(missing)} in {recording.name!r}; expected each")
         logs = {name: sum(log_distance(each, image) for image in portraits) for name, each in found.items()}
         chosen[task] = min(logs, key=lambda name: logs[name])
         for method, name in ((ours, ours), (named(ours, "tuned"), chosen[task])):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rusr_core.figures import evidence
-from rusr_core.sweeps import findings, recordings
+from rusr_core.sweeps import factors, recordings
 from rusr_core.sweeps.ablations import FACTORS, RATES
 
 MAIN, ABLATION = "portraits-128", "portraits-128-ablations"
@@ -25,7 +25,7 @@ def test_sensitivity_shows_what_is_recorded_and_says_what_is_missing():
     for base in evidence.BASES:
         held = [(f, name) for name, f in ((f"{base}-lr{label}", f) for label, f in FACTORS.items())
                 if ablation.has(task, name)]  # fmt: skip
-        measured = {factor: findings.factor(ablation, name, base, [task])[0] for factor, name in held} | {1.0: 1.0}
+        measured = {factor: factors.factor(ablation, name, base, [task])[0] for factor, name in held} | {1.0: 1.0}
         assert shown[base][:, 1] == pytest.approx([measured[factor] for factor in sorted(measured)])
     missing = evidence.missing_rates(ablation, [task])
     assert missing == [name for name in RATES if not ablation.has(task, name)]

@@ -2,42 +2,22 @@
 
 import csv
 import dataclasses
-import math
 import statistics
 
 import pytest
-import torch
+from recorded_factors import ABLATION, MAIN, changed, recomputed, tasks_of
 from scipy import stats
 
 from rusr_core.files import data_path
-from rusr_core.metrics import mean_interval
 from rusr_core.presets import known_as
-from rusr_core.sweeps import findings, recordings
+from rusr_core.sweeps import factors, findings, recordings
 from rusr_core.sweeps.findings import FindingError
-from rusr_core.sweeps.recordings import Recording
 from rusr_core.tasks import TASKS
-
-MAIN, ABLATION = "portraits-128", "portraits-128-ablations"
 
 
 @pytest.fixture(scope="module")
 def found():
     return {each.key: each for each in findings.findings(recordings.load(MAIN), recordings.load(ABLATION))}
-
-
-def recomputed(recording, method, reference, tasks, level=0.95):
-    """The factor from the CSV file, with SciPy's interval."""
-    with data_path(f"results/{recording}/results.csv").open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["task"] in tasks]
-    lpips = {(known_as(row["method"]), row["image"], row["task"]): float(row["lpips"]) for row in rows}
-    images = sorted({row["image"] for row in rows})
-    means = [statistics.fmean(math.log(lpips[method, i, t] / lpips[reference, i, t]) for t in tasks) for i in images]
-    low, high = stats.t.interval(level, len(means) - 1, statistics.fmean(means), stats.sem(means))
-    return math.exp(statistics.fmean(means)), math.exp(low), math.exp(high)
-
-
-def tasks_of(name):
-    return sorted({unit["task"] for unit in recordings.load(name).units})
 
 
 COMPARED = {
@@ -59,7 +39,7 @@ def test_a_finding_is_recomputed_from_the_file(found, key):
     name, method, reference, level, tasks = COMPARED[key]
     expected = recomputed(name, method, reference, tasks or tasks_of(name), level)
     assert (found[key].value, found[key].low, found[key].high) == pytest.approx(expected, rel=1e-9)
-    assert findings.per_cent(*expected) in found[key].number
+    assert factors.per_cent(*expected) in found[key].number
 
 
 def test_the_lost_person_is_recomputed_from_the_file(found):
@@ -76,14 +56,6 @@ def test_there_are_eleven_and_each_says_what_would_refute_it(found):
     for each in found.values():
         assert each.claim.endswith(".") and len(each.refuted_by) > 20
         assert each.low <= each.value <= each.high
-
-
-def changed(recording: Recording, method: str, by: float) -> Recording:
-    """The recording with all distances of a method multiplied."""
-    units = tuple(
-        unit | {"lpips": unit["lpips"] * by} if unit["method"] == method else unit for unit in recording.units
-    )
-    return dataclasses.replace(recording, units=units)
 
 
 @pytest.mark.parametrize(
@@ -109,29 +81,6 @@ def test_another_recording_breaks_the_sentence(key, method, by):
         ablation = changed(ablation, method, by)
     with pytest.raises(FindingError, match=f"does not support the finding '{key}'"):
         findings.findings(main, ablation)
-
-
-def test_two_recordings_agree_oppose_or_leave_it_open():
-    main = recordings.load(MAIN)
-    expected = findings.per_cent(*recomputed(MAIN, "default", "cvpr2023", tasks_of(MAIN)))
-    assert findings.agreement((main, main), "default", "cvpr2023") == (expected, expected, "the same")
-    other = changed(main, "cvpr2023", 0.5)
-    assert findings.agreement((main, other), "default", "cvpr2023")[::2] == (expected, "the opposite")
-    open_tasks = [f"deartifacting {v}" for v in ("XS", "S", "M", "L", "XL")]
-    assert findings.agreement((main, main), "default", "cvpr2023", open_tasks)[2] == "undecided"
-    assert findings.agreement((main, changed(main, "cvpr2023", 2)), "default", "cvpr2023", open_tasks)[2] == "undecided"
-
-
-def test_who_is_nearer_is_counted_portrait_by_portrait():
-    main = recordings.load(MAIN)
-    with data_path(f"results/{MAIN}/results.csv").open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["task"] == "deartifacting M"]
-    lpips = {(known_as(row["method"]), row["image"]): float(row["lpips"]) for row in rows}
-    images = sorted({row["image"] for row in rows})
-    won = sum(lpips["default", i] < lpips["cvpr2023", i] for i in images)
-    assert 0 < won < len(images)
-    assert findings.nearer(main, "deartifacting M", "default", "cvpr2023") == (won, len(images))
-    assert findings.nearer(main, "deartifacting M", "default", "pulse") == (0, 0)  # which is not recorded
 
 
 @pytest.mark.parametrize("by", [0.7, 1.3])
@@ -162,49 +111,20 @@ def test_a_person_who_is_kept_or_lost_elsewhere_breaks_the_sentence(task, simila
         findings.findings(dataclasses.replace(main, scores=scores), ablation)
 
 
-def test_intervals_of_factors_hold_the_true_factor_as_often_as_they_say():
-    """Means of portraits as skewed as the recorded ones are; alone, and the six of `together` all at once.
-
-    Over the variants of the recorded ablation the skewness of the ten means is 0.83 in the root mean square, where ten
-    normal values have 0.69 by chance. Samples of ten gamma values of shape 8, as here, have 0.81.
-    """
-    draw = torch.Generator().manual_seed(0)
-    rounds, portraits, methods = 600, 10, 6
-    exponential = -torch.rand(8, rounds * methods, portraits, generator=draw, dtype=torch.float64).log()
-    means = 0.1 * (exponential.sum(0) - 8)  # the true factor is 1
-    holds = {0.95: [], 1 - 0.05 / 6: []}
-    for level, held in holds.items():
-        for values in means:
-            _, low, high = mean_interval(values, level=level)
-            held.append(low <= 0 <= high)
-    alone = statistics.fmean(holds[0.95])
-    at_once = torch.tensor(holds[1 - 0.05 / 6]).reshape(rounds, methods).all(1).double().mean().item()
-    assert 0.92 < alone < 0.97 and 0.91 < at_once < 0.98
-
-
-def test_a_comparison_that_is_not_recorded_is_refused():
-    main = recordings.load(MAIN)
-    with pytest.raises(FindingError, match="expected \\['haze M'\\]"):
-        findings.factor(main, "default", "cvpr2023", ["haze M"])
-    alone = dataclasses.replace(main, units=tuple(u for u in main.units if u["image"] == "000"))
-    with pytest.raises(FindingError, match="1 portraits"):
-        findings.factor(alone, "default", "cvpr2023")
-
-
 def test_the_conclusions_in_words_hold():
     """What the ends of the chapters Benchmark and Ablations say without a number."""
     main, ablation = recordings.load(MAIN), recordings.load(ABLATION)
-    ratio = {t: findings.factor(main, "default", "cvpr2023", [t])[0] for t in tasks_of(MAIN)}
+    ratio = {t: factors.factor(main, "default", "cvpr2023", [t])[0] for t in tasks_of(MAIN)}
     assert min(ratio, key=ratio.get) == "denoising XL"
     for task in tasks_of(MAIN):  # shrunk, then noise or JPEG: far from the truth
         if task.startswith("upsampling+denoising") or task.startswith("upsampling+deartifacting"):
             assert main.score(task, "default", "LPIPS-portraits")[1] > 1
-    assert findings.factor(ablation, "default-sgd", "default")[1] > 2
-    _, low, high = findings.factor(ablation, "default-ngd", "default")
+    assert factors.factor(ablation, "default-sgd", "default")[1] > 2
+    _, low, high = factors.factor(ablation, "default-ngd", "default")
     assert low < 1 < high
     for task in ("denoising M", "inpainting M", "deartifacting M"):
-        assert findings.factor(ablation, "default-oracle", "default", [task])[2] < 1
+        assert factors.factor(ablation, "default-oracle", "default", [task])[2] < 1
     for task in ("upsampling M", "upsampling+denoising+deartifacting+inpainting M"):
-        assert findings.factor(ablation, "default-oracle", "default", [task])[1] > 1
-    assert findings.factor(ablation, "default-nostop", "default", ["denoising M"])[1] > 1
-    assert findings.factor(main, "default", "cvpr2023", ["upsampling XS"])[2] < 1
+        assert factors.factor(ablation, "default-oracle", "default", [task])[1] > 1
+    assert factors.factor(ablation, "default-nostop", "default", ["denoising M"])[1] > 1
+    assert factors.factor(main, "default", "cvpr2023", ["upsampling XS"])[2] < 1

@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from rusr_core.sweeps import rivals
-from rusr_core.sweeps.findings import FindingError, factor
+from rusr_core.sweeps.factors import FactorError, factor
 from rusr_core.sweeps.recordings import Recording
 from rusr_core.sweeps.rivals import Comparison
 
@@ -107,7 +107,7 @@ def test_a_choice_among_variants_is_tested_on_other_portraits():
 )
 def test_a_choice_needs_all_variants_on_its_portraits(variants, portraits, told):
     units = tuple({"method": m, "task": TASKS[0], "image": "000", "seed": 0.0, "lpips": 0.3} for m in ("default", "a"))
-    with pytest.raises(FindingError, match=told):
+    with pytest.raises(FactorError, match=told):
         rivals.tuned_among(Recording("x", units, (), {}), variants, portraits)
 
 
@@ -117,8 +117,8 @@ def test_a_distance_of_zero_has_no_factor():
     units = tuple({"method": m, "task": TASKS[0], "image": i, "seed": 0.0, "lpips": v} for m, i, v in rows)
     recording = Recording("x", units, (), {})
     for pair in (("a", "default"), ("default", "a")):
-        with pytest.raises(FindingError, match="is 0.0: expected a positive number"):
+        with pytest.raises(FactorError, match="is 0.0: expected a positive number"):
             factor(recording, *pair)
         assert Comparison(recording, {}).against(*pair, [TASKS[0]]) is None
-    with pytest.raises(FindingError, match="the distance of 000 is 0.0"):
+    with pytest.raises(FactorError, match="the distance of 000 is 0.0"):
         rivals.tuned_among(recording, ("a",), ("000",))
