@@ -12,7 +12,8 @@ then one for each task of the experiment), restores Portraits-X in all columns (
     OUT/sweep/             the restorations
     OUT/distances.md, differences.md, prices.md, and the same as CSV
 
-Each part can be killed at any moment. Never move OUT to another kind of device: it refuses to go on there.
+Each part can be killed at any moment. Never move OUT to another kind of device: it refuses to go on there. After an
+update of rusr it goes on with --accept-code-change only; each result names its own version.
 """
 
 import argparse
@@ -102,8 +103,9 @@ def run(*words: object) -> None:
 
 
 def workers(args: argparse.Namespace) -> list[str]:
-    """How the work is shared."""
-    return ["--workers", str(args.workers), "--device", args.device]
+    """How the work is shared, and whether it goes on with what another version of rusr has done."""
+    flags = ["--accept-code-change"] if args.accept_code_change else []
+    return ["--workers", str(args.workers), "--device", args.device, *flags]
 
 
 def networks(args: argparse.Namespace) -> list[str]:
@@ -128,6 +130,7 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("--images", type=Path, help="other portraits to test on")
     parser.add_argument("--images-to-tune", type=Path, help="other portraits to tune on")
     parser.add_argument("--tables", action="store_true", help="only write the tables of what there is")
+    parser.add_argument("--accept-code-change", action="store_true", help="as `rusr tune` and `rusr bench` have it")
     for word in ("--prior", "--perceptual", "--judge", "--denoiser"):
         parser.add_argument(word)
     return parser

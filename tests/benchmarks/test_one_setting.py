@@ -1,6 +1,7 @@
 """The experiment of one setting works with tiny sizes, goes on where it stopped, and leaves no method out."""
 
 import csv
+import json
 
 import pytest
 import torch
@@ -58,3 +59,7 @@ def test_the_whole_experiment(words, world, tmp_path, monkeypatch, capsys):
     assert {name: after[name] for name in before} == before, "what was done is not done again"
     rows = {(row["task"], row["method"]): row for row in csv.DictReader((out / "distances.csv").open())}
     assert "[" in rows[TASKS[0], "ddrm"]["tuned"] and rows[TASKS[1], "ddrm"]["one"] == "n/a"
+    manifest = out / "sweep/bench.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"code": "0" * 64}))
+    assert one_setting.main(words) == 2 and "code" in capsys.readouterr().err, "another version of rusr made it"
+    assert one_setting.main([*words, "--accept-code-change"]) == 0
