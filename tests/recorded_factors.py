@@ -12,7 +12,7 @@ from rusr_core.presets import known_as
 from rusr_core.sweeps import recordings
 from rusr_core.sweeps.recordings import Recording
 
-MAIN, ABLATION = "portraits-128", "portraits-128-ablations"
+MAIN, TUNED, ABLATION = "portraits-128", "portraits-128-one-setting", "portraits-128-ablations"
 
 
 def recomputed(recording, method, reference, tasks, level=0.95):

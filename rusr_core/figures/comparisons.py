@@ -15,6 +15,7 @@ from matplotlib.lines import Line2D
 from rusr_core.figures.charts import kind_of
 from rusr_core.figures.labels import label_points
 from rusr_core.figures.panels import STYLE, FigureError, plain_numbers
+from rusr_core.limits import is_number, shown
 from rusr_core.metrics.report import NONE
 from rusr_core.sweeps.rivals import COLUMNS, OURS, Comparison, named, verdict
 
@@ -28,8 +29,8 @@ def forest(found: Comparison, *, ours: str = OURS, tasks: Sequence[str] | None =
     intervals, paired by portrait, in up to three columns each.
 
     A marker is filled where the interval excludes "as far", and hollow for a tie. A method that cannot do a task has
-    "n/a" in its row, one that was not run has nothing there. The nearest methods stand at the top, by their mean over
-    the tasks that they can do.
+    "n/a" at the end of its row, one that was not run has nothing there. The nearest methods stand at the top, by their
+    mean over the tasks that they can do.
 
     Raises `FigureError` for a task that `ours` has not done, and if there is none.
     """
@@ -105,8 +106,8 @@ def _draw(ax: Axes, found: Comparison, ours: str, task: str, methods: Sequence[s
             face = "white" if verdict(values[column]) in ("tie", "not known") else colour
             ax.plot(value, y, marker, color=colour, markerfacecolor=face, markersize=4.5)
         if not there and (method, task) in found.reasons:
-            paper = {"facecolor": "white", "edgecolor": "none", "pad": 1}
-            ax.text(1, at, NONE, color="#4D4D4D", fontsize=8, ha="center", va="center", bbox=paper)
+            style = {"color": "#4D4D4D", "fontsize": 8, "ha": "right", "va": "center"}
+            ax.text(0.98, at, NONE, transform=ax.get_yaxis_transform(), **style)
         drawn |= set(there)
     return drawn
 
@@ -122,8 +123,10 @@ def trade(
     if not points or not set(log) <= {"x", "y"}:
         raise FigureError(f"{len(points)} points, log {log!r}: expected one point or more, and letters of x and y")
     for name, point in points.items():
-        if not all(math.isfinite(v) and (v > 0 or axis not in log) for axis, v in zip("xy", point, strict=True)):
-            raise FigureError(f"{name} lies at {point}: expected finite numbers, above 0 on logarithmic axes")
+        if len(point) != 2 or not all(map(is_number, point)):
+            raise FigureError(f"{name} lies at {shown(point)}: expected two finite numbers")
+        if any(value <= 0 and axis in log for axis, value in zip("xy", point, strict=True)):
+            raise FigureError(f"{name} lies at {point}: expected numbers above 0 on logarithmic axes")
     with plt.style.context(STYLE):
         figure, ax = plt.subplots(figsize=(6.4, 3.8), layout="constrained")
         colours = {name: LOOKS["tuned" if name == ours else "default"][1] for name in points}

@@ -108,11 +108,13 @@ def agreement(
     return per_cent(*found[0]), per_cent(*found[1]), alike if all(signs) else "undecided"
 
 
-def together(recording: Recording, methods: Sequence[str], reference: str) -> dict[str, tuple[float, float, float]]:
+def together(
+    recording: Recording, methods: Sequence[str], reference: str, tasks: Sequence[str] | None = None
+) -> dict[str, tuple[float, float, float]]:
     """`factor` of several methods, whose intervals *all* hold their true factors in 95 of 100 cases.
 
     Each is computed at the level 1 - 0.05 / number of methods (Bonferroni), so that choosing the largest or the
     smallest of them afterwards is allowed.
     """
     level = 1 - (1 - LEVEL) / len(methods)
-    return {method: factor(recording, method, reference, level=level) for method in methods}
+    return {method: factor(recording, method, reference, tasks, level=level) for method in methods}

@@ -1,7 +1,9 @@
 """Tuned settings: how a file of them is read, which weights they belong to, and which tasks they are for."""
 
 import dataclasses
+import hashlib
 import shutil
+import tomllib
 
 import pytest
 import torch
@@ -12,8 +14,11 @@ from rusr_core.baselines import METHODS, BaselineError, ours
 from rusr_core.baselines.tuned import published, space_of, weights_of
 from rusr_core.checkpoints import save_denoiser
 from rusr_core.degradations import parse
+from rusr_core.files import data_path
 from rusr_core.images import load_image, save_image
 from rusr_core.networks.denoiser import Denoiser, DenoiserConfig
+from rusr_core.priors import load_diffusion_prior
+from rusr_core.sweeps import recordings
 
 TINY = DenoiserConfig((16,), 1, 4, features=2, head=4, embedding=8, coarse=4, modes=6, resolution=32)
 
@@ -125,3 +130,32 @@ def test_the_command_restores_with_a_denoiser_or_says_that_there_is_none(config,
     assert "no denoiser is known for the prior" in capsys.readouterr().err and not (tmp_path / "x.png").exists()
     assert run(*words, "--denoiser", tmp_path / "denoiser.safetensors") == 0
     assert load_image(tmp_path / "x.png").shape == (1, 3, 32, 32)
+
+
+SHIPPED = sorted(path.stem for path in data_path("tuned").glob("*.toml"))
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_settings_belong_to_the_shipped_weights_and_to_no_test_portrait(name, embedded):
+    """Tune again (benchmarks/README.md) when the weights change. A study repeated with another seed found them, too."""
+    own, again = (
+        tomllib.loads(data_path(f"{where}/{name}.toml").read_text()) for where in ("tuned", "results/tuned_again")
+    )
+    used = load_diffusion_prior() if METHODS[name].prior == "diffusion" else embedded
+    tuned = baselines.find(f"{name}@tuned")
+    tuned.check(used)
+    tests = {hashlib.sha256(path.read_bytes()).hexdigest() for path in data_path("portraits/test").glob("*.png")}
+    assert len(tuned.portraits) == 8 and not tests & set(tuned.portraits.values())
+    for task, found in own["tasks"].items():
+        assert found["score"] <= found["published_score"] and found["trials"] >= 20, task
+        assert tuned.reason(tasks.find(task).degradation()) is None
+    assert again["provenance"]["seed"] != own["provenance"]["seed"] and again["portraits"] == own["portraits"]
+    assert set(again["tasks"]) <= set(own["tasks"]) and again["weights"] == own["weights"]
+
+
+def test_a_recorded_column_was_run_with_the_shipped_settings():
+    held = recordings.load("portraits-128-one-setting").provenance["settings"]
+    columns = [name for name in held if "@" in name]
+    assert columns
+    for name in columns:
+        assert held[name]["settings"] == baselines.find(name).values()["settings"], name

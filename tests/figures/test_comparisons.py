@@ -55,7 +55,7 @@ def test_a_forest_has_every_method_with_its_interval(found):
 
 def test_what_a_method_cannot_do_is_said_and_what_was_not_run_is_empty(found):
     other = comparisons.forest(found).axes[1]
-    assert [(text.get_text(), text.get_position()) for text in other.texts] == [("n/a", (1, 0))]
+    assert [(text.get_text(), text.get_position()) for text in other.texts] == [("n/a", (0.98, 0))]
     rows = {round(line.get_ydata()[0]) for line in other.lines if len(line.get_xdata()) == 1}
     assert rows == {1}, "far was not run there"
 
@@ -84,8 +84,10 @@ def test_a_trade_names_every_point(found):
     [
         ({}, "", "0 points"),
         ({"a": (1, 1)}, "z", "log 'z': expected .* letters of x and y"),
-        ({"a": (1, 0)}, "y", r"a lies at \(1, 0\): expected finite numbers, above 0"),
-        ({"a": (math.nan, 1)}, "", r"a lies at \(nan, 1\): expected finite"),
+        ({"a": (1, 0)}, "y", r"a lies at \(1, 0\): expected numbers above 0"),
+        ({"a": (1, 2, 3)}, "", r"a lies at \(1, 2, 3\): expected two finite numbers"),
+        ({"a": "xy"}, "", r"a lies at 'xy': expected two finite numbers"),
+        ({"a": (math.nan, 1)}, "", r"a lies at \(nan, 1\): expected two finite numbers"),
     ],
 )
 def test_a_point_that_cannot_be_drawn(points, log, told):
