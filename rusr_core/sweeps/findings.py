@@ -18,7 +18,7 @@ PARTS = ("", "-one-setting", "-ablations")  # the recordings of a prior: PRIOR a
 PHASES = ("W", "W+", "W++")
 SINGLE_RATES = tuple(f"default-{space}-lr{factor}" for space in PHASES for factor in ("05", "2"))
 TWO_PHASES = ("W-W+", "W-W++", "W+-W++")
-SEARCHING = ("pulse", "brgm", "pti")  # the recorded rivals that search a generator, of which the best is named
+SEARCHING = ("pulse", "brgm", "pti", "na_nhmc")  # the recorded rivals that search, of which the best is named
 NOISE = "denoising M"  # the task on which drawing twice, and stopping early, can matter most
 
 
