@@ -31,9 +31,9 @@ def check_rounds(rounds: int) -> None:
 
 
 def with_interval(value: float, low: float, high: float, *, digits: int = 2, unit: str = "") -> str:
-    """A number with its interval, as "0.35 [0.33, 0.37]" or "58 % [49, 67]"; alone if low is nan."""
-    text = f"{value:.{digits}f}{unit and ' ' + unit}"
-    return text if math.isnan(low) else f"{text} [{low:.{digits}f}, {high:.{digits}f}]"
+    """A number with its interval: "0.35 [0.33, 0.37]" or "58 % [49, 67]", alone if low is nan; a zero has no sign."""
+    text = f"{value:z.{digits}f}{unit and ' ' + unit}"
+    return text if math.isnan(low) else f"{text} [{low:z.{digits}f}, {high:z.{digits}f}]"
 
 
 def mean_interval(values: Tensor, *, level: float = LEVEL) -> tuple[float, float, float]:

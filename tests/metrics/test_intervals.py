@@ -43,6 +43,7 @@ def test_an_interval_in_words():
     assert metrics.with_interval(0.354, 0.33, 0.37) == "0.35 [0.33, 0.37]"
     assert metrics.with_interval(58.4, 49, 67.2, digits=0, unit="%") == "58 % [49, 67]"
     assert metrics.with_interval(0.5, math.nan, math.nan) == "0.50"
+    assert metrics.with_interval(-0.004, -0.02, -0.0) == "0.00 [-0.02, 0.00]"
 
 
 def pairs(experiments: int, num: int, features: int, shift: float, scale: float, noise: float) -> torch.Tensor:
