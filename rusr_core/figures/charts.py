@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator
 
 from rusr_core.figures.interactive import Html
 from rusr_core.figures.labels import label_points
-from rusr_core.figures.panels import MOST, STYLE, FigureError, check_extent, panel, plain_numbers
+from rusr_core.figures.panels import MOST, STYLE, FigureError, check_extent, logarithmic, panel, plain_numbers
 from rusr_core.limits import shown
 from rusr_core.sweeps import recordings as recorded
 from rusr_core.sweeps.recordings import Recording
@@ -53,10 +53,7 @@ def lines(
             every = max(1, len(x) // 12)
             ax.plot(x, values, label=name, marker=MARKERS[i % len(MARKERS)], markersize=4, markevery=every)
         ax.set(xlabel=xlabel, ylabel=ylabel)
-        for letter, set_scale, axis in (("x", ax.set_xscale, ax.xaxis), ("y", ax.set_yscale, ax.yaxis)):
-            if letter in log:
-                set_scale("log")
-                plain_numbers(axis)
+        logarithmic(ax, log)
         if "x" not in log and len(x) < 10 and all(isinstance(v, Number) and v == int(v) for v in x):
             ax.xaxis.set_major_locator(MaxNLocator(integer=True))  # places in an order have nothing between them
         if len(series) > 1:
@@ -213,11 +210,8 @@ def scatter(recording: Recording, x: str, y: str, *, methods: Sequence[str] | No
             labels.append((label, points[-1], colour))
             values += points
         ax.set(xlabel=x, ylabel=y)
-        for i, set_scale, axis in ((0, ax.set_xscale, ax.xaxis), (1, ax.set_yscale, ax.yaxis)):
-            along = [point[i] for point in values]
-            if along and 0 < min(along) < max(along) / LOG_FROM:
-                set_scale("log")
-                plain_numbers(axis)
+        along = zip("xy", zip(*values, strict=True), strict=True) if values else ()
+        logarithmic(ax, "".join(letter for letter, each in along if 0 < min(each) < max(each) / LOG_FROM))
         for method in methods if values else ():
             ax.plot([], [], _marker(recording, method), color="#595959", label=method)
         for kind, colour in colours.items():

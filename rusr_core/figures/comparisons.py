@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 
 from rusr_core.figures.charts import kind_of
 from rusr_core.figures.labels import label_points
-from rusr_core.figures.panels import STYLE, FigureError, plain_numbers
+from rusr_core.figures.panels import STYLE, FigureError, logarithmic, plain_numbers
 from rusr_core.limits import is_number, shown
 from rusr_core.metrics.report import NONE
 from rusr_core.sweeps.rivals import COLUMNS, OURS, Comparison, named, verdict
@@ -75,7 +75,7 @@ def _nearest_first(found: Comparison, ours: str, tasks: Sequence[str]) -> list[s
     for method in found.methods:
         values = [
             value[0]
-            for column in ("default", *COLUMNS)
+            for column in COLUMNS
             for task in tasks
             if (value := _factor(found, method, column, ours, task)) is not None
         ]
@@ -133,10 +133,7 @@ def trade(
         for name, point in points.items():
             ax.plot(*point, "o", color=colours[name], markersize=5)
         ax.set(xlabel=xlabel, ylabel=ylabel)
-        for letter, set_scale, axis in (("x", ax.set_xscale, ax.xaxis), ("y", ax.set_yscale, ax.yaxis)):
-            if letter in log:
-                set_scale("log")
-                plain_numbers(axis)
+        logarithmic(ax, log)
         ax.margins(0.12)
         label_points(ax, [(name, point, colours[name]) for name, point in points.items()], list(points.values()))
         plt.close(figure)

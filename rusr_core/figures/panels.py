@@ -141,6 +141,14 @@ def plain_numbers(axis: Axis) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
+def logarithmic(ax: Axes, letters: str) -> None:
+    """Give "x", "y" or both a logarithmic scale with such ticks; called when all is drawn, on which they depend."""
+    for letter, set_scale, axis in (("x", ax.set_xscale, ax.xaxis), ("y", ax.set_yscale, ax.yaxis)):
+        if letter in letters:
+            set_scale("log")
+            plain_numbers(axis)
+
+
 def _batch(image: Tensor) -> Tensor:
     """`[N, 3, H, W]` on the CPU; a single `[3, H, W]` gains its first dimension."""
     batch = image[None] if isinstance(image, Tensor) and image.dim() == 3 else image

@@ -93,3 +93,15 @@ def test_a_trade_names_every_point(found):
 def test_a_point_that_cannot_be_drawn(points, log, told):
     with pytest.raises(FigureError, match=told):
         comparisons.trade(points, xlabel="a", ylabel="b", log=log)
+
+
+def test_each_column_counts_once_in_the_order():
+    """A method that is far as published and near when tuned: 0.95 in the mean, before one that is 1.03."""
+    factors = {"default": 1.0, "tie": 1.03, "mixed": 1.5, "mixed@tuned": 0.6}
+    units = tuple(
+        {"method": name, "task": TASK, "image": image, "seed": 0.0, "lpips": size * value}
+        for name, value in factors.items()
+        for image, size in (("000", 0.3), ("001", 0.5))
+    )
+    (ax,) = comparisons.forest(Comparison.of_recording(Recording("x", units, (), {}))).axes
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["mixed", "tie"]
