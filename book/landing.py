@@ -81,8 +81,8 @@ def slider(level: str = "L") -> Html:
 
 def numbers() -> Html:
     """Three numbers and where they come from; they are recomputed whenever the page is built."""
-    main, tuned, ablation = (recordings.load(PRIOR + part) for part in findings.PARTS)
-    found = {each.key: each for each in findings.findings(main, tuned, ablation)}
+    main = recordings.load(PRIOR)
+    found = findings.recorded(PRIOR)
     count = len({unit["task"] for unit in main.units if unit["method"] == "default"})
     published = found["published"]
     shown = (

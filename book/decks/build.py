@@ -36,12 +36,12 @@ SHOWN = {  # a finding of the page What we found, and its words on a slide
 def pictures(folder: Path) -> None:
     """Write the decks' pictures: recorded sheets as they are, damaged inputs from them, and charts of recordings."""
     folder.mkdir(parents=True, exist_ok=True)
-    main, tuned, ablation = (recordings.load(PRIOR + part) for part in findings.PARTS)
+    main = recordings.load(PRIOR)
     for task in ("upsampling", "denoising"):
         _levels(task).savefig(folder / f"{task}.png", dpi=160)
     inputs = [recordings.sheet(PRIOR, task).picture("L", "input") for task in landing.NAMES]
     save_image(torch.cat(inputs, 3), folder / "inputs.jpg", force=True)
-    found = {each.key: each for each in findings.findings(main, tuned, ablation)}
+    found = findings.recorded(PRIOR)
     drawn = {words: (found[key].value, found[key].low, found[key].high) for key, words in SHOWN.items()}
     label = "times as far from the truth (right: worse)"
     bars = charts.bars({"the whole": 1.0} | drawn, xlabel=label, reference="the whole")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from rusr_core.errors import RusrError
 from rusr_core.sweeps.factors import distances, factor, per_cent, together
-from rusr_core.sweeps.recordings import Recording
+from rusr_core.sweeps.recordings import Recording, load
 from rusr_core.tasks import TASKS
 
 PARTS = ("", "-one-setting", "-ablations")  # the recordings of a prior: PRIOR and what follows its name
@@ -51,6 +51,11 @@ def findings(main: Recording, tuned: Recording, ablation: Recording) -> tuple[Fi
     )  # fmt: skip
     first = *(write(main) for write in of_main), _tuned_rival(tuned), _lost_person(main)
     return first + tuple(write(ablation) for write in of_ablation)
+
+
+def recorded(prior: str) -> dict[str, Finding]:
+    """The findings of a prior's recordings, by their keys. RecordingError if it lacks one of them."""
+    return {each.key: each for each in findings(*(load(prior + part) for part in PARTS))}
 
 
 def _check(supported: bool, key: str, number: object) -> None:

@@ -22,7 +22,7 @@ def parts() -> list[Recording]:
 
 @pytest.fixture(scope="module")
 def found():
-    return {each.key: each for each in findings.findings(*parts())}
+    return findings.recorded(MAIN)
 
 
 ROWS = ["denoising L", "deartifacting M"]  # in which a tuned rival is nearer
