@@ -170,6 +170,7 @@ def test_the_reconstructor_gives_what_restore_gives(prior, truth, context):
     assert torch.equal(found, restore(prior, y, f, preset="default@2", seed=3).image) and not found.requires_grad
 
 
+@pytest.mark.slow
 def test_deepinv_tests_our_model(prior, truth):
     model = interop.RUSRReconstructor(prior, "default@2")
     for physics in (interop.DegradationPhysics(Downsample(2), seeded()), FAMILIES["inpainting"]()):

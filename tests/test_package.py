@@ -30,6 +30,7 @@ assert "torch._dynamo" not in sys.modules, "a command that loads a prior imports
 """
 
 
+@pytest.mark.slow
 def test_importing_is_silent_and_loads_no_more_than_is_needed():
     """One process, since each imports torch: the library, the heads of LPIPS without their package, a command."""
     done = subprocess.run([sys.executable, "-c", SILENT_IMPORT], capture_output=True, text=True)

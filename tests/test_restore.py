@@ -183,6 +183,7 @@ class Linear:
         return torch.einsum("nld,ldp->np", each, self.maps).unflatten(1, (3, 32, 32)) + 0.5
 
 
+@pytest.mark.slow
 def test_another_generator_may_stand_in(prior):
     G = Linear()
     theirs = Prior.of(G, prior.perceptual, prior.identity)

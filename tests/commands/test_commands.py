@@ -69,6 +69,7 @@ def test_several_answers_lie_beside_the_first(tmp_path, degraded, capsys):
     assert "x.answer2.png" in failure(capsys, *words, "--samples", 2)  # nothing is overwritten
 
 
+@pytest.mark.slow
 def test_a_folder_keeps_names_and_equals_single_files(tmp_path):
     clean, given, found = (tmp_path / name for name in ("clean", "given", "found"))
     clean.mkdir()

@@ -20,6 +20,7 @@ from rusr_core.photos.faces import find_faces
 from rusr_core.photos.pictures import load_picture
 
 
+@pytest.mark.slow
 def test_both_faces_are_restored_and_the_rest_stays(tmp_path, searches, capsys):
     source, out = group(tmp_path, (30, 20), (140, 290)), tmp_path / "out.png"
     assert run("photo", source, out, *UP_S) == 0
@@ -40,6 +41,7 @@ def test_both_faces_are_restored_and_the_rest_stays(tmp_path, searches, capsys):
     assert "compositeWithTrainedAlgorithmicMedia" in read_metadata(out).xmp.decode()
 
 
+@pytest.mark.slow
 def test_one_face_by_its_number_and_resuming(tmp_path, searches, capsys):
     source, out = group(tmp_path, (30, 20), (140, 290)), tmp_path / "out.png"
     assert run("photo", source, out, *UP_S, "--face", 2, "--no-mark") == 0
@@ -58,6 +60,7 @@ def test_a_small_face_is_shown_in_full_unless_the_size_is_kept(tmp_path, searche
     assert load_picture(out).shape == (3, 100 * times, 140 * times)
 
 
+@pytest.mark.slow
 def test_bad_pictures_are_named_and_cost_no_other(tmp_path, searches, capsys):
     """No face, a face cut by the border, one pixel, a truncated file and a header of 200 megapixels."""
     given = tmp_path / "in"
@@ -84,6 +87,7 @@ def test_bad_pictures_are_named_and_cost_no_other(tmp_path, searches, capsys):
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.json", "a.png", "g.json", "g.png"]
 
 
+@pytest.mark.slow
 def test_align_writes_every_face(tmp_path, capsys):
     source, out = group(tmp_path, (30, 20), (140, 290)), tmp_path / "face.png"
     assert run("align", source, out, "--size", 64) == 0
@@ -120,6 +124,7 @@ def test_without_a_degradation_the_file_says_it(tmp_path, searches, capsys):
     assert "  estimate     jpeg          jpeg:60,4:4:4" in shown and f"{'':15}photons       unknown" in shown
 
 
+@pytest.mark.slow
 def test_a_mask_goes_the_way_of_the_photograph(tmp_path, searches, capsys):
     source, mask = group(tmp_path, (30, 20), (140, 290)), torch.ones(1, 3, 300, 460)
     mask[..., 180:220, 330:380] = 0  # in the second portrait
@@ -138,6 +143,7 @@ def test_a_mask_goes_the_way_of_the_photograph(tmp_path, searches, capsys):
     assert "--invert-mask needs --mask" in capsys.readouterr().err and not (tmp_path / "c.png").exists()
 
 
+@pytest.mark.slow
 def test_several_answers_and_what_was_invented(tmp_path, searches, capsys):
     source, out = group(tmp_path, (30, 20), (140, 290)), tmp_path / "out.png"
     assert run("photo", source, out, *UP_S, "--samples", 3, "--batch", 4) == 0

@@ -169,6 +169,7 @@ def test_the_search_finds_the_number_where_the_latent_is_known(prior, truth, cas
     json.dumps(result.info)
 
 
+@pytest.mark.slow
 def test_a_batch_finds_what_each_image_finds_alone(prior, truth):
     f = free(Blur(1.0), width=(0.4, 5))
     y = torch.cat([Blur(w).degrade(x) for w, x in zip((0.6, 2.5), truth[:2].split(1), strict=True)])

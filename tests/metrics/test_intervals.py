@@ -111,6 +111,7 @@ def test_the_spread_of_a_mean_is_its_standard_error():
     assert sorted(i for index in calls for i in set(range(12)) - set(index.tolist())) == list(range(12))
 
 
+@pytest.mark.slow
 def test_the_spread_of_a_frechet_distance_is_its_deviation_and_no_interval():
     """Gaussian pairs, 20 images of 20 features. The distance is far too large, so that value -+ 2 spread would never
     hold the true one, as the former "95 % interval" did not; how far it varies is what the spread says."""

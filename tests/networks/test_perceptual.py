@@ -28,6 +28,7 @@ def test_golden_layers(size, vgg):
     assert terms == pytest.approx(arrays[f"r{size}/nomask/layers_finest"].tolist(), abs=1e-7)
 
 
+@pytest.mark.slow
 def test_same_value_as_the_lpips_package(vgg):
     import lpips
 

@@ -131,6 +131,7 @@ def check_protocol(net, side: int = 64) -> None:
     assert not any(p.requires_grad for p in net.parameters()) and not net.training
 
 
+@pytest.mark.slow
 def test_arcface_from_its_file(arcface_state, tmp_path):
     torch.save(arcface_state, tmp_path / "model_ir_se50.pth")
     net = zoo.load_identity(tmp_path / "model_ir_se50.pth")

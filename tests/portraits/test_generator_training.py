@@ -62,6 +62,7 @@ def test_distillation_does_not_touch_the_noise(small_set):
     assert strengths == {n: p.item() for n, p in trainer.G.named_parameters() if n.endswith("noise_strength")}
 
 
+@pytest.mark.slow
 def test_noise_is_fresh_in_every_adversarial_step(small_set, monkeypatch):
     plan, net = Plan(TINY, images=(0, 0, 0, 16), batch=4, w_dim=16, mixing=0.0), load_portrait_net(NET_A)
     trainer, seen = Trainer(plan, CPU, net.config.channels), []

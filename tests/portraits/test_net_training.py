@@ -77,6 +77,7 @@ def test_edits_step_further_with_their_length():
     assert set(t.kinds) == {"edit < longer edit"} and len(t) == 3
 
 
+@pytest.mark.slow
 def test_witnesses_are_zero_for_equal_pictures_and_agree_on_what_is_clear(x):
     assert orders.witnesses(x, x).abs().max() < 1e-3
     t = orders.agreed(x.repeat(2, 1, 1, 1), 1)
@@ -129,6 +130,7 @@ def test_shares_count_every_pixel_of_a_level_once():
     torch.testing.assert_close(shares.differences([fine, coarse]), torch.tensor([4.0, 0.5, 0.0]))
 
 
+@pytest.mark.slow
 def test_a_net_is_held_to_its_shares_while_it_learns(x, monkeypatch):
     """One channel that had most of the distance loses it, though no triplet asks for that."""
     start = load_portrait_net(DATA / "features_b.safetensors")

@@ -131,6 +131,7 @@ def test_no_term_is_left(prior, truth, no_step):
         restore(prior, truth, Compose(), loss=0.1)
 
 
+@pytest.mark.slow
 def test_the_truth_is_not_used_unless_an_oracle_is_asked_for(prior, truth):
     f = Compose()
     blind = presets.get("default").shortened(3)

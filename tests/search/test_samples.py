@@ -52,6 +52,7 @@ def test_an_answer_does_not_depend_on_the_batch(prior, truth, half):
     assert torch.equal(alone.answers[0], half.answers[1])
 
 
+@pytest.mark.slow
 def test_answers_of_a_random_f_draw_their_own_numbers(prior, truth):
     """From one start, the answers differ by their draws alone."""
     y = NOISE.degrade(truth[:1], seeded())

@@ -67,6 +67,7 @@ def test_a_random_start_is_reproducible_and_each_image_has_its_own():
     assert not torch.equal(both.image, restore(prior, y, f, preset=preset).image)
 
 
+@pytest.mark.slow
 def test_black_holes_differ_where_there_are_holes_and_nowhere_else():
     net = small_portrait_net(8, 8)
     prior = Prior("random", random_generator(), net, net, lr_scale=1.0)

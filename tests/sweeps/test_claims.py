@@ -17,6 +17,7 @@ from rusr_core.sweeps import claims
 from rusr_core.sweeps.claims import StorageError, claim
 
 
+@pytest.mark.slow
 def test_threads_and_processes_are_told_apart(tmp_path):
     with claim(tmp_path, "a") as mine, claim(tmp_path, "b") as other:
         assert mine and other
@@ -48,6 +49,7 @@ def test_a_claim_ends_with_its_process(tmp_path):
         assert mine
 
 
+@pytest.mark.slow
 def test_two_processes_of_two_threads_that_wait_crosswise_are_no_deadlock(tmp_path):
     """A holds one name and waits in another thread for B's, B the other way round: the kernel would cry EDEADLK."""
     children = [SPAWNER.Process(target=_crosswise, args=(tmp_path, i)) for i in range(2)]

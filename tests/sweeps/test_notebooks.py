@@ -33,6 +33,7 @@ def printed(path: Path) -> str:
     return nbformat.read(path, as_version=4).cells[-1].outputs[0].text.strip()
 
 
+@pytest.mark.slow
 def test_a_grid_runs_every_combination_once(tiny, tmp_path, capsys):
     command = ["papermill", str(tiny), str(tmp_path / "out"), "-p", "level=S,L", "-p", "seed=3"]
     assert main(command) == 0
@@ -190,6 +191,7 @@ def test_long_values_give_names_that_files_can_have(tiny):
     assert notebooks.output_name("chapter", {"level": "M"}) == "chapter_level-M"
 
 
+@pytest.mark.slow
 def test_a_kernel_that_dies_is_one_line(tmp_path, capsys):
     notebook = write(tmp_path / "dies.ipynb", "x: int = 1", "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
     assert main(["papermill", str(notebook), str(tmp_path / "out")]) == 2

@@ -43,6 +43,7 @@ def test_a_batch_gives_what_each_image_gets_alone(config, tmp_path):
     assert {k: v for k, v in one.items() if k != "bench.json"} == {k: v for k, v in other.items() if k != "bench.json"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("word", ["sweep_operators:noisy", "sweep_operators:grey", "downsample:4 | jpeg:30"])
 def test_a_search_with_them(config, word):
     config = replace(config, methods=presets_of()[:1])

@@ -54,6 +54,7 @@ def test_reports_from_a_folder(config, capsys):
     assert "±" not in shown and "FID-portraits               ↓  not measured" not in shown and "drawn" not in shown
 
 
+@pytest.mark.slow
 def test_a_report_takes_one_set_of_images_and_seeds_and_counts_what_it_leaves_out(config):
     """A sweep that was cut short: two images with seeds 0 and 1, one more with seed 0, a fourth by one method only."""
     run(config, plan(2, 2, names=("denoising:M",)))

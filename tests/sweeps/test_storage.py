@@ -137,6 +137,7 @@ def test_changes_refuse_to_mix(change, config, world, monkeypatch):
     sweep_config._networks.cache_clear()
 
 
+@pytest.mark.slow
 def test_another_version_refuses_to_mix_unless_it_is_accepted(config, monkeypatch):
     wanted = plan(1, names=("denoising:M",))
     run(config, replace(wanted, methods=("plain",)))

@@ -56,6 +56,7 @@ def tuned(world, tmp_path_factory):
     return config, tune(config, plan())
 
 
+@pytest.mark.slow
 def test_trials_begin_with_the_published_settings_and_the_one_of_all_tasks(tuned):
     config, studies = tuned
     assert list(studies) == ["one", *WORDS]
@@ -144,6 +145,7 @@ def test_more_trials_and_more_tasks_go_on_where_it_stopped(tuned, world, tmp_pat
     assert len(tune(config, plan(trials=1))["one"].finished()) == 4, "fewer trials than there are ask for nothing"
 
 
+@pytest.mark.slow
 def test_what_another_configuration_would_mix_is_refused(tuned, world, tmp_path, monkeypatch):
     config = tuned[0]
     for options, message in (({"seed": 1}, "seed was 0, is now 1"), ({"batch_size": 2}, "batch_size was 1, is now 2"),
@@ -181,6 +183,7 @@ def breaks_at_large_a(prior, y, f, *, seed=0, callback=None, a=0.1) -> Restorati
     return Restoration(torch.full((len(y), 3, side, side), a), 0.0, [0] * len(y), seed, "broken", {"references": []})
 
 
+@pytest.mark.slow
 def test_settings_that_give_no_image_are_counted_and_never_chosen(world, tmp_path):
     base = Baseline("broken", breaks_at_large_a, space={"a": Real(0.01, 10, log=True)})
     tried = plan(base=base, trials=10, images=("000",))

@@ -56,6 +56,7 @@ def test_measurements_are_made_once_and_are_the_same_for_all(config):
     assert len({word for pair in names for word in pair}) == 8
 
 
+@pytest.mark.slow
 def test_a_batch_gives_what_single_images_give(config, tmp_path):
     """Of noise, of strokes (each image has its own) and of both."""
     wanted = plan(3, names=("denoising:M", "inpainting:S", "NP"))
