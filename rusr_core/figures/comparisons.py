@@ -1,7 +1,8 @@
-"""Charts of a comparison of methods: how far each ends from the truth against one of them, and at what price.
+"""Charts of a comparison of methods: how far each ends from the truth against one of them, also when it is measured
+again, and at what price.
 
-Both return a matplotlib `Figure` in the book's style, closed, so that a notebook draws it once. Chapter:
-book/one_setting.ipynb.
+All return a matplotlib `Figure` in the book's style, closed, so that a notebook draws it once. Chapters:
+book/one_setting.ipynb, book/ablations.ipynb.
 """
 
 import math
@@ -21,6 +22,7 @@ from rusr_core.sweeps.rivals import COLUMNS, OURS, Comparison, named, verdict
 
 LOOKS = {"default": ("o", "#0072B2"), "one": ("s", "#009E73"), "tuned": ("D", "#D55E00")}  # marker, colour
 NAMES = {"default": "as published", "one": "one setting", "tuned": "tuned for the task"}
+AGAIN = (("o", "#0072B2"), ("s", "#8C8C8C"), ("D", "#D55E00"))  # of the first, second and third measurement
 GAP = 0.24  # between the columns of a method, in rows
 
 
@@ -57,16 +59,16 @@ def forest(found: Comparison, *, ours: str = OURS, tasks: Sequence[str] | None =
         for ax in figure.axes[-wide:]:
             ax.set_xlabel(f"times as far as {ours}")
         if len(drawn) > 1:
-            marks = [_mark(column) for column in LOOKS if column in drawn]
+            marks = [_mark(look, NAMES[column]) for column, look in LOOKS.items() if column in drawn]
             figure.legend(handles=marks, loc="outside lower center", ncols=3)
         plt.close(figure)
     return figure
 
 
-def _mark(column: str) -> Line2D:
-    """A column's marker, for a legend."""
-    marker, colour = LOOKS[column]
-    return Line2D([], [], linestyle="none", marker=marker, color=colour, markersize=5, label=NAMES[column])
+def _mark(look: tuple[str, str], name: str) -> Line2D:
+    """A marker with its name, for a legend."""
+    marker, colour = look
+    return Line2D([], [], linestyle="none", marker=marker, color=colour, markersize=5, label=name)
 
 
 def _nearest_first(found: Comparison, ours: str, tasks: Sequence[str]) -> list[str]:
@@ -99,17 +101,59 @@ def _draw(ax: Axes, found: Comparison, ours: str, task: str, methods: Sequence[s
         values = {column: _factor(found, method, column, ours, task) for column in LOOKS}
         there = [column for column in LOOKS if values[column] is not None]
         for i, column in enumerate(there):
-            marker, colour = LOOKS[column]
-            value, low, high = values[column]
-            y = at + GAP * (i - (len(there) - 1) / 2)
-            ax.plot([low, high], [y, y], color=colour, linewidth=1.4, alpha=0.6, solid_capstyle="butt")
-            face = "white" if verdict(values[column]) in ("tie", "not known") else colour
-            ax.plot(value, y, marker, color=colour, markerfacecolor=face, markersize=4.5)
+            _with_ends(ax, values[column], at + GAP * (i - (len(there) - 1) / 2), LOOKS[column])
         if not there and (method, task) in found.reasons:
             style = {"color": "#4D4D4D", "fontsize": 8, "ha": "right", "va": "center"}
             ax.text(0.98, at, NONE, transform=ax.get_yaxis_transform(), **style)
         drawn |= set(there)
     return drawn
+
+
+def _with_ends(ax: Axes, factor: tuple[float, float, float], y: float, look: tuple[str, str]) -> None:
+    """A factor with its interval at one height: filled if it excludes "as far", else hollow."""
+    (value, low, high), (marker, colour) = factor, look
+    ax.plot([low, high], [y, y], color=colour, linewidth=1.4, alpha=0.6, solid_capstyle="butt")
+    face = "white" if verdict(factor) in ("tie", "not known") else colour
+    ax.plot(value, y, marker, color=colour, markerfacecolor=face, markersize=4.5)
+
+
+def repeated(
+    rows: Mapping[str, Mapping[str, tuple[float, float, float]]], *, xlabel: str, most: float = 16.0
+) -> Figure:
+    """The same factors measured more than once: a row a variant, in it {measurement: (value, low, high)}, one below
+    another, up to three.
+
+    A marker is filled where the interval excludes 1. A measurement that lacks a row leaves its place empty. The axis is
+    logarithmic and ends at `most` and 1 / `most`, since intervals of two or three values know no end. Raises
+    `FigureError` for no row, more than three measurements, and a number that has no logarithm.
+    """
+    names = list(dict.fromkeys(name for row in rows.values() for name in row))
+    if not 1 <= len(names) <= len(AGAIN):
+        raise FigureError(f"{len(rows)} rows of {len(names)} measurements: expected one to {len(AGAIN)} measurements")
+    for variant, row in rows.items():
+        for name, factor in row.items():
+            if len(factor) != 3 or not all(is_number(number) and number > 0 for number in factor):
+                raise FigureError(f"{variant} has {shown(factor)} in {name}: expected (value, low, high), all above 0")
+    looks = dict(zip(names, AGAIN, strict=False))
+    with plt.style.context(STYLE):
+        extent = (6.4, 0.9 + (0.13 + 0.13 * len(names)) * len(rows))
+        figure, ax = plt.subplots(figsize=extent, layout="constrained")
+        ax.axvline(1, color="#BFBFBF", linewidth=0.8, zorder=0)
+        for at, row in enumerate(rows.values()):
+            for i, name in enumerate(names):
+                if name in row:
+                    _with_ends(ax, row[name], at + GAP * (i - (len(names) - 1) / 2), looks[name])
+        ax.set(yticks=range(len(rows)), yticklabels=rows, ylim=(len(rows) - 0.5, -0.5), xscale="log", xlabel=xlabel)
+        low, high = ax.get_xlim()
+        ax.set_xlim(max(low, 1 / most), min(high, most))
+        ax.tick_params(axis="y", length=0)
+        plain_numbers(ax.xaxis)
+        if len(names) > 1:
+            figure.legend(
+                handles=[_mark(look, name) for name, look in looks.items()], loc="outside lower center", ncols=3
+            )
+        plt.close(figure)
+    return figure
 
 
 def trade(

@@ -1,5 +1,6 @@
 """Pictures for chapters: panels of images and loss curves."""
 
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -132,11 +133,22 @@ def loss_curves(result: object, *, image: int = 0, term: str = "total", ax: Axes
     return figure
 
 
+# ticks of a decade on a logarithmic axis whose end is less than so many times its beginning
+TICKS = {
+    1.3: (1, 1.05, 1.1, 1.15, 1.2, 1.25, 7.5, 8, 8.5, 9, 9.5),
+    2: (1, 1.1, 1.2, 1.3, 1.4, 1.6, 1.8, 2, 3, 4, 5, 6, 7, 8, 9),
+    5: (1, 1.5, 2, 3, 5, 7),
+    1000: (1, 2, 5),
+    math.inf: (1,),
+}
+
+
 def plain_numbers(axis: Axis) -> None:
-    """Ticks of a logarithmic axis as numbers that one can read, 0.2 and not 2 x 10^-1: 1, 2 and 5 of each decade, and
-    whole decades where there are more than three."""
+    """Ticks of a logarithmic axis as numbers that one can read, 0.2 and not 2 x 10^-1: 1, 2 and 5 of each decade, more
+    of them on a short axis, and whole decades where there are more than three."""
     low, high = sorted(axis.get_view_interval())
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 1000 * low else (1,)))
+    subs = next((subs for span, subs in TICKS.items() if high < span * low), (1,))
+    axis.set_major_locator(LogLocator(subs=subs))
     axis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axis.set_minor_formatter(NullFormatter())
 

@@ -69,6 +69,44 @@ def test_a_forest_of_some_tasks(found):
         comparisons.forest(found, ours="pulse")
 
 
+ROWS = {
+    "W": {"today": (1.4, 1.1, 1.8), "earlier": (1.2, 0.9, 1.6)},
+    "ngd": {"earlier": (0.9, 0.8, 0.95)},
+    "sgd": {"today": (4.0, 0.1, 90.0)},
+}
+
+
+def test_factors_that_were_measured_again_stand_below_each_other():
+    """Filled where 1 is outside, the place of what was not measured is empty, and the axis ends."""
+    figure = comparisons.repeated(ROWS, xlabel="times as far")
+    (ax,) = figure.axes
+    assert [text.get_text() for text in ax.get_yticklabels()] == list(ROWS)
+    dots = {
+        (line.get_xdata()[0], round(line.get_ydata()[0], 2)): not same_color(line.get_markerfacecolor(), "white")
+        for line in ax.lines
+        if len(line.get_xdata()) == 1
+    }
+    assert dots == {(1.4, -0.12): True, (1.2, 0.12): False, (0.9, 1.12): True, (4.0, 1.88): False}
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["today", "earlier"]
+    low, high = ax.get_xlim()
+    assert (ax.get_xscale(), low >= 1 / 16, high) == ("log", True, 16)
+    assert not comparisons.repeated({"sgd": ROWS["sgd"]}, xlabel="").legends
+
+
+@pytest.mark.parametrize(
+    "rows, message",
+    [
+        ({}, "0 rows of 0 measurements: expected one to 3"),
+        ({"W": dict.fromkeys("abcd", (1.0, 1.0, 1.0))}, "1 rows of 4 measurements: expected one to 3"),
+        ({"W": {"today": (1.0, 0.0, 2.0)}}, r"W has \(1.0, 0.0, 2.0\) in today: expected \(value, low, high\)"),
+        ({"W": {"today": (1.0, math.nan, 2.0)}}, "expected .value, low, high., all above 0"),
+    ],
+)
+def test_factors_that_cannot_be_drawn(rows, message):
+    with pytest.raises(FigureError, match=message):
+        comparisons.repeated(rows, xlabel="")
+
+
 def test_a_trade_names_every_point(found):
     points = {"default": (1.0, 2.0), "far": (3.0, 20.0)}
     (ax,) = comparisons.trade(points, xlabel="a", ylabel="b", log="y").axes

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from rusr_core import figures
-from rusr_core.figures import FigureError, charts
+from rusr_core.figures import FigureError, charts, panels
 
 
 def noise(*shape: int) -> torch.Tensor:
@@ -235,3 +235,25 @@ def test_a_live_figure_shows_what_was_recorded_and_says_what_to_run():
 def test_a_chart_over_words_keeps_them():
     levels = charts.lines(["XS", "S"], {"a": [1.0, 2.0]}, xlabel="level", ylabel="y").axes[0]
     assert [label.get_text() for label in levels.get_xticklabels()] == ["XS", "S"]
+
+
+@pytest.mark.parametrize(
+    "ends, expected",
+    [
+        ((0.93, 1.12), ["0.95", "1", "1.05", "1.1"]),
+        ((0.75, 1.45), ["0.8", "0.9", "1", "1.1", "1.2", "1.3", "1.4"]),
+        ((0.6, 2.5), ["0.7", "1", "1.5", "2"]),
+        ((0.04, 9), ["0.05", "0.1", "0.2", "0.5", "1", "2", "5"]),
+        ((0.002, 50), ["0.01", "0.1", "1", "10"]),
+    ],
+)
+def test_a_logarithmic_axis_has_numbers_whatever_its_length(ends, expected):
+    figure, ax = plt.subplots()
+    ax.plot(ends, [0, 1])
+    panels.logarithmic(ax, "x")
+    ax.set_xlim(*ends)
+    panels.plain_numbers(ax.xaxis)
+    figure.canvas.draw()
+    inside = zip(ax.get_xticks(), ax.get_xticklabels(), strict=True)
+    assert [label.get_text() for at, label in inside if ends[0] <= at <= ends[1]] == expected
+    plt.close(figure)
