@@ -13,6 +13,7 @@ from rusr_core.sweeps import recordings
 from rusr_core.sweeps.recordings import Recording
 
 MAIN, TUNED, ABLATION = "portraits-128", "portraits-128-one-setting", "portraits-128-ablations"
+AGAIN = "portraits-128-ablations-cpu"  # with the networks of today
 
 
 def recomputed(recording, method, reference, tasks, level=0.95):

@@ -7,14 +7,15 @@ recording that says something else. Chapter: book/findings.ipynb.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rusr_core.errors import RusrError
 from rusr_core.sweeps.factors import distances, factor, per_cent, together
 from rusr_core.sweeps.recordings import Recording, load
 from rusr_core.tasks import TASKS
 
-PARTS = ("", "-one-setting", "-ablations")  # the recordings of a prior: PRIOR and what follows its name
+# the recordings of a prior: PRIOR and what follows its name
+PARTS = ("", "-one-setting", "-ablations", "-ablations-cpu")
 PHASES = ("W", "W+", "W++")
 SINGLE_RATES = tuple(f"default-{space}-lr{factor}" for space in PHASES for factor in ("05", "2"))
 TWO_PHASES = ("W-W+", "W-W++", "W+-W++")
@@ -38,19 +39,22 @@ class Finding:
     high: float
     chapter: str  # where it is shown: the file's name in book/, without its ending
     refuted_by: str  # a result that would take the sentence away
+    variant: str = ""  # of an ablation: whose distance against the whole the number is
+    again: tuple[float, float, float] | None = None  # value and interval, measured with other networks and portraits
 
 
-def findings(main: Recording, tuned: Recording, ablation: Recording) -> tuple[Finding, ...]:
+def findings(main: Recording, tuned: Recording, ablation: Recording, again: Recording) -> tuple[Finding, ...]:
     """The twelve findings, from the recorded benchmark, the experiment with tuned rivals and the recorded ablation.
 
-    Raises `FindingError`, and `FactorError` for a recording that lacks a method or a task.
+    `again` is a second ablation, of other networks and portraits, which may lack variants: no sentence may say the
+    opposite of it. Raises `FindingError`, and `FactorError` for a recording that lacks a method or a task.
     """
     of_main: tuple[Callable[[Recording], Finding], ...] = (_against_published, _deartifacting, _diffusion)
     of_ablation: tuple[Callable[[Recording], Finding], ...] = (
         _single_phase, _which_phases, _start, _draws, _stopping, _identity_term, _rates,
     )  # fmt: skip
     first = *(write(main) for write in of_main), _tuned_rival(tuned), _lost_person(main)
-    return first + tuple(write(ablation) for write in of_ablation)
+    return first + tuple(_measured_again(write(ablation), again) for write in of_ablation)
 
 
 def recorded(prior: str) -> dict[str, Finding]:
@@ -61,6 +65,18 @@ def recorded(prior: str) -> dict[str, Finding]:
 def _check(supported: bool, key: str, number: object) -> None:
     if not supported:
         raise FindingError(f"the recording does not support the finding {key!r}: found {number}")
+
+
+def _measured_again(finding: Finding, again: Recording) -> Finding:
+    """With what the second ablation says of its variant. FindingError if it says the opposite: another sign, or a
+    difference where the sentence has none."""
+    tasks = [NOISE] if finding.key == "draws" else None
+    if finding.variant not in again.methods:
+        return finding
+    measured = _, low, high = factor(again, finding.variant, "default", tasks)
+    decided, same = low > 1 or high < 1, finding.low > 1 if low > 1 else finding.high < 1
+    _check(same or not decided, finding.key, measured)
+    return replace(finding, again=measured)
 
 
 def _against_published(main: Recording) -> Finding:
@@ -141,6 +157,7 @@ def _single_phase(ablation: Recording) -> Finding:
         "One phase alone, whichever, ends farther from the truth than three with as many steps together.",
         f"distance {per_cent(*measured[name])} for {name}, the best of the three", *measured[name], "phases",
         "a rate for one phase alone that was found on other portraits and closes the gap",
+        name,
     )  # fmt: skip
 
 
@@ -156,6 +173,7 @@ def _which_phases(ablation: Recording) -> Finding:
         f"distance {per_cent(*measured['W+-W++'])} without W, at most {per_cent(*measured[worst])} ({worst})",
         *measured["W+-W++"], "ablations",
         "a prior or a task for which leaving out one phase costs as much as leaving out two",
+        "W+-W++",
     )  # fmt: skip
 
 
@@ -167,6 +185,7 @@ def _start(ablation: Recording) -> Finding:
         "The start matters: from a random code the search ends farther from the truth than from the mean.",
         f"distance {per_cent(*measured)}", *measured, "ablations",
         "a search from several random codes, chosen by its loss alone, that reaches what the mean reaches",
+        "default-random",
     )  # fmt: skip
 
 
@@ -178,6 +197,7 @@ def _draws(ablation: Recording) -> Finding:
         "Where the damage is random, comparing with one draw a step instead of the energy score of two costs accuracy.",
         f"distance {per_cent(*measured)} in denoising at level M", *measured, "denoising",
         "one draw and twice as many steps, equal in time, that reaches the same distance",
+        "default-draws1",
     )  # fmt: skip
 
 
@@ -189,6 +209,7 @@ def _stopping(ablation: Recording) -> Finding:
         "Early stopping does more than save steps: without it the search ends farther from the truth.",
         f"distance {per_cent(*measured)}", *measured, "phases",
         "a loss with which more steps never hurt, such as one that averages over many draws",
+        "default-nostop",
     )  # fmt: skip
 
 
@@ -200,6 +221,7 @@ def _identity_term(ablation: Recording) -> Finding:
         "The identity term of the loss changes nothing that could be found.",
         f"distance {per_cent(*measured)} without it", *measured, "losses",
         "a face network that has seen photographs, on photographs",
+        "default-noid",
     )  # fmt: skip
 
 
@@ -213,4 +235,5 @@ def _rates(ablation: Recording) -> Finding:
         "The setting need not be tuned finely: one phase's rate halved or doubled moves the result by little.",
         f"distance at most {per_cent(*measured[worst])} ({worst})", *measured[worst], "ablations",
         "rates four times as large or as small, or a prior whose latent space is scaled otherwise",
+        worst,
     )  # fmt: skip

@@ -5,7 +5,7 @@ import dataclasses
 import statistics
 
 import pytest
-from recorded_factors import ABLATION, MAIN, TUNED, changed, recomputed, tasks_of
+from recorded_factors import ABLATION, AGAIN, MAIN, TUNED, changed, recomputed, tasks_of
 from scipy import stats
 
 from rusr_core.files import data_path
@@ -91,7 +91,7 @@ def test_there_are_twelve_and_each_says_what_would_refute_it(found):
     ],
 )
 def test_another_recording_breaks_the_sentence(key, method, by):
-    main, tuned, ablation = parts()
+    main, tuned, ablation, again = parts()
     if method in ("cvpr2023", "ddrm"):
         main = changed(main, method, by)
     elif key == "tuned rival":
@@ -99,13 +99,35 @@ def test_another_recording_breaks_the_sentence(key, method, by):
     else:
         ablation = changed(ablation, method, by)
     with pytest.raises(FindingError, match=f"does not support the finding '{key}'"):
-        findings.findings(main, tuned, ablation)
+        findings.findings(main, tuned, ablation, again)
+
+
+MEASURED_AGAIN = ("one phase", "which phases", "start", "draws", "early stopping", "identity term")
+
+
+def test_what_an_ablation_says_is_measured_again_with_other_networks(found):
+    assert [key for key, each in found.items() if each.again] == list(MEASURED_AGAIN)
+    held = tasks_of(AGAIN)
+    for key in MEASURED_AGAIN:
+        tasks = ["denoising M"] if key == "draws" else held
+        assert found[key].again == pytest.approx(recomputed(AGAIN, found[key].variant, "default", tasks), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    "key, by", [("start", 0.3), ("early stopping", 0.3), ("identity term", 3), ("which phases", 0.3)]
+)
+def test_a_second_recording_that_says_the_opposite_breaks_the_sentence(found, key, by):
+    """As does a difference where the sentence says that none was found."""
+    main, tuned, ablation, again = parts()
+    again = changed(again, found[key].variant, by)
+    with pytest.raises(FindingError, match=f"does not support the finding '{key}'"):
+        findings.findings(main, tuned, ablation, again)
 
 
 @pytest.mark.parametrize("by", [0.7, 1.3])
 def test_a_difference_in_deartifacting_breaks_its_sentence(by):
     """Whichever setting is nearer there, "cannot be told apart" falls; all other tasks stay as they are."""
-    main, tuned, ablation = parts()
+    main, tuned, ablation, again = parts()
     units = tuple(
         unit | {"lpips": unit["lpips"] * by}
         if unit["method"] == "default" and unit["task"].startswith("deartifacting ")
@@ -113,12 +135,12 @@ def test_a_difference_in_deartifacting_breaks_its_sentence(by):
         for unit in main.units
     )
     with pytest.raises(FindingError, match="does not support the finding 'deartifacting'"):
-        findings.findings(dataclasses.replace(main, units=units), tuned, ablation)
+        findings.findings(dataclasses.replace(main, units=units), tuned, ablation, again)
 
 
 @pytest.mark.parametrize("task, similarity", [("upsampling XL", 0.8), ("upsampling S", 0.7)])
 def test_a_person_who_is_kept_or_lost_elsewhere_breaks_the_sentence(task, similarity):
-    main, tuned, ablation = parts()
+    main, tuned, ablation, again = parts()
     scores = tuple(
         row | {"value": similarity, "low": similarity - 0.05, "high": similarity + 0.05}
         if (row["task"], row["method"]) == (task, "default") and row["metric"].startswith("identity")
@@ -127,7 +149,7 @@ def test_a_person_who_is_kept_or_lost_elsewhere_breaks_the_sentence(task, simila
     )
     assert scores != main.scores
     with pytest.raises(FindingError, match="does not support the finding 'person'"):
-        findings.findings(dataclasses.replace(main, scores=scores), tuned, ablation)
+        findings.findings(dataclasses.replace(main, scores=scores), tuned, ablation, again)
 
 
 def test_the_conclusions_in_words_hold():
