@@ -18,12 +18,14 @@ from rusr_core.figures.labels import label_points
 from rusr_core.figures.panels import STYLE, FigureError, logarithmic, plain_numbers
 from rusr_core.limits import is_number, shown
 from rusr_core.metrics.report import NONE
+from rusr_core.sweeps import factors
 from rusr_core.sweeps.rivals import COLUMNS, OURS, Comparison, named, verdict
 
 LOOKS = {"default": ("o", "#0072B2"), "one": ("s", "#009E73"), "tuned": ("D", "#D55E00")}  # marker, colour
 NAMES = {"default": "as published", "one": "one setting", "tuned": "tuned for the task"}
 AGAIN = (("o", "#0072B2"), ("s", "#8C8C8C"), ("D", "#D55E00"))  # of the first, second and third measurement
 GAP = 0.24  # between the columns of a method, in rows
+WIDEST = 16  # times as far: the end of an axis of factors that were measured again
 
 
 def forest(found: Comparison, *, ours: str = OURS, tasks: Sequence[str] | None = None) -> Figure:
@@ -101,7 +103,8 @@ def _draw(ax: Axes, found: Comparison, ours: str, task: str, methods: Sequence[s
         values = {column: _factor(found, method, column, ours, task) for column in LOOKS}
         there = [column for column in LOOKS if values[column] is not None]
         for i, column in enumerate(there):
-            _with_ends(ax, values[column], at + GAP * (i - (len(there) - 1) / 2), LOOKS[column])
+            y, tied = at + GAP * (i - (len(there) - 1) / 2), verdict(values[column]) in ("tie", "not known")
+            _with_ends(ax, values[column], y, LOOKS[column], not tied)
         if not there and (method, task) in found.reasons:
             style = {"color": "#4D4D4D", "fontsize": 8, "ha": "right", "va": "center"}
             ax.text(0.98, at, NONE, transform=ax.get_yaxis_transform(), **style)
@@ -109,51 +112,57 @@ def _draw(ax: Axes, found: Comparison, ours: str, task: str, methods: Sequence[s
     return drawn
 
 
-def _with_ends(ax: Axes, factor: tuple[float, float, float], y: float, look: tuple[str, str]) -> None:
-    """A factor with its interval at one height: filled if it excludes "as far", else hollow."""
+def _with_ends(ax: Axes, factor: tuple[float, float, float], y: float, look: tuple[str, str], filled: bool) -> None:
+    """A factor with its interval at one height, in a marker and a colour."""
     (value, low, high), (marker, colour) = factor, look
     ax.plot([low, high], [y, y], color=colour, linewidth=1.4, alpha=0.6, solid_capstyle="butt")
-    face = "white" if verdict(factor) in ("tie", "not known") else colour
-    ax.plot(value, y, marker, color=colour, markerfacecolor=face, markersize=4.5)
+    ax.plot(value, y, marker, color=colour, markerfacecolor=colour if filled else "white", markersize=4.5)
 
 
 def repeated(
-    rows: Mapping[str, Mapping[str, tuple[float, float, float]]], *, xlabel: str, most: float = 16.0
+    rows: Mapping[str, Mapping[str, tuple[float, float, float]]], *, measurements: Sequence[str], xlabel: str
 ) -> Figure:
-    """The same factors measured more than once: a row a variant, in it {measurement: (value, low, high)}, one below
-    another, up to three.
+    """The same factors measured more than once: a row a variant, in it {measurement: (value, low, high)}.
 
-    A marker is filled where the interval excludes 1. A measurement that lacks a row leaves its place empty. The axis is
-    logarithmic and ends at `most` and 1 / `most`, since intervals of two or three values know no end. Raises
-    `FigureError` for no row, more than three measurements, and a number that has no logarithm.
+    `measurements` names up to three, from top to bottom; a row that lacks one leaves its place empty. A marker is
+    filled where the interval as it is printed excludes 1 (`factors.decided`). The axis is logarithmic and ends at 16
+    and 1 / 16, since intervals of two or three values know no end. Raises `FigureError` for no row, another number of
+    measurements, one that is not named, and a number that has no logarithm.
     """
-    names = list(dict.fromkeys(name for row in rows.values() for name in row))
-    if not 1 <= len(names) <= len(AGAIN):
-        raise FigureError(f"{len(rows)} rows of {len(names)} measurements: expected one to {len(AGAIN)} measurements")
-    for variant, row in rows.items():
-        for name, factor in row.items():
-            if len(factor) != 3 or not all(is_number(number) and number > 0 for number in factor):
-                raise FigureError(f"{variant} has {shown(factor)} in {name}: expected (value, low, high), all above 0")
-    looks = dict(zip(names, AGAIN, strict=False))
+    _check_rows(rows, measurements)
+    looks = dict(zip(measurements, AGAIN, strict=False))
     with plt.style.context(STYLE):
-        extent = (6.4, 0.9 + (0.13 + 0.13 * len(names)) * len(rows))
+        extent = (6.4, 0.9 + (0.13 + 0.13 * len(looks)) * len(rows))
         figure, ax = plt.subplots(figsize=extent, layout="constrained")
         ax.axvline(1, color="#BFBFBF", linewidth=0.8, zorder=0)
         for at, row in enumerate(rows.values()):
-            for i, name in enumerate(names):
+            for i, (name, look) in enumerate(looks.items()):
                 if name in row:
-                    _with_ends(ax, row[name], at + GAP * (i - (len(names) - 1) / 2), looks[name])
+                    y = at + GAP * (i - (len(looks) - 1) / 2)
+                    _with_ends(ax, row[name], y, look, factors.decided(*row[name]) != 0)
         ax.set(yticks=range(len(rows)), yticklabels=rows, ylim=(len(rows) - 0.5, -0.5), xscale="log", xlabel=xlabel)
         low, high = ax.get_xlim()
-        ax.set_xlim(max(low, 1 / most), min(high, most))
+        ax.set_xlim(max(low, 1 / WIDEST), min(high, WIDEST))
         ax.tick_params(axis="y", length=0)
         plain_numbers(ax.xaxis)
-        if len(names) > 1:
-            figure.legend(
-                handles=[_mark(look, name) for name, look in looks.items()], loc="outside lower center", ncols=3
-            )
+        marks = [_mark(look, name) for name, look in looks.items() if any(name in row for row in rows.values())]
+        figure.legend(handles=marks, loc="outside lower center", ncols=3)
         plt.close(figure)
     return figure
+
+
+def _check_rows(rows: Mapping[str, Mapping[str, tuple[float, float, float]]], measurements: Sequence[str]) -> None:
+    if not rows or not 1 <= len(measurements) <= len(AGAIN):
+        raise FigureError(
+            f"{len(rows)} rows of {len(measurements)} measurements: expected a row or more, one to {len(AGAIN)} "
+            "measurements"
+        )
+    for variant, row in rows.items():
+        for name, factor in row.items():
+            if name not in measurements:
+                raise FigureError(f"{variant} has {name!r}: expected one of {', '.join(measurements)}")
+            if len(factor) != 3 or not all(is_number(number) and number > 0 for number in factor):
+                raise FigureError(f"{variant} has {shown(factor)} in {name}: expected (value, low, high), all above 0")
 
 
 def trade(

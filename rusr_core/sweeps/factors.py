@@ -84,6 +84,13 @@ def _changes(*factors: float) -> list[int]:
     return [round(100 * (number - 1)) for number in factors]
 
 
+def decided(value: float, low: float, high: float) -> int:
+    """What a factor's interval says, by its bounds as they are printed, in whole per cent: 1 for farther, -1 for
+    nearer, 0 where it holds "as far"."""
+    _, lowest, highest = _changes(value, low, high)
+    return 1 if lowest > 0 else -1 if highest < 0 else 0
+
+
 def nearer(recording: Recording, task: str, method: str, opponent: str) -> tuple[int, int]:
     """On how many portraits of a task `method` ends nearer to the truth than `opponent`, and how many both have."""
     ours, theirs = distances(recording, method), distances(recording, opponent)
@@ -100,10 +107,7 @@ def agreement(
     per cent; otherwise "undecided". Raises `FactorError` as `factor` does.
     """
     found = [factor(each, method, reference, tasks) for each in recordings]
-    signs = []
-    for _, low, high in found:
-        lowest, highest = _changes(low, high)
-        signs.append(1 if lowest > 0 else -1 if highest < 0 else 0)
+    signs = [decided(*each) for each in found]
     alike = "the same" if signs[0] == signs[1] else "the opposite"
     return per_cent(*found[0]), per_cent(*found[1]), alike if all(signs) else "undecided"
 

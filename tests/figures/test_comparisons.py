@@ -78,7 +78,7 @@ ROWS = {
 
 def test_factors_that_were_measured_again_stand_below_each_other():
     """Filled where 1 is outside, the place of what was not measured is empty, and the axis ends."""
-    figure = comparisons.repeated(ROWS, xlabel="times as far")
+    figure = comparisons.repeated(ROWS, measurements=("today", "earlier"), xlabel="times as far")
     (ax,) = figure.axes
     assert [text.get_text() for text in ax.get_yticklabels()] == list(ROWS)
     dots = {
@@ -90,21 +90,37 @@ def test_factors_that_were_measured_again_stand_below_each_other():
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["today", "earlier"]
     low, high = ax.get_xlim()
     assert (ax.get_xscale(), low >= 1 / 16, high) == ("log", True, 16)
-    assert not comparisons.repeated({"sgd": ROWS["sgd"]}, xlabel="").legends
+    alone = comparisons.repeated({"ngd": ROWS["ngd"]}, measurements=("today", "earlier"), xlabel="")
+    assert [text.get_text() for text in alone.legends[0].get_texts()] == ["earlier"]
+    (dot,) = (line for line in alone.axes[0].lines if len(line.get_xdata()) == 1)
+    assert (dot.get_marker(), dot.get_color()) == comparisons.AGAIN[1], "a measurement keeps its look and its place"
+
+
+def test_a_marker_is_filled_by_the_bounds_that_are_printed():
+    """+0 % is "as far" to the reader."""
+    rows = {"W-W+": {"today": (1.06, 1.004, 1.12)}, "W": {"today": (1.06, 1.006, 1.12)}}
+    (ax,) = comparisons.repeated(rows, measurements=("today",), xlabel="").axes
+    hollow = [same_color(line.get_markerfacecolor(), "white") for line in ax.lines if len(line.get_xdata()) == 1]
+    assert hollow == [True, False]
 
 
 @pytest.mark.parametrize(
     "rows, message",
     [
-        ({}, "0 rows of 0 measurements: expected one to 3"),
-        ({"W": dict.fromkeys("abcd", (1.0, 1.0, 1.0))}, "1 rows of 4 measurements: expected one to 3"),
+        ({}, "0 rows of 1 measurements: expected a row or more, one to 3 measurements"),
+        ({"W": {"tomorrow": (1.0, 1.0, 1.0)}}, "W has 'tomorrow': expected one of today"),
         ({"W": {"today": (1.0, 0.0, 2.0)}}, r"W has \(1.0, 0.0, 2.0\) in today: expected \(value, low, high\)"),
         ({"W": {"today": (1.0, math.nan, 2.0)}}, "expected .value, low, high., all above 0"),
     ],
 )
 def test_factors_that_cannot_be_drawn(rows, message):
     with pytest.raises(FigureError, match=message):
-        comparisons.repeated(rows, xlabel="")
+        comparisons.repeated(rows, measurements=("today",), xlabel="")
+
+
+def test_factors_of_too_many_measurements():
+    with pytest.raises(FigureError, match="3 rows of 4 measurements: expected a row or more, one to 3"):
+        comparisons.repeated(ROWS, measurements="abcd", xlabel="")
 
 
 def test_a_trade_names_every_point(found):
