@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from rusr_core.errors import RusrError
-from rusr_core.sweeps.factors import distances, factor, per_cent, together
+from rusr_core.sweeps.factors import decided, distances, factor, per_cent, together
 from rusr_core.sweeps.recordings import Recording, load
 from rusr_core.tasks import TASKS
 
@@ -21,6 +21,7 @@ SINGLE_RATES = tuple(f"default-{space}-lr{factor}" for space in PHASES for facto
 TWO_PHASES = ("W-W+", "W-W++", "W+-W++")
 SEARCHING = ("pulse", "brgm", "pti", "na_nhmc")  # the recorded rivals that search, of which the best is named
 NOISE = "denoising M"  # the task on which drawing twice, and stopping early, can matter most
+FACES = ("denoising M", "deartifacting M", "inpainting M")  # tasks of the ablation whose input the identity term sees
 
 
 class FindingError(RusrError):
@@ -39,14 +40,17 @@ class Finding:
     high: float
     chapter: str  # where it is shown: the file's name in book/, without its ending
     refuted_by: str  # a result that would take the sentence away
-    variant: str = ""  # of an ablation: whose distance against the whole the number is
-    again: tuple[float, float, float] | None = None  # value and interval, measured with other networks and portraits
+    variants: tuple[str, ...] = ()  # of an ablation: those whose distances against the whole the sentence is about
+    tasks: tuple[str, ...] | None = None  # on which, all by default
+    again: tuple[tuple[float, float, float], ...] = ()  # of these variants, measured with other networks
 
 
-def findings(main: Recording, tuned: Recording, ablation: Recording, again: Recording) -> tuple[Finding, ...]:
+def findings(
+    main: Recording, tuned: Recording, ablation: Recording, again: Recording | None = None
+) -> tuple[Finding, ...]:
     """The twelve findings, from the recorded benchmark, the experiment with tuned rivals and the recorded ablation.
 
-    `again` is a second ablation, of other networks and portraits, which may lack variants: no sentence may say the
+    `again` is a second ablation, with other networks, which may lack variants and tasks: no sentence may say the
     opposite of it. Raises `FindingError`, and `FactorError` for a recording that lacks a method or a task.
     """
     of_main: tuple[Callable[[Recording], Finding], ...] = (_against_published, _deartifacting, _diffusion)
@@ -58,7 +62,7 @@ def findings(main: Recording, tuned: Recording, ablation: Recording, again: Reco
 
 
 def recorded(prior: str) -> dict[str, Finding]:
-    """The findings of a prior's recordings, by their keys. RecordingError if it lacks one of them."""
+    """The findings of the recordings of a prior, by their keys. RecordingError if one of `PARTS` is missing."""
     return {each.key: each for each in findings(*(load(prior + part) for part in PARTS))}
 
 
@@ -67,16 +71,28 @@ def _check(supported: bool, key: str, number: object) -> None:
         raise FindingError(f"the recording does not support the finding {key!r}: found {number}")
 
 
-def _measured_again(finding: Finding, again: Recording) -> Finding:
-    """With what the second ablation says of its variant. FindingError if it says the opposite: another sign, or a
-    difference where the sentence has none."""
-    tasks = [NOISE] if finding.key == "draws" else None
-    if finding.variant not in again.methods:
+def _measured_again(finding: Finding, again: Recording | None) -> Finding:
+    """With what the second ablation says of its variants. FindingError if it says the opposite of the first of them
+    that the sentence names: another sign, or a difference where the sentence has none."""
+    tasks = None if finding.tasks is None else list(finding.tasks)
+    if again is None or not finding.variants or not _holds(again, finding.variants, tasks):
         return finding
-    measured = _, low, high = factor(again, finding.variant, "default", tasks)
-    decided, same = low > 1 or high < 1, finding.low > 1 if low > 1 else finding.high < 1
-    _check(same or not decided, finding.key, measured)
+    measured = tuple(together(again, finding.variants, "default", tasks).values())
+    _check(_agrees(finding, measured), finding.key, measured)
     return replace(finding, again=measured)
+
+
+def _holds(recording: Recording, variants: tuple[str, ...], tasks: list[str] | None) -> bool:
+    """Whether a recording has all variants, on all of the tasks where some are named."""
+    return set(variants) <= {*recording.methods} and all(recording.has(t, m) for t in tasks or () for m in variants)
+
+
+def _agrees(finding: Finding, measured: tuple[tuple[float, float, float], ...]) -> bool:
+    """Whether none of the second numbers contradicts the sentence: of a difference none may be decided the other way,
+    of no difference the first may not be decided at all."""
+    found = decided(finding.value, finding.low, finding.high)
+    signs = [decided(*each) for each in measured]
+    return -found not in signs if found else signs[0] == 0
 
 
 def _against_published(main: Recording) -> Finding:
@@ -157,7 +173,7 @@ def _single_phase(ablation: Recording) -> Finding:
         "One phase alone, whichever, ends farther from the truth than three with as many steps together.",
         f"distance {per_cent(*measured[name])} for {name}, the best of the three", *measured[name], "phases",
         "a rate for one phase alone that was found on other portraits and closes the gap",
-        name,
+        PHASES,
     )  # fmt: skip
 
 
@@ -173,7 +189,7 @@ def _which_phases(ablation: Recording) -> Finding:
         f"distance {per_cent(*measured['W+-W++'])} without W, at most {per_cent(*measured[worst])} ({worst})",
         *measured["W+-W++"], "ablations",
         "a prior or a task for which leaving out one phase costs as much as leaving out two",
-        "W+-W++",
+        ("W+-W++", "W-W++", "W-W+"),
     )  # fmt: skip
 
 
@@ -185,7 +201,7 @@ def _start(ablation: Recording) -> Finding:
         "The start matters: from a random code the search ends farther from the truth than from the mean.",
         f"distance {per_cent(*measured)}", *measured, "ablations",
         "a search from several random codes, chosen by its loss alone, that reaches what the mean reaches",
-        "default-random",
+        ("default-random",),
     )  # fmt: skip
 
 
@@ -197,7 +213,8 @@ def _draws(ablation: Recording) -> Finding:
         "Where the damage is random, comparing with one draw a step instead of the energy score of two costs accuracy.",
         f"distance {per_cent(*measured)} in denoising at level M", *measured, "denoising",
         "one draw and twice as many steps, equal in time, that reaches the same distance",
-        "default-draws1",
+        ("default-draws1",),
+        (NOISE,),
     )  # fmt: skip
 
 
@@ -209,19 +226,21 @@ def _stopping(ablation: Recording) -> Finding:
         "Early stopping does more than save steps: without it the search ends farther from the truth.",
         f"distance {per_cent(*measured)}", *measured, "phases",
         "a loss with which more steps never hurt, such as one that averages over many draws",
-        "default-nostop",
+        ("default-nostop",),
     )  # fmt: skip
 
 
 def _identity_term(ablation: Recording) -> Finding:
-    measured = factor(ablation, "default-noid", "default")
+    measured = factor(ablation, "default-noid", "default", FACES)
     _check(measured[1] < 1 < measured[2], "identity term", measured)
     return Finding(
         "identity term",
         "The identity term of the loss changes nothing that could be found.",
-        f"distance {per_cent(*measured)} without it", *measured, "losses",
+        f"distance {per_cent(*measured)} without it, on the three tasks of both ablations whose input it sees",
+        *measured, "losses",
         "a face network that has seen photographs, on photographs",
-        "default-noid",
+        ("default-noid",),
+        FACES,
     )  # fmt: skip
 
 
@@ -235,5 +254,4 @@ def _rates(ablation: Recording) -> Finding:
         "The setting need not be tuned finely: one phase's rate halved or doubled moves the result by little.",
         f"distance at most {per_cent(*measured[worst])} ({worst})", *measured[worst], "ablations",
         "rates four times as large or as small, or a prior whose latent space is scaled otherwise",
-        worst,
     )  # fmt: skip
