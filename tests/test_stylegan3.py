@@ -251,6 +251,7 @@ def test_a_new_network_draws_from_the_generator_it_is_given():
         one.draw(designs[1:], torch.Generator())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["t", "r", "xl"])
 def test_large_layers_are_computed_again_instead_of_kept(kind, monkeypatch):
     """The same bits of the image, and of the gradient but for R, in W and W++, from less than half of the memory."""

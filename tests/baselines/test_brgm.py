@@ -69,6 +69,7 @@ def run(method, prior, y, f, **settings):
     return states, losses
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("name", ["pix", "perc", "w", "c"])
 def test_terms_of_brgm(task, name, arrays, small, vgg):
@@ -134,6 +135,7 @@ def test_lbrgm(task, arrays, world, monkeypatch):
     compare(f"out/lbrgm/{task}/traj_losses", torch.stack(columns), arrays, 1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", [slow_if(task != "inpaint", task) for task in TASKS])
 def test_terms_of_lbrgm(task, arrays, world):
     w = arrays["w"].clone().requires_grad_(True)

@@ -49,6 +49,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", RIVALS)
 def test_a_generator_of_another_kind_is_searched_or_refused_at_once(name, kind, prior, truth):

@@ -90,6 +90,7 @@ def test_composition(name, arrays, pggan):
     compare(f"out/image_alpha_{name}", pggan.outer(fused(features, alpha)), arrays, 1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task, perc", [("sr4", 1.0), ("gray", 1.0), ("none", 1.0), ("inpaint", 0.1)])
 def test_loss(task, perc, arrays, relu3_3):
     """The sum of both terms, and its gradient at the picture."""

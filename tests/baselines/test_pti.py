@@ -221,6 +221,7 @@ def test_tuning_with_locality(arrays, coach):
     compare("out/tune_locality/image_after3", image * 2 - 1, arrays, 1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", ["strokes:1,seed=1", "downsample:2 | noise:48,0.05 | jpeg:20"])
 def test_the_prior_stays_and_a_batch_is_its_images(words, prior, truth):
     f, seen = parse(words), []

@@ -41,6 +41,7 @@ def test_the_safetensors_library_reads_our_files(tmp_path):
     torch.testing.assert_close(load_generator(tmp_path / "g").state_dict(), G.state_dict(), rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_every_changed_byte_is_noticed_or_harmless(tmp_path):
     """Header and tensors. Harmless: padding, and the letters of the word sha256 (other tools write no digest)."""
     G = random_generator(resolution=4, channels=(2,), z_dim=3, w_dim=3, mapping_layers=1)

@@ -69,6 +69,7 @@ def test_presets_and_compared_methods_are_one_list(words, config, tmp_path, caps
     assert "method 'pulsar': expected one of default, cvpr2023, nothing, classical" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_one_class_of_a_conditional_prior(config, capsys, cache, tmp_path):
     """The search is that of the class, the folder says which, and takes no other; without one it is all, as is said."""
     file = tmp_path / "animals.safetensors"

@@ -33,6 +33,7 @@ def words(animals, tmp_path) -> list[object]:
     return ["restore", y, tmp_path / "x.png", *options]
 
 
+@pytest.mark.slow
 def test_a_restoration_in_one_class_and_in_all(words, animals, cache, capsys):
     """The picture is the library's for that class; without one it begins at the mean of all, which is said."""
     y, out = load_image(words[1]), words[2]

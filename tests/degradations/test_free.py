@@ -156,6 +156,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_the_search_finds_the_number_where_the_latent_is_known(prior, truth, case):
     """From the true latent, the search moves the free number towards the truth."""

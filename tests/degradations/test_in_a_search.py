@@ -33,6 +33,7 @@ OPERATORS = {
 CONTAINED = ("ours", "generator", "randn_like")  # what the compositions hold, too
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [slow_if(name in CONTAINED, name) for name in OPERATORS])
 def test_a_batch_gives_each_image_what_it_gets_alone(name, prior):
     f = OPERATORS[name]

@@ -131,6 +131,7 @@ def test_what_a_discriminator_is_shown_is_standardised_by_renders():
     assert (other - own - 3 / real.std((0, 2, 3), keepdim=True)).abs().max() < 1e-2
 
 
+@pytest.mark.slow
 def test_a_finished_prior_is_trained_further_as_it_is(small_set, tmp_path):
     plan, net, shipped = Plan(images=(0, 0, 8, 0), batch=4), load_portrait_net(NET_A), DATA / "generator.safetensors"
     trainer = Trainer(plan, CPU, net.config.channels, shipped)

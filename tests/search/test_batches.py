@@ -63,6 +63,7 @@ def test_a_batch_gives_each_image_what_it_gets_alone(name, kind, prior, truth):
     assert len(set(batch.steps)) > 1, "the images were to stop at different steps"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind, name", crossed(("noise", "cvpr2023"), ("masked", "default")))
 def test_images_that_are_seen_together_and_stop_one_after_another(name, kind, prior, truth, together, monkeypatch):
     """What a GPU does: one group, from which images are taken when they stop. Rounding differs, and is amplified."""

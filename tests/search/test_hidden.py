@@ -27,6 +27,7 @@ def assert_same(prior, y, mask, f, preset):
     return found["black"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", presets.PRESETS)
 def test_content_of_the_hole(name, prior, truth):
     mask = torch.ones(1, 1, 32, 32)

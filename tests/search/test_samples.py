@@ -35,6 +35,7 @@ OPERATORS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPERATORS)
 def test_the_first_answer_is_what_one_answer_would_be(prior, truth, name):
     f = OPERATORS[name]

@@ -164,6 +164,7 @@ def test_opponents_stand_beside_the_presets_on_logarithmic_axes():
         charts.by_level(low, "identity-portraits", log=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changed", [lambda figure: figure, narrow.copied], ids=["page", "phone"])
 def test_labels_of_a_crowded_chart_do_not_lie_upon_each_other(changed):
     """Points of compositions lie so near to each other that labels at one offset could not be read."""
