@@ -72,8 +72,7 @@ def _check(supported: bool, key: str, number: object) -> None:
 
 
 def _measured_again(finding: Finding, again: Recording | None) -> Finding:
-    """With what the second ablation says of its variants. FindingError if it says the opposite of the first of them
-    that the sentence names: another sign, or a difference where the sentence has none."""
+    """With what the second ablation says of its variants. FindingError if that is the opposite, see `_agrees`."""
     tasks = None if finding.tasks is None else list(finding.tasks)
     if again is None or not finding.variants or not _holds(again, finding.variants, tasks):
         return finding
