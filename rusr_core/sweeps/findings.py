@@ -18,7 +18,7 @@ from rusr_core.tasks import TASKS
 PARTS = ("", "-one-setting", "-ablations", "-ablations-cpu")
 PHASES = ("W", "W+", "W++")
 SINGLE_RATES = tuple(f"default-{space}-lr{factor}" for space in PHASES for factor in ("05", "2"))
-TWO_PHASES = ("W-W+", "W-W++", "W+-W++")
+TWO_PHASES = ("W+-W++", "W-W++", "W-W+")
 SEARCHING = ("pulse", "brgm", "pti", "na_nhmc")  # the recorded rivals that search, of which the best is named
 NOISE = "denoising M"  # the task on which drawing twice, and stopping early, can matter most
 FACES = ("denoising M", "deartifacting M", "inpainting M")  # tasks of the ablation whose input the identity term sees
@@ -73,17 +73,16 @@ def _check(supported: bool, key: str, number: object) -> None:
 
 def _measured_again(finding: Finding, again: Recording | None) -> Finding:
     """With what the second ablation says of its variants. FindingError if that is the opposite, see `_agrees`."""
-    tasks = None if finding.tasks is None else list(finding.tasks)
-    if again is None or not finding.variants or not _holds(again, finding.variants, tasks):
+    if again is None or not finding.variants or not _holds(again, finding.variants, finding.tasks or ()):
         return finding
-    measured = tuple(together(again, finding.variants, "default", tasks).values())
+    measured = tuple(together(again, finding.variants, "default", finding.tasks).values())
     _check(_agrees(finding, measured), finding.key, measured)
     return replace(finding, again=measured)
 
 
-def _holds(recording: Recording, variants: tuple[str, ...], tasks: list[str] | None) -> bool:
+def _holds(recording: Recording, variants: tuple[str, ...], tasks: tuple[str, ...]) -> bool:
     """Whether a recording has all variants, on all of the tasks where some are named."""
-    return set(variants) <= {*recording.methods} and all(recording.has(t, m) for t in tasks or () for m in variants)
+    return set(variants) <= {*recording.methods} and all(recording.has(t, m) for t in tasks for m in variants)
 
 
 def _agrees(finding: Finding, measured: tuple[tuple[float, float, float], ...]) -> bool:
@@ -188,7 +187,7 @@ def _which_phases(ablation: Recording) -> Finding:
         f"distance {per_cent(*measured['W+-W++'])} without W, at most {per_cent(*measured[worst])} ({worst})",
         *measured["W+-W++"], "ablations",
         "a prior or a task for which leaving out one phase costs as much as leaving out two",
-        ("W+-W++", "W-W++", "W-W+"),
+        TWO_PHASES,
     )  # fmt: skip
 
 
