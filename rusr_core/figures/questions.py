@@ -35,18 +35,21 @@ class Prediction:
             f"<legend>Predict before you look</legend><p>{escape(self.question)}</p>{buttons}</fieldset>"
         )
 
-    def verdict(self, answer: str, reasons: Mapping[str, str], *, expected: str | None = None) -> Html:
+    def verdict(self, answer: str | None, reasons: Mapping[str, str], *, expected: str | None = None) -> Html:
         """The answer, and for every choice the reason why it is right, or why it tempts and is wrong.
 
         `expected` is the answer for which `reasons` were written. If other parameters lead to another answer, the
-        reasons would be false, and the verdict says so instead. Raises `FigureError` if `answer` or `expected` is none
-        of the choices, or if the reasons are not one for each choice.
+        reasons would be false, and the verdict says so instead. Without an answer (None), as with a prior of which
+        nothing is recorded, it says only that, and nothing is veiled. Raises `FigureError` if `answer` or `expected` is
+        none of the choices, or if the reasons are not one for each choice.
         """
-        for each in (answer, answer if expected is None else expected):
-            if each not in self.choices:
+        for each in (answer, expected):
+            if each is not None and each not in self.choices:
                 raise FigureError(f"answer {each!r} of {self.key!r}: expected one of {', '.join(self.choices)}")
         if set(reasons) != set(self.choices):
             raise FigureError(f"reasons for {', '.join(reasons)}: expected one for each of {', '.join(self.choices)}")
+        if answer is None:
+            return Html("<p><em>No answer: nothing is recorded for this prior.</em></p>")
         items = "".join(
             f'<li data-choice="{escape(choice)}"><b>{escape(choice)}:</b> {escape(reasons[choice])}</li>'
             for choice in self.choices

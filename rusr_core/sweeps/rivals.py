@@ -5,9 +5,9 @@
     tuned      NAME@tuned    the best setting for each task and level
 
 Distances are LPIPS of the judging net. Differences are paired: of each portrait the ratio of two methods' distances, on
-a logarithmic scale (`factors.factor`). A win or a loss is one whose 95 % interval excludes "as far"; all others are
-ties. The price of one setting is the factor of a method's one setting against its settings for each task; of our preset
-it is that of the preset as it is. Protocol: rivals.md.
+a logarithmic scale (`factors.factor`). A win or a loss is one whose 95 % interval, as it is printed, excludes "as far";
+all others are ties. The price of one setting is the factor of a method's one setting against its settings for each
+task; of our preset it is that of the preset as it is. Protocol: rivals.md.
 """
 
 import csv
@@ -24,7 +24,7 @@ from rusr_core.metrics.intervals import mean_interval, with_interval
 from rusr_core.metrics.report import NONE, markdown
 from rusr_core.presets import PRESETS
 from rusr_core.sweeps import results
-from rusr_core.sweeps.factors import FactorError, factor, log_distance, per_cent
+from rusr_core.sweeps.factors import FactorError, decided, factor, log_distance, per_cent
 from rusr_core.sweeps.recordings import Recording
 from rusr_core.sweeps.storage import not_applicable
 
@@ -221,10 +221,10 @@ def prices(found: Comparison) -> Grid:
 
 
 def verdict(value: tuple[float, float, float] | None) -> str:
-    """What an interval of a factor allows to say: "nearer", "farther", or "tie" where it holds 1."""
+    """What a factor's interval allows to say (`factors.decided`): "nearer", "farther", or "tie" where it holds 1."""
     if value is None or math.isnan(value[1]):
         return "not known"
-    return "nearer" if value[2] < 1 else "farther" if value[1] > 1 else "tie"
+    return {-1: "nearer", 0: "tie", 1: "farther"}[decided(*value)]
 
 
 def _shown(value: tuple[float, float, float] | None) -> str:

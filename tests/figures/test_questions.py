@@ -104,6 +104,14 @@ def test_reasons_for_another_answer_are_left_out():
     assert "it tempts" in asked.verdict("less", REASONS, expected="less")
 
 
+def test_where_nothing_is_recorded_there_is_no_answer():
+    asked = figures.predict("key", "Less or more?", ("less", "more"))
+    told = asked.verdict(None, REASONS, expected="less")
+    assert "nothing is recorded" in told and "data-verdict" not in told and "because" not in told
+    with pytest.raises(FigureError, match="answer 'none' of 'key'"):
+        asked.verdict(None, REASONS, expected="none")
+
+
 def test_a_self_check_keeps_its_answer_from_students(monkeypatch):
     assert "16,128" in figures.self_check("How many?", 16128)
     monkeypatch.setenv("RUSR_SOLUTIONS", "0")

@@ -54,6 +54,7 @@ def test_a_win_is_one_whose_interval_excludes_as_far(found):
     assert rows["brgm", "default", "denoising L"][0] == f"+{value} % [+{low}, +{high}]"
     assert not any(key[:2] == ("default", "default") for key in rows), "nothing is compared with itself"
     assert rivals.verdict((0.9, math.nan, math.nan)) == rivals.verdict(None) == "not known"
+    assert rivals.verdict((1.25, 1.004, 1.55)) == "tie", "printed as [+0, +55]"
 
 
 def test_every_method_has_a_line_for_every_task(found):
