@@ -71,6 +71,7 @@ test-app: $(APP)/.ready
 	@echo "== The page of rusr app, in a browser where there is one"
 	$(APP)/bin/python -m pytest -q --durations=5 tests/app
 
+# --all: else a page whose own text is unchanged keeps the numbers of its last build, whatever was recorded since.
 book: $(READY)
 	@echo "== Executing every chapter and building the book; warnings are errors"
 	@mkdir -p _build
@@ -78,7 +79,7 @@ book: $(READY)
 	$(BIN)/python book/live/status.py _build/live/live _build/live_status.md
 	$(BIN)/python book/terms.py _build/live/terms.js
 	$(BIN)/python book/configure.py > _build/_config.yml
-	RUSR_STATIC=1 OMP_NUM_THREADS=$(JOBS) $(BIN)/jupyter-book build . --config _build/_config.yml -n -W --keep-going
+	RUSR_STATIC=1 OMP_NUM_THREADS=$(JOBS) $(BIN)/jupyter-book build . --all --config _build/_config.yml -n -W --keep-going
 	$(BIN)/python book/phone.py _build
 	$(BIN)/python book/fit.py _build/html
 	@echo "== Open _build/html/index.html"
@@ -91,7 +92,7 @@ book-without-solutions: $(READY)
 	$(BIN)/python book/live/status.py $(STUDENTS)/_build/live/live $(STUDENTS)/_build/live_status.md
 	$(BIN)/python book/terms.py $(STUDENTS)/_build/live/terms.js
 	$(BIN)/python book/configure.py > $(STUDENTS)/_config.yml
-	RUSR_STATIC=1 RUSR_SOLUTIONS=0 OMP_NUM_THREADS=$(JOBS) $(BIN)/jupyter-book build $(STUDENTS) -n -W --keep-going
+	RUSR_STATIC=1 RUSR_SOLUTIONS=0 OMP_NUM_THREADS=$(JOBS) $(BIN)/jupyter-book build $(STUDENTS) --all -n -W --keep-going
 	$(BIN)/python book/phone.py $(STUDENTS)/_build
 	@echo "== Open $(STUDENTS)/_build/html/index.html"
 
