@@ -50,7 +50,7 @@ CHAPTERS = {
     "metrics": About("Metrics", 45, 2, ("start",)),
     "benchmark": About("Benchmark", 20, 2, ("metrics",)),
     "rivals": About("Rivals", 40, 3, ("phases", "metrics")),
-    "one_setting": About("One setting", 20, 2, ("rivals",)),
+    "one_setting": About("One setting", 40, 2, ("rivals",)),
     "ablations": About("Ablations", 35, 2, ("phases", "metrics")),
     "findings": About("What we found", 15, 1, ("start",)),
     "unknown": About("When f is not known", 20, 2, ("degradations", "phases")),
@@ -89,7 +89,8 @@ def numbers() -> Html:
         ("1 setting", f"for {count} recorded tasks; nothing is tuned to the damage"),
         (
             factors.per_cent(published.value, published.low, published.high).replace("-", "\u2212"),
-            "distance to the truth, against the published setting, over all of them (95 % interval)",
+            "distance to the truth over all of them, beside the setting that was published; less is nearer"
+            " (95 % interval)",
         ),
         ("0 photographs", "stand behind these numbers: all is about drawn portraits and a small generator"),
     )

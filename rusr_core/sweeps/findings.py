@@ -18,6 +18,7 @@ from rusr_core.tasks import TASKS
 PARTS = ("", "-one-setting", "-ablations", "-ablations-cpu")
 PHASES = ("W", "W+", "W++")
 SINGLE_RATES = tuple(f"default-{space}-lr{factor}" for space in PHASES for factor in ("05", "2"))
+RATES = {"05": "halved", "2": "doubled"}  # what ends the name of a variant, in words
 TWO_PHASES = ("W+-W++", "W-W++", "W-W+")
 SEARCHING = ("pulse", "brgm", "pti", "na_nhmc")  # the recorded rivals that search, of which the best is named
 NOISE = "denoising M"  # the task on which drawing twice, and stopping early, can matter most
@@ -138,11 +139,11 @@ def _tuned_rival(tuned: Recording) -> Finding:
     _check(found[2] < 1 and measured[2] < 1, "tuned rival", (found, measured))
     return Finding(
         "tuned rival",
-        "Row by row one fixed setting does not hold its own: in each single row of the report's table a rival ends "
-        "nearer to the truth.",
+        "Task by task one fixed setting does not hold its own: in each of three single tasks a rival ends nearer "
+        "to the truth.",
         f"distance of DDRM, tuned, against the setting of this book {per_cent(*measured)} in denoising L and "
         f"deartifacting M; of BRGM, as published, {per_cent(*found)} in upsampling L", *measured, "one_setting",
-        "the same rows on other portraits, or with our setting tuned as well, where one of these intervals holds 1",
+        "the same tasks on other portraits, or with our setting tuned as well, where one of these intervals holds 1",
     )  # fmt: skip
 
 
@@ -245,11 +246,13 @@ def _identity_term(ablation: Recording) -> Finding:
 def _rates(ablation: Recording) -> Finding:
     measured = together(ablation, SINGLE_RATES, "default")
     worst = max(SINGLE_RATES, key=lambda each: abs(math.log(measured[each][0])))
+    space, change = worst.removeprefix("default-").split("-lr")
     widest = max(abs(math.log(bound)) for row in measured.values() for bound in row[1:])
     _check(widest < math.log(1.2), "rates", measured)
     return Finding(
         "rates",
         "The setting need not be tuned finely: one phase's rate halved or doubled moves the result by little.",
-        f"distance at most {per_cent(*measured[worst])} ({worst})", *measured[worst], "ablations",
+        f"distance at most {per_cent(*measured[worst])}, the rate of {space} {RATES[change]}",
+        *measured[worst], "ablations",
         "rates four times as large or as small, or a prior whose latent space is scaled otherwise",
     )  # fmt: skip

@@ -55,6 +55,7 @@ def test_the_rival_that_is_named_is_the_best_of_those_it_was_chosen_from(found):
     values = {m: recomputed(TUNED, m, "default", ["upsampling L"], 1 - 0.05 / len(methods)) for m in methods}
     assert min(values, key=lambda m: values[m][0]) == "brgm"
     assert factors.per_cent(*values["brgm"]) in found["tuned rival"].number
+    assert found["rates"].number.endswith("the rate of W++ doubled")  # named in words, from the variant's name
 
 
 def test_the_lost_person_is_recomputed_from_the_file(found):
