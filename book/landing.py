@@ -16,7 +16,7 @@ from rusr_core.tasks import SINGLE
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = tuple(dict.fromkeys(task.name for task in SINGLE if task.name != "deblurring"))
 PRIOR = "portraits-128"
-NEEDS = {1: "no formulas needed", 2: "formulas and means", 3: "derivatives and matrices"}  # what its text takes for granted
+NEEDS = {1: "no formulas needed", 2: "formulas and means", 3: "derivatives and matrices"}  # what a text asks
 
 
 @dataclass(frozen=True)
