@@ -19,7 +19,7 @@ from rusr_core.degradations.compose import Compose
 from rusr_core.degradations.inpainting import Mask
 from rusr_core.photos.carried import carried, window_around
 from rusr_core.photos.estimate import Estimate, estimate
-from rusr_core.photos.masks import align_mask, doubts
+from rusr_core.photos.masks import align_mask, doubts, filled
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +86,7 @@ class FaceDegradations:
 
     def _stated(self, f: Degradation, picture: Tensor, subjects: list[Subject], known: Tensor | None) -> Faces:
         """All faces at once, or each by itself where a mask hides some of it."""
+        picture = picture if known is None else filled(picture, known)
         y = align_all(picture, [subject.quad for subject in subjects], self.size)
         if known is None:
             return Faces([Part(subjects, y, f)])
@@ -99,6 +100,9 @@ class FaceDegradations:
         """Each face by the estimate of its photograph; those that share a degradation at once."""
         window = window_around(subjects[0].quad, (picture.shape[1], picture.shape[2]))
         found = estimate(source, mask=known, window=window)
+        painted = (stage.visible for stage in found.stages if isinstance(stage, Mask))
+        shown = next(painted, None) if known is None else known
+        picture = picture if shown is None else filled(picture, shown)
         lines, parts = [f"{source}: {reasons(found)}"], {}
         for subject in subjects:
             face = carried(found, subject.quad, self.resolution, known)

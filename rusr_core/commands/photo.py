@@ -1,6 +1,7 @@
 """`rusr photo IN OUT` finds the faces of a photograph, restores them and puts them back."""
 
 import argparse
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -34,11 +35,13 @@ from rusr_core.commands.saving import (
 from rusr_core.commands.searching import Restoring, diverged, loaded_prior, method_of, planned_steps, restoring_prior
 from rusr_core.commands.subjects import Subject, face_option, subjects_of, whole
 from rusr_core.decoding import MOST_PIXELS
+from rusr_core.degradations.operator import mask_of
 from rusr_core.errors import RusrError
 from rusr_core.photos.align import FFHQ, PORTRAITS, side_of
 from rusr_core.photos.paste import enlarged, paste_into
 from rusr_core.photos.pictures import as_picture, load_picture
 from rusr_core.photos.records import Misfit, record_of
+from rusr_core.prior import prior_shape
 from rusr_core.results import Restoration, Samples
 
 LACK = "not enough memory to restore faces of this size; --batch 1 takes the least"
@@ -98,6 +101,7 @@ class _Restored:
     subject: Subject
     answers: Tensor  # [k, 3, R, R] in [0, 1], on the CPU
     invented: Tensor | None  # [1, 1, R, R], of several answers
+    known: Tensor | None  # [1, 1, h, w], what a mask shows of it
     degradation: str
     misfit: Misfit  # of the first answer
     steps: list[int]
@@ -144,16 +148,25 @@ class _Photos(Restoring):
         with tqdm(total=planned_steps(self.method), unit="step", desc=job.source.name, disable=None) as bar:
             result = self.search(part.y, part.f, bar)
         self.interrupted = result.interrupted
-        found = self.explained(result, part.y, part.f)
-        return [self._restored(result, i, part, misfit) for i, misfit in enumerate(found)]
+        found, known = self.explained(result, part.y, part.f), self._known(part)
+        return [self._restored(result, i, part, known[i], misfit) for i, misfit in enumerate(found)]
 
-    def _restored(self, result: Restoration, i: int, part: Part, misfit: Misfit) -> _Restored:
+    def _known(self, part: Part) -> list[Tensor | None]:
+        """What the mask of each face shows of it, on the CPU."""
+        like = torch.empty(prior_shape(self.restoring, len(part.y)), device=self.restoring.device)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the search has said them
+            mask = mask_of(part.f, like)
+        return [None] * len(part.y) if mask is None else list(mask.cpu().expand(len(part.y), -1, -1, -1).split(1))
+
+    def _restored(self, result: Restoration, i: int, part: Part, known: Tensor | None, misfit: Misfit) -> _Restored:
         """The face `i` of a part; it has diverged if its first answer has."""
         rows = slice(i * self.args.samples, (i + 1) * self.args.samples)
         reason = diverged(result)[rows][0]
         invented = result.invented[i : i + 1].cpu() if isinstance(result, Samples) else None
         answers, seconds = result.image[rows].cpu(), result.seconds / len(part.y)
-        return _Restored(part.subjects[i], answers, invented, str(part.f), misfit, result.steps[rows], reason, seconds)
+        words, steps = str(part.f), result.steps[rows]
+        return _Restored(part.subjects[i], answers, invented, known, words, misfit, steps, reason, seconds)
 
     def _save(self, job: Job, faces: Faces, restored: list[_Restored]) -> bool:
         """Paste what was restored; a face that diverged stays as it was."""
@@ -228,7 +241,7 @@ def _pasted(picture: Tensor, faces: list[_Restored], times: int, number: int | N
     """The photograph `[3, H, W]`, uint8, itself: now with the answer `number` of each face, or the answers' means."""
     for face in faces:
         image = face.answers.mean(0, keepdim=True) if number is None else face.answers[number : number + 1]
-        paste_into(picture, image, face.subject.quad * times)
+        paste_into(picture, image, face.subject.quad * times, known=face.known)
     return picture
 
 

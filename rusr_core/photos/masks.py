@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -9,11 +10,13 @@ from torch import Tensor
 from rusr_core.degradations.mask_files import NEAR
 from rusr_core.images import fit_image, in_words
 from rusr_core.limits import MAX_COUNT, MAX_SIDE, sides_of
+from rusr_core.parts import strips
 from rusr_core.photos.align import FINER, AlignError, corners, homography, map_points, pixel_centres, side_of
 from rusr_core.photos.holes import grown
 
 FLAT = 3 / 255  # a pixel this near to the median colour belongs to a painted area, in a lossy file, too
 BLOCK = 8  # px, of JPEG
+GREY = 128
 MOST = 0.98  # share of the pixels
 
 
@@ -63,6 +66,31 @@ def align_mask(known: Tensor, quad: Tensor, size: tuple[int, int]) -> Tensor:
     fine = torch.ones_like(columns, dtype=known.dtype)
     fine[inside] = hidden[rows[inside], columns[inside]].to(known)
     return 1 - F.max_pool2d(fine[None, None], FINER)
+
+
+def filled(picture: Tensor, known: Tensor) -> Tensor:
+    """A photograph `[3, H, W]`, uint8, whose hidden pixels show the nearest known colour of their row, grey in a row
+    without any: what `align` makes of it does not depend on what the mask `[1, 1, H, W]` hides.
+
+    Without that, white paint brightens what lies around it, by a few of 255. AlignError for a mask of another size.
+    """
+    _check_known(known)
+    if known.shape[-2:] != picture.shape[-2:]:
+        raise AlignError(f"expected a mask {[1, 1, *picture.shape[-2:]]} for this picture, got {in_words(known)}")
+    height, width = picture.shape[-2:]
+    result, columns = picture, np.arange(width)
+    for rows, _ in strips(height, width):
+        shown = (known[0, 0, rows] >= 1 - NEAR).numpy()
+        if shown.all():
+            continue
+        result = picture.clone() if result is picture else result
+        left = np.maximum.accumulate(np.where(shown, columns, -width), 1)
+        right = np.minimum.accumulate(np.where(shown, columns, 2 * width)[:, ::-1], 1)[:, ::-1]
+        nearest = np.where(columns - left <= right - columns, left, right)
+        taken = torch.from_numpy(nearest.clip(0, width - 1)).expand(3, -1, -1)
+        result[:, rows] = picture[:, rows].gather(2, taken)
+        result[:, rows][:, torch.from_numpy(~shown.any(1))] = GREY
+    return result
 
 
 def doubts(known: Tensor, y: Tensor) -> list[str]:

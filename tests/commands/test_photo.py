@@ -143,6 +143,20 @@ def test_a_mask_goes_the_way_of_the_photograph(tmp_path, searches, capsys):
     assert "--invert-mask needs --mask" in capsys.readouterr().err and not (tmp_path / "c.png").exists()
 
 
+@pytest.mark.parametrize("words", [(), ("--degradation", "jpeg:50")])
+def test_what_stands_in_a_hole_changes_nothing_of_a_photograph(tmp_path, searches, words):
+    """At the square's edge, too, where the photograph leads the colours of what is pasted."""
+    known, portrait = torch.ones(1, 3, 128, 128), load_image(PORTRAIT)
+    known[..., 30:80, 95:] = 0
+    save_image(known, tmp_path / "mask.png")
+    for name, content in (("black", 0.0), ("white", 1.0)):
+        save_image(portrait * known + content * (1 - known), tmp_path / f"{name}.png")
+        options = ("--aligned", "--mask", tmp_path / "mask.png", *words)
+        assert run("photo", tmp_path / f"{name}.png", tmp_path / f"{name}.out.png", *options) == 0
+    assert torch.equal(searches[0].y, searches[1].y)
+    assert torch.equal(load_image(tmp_path / "black.out.png"), load_image(tmp_path / "white.out.png"))
+
+
 @pytest.mark.slow
 def test_several_answers_and_what_was_invented(tmp_path, searches, capsys):
     source, out = group(tmp_path, (30, 20), (140, 290)), tmp_path / "out.png"

@@ -29,6 +29,7 @@ from rusr_core.photos.align import (
     side_of,
 )
 from rusr_core.photos.faces import FaceError, chosen, find_faces
+from rusr_core.photos.masks import align_mask, filled
 from rusr_core.photos.paste import enlarged, match_colours, paste
 
 POINTS = torch.tensor([[40.0, 50], [80, 50], [60, 70], [45, 90], [75, 90]], dtype=torch.float64)
@@ -154,6 +155,31 @@ def test_paste_keeps_the_input_and_what_lies_beyond_the_border(portrait):
     assert torch.equal(picture, before) and torch.equal(out[:, 31:], picture[:, 31:])
     assert not torch.equal(out, picture)
     assert torch.equal(paste(picture, torch.zeros(1, 3, 64, 64), corners(60) - 300), picture)
+
+
+@pytest.mark.parametrize(
+    "side, turn, size", [(128, 0, 128), (128, 10, 128), (60, 20, 32), (200, 10, 128), (180, 33, 64), (250, 3, 128)]
+)
+@pytest.mark.parametrize("hole", [(slice(110, 150), slice(140, 210)), (slice(60, 100), slice(256)), (slice(256),) * 2])
+def test_what_stands_in_a_hole_is_seen_nowhere_in_the_square(portrait, hole, side, turn, size):
+    """Be it at the square's edge, where the picture leads the colours; outside the square it stays."""
+    across = side / 2 * torch.tensor([np.cos(np.radians(turn)), np.sin(np.radians(turn))], dtype=torch.float64)
+    down, middle = torch.stack((-across[1], across[0])), torch.tensor([128.0, 128.0]).double()
+    quad = torch.stack((-across - down, down - across, across + down, across - down)) + middle
+    known, seen, pasted = torch.ones(1, 1, 256, 256), [], []
+    known[..., hole[0], hole[1]] = 0
+    times = max(1, round(SIDE / side))
+    places = map_points(homography(quad * times, corners(1)), pixel_centres(256 * times, 256 * times))
+    inside = ((places > 0) & (places < 1)).all(-1)
+    for paint in (0, 255):
+        picture = torch.full((3, 256, 256), 128, dtype=torch.uint8)
+        picture[:, 64:192, 64:192] = to_uint8(portrait[0])
+        picture[:, hole[0], hole[1]] = paint
+        seen.append(align(filled(picture, known), quad, size))
+        picture = enlarged(picture, times)
+        pasted.append(paste(picture, portrait, quad * times, known=align_mask(known, quad, size)))
+        assert torch.equal(pasted[-1][:, ~inside], picture[:, ~inside])
+    assert torch.equal(*seen) and torch.equal(*(picture[:, inside] for picture in pasted))
 
 
 @pytest.mark.parametrize("times", [2, 5])

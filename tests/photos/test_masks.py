@@ -11,7 +11,8 @@ from rusr_core.degradations.inpainting import Mask
 from rusr_core.degradations.mask_files import load_mask
 from rusr_core.files import data_path
 from rusr_core.images import fit_image, load_image, save_image
-from rusr_core.photos.masks import doubts, fit_mask
+from rusr_core.photos.align import AlignError
+from rusr_core.photos.masks import doubts, filled, fit_mask
 
 PORTRAIT = data_path("portraits/test/000.png")
 HOLE = (40, 50, 90, 100)  # left, top, right, bottom, inclusive
@@ -163,3 +164,17 @@ def test_doubts_of_a_lossy_picture(tmp_path, truth):
     hole = load_image(PORTRAIT) * truth
     (word,) = doubts(1 - truth, load_image(save_image(hole, tmp_path / "a.jpg")))
     assert "--invert-mask" in word
+
+
+def test_hidden_pixels_are_filled_from_their_row(monkeypatch):
+    picture, known = torch.arange(3 * 4 * 6, dtype=torch.uint8).view(3, 4, 6), torch.ones(1, 1, 4, 6)
+    known[..., 1, 2:5], known[..., 2, :4], known[..., 3, :] = 0, 0.5, 0
+    monkeypatch.setattr(parts, "STRIP", 12)  # two rows
+    result = filled(picture, known)
+    assert torch.equal(result[:, 0], picture[:, 0])
+    assert torch.equal(result[:, 1], picture[:, 1][:, [0, 1, 1, 1, 5, 5]])
+    assert torch.equal(result[:, 2], picture[:, 2][:, [4, 4, 4, 4, 4, 5]])
+    assert (result[:, 3] == 128).all()
+    assert filled(picture, torch.ones(1, 1, 4, 6)) is picture  # nothing to do, nothing copied
+    with pytest.raises(AlignError, match=r"expected a mask \[1, 1, 4, 6\] for this picture, got \[1, 1, 6, 4\]"):
+        filled(picture, torch.ones(1, 1, 6, 4))
