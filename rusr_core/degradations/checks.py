@@ -1,5 +1,6 @@
 """Checks of what degradations are given, and the 8 bit of their results."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -7,7 +8,7 @@ from torch import Tensor
 
 from rusr_core.errors import RusrError
 from rusr_core.images import OVERSHOOT, in_words, quantize
-from rusr_core.limits import shown
+from rusr_core.limits import is_whole, shown
 
 COMPAT = "cvpr2023"
 
@@ -21,6 +22,14 @@ def size_of(x: Tensor) -> tuple[int, int]:
     if not isinstance(x, Tensor) or x.dim() != 4 or x.shape[1] != 3 or not x.is_floating_point() or not x.numel():
         raise DegradationError(f"expected images [N, 3, H, W] of floats, got {in_words(x)}")
     return x.shape[2], x.shape[3]
+
+
+def sides_of_batch(shape: Sequence[int]) -> tuple[int, int, int]:
+    """Number, height and width of images of `shape` `[N, 3, H, W]`. Raises `DegradationError` if there are none."""
+    good = isinstance(shape, Sequence) and not isinstance(shape, str) and len(shape) == 4
+    good = good and all(is_whole(side) and side > 0 for side in shape)
+    check(good, "the shape of images", "[N, 3, H, W], four whole numbers from 1", shape)
+    return shape[0], shape[2], shape[3]
 
 
 def true_input(x: Tensor) -> Tensor:

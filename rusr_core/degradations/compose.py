@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from rusr_core.degradations.base import Degradation
-from rusr_core.degradations.checks import size_of, true_input
+from rusr_core.degradations.checks import sides_of_batch, size_of, true_input
 from rusr_core.degradations.operator import as_operator, mask_of
 from rusr_core.images import quantize
 
@@ -55,7 +55,8 @@ class Compose(Degradation):
         return x
 
     def mask(self, shape: Sequence[int]) -> Tensor | None:
-        return mask_of(self, torch.empty(tuple(shape)))
+        num, height, width = sides_of_batch(shape)
+        return mask_of(self, torch.empty(num, 3, height, width))
 
     def for_image(self, i: int) -> "Compose":
         return Compose(*(stage.for_image(i) for stage in self.stages))

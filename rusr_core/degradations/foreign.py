@@ -49,9 +49,11 @@ class Foreign(Degradation):
     def degrade(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         with torch.no_grad():
             x = true_input(x)
+            y = (self._true or self._surrogate)(x, generator)
+            _check_result(y, x, str(self) if self._true is None else f"degrade of {self}")
             if self._true is None or is_deepinv(self.f):  # whose measurements are no 8-bit files yet
-                return quantize((self._true or self._surrogate)(x, generator).clamp(0, 1))
-            return self._true(x, generator)
+                return quantize(y.clamp(0, 1))
+            return y
 
     def expected(self, x: Tensor) -> Tensor:
         method = self.f.A if is_deepinv(self.f) else getattr(self.f, "expected", None)
@@ -187,13 +189,15 @@ def _alike(a: object, b: object) -> bool:
 
 
 def _check_result(y: object, x: Tensor, name: str) -> None:
-    """Raise `DegradationError` if f(x), for one image x, is none."""
+    """Raise `DegradationError` if f(x), for images x `[N, 3, H, W]`, is not as many."""
+    num = len(x)
     if not isinstance(y, Tensor):
-        raise DegradationError(f"{name} gives {type(y).__name__}; expected a tensor [1, 3, h, w]")
+        raise DegradationError(f"{name} gives {type(y).__name__}; expected a tensor [{num}, 3, h, w]")
     if y.device != x.device:
         raise DegradationError(f"{name} gives an image on {y.device} for one on {x.device}; expected it there too")
-    if y.dim() != 4 or y.shape[:2] != (1, 3) or not y.is_floating_point() or not y.numel():
-        raise DegradationError(f"{name} gives {list(y.shape)} {y.dtype}; expected an image [1, 3, h, w] of floats")
+    if y.dim() != 4 or y.shape[:2] != (num, 3) or not y.is_floating_point() or not y.numel():
+        what = "an image" if num == 1 else "images"
+        raise DegradationError(f"{name} gives {list(y.shape)} {y.dtype}; expected {what} [{num}, 3, h, w] of floats")
     if y.device.type == "meta":
         return
     if not y.isfinite().all():

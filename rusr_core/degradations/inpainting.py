@@ -18,6 +18,7 @@ from rusr_core.degradations.checks import (
     check_compat,
     check_source,
     eight_bit,
+    sides_of_batch,
     size_of,
     true_input,
 )
@@ -77,7 +78,7 @@ class Strokes(_Masked):
         check(bool(good), "seed", "a whole number from 0, or a tuple of one per image", self.seed)
 
     def mask(self, shape: Sequence[int]) -> Tensor:
-        num, _, height, width = shape
+        num, height, width = sides_of_batch(shape)
         brush = self.width * min(height, width)
         if self.compat:
             brush = max(1, int(brush)) + 0.25  # whole px, drawn by OpenCV 1 px of the 4x canvas wider
@@ -122,7 +123,7 @@ class Mask(_Masked):
         object.__setattr__(self, "visible", mask)
 
     def mask(self, shape: Sequence[int]) -> Tensor:
-        num, _, height, width = shape
+        num, height, width = sides_of_batch(shape)
         have = tuple(self.visible.shape)
         if have[2:] != (height, width) or have[0] not in (1, num):
             raise DegradationError(

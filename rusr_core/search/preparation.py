@@ -162,6 +162,8 @@ def first_latents(prior: Prior, preset: Preset, num: int, start: Tensor | None) 
         if isinstance(start, Tensor):
             found = f"{space(start)} {tuple(start.shape)}" if 2 <= start.ndim <= 4 else f"{tuple(start.shape)}"
         raise RestorationError(f"start is {found}: expected {expected}, since the first phase searches {first}")
+    if not start.is_floating_point():
+        raise RestorationError(f"start is of {start.dtype}: expected floats")
     if not start.isfinite().all():
         raise RestorationError("start holds NaN or infinity: expected finite latents")
     return start.detach().clone().to(mean)

@@ -210,6 +210,46 @@ def test_what_is_no_operator_is_one_clear_line(f, message):
         assert "\n" not in str(caught.value)
 
 
+class Measured:
+    """Its surrogate is fine; its true operation, which a search never calls, gives `result(x)`."""
+
+    def __init__(self, result):
+        self.result = result
+
+    def forward(self, x):
+        return x
+
+    def degrade(self, x):
+        return self.result(x)
+
+
+@pytest.mark.parametrize(
+    "result, message",
+    [
+        (lambda x: None, "degrade of Measured gives NoneType; expected a tensor"),
+        (lambda x: x.numpy(), "degrade of Measured gives ndarray; expected a tensor"),
+        (lambda x: x[0], r"gives \[3, 64, 64\] torch.float32; expected .*\[\d, 3, h, w\] of floats"),
+        (lambda x: (x * 255).byte(), r"gives \[\d, 3, 64, 64\] torch.uint8; expected"),
+        (lambda x: x[:0], r"gives \[0, 3, 64, 64\]"),
+        (lambda x: torch.cat([x, x]), r"gives \[\d, 3, 64, 64\] torch.float32; expected"),
+        (lambda x: x * float("nan"), "gives NaN or infinity"),
+        (lambda x: 255 * x, r"gives values about \d+ for an image"),
+        (lambda x: x + "a", "cannot be applied to an image"),
+    ],
+)
+def test_a_true_operation_gives_images_or_one_clear_line(result, message):
+    for f, num in ((Measured(result), 1), (Measured(result), 2), (Compose(Measured(result), JPEG(12)), 2)):
+        with pytest.raises(DegradationError, match=message) as caught:
+            degrade(f, images(num))
+        assert "\n" not in str(caught.value)
+
+
+def test_a_surrogate_of_another_range_is_not_rounded_to_white():
+    for f in (lambda x: 255 * x, Compose(Downsample(2), lambda x: 255 * x)):
+        with pytest.raises(DegradationError, match=r"gives values about \d+ for an image"):
+            degrade(f, images(2))
+
+
 # ---- deepinv, if it is there
 
 

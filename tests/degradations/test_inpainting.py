@@ -6,7 +6,7 @@ import torch
 from conftest import seeded
 from degradation_examples import ARRAYS, PUBLISHED, SIZE, half_mask, images, picture
 
-from rusr_core.degradations import Compose, Downsample, Mask, Strokes, for_image, inpainting
+from rusr_core.degradations import Compose, DegradationError, Downsample, Mask, Strokes, for_image, inpainting
 from rusr_core.degradations.inpainting import draw
 from rusr_core.errors import RusrError
 from rusr_core.images import quantize, save_image
@@ -135,3 +135,10 @@ def test_a_mask_first_used_without_gradients_serves_a_search():
     leaf = x.clone().requires_grad_()
     f(leaf).sum().backward()
     assert leaf.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("shape", [(32, 32), (1, 3, -4, 4), (1, 3, 0, 4), (1, 3, 4.0, 4), "abcd", 5, None])
+@pytest.mark.parametrize("f", [Strokes(2), Mask(torch.ones(4, 4)), Compose(Strokes(2), Downsample(2))])
+def test_shapes_that_no_images_have(f, shape):
+    with pytest.raises(DegradationError, match=r"the shape of images must be \[N, 3, H, W\], .*, got"):
+        f.mask(shape)

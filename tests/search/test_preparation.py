@@ -183,6 +183,8 @@ def test_a_start_may_lie_in_any_space_that_can_be_widened(first, given, prior, t
         (torch.zeros(3, 20), r"start is W \(3, 20\): expected W \[4, 20\]"),
         (torch.zeros(20), r"start is \(20,\): expected W"),
         ("mean", "start is str: expected W"),
+        (torch.zeros(4, 20, dtype=torch.long), "start is of torch.int64: expected floats"),
+        (torch.zeros(4, 20) * 1j, "start is of torch.complex64: expected floats"),
         (torch.full((4, 20), float("inf")), "start holds NaN or infinity"),
     ],
 )
