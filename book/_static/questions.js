@@ -32,6 +32,18 @@
     return found;
   }
 
+  // A heading whose section is veiled says so, lest it seem empty.
+  function noted(first, last) {
+    const headings = [...document.querySelectorAll("h2, h3, h4")].filter((h) => isAfter(first, h) && isAfter(h, last));
+    return headings.map((heading) => {
+      const note = document.createElement("p"), words = document.createElement("em");
+      words.textContent = "Hidden until you have chosen an answer above.";
+      note.append(words);
+      heading.after(note);
+      return note;
+    });
+  }
+
   function veil(question) {
     const key = question.dataset.predict;
     const verdict = document.querySelector(`.rusr-verdict[data-verdict="${CSS.escape(key)}"]`);
@@ -52,6 +64,7 @@
 
     const show = (choice) => {
       for (const part of parts) part.classList.remove("rusr-veiled");
+      for (const note of notes) note.remove();
       buttons.remove();
       for (const input of question.querySelectorAll("input")) input.disabled = true;
       if (choice === null) return void (status.textContent = "What happened is shown below.");
@@ -71,6 +84,7 @@
     });
     skip.addEventListener("click", () => show(null));
     for (const part of parts) part.classList.add("rusr-veiled");
+    const notes = noted(question, verdict);
 
     // A link to something veiled shows it.
     const followed = () => {

@@ -60,8 +60,11 @@ def test_a_guess_unveils_what_follows_and_a_number_is_checked(tmp_path):
             "next",
             "after",
         ]  # arrow keys choose: nothing is revealed
+        note = "return document.querySelector('#heading + p')?.textContent"
+        assert driver.execute_script(note) == "Hidden until you have chosen an answer above."
         press(driver, ".rusr-predict button")
         assert driver.execute_script(SHOWN) == ["before", "heading", "outcome", "verdict", "told", "next", "after"]
+        assert driver.execute_script(note) is None
         assert status.text.startswith("You chose more. The answer is less;")
         reasons = [item.text for item in driver.find_elements("css selector", ".rusr-verdict li")]
         assert reasons == ["less: because of <this>", "Your guess. more: it tempts"]
