@@ -66,8 +66,9 @@ class Trials:
         self.storage = storage  # see `database`
         self.study = optuna().create_study(storage=storage, study_name=name, load_if_exists=True)
         self.id = self.storage.get_study_id_from_name(name)
-        self.name, self.first, self.seed = name, first, seed
+        self.name, self.seed = name, seed
         self.space = {word: _distribution(values) for word, values in space.items()}
+        self.first = [self._as_stored(settings) for settings in first]
 
     def agree(self, configuration: dict, accepted: tuple[str, ...] = ()) -> None:
         """Fix what the trials rest on, or raise TuningError naming what differs from when they were begun.
@@ -97,6 +98,11 @@ class Trials:
     def finished(self) -> list[tuple[dict, float]]:
         """Settings and values of the trials that are over, in their order."""
         return [(trial.params, trial.value) for trial in self.study.get_trials(states=self._states("COMPLETE"))]
+
+    def untried(self) -> list[dict]:
+        """Those of the first settings that no finished trial has."""
+        tried = {key(settings) for settings, _ in self.finished()}
+        return [settings for settings in self.first if key(settings) not in tried]
 
     def current(self) -> tuple[dict, dict[str, list]]:
         """The trial under way, or the next: its settings, and the scores that it has by name."""
@@ -132,15 +138,19 @@ class Trials:
 
     def _proposal(self) -> dict:
         """The settings of the next trial."""
+        if left := self.untried():
+            return left[0]
         done = self.study.get_trials(states=self._states("COMPLETE"))
-        if len(done) < len(self.first):
-            return self.first[len(done)]
         word = np.random.SeedSequence([self.seed, zlib.crc32(self.name.encode()), len(done)]).generate_state(1)[0]
         library = optuna()
         sampler = library.samplers.TPESampler(seed=int(word), n_startup_trials=STARTUP + len(self.first))
         memory = library.create_study(sampler=sampler)
         memory.add_trials(done)
         return memory.ask(self.space).params
+
+    def _as_stored(self, settings: dict) -> dict:
+        """Settings as the database gives them back."""
+        return {word: of.to_external_repr(of.to_internal_repr(settings[word])) for word, of in self.space.items()}
 
     def _number(self) -> int:
         return self.study.get_trials(deepcopy=False, states=self._states("RUNNING"))[0].number

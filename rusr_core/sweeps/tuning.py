@@ -4,7 +4,8 @@ Every study minimises LPIPS between restoration and truth by the judging net, th
 the test portraits: this favours the methods, which are going to be judged by that net. The study "one" looks at all
 tasks; a trial's value is the geometric mean over the tasks of their means, so that each counts by its ratio and none
 by its size. The study of a task begins with the published settings and with the one that was found, whose scores are
-known already, so that "tuned" is never worse than "one" on these portraits. Protocol: rivals.md.
+known already, so that "tuned" is never worse than "one" on these portraits; one that was found later is tried when the
+study is asked for again. Protocol: rivals.md.
 
     FOLDER/METHOD.db         the studies (SQLite, see `trials`): every score as soon as it is known
     FOLDER/measurements/     what the methods are shown, and the truth beside it
@@ -208,9 +209,12 @@ class _Runs:
         return sum(min(self.done[name], self.plan.trials) for name in chosen), self.plan.trials * len(chosen)
 
     def _left(self, name: str) -> list[tuple[str, Evaluation]]:
-        """What is to be evaluated for the trial under way of a study, or for the next; none if it is finished."""
+        """What is to be evaluated for the trial under way of a study, or for the next; none if it is finished.
+
+        It is not before all of its first settings were tried: the single setting may have been found later.
+        """
         study = self.studies[name]
-        while self.done[name] < self.plan.trials:
+        while self.done[name] < self.plan.trials or study.untried():
             settings, scores = study.current()
             items, there = [], {}
             for item in self._evaluations(name, settings):

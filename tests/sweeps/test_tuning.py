@@ -145,6 +145,25 @@ def test_more_trials_and_more_tasks_go_on_where_it_stopped(tuned, world, tmp_pat
     assert len(tune(config, plan(trials=1))["one"].finished()) == 4, "fewer trials than there are ask for nothing"
 
 
+def grey(prior, y, f, *, seed=0, callback=None, a=1.0) -> Restoration:
+    side = prior.generator.resolution
+    return Restoration(torch.full((len(y), 3, side, side), a), 0.0, [0] * len(y), seed, "grey", {"references": []})
+
+
+def test_the_single_setting_is_tried_for_tasks_that_were_tuned_before_it_was_found(world, tmp_path):
+    base, config = Baseline("grey", grey, space={"a": Real(0.01, 1)}), config_of(world, tmp_path / "late", methods=())
+    before = tune(config, plan(base=base, trials=2), one=False)
+    tried = {name: [settings for settings, _ in before[name].finished()] for name in WORDS}
+    one, _ = tune(config, plan(base=base, trials=3), each=False)["one"].best()
+    assert one != {"a": 1.0}, "or this test shows nothing"
+    after = tune(config, plan(base=base, trials=2), one=False)
+    assert {name: [settings for settings, _ in after[name].finished()] for name in WORDS} == {
+        name: [*settings, one] for name, settings in tried.items()
+    }
+    counting_tune(config, plan(base=base, trials=2), tmp_path / "counts")
+    assert not (tmp_path / "counts").exists(), "then nothing is left to do"
+
+
 @pytest.mark.slow
 def test_what_another_configuration_would_mix_is_refused(tuned, world, tmp_path, monkeypatch):
     config = tuned[0]
