@@ -26,7 +26,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from rusr_core.baselines import noise_maps
-from rusr_core.baselines.descent import Losses, begin, mean_square, perceptual, run, summed
+from rusr_core.baselines.descent import Losses, begin, descend, followed, mean_square, perceptual, summed
 from rusr_core.baselines.method import Baseline, Choice, Real, Whole
 from rusr_core.baselines.observation import Observation
 from rusr_core.baselines.settings import check_counts, check_rates, check_weights
@@ -97,10 +97,11 @@ def brgm(
         }
         return summed(data_terms(x, seen, network, (pix, perc), side) | terms), x
 
-    run(objective, torch.optim.Adam([w], lr), steps, phase="W+", callback=callback)
+    search = descend(objective, torch.optim.Adam([w], lr), steps, phase="W+", callback=callback)
+    taken, interrupted = followed(search)
     with torch.no_grad():
         image = noise_maps.picture(G, w, maps)
-    return seen.result(prior, image, [steps] * len(seen), (G, network))
+    return seen.result(prior, image, [taken] * len(seen), (G, network), interrupted=interrupted)
 
 
 BASELINE = Baseline(

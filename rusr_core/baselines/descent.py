@@ -1,6 +1,9 @@
-"""The loop that the compared methods share: gradient descent on one loss an image, seen by a callback step by step."""
+"""The loop that the compared methods share: gradient descent on one loss an image, seen by a callback step by step.
 
-from collections.abc import Callable, Iterator
+Ctrl-C ends a search where it is, as it does in `restore`: the result holds what there is.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 import torch
@@ -75,16 +78,25 @@ def descend(
             with torch.no_grad():
                 project()
         losses = {name: value.detach() for name, value in losses.items()}
-        if callback is not None:
+        yield step, losses, image.detach()
+        if callback is not None:  # behind the step, which counts also where the callback interrupts the search
             seen = {name: torch.where(going, value.float().cpu(), torch.nan) for name, value in losses.items()}
             callback(Step(phase, step, seen, going, partial(torch.clamp, image.detach(), 0, 1)))
-        yield step, losses, image.detach()
 
 
-def run(objective: Callable[[int], tuple[Losses, Tensor]], optimizer: torch.optim.Optimizer, steps: int, **how) -> None:
-    """`descend`, to its end."""
-    for _ in descend(objective, optimizer, steps, **how):
-        pass
+def followed(steps: Iterable, note: Callable[..., None] = lambda *_: None) -> tuple[int, bool]:
+    """Follow a search to its end, or to Ctrl-C -> how many steps it took, and whether it was interrupted.
+
+    `note` is told what each step yields.
+    """
+    taken = 0
+    try:
+        for told in steps:
+            note(*told)
+            taken += 1
+    except KeyboardInterrupt:
+        return taken, True
+    return taken, False
 
 
 def summed(terms: Losses) -> Losses:

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from rusr_core import randomness
 from rusr_core.baselines.brgm import FEATURES, data_terms
-from rusr_core.baselines.descent import Losses, begin, perceptual, run, summed
+from rusr_core.baselines.descent import Losses, begin, descend, followed, perceptual, summed
 from rusr_core.baselines.mapped import mapped, mapping_of
 from rusr_core.baselines.method import Baseline, Choice, Real, Whole
 from rusr_core.baselines.observation import Observation
@@ -79,10 +79,11 @@ def lbrgm(
     def objective(step: int) -> tuple[Losses, Tensor]:
         return losses(G, z, w, seen, network, (pix, perc, together, norm), side)
 
-    run(objective, torch.optim.Adam([w, z], lr), steps, phase="Z, W+", callback=callback)
+    search = descend(objective, torch.optim.Adam([w, z], lr), steps, phase="Z, W+", callback=callback)
+    taken, interrupted = followed(search)
     with torch.no_grad():
         image = G.image(w)
-    return seen.result(prior, image, [steps] * len(seen), (G, network))
+    return seen.result(prior, image, [taken] * len(seen), (G, network), interrupted=interrupted)
 
 
 @torch.no_grad()

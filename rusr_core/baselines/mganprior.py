@@ -31,7 +31,7 @@ import torch
 from torch import Tensor
 
 from rusr_core import randomness
-from rusr_core.baselines.descent import Losses, begin, descend, mean_square, perceptual, summed
+from rusr_core.baselines.descent import Losses, begin, descend, followed, mean_square, perceptual, summed
 from rusr_core.baselines.mapped import mapping_of, truncated
 from rusr_core.baselines.method import Baseline, Choice, Real, Whole
 from rusr_core.baselines.settings import check_choice, check_counts, check_rates, check_weights
@@ -108,11 +108,10 @@ def mganprior(
         return total_of(made, seen.y, perceptual(network, made, seen.y, side), perc)
 
     picture = partial(composed, G, split)
-    for _ in search(picture, leaves, losses, torch.optim.Adam(leaves, lr), steps, callback):
-        pass
+    taken, interrupted = followed(search(picture, leaves, losses, torch.optim.Adam(leaves, lr), steps, callback))
     with torch.no_grad():
         image = picture(*leaves)
-    return seen.result(prior, image, [steps] * len(seen), (G, network))
+    return seen.result(prior, image, [taken] * len(seen), (G, network), interrupted=interrupted)
 
 
 def check_split(G: Generator, split: int) -> None:

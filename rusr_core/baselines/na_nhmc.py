@@ -23,7 +23,7 @@ depart from the public code (the noise-space sampler of the authors; it holds th
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -31,6 +31,7 @@ import torch
 from torch import Tensor
 
 from rusr_core import randomness
+from rusr_core.baselines.descent import followed
 from rusr_core.baselines.mapped import mapped, mapping_of
 from rusr_core.baselines.method import Baseline, BaselineError, Real, Whole
 from rusr_core.baselines.observation import Observation, observe
@@ -129,11 +130,37 @@ def na_nhmc(
     """
     _check(steps, step, leaps, share, samples)
     seen, G = observe(prior, y, f, seed, callback), prior.generator
-    draws, energy = seen.stream(3), partial(_energy, prior, seen, _visible_values(seen))
-    z = torch.cat([randomness.normal((1, mapping_of(G).z_dim), one, G.w_mean) for one in draws])
     length, kept, accepted = StepLength(step, len(seen), seen.y), [], torch.zeros(len(seen))
-    start = steps - int(share * steps)  # of the samples
+    start, z = steps - int(share * steps), None  # of the samples
     wanted = {start + (i + 1) * (steps - start) // samples - 1 for i in range(samples)}
+
+    def note(number: int, done: Proposal) -> None:
+        nonlocal z, accepted
+        z, accepted = done.z, accepted + done.accepted.cpu()
+        if number in wanted:
+            kept.append(_picture(G, z))
+
+    taken, interrupted = followed(chain(prior, seen, length, steps, start, leaps, callback), note)
+    if z is None:
+        raise KeyboardInterrupt
+    drawn = torch.stack(kept or [_picture(G, z)], 1)  # interrupted in the burn-in: where the chain is
+    info = {"accepted": (accepted / taken).tolist(), "step": length.step.flatten().tolist()}
+    more = {"drawn": drawn, "interrupted": interrupted, "info": info}
+    return seen.result(prior, drawn.mean(1), [taken] * len(seen), (G,), **more)
+
+
+def chain(
+    prior: Prior,
+    seen: Observation,
+    length: StepLength,
+    steps: int,
+    start: int,
+    leaps: int,
+    callback: Callable[[Step], None] | None = None,
+) -> Iterator[tuple[int, Proposal]]:
+    """Proposal after proposal, of a chain an image; before the number `start` each teaches the step's length."""
+    G, draws, energy = prior.generator, seen.stream(3), partial(_energy, prior, seen, _visible_values(seen))
+    z = torch.cat([randomness.normal((1, mapping_of(G).z_dim), one, G.w_mean) for one in draws])
     everybody = torch.ones(len(seen), dtype=torch.bool)
     for number in range(steps):
         fixed = [one.get_state() for one in seen.generators]
@@ -141,18 +168,13 @@ def na_nhmc(
         done = propose(z, value, gradient, partial(energy, states=fixed), length.step, leaps, draws)
         if not done.energy.isfinite().all():
             raise RestorationError(f"NaN or infinity in the energy, proposal {number}")
-        z, accepted = done.z, accepted + done.accepted.cpu()
+        z = done.z
         if number < start:
             length.learn(done.accepted)
         _move_on(seen.generators, value)
-        picture = partial(_picture, G, z)
-        if number in wanted:
-            kept.append(picture())
+        yield number, done
         if callback is not None:
-            callback(Step("Z", number, {"total": done.energy.float().cpu()}, everybody, picture))
-    drawn = torch.stack(kept, 1)
-    info = {"accepted": (accepted / steps).tolist(), "step": length.step.flatten().tolist()}
-    return seen.result(prior, drawn.mean(1), [steps] * len(seen), (G,), drawn=drawn, info=info)
+            callback(Step("Z", number, {"total": done.energy.float().cpu()}, everybody, partial(_picture, G, z)))
 
 
 def _check(steps: int, step: float, leaps: int, share: float, samples: int) -> None:

@@ -34,7 +34,7 @@ from torch import Tensor
 
 from rusr_core import randomness
 from rusr_core.baselines import noise_maps
-from rusr_core.baselines.descent import Losses, begin, mean_square, network_of, perceptual, run, summed
+from rusr_core.baselines.descent import Losses, begin, descend, followed, mean_square, network_of, perceptual, summed
 from rusr_core.baselines.mapped import mapping_of, truncated
 from rusr_core.baselines.method import Baseline, Choice, Real, Whole
 from rusr_core.baselines.observation import Observation
@@ -63,8 +63,8 @@ def shaking(t: float) -> float:
 
 def find_pivot(
     prior: Prior, seen: Observation, steps: int, lr: float, space: str, side: int, callback: Callback = None
-) -> Tensor:
-    """The first phase, from the mean of W -> the pivot in W+, [N, L, D].
+) -> tuple[Tensor, int, bool]:
+    """The first phase, from the mean of W -> the pivot in W+, [N, L, D], the steps taken, and whether by Ctrl-C.
 
     Args:
         lr: the highest rate of Adam, see `warm_up`.
@@ -90,8 +90,8 @@ def find_pivot(
         noise_maps.standardise(maps)
 
     how = {"phase": space, "rate": rate, "project": project, "callback": callback}
-    run(objective, torch.optim.Adam([w, *maps], lr), steps, **how)
-    return w.detach().expand(-1, G.num_ws, -1)
+    taken, interrupted = followed(descend(objective, torch.optim.Adam([w, *maps], lr), steps, **how))
+    return w.detach().expand(-1, G.num_ws, -1), taken, interrupted
 
 
 @dataclass(frozen=True)
@@ -130,8 +130,9 @@ class Tuning:
 
 def tune(
     prior: Prior, seen: Observation, pivot: Tensor, how: Tuning, callback: Callback = None
-) -> tuple[Tensor, list[int], list[Generator]]:
-    """The second phase, of a pivot [N, L, D] -> images [N, 3, R, R], the steps that each took, and its generator."""
+) -> tuple[Tensor, list[int], list[Generator], bool]:
+    """The second phase, of a pivot [N, L, D] -> images [N, 3, R, R], the steps that each took, its generator, and
+    whether Ctrl-C ended it."""
     G, network = prior.generator, network_of(prior)
     tuned = [copy.deepcopy(G) for _ in range(len(seen))]
     weights = [p.requires_grad_(True) for one in tuned for p in one.synthesis.parameters()]
@@ -139,7 +140,7 @@ def tune(
     active, taken = torch.ones(len(seen), dtype=torch.bool), torch.zeros(len(seen), dtype=torch.long)
     side = max(how.side, seen.y.shape[-1])
 
-    def terms_of(i: int) -> tuple[Losses, Tensor]:
+    def terms_of(i: int) -> tuple[Losses, Tensor, bool]:
         w = pivot[i : i + 1]
         x = tuned[i].image(w)
         made = each[i].degraded(x)
@@ -148,14 +149,14 @@ def tune(
         if how.locality.weight:
             z = randomness.normal((1, G.mapping.z_dim), draws[i], w)
             terms["locality"] = how.locality(tuned[i], G, how.locality.near(G, w, z))
-        return summed(terms), x
+        return summed(terms), x, perc.item() <= how.enough
 
     def objective(step: int) -> tuple[Losses, Tensor]:
         found = []
         for i in range(len(seen)):
             with torch.set_grad_enabled(bool(active[i])):
-                terms, x = terms_of(i)
-            if terms["perc"].item() <= how.perc * how.enough:
+                terms, x, near = terms_of(i)
+            if near:
                 active[i] = False
                 terms = {name: value.detach() for name, value in terms.items()}
             found.append((terms, x))
@@ -164,10 +165,11 @@ def tune(
         return losses, torch.cat([x for _, x in found])
 
     optimizer = torch.optim.Adam(weights, how.rate)  # it passes over weights without a gradient
-    run(objective, optimizer, how.steps, phase="weights", active=lambda: active, callback=callback)
+    search = descend(objective, optimizer, how.steps, phase="weights", active=lambda: active, callback=callback)
+    _, interrupted = followed(search)
     with torch.no_grad():
         image = torch.cat([one.image(w) for one, w in zip(tuned, pivot.split(1), strict=True)])
-    return image, taken.tolist(), tuned
+    return image, taken.tolist(), tuned, interrupted
 
 
 def pti(
@@ -215,12 +217,12 @@ def pti(
     if locality:
         mapping_of(G)
     first = round(share * steps)
-    pivot = find_pivot(prior, seen, first, lr, space, side, callback)
+    pivot, found, interrupted = find_pivot(prior, seen, first, lr, space, side, callback)
     near = Locality(locality, reach, network)
-    how = Tuning(steps - first, rate, pixels, perc, enough, near, side)
-    image, taken, _ = tune(prior, seen, pivot, how, callback)
-    info = {"tuned": taken}
-    return seen.result(prior, image, [first + number for number in taken], (G, network), info=info)
+    how = Tuning(0 if interrupted else steps - first, rate, pixels, perc, enough, near, side)
+    image, taken, _, later = tune(prior, seen, pivot, how, callback)
+    more = {"interrupted": interrupted or later, "info": {"tuned": taken}}
+    return seen.result(prior, image, [found + number for number in taken], (G, network), **more)
 
 
 BASELINE = Baseline(

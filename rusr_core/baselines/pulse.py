@@ -27,7 +27,7 @@ from torch import Tensor
 
 from rusr_core import randomness
 from rusr_core.baselines import noise_maps
-from rusr_core.baselines.descent import Losses, descend, mean_square, one_cycle
+from rusr_core.baselines.descent import Losses, descend, followed, mean_square, one_cycle
 from rusr_core.baselines.mapped import mapping_of
 from rusr_core.baselines.method import Baseline, Real, Whole
 from rusr_core.baselines.observation import observe
@@ -90,6 +90,23 @@ class Spheres:
         return value.square().sum(axes, keepdim=True).sqrt()
 
 
+class Best:
+    """Of each image the one of the smallest loss, and its mean squared error."""
+
+    def __init__(self, num: int):
+        self.image: Tensor | None = None  # [N, 3, R, R]
+        self.loss = self.error = torch.full((num,), float("inf"))
+
+    def compare(self, _: int, terms: Losses, image: Tensor) -> None:
+        """Take note of what a step of the search has seen."""
+        now = terms["total"].float().cpu()
+        better = now < self.loss
+        at = better.to(image.device)[:, None, None, None]
+        self.image = image if self.image is None else torch.where(at, image, self.image)
+        self.loss = torch.where(better, now, self.loss)
+        self.error = torch.where(better, terms["l2"].float().cpu(), self.error)
+
+
 def pulse(
     prior: Prior,
     y: Tensor,
@@ -128,16 +145,13 @@ def pulse(
         error = mean_square(seen.degraded(x), seen.y)
         return total_of(error, w, near, l2, geo)
 
-    best, found, errors = None, torch.full((len(seen),), float("inf")), torch.full((len(seen),), float("inf"))
-    picture = partial(noise_maps.picture, G)
-    for _, terms, image in search(picture, gaussian, v, G.num_ws, maps, losses, steps, lr, callback):
-        now = terms["total"].float().cpu()
-        better = now < found
-        at = better.to(image.device)[:, None, None, None]
-        best = image if best is None else torch.where(at, image, best)
-        found, errors = torch.where(better, now, found), torch.where(better, terms["l2"].float().cpu(), errors)
-    info = {"reached": (errors <= eps).tolist(), "loss": found.tolist()}
-    return seen.result(prior, best, [steps] * len(seen), (G,), info=info)
+    best, picture = Best(len(seen)), partial(noise_maps.picture, G)
+    every = search(picture, gaussian, v, G.num_ws, maps, losses, steps, lr, callback)
+    taken, interrupted = followed(every, best.compare)
+    if best.image is None:
+        raise KeyboardInterrupt
+    info = {"reached": (best.error <= eps).tolist(), "loss": best.loss.tolist()}
+    return seen.result(prior, best.image, [taken] * len(seen), (G,), interrupted=interrupted, info=info)
 
 
 def total_of(error: Tensor, w: Tensor, eps: float, l2: float, geo: float) -> Losses:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from rusr_core.baselines.method import BaselineError
 from rusr_core.degradations.base import Degradation
 from rusr_core.degradations.blur import Blur
 from rusr_core.degradations.compose import Compose
@@ -21,13 +22,12 @@ from rusr_core.degradations.inpainting import Mask, Strokes
 from rusr_core.degradations.noise import PoissonBernoulliNoise, ReadNoise
 from rusr_core.degradations.operator import AnyOperator, as_operator
 from rusr_core.degradations.resampling import Downsample, Resize
-from rusr_core.errors import RusrError
 
 ROUNDING = 2 / 255 / 12**0.5  # standard deviation of what rounding to 8 bit does, in [-1, 1]
 SMALLEST = 0.03  # singular values of one axis below it are taken for 0 (public code of DDRM)
 
 
-class SpectrumError(RusrError):
+class SpectrumError(BaselineError):
     """A degradation that has no cheap singular value decomposition."""
 
 

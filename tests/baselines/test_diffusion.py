@@ -12,7 +12,7 @@ from scipy.fft import dct
 from rusr_core.baselines import BaselineError, daps, ddrm, dps
 from rusr_core.baselines.diffusion import alphas_bar, sigma_of
 from rusr_core.baselines.spectra import ROUNDING, spectrum
-from rusr_core.degradations import JPEG, Compose, Downsample, Mask, PoissonBernoulliNoise, ReadNoise
+from rusr_core.degradations import JPEG, Compose, Downsample, Mask, PoissonBernoulliNoise, ReadNoise, Resize
 from rusr_core.networks.denoiser import Denoiser, DenoiserConfig
 from rusr_core.prior import DiffusionPrior
 from rusr_core.restore import RestorationError
@@ -231,6 +231,8 @@ def test_what_does_not_fit_is_said_before_the_work(small, prior):
         ddrm.ddrm(prior, y, Downsample(4))
     with pytest.raises(RestorationError):
         ddrm.ddrm(small, y, Downsample(2))
+    with pytest.raises(BaselineError, match="images become larger, 32 from 16 px"):
+        ddrm.ddrm(small, truth().repeat(1, 1, 2, 2), Resize(32))
     with pytest.raises(BaselineError, match="dps left the numbers within"):
         dps.dps(small, y, Downsample(4), steps=4, weight=1e38)
 

@@ -173,7 +173,7 @@ def tuned(prior, arrays, steps, locality=0.0, enough=0.0):
         z = arrays["tune/z_locality"]
         patch.setattr(pti.randomness, "normal", lambda shape, one, like: z[next(number)][None])
         seen = observe(prior, y.clone(), parse("identity"), 0)
-        result = pti.tune(prior, seen, arrays["tune/pivot"], how, lambda s: losses.append(s.losses))
+        *result, _ = pti.tune(prior, seen, arrays["tune/pivot"], how, lambda s: losses.append(s.losses))
     return result, losses, grads
 
 
@@ -251,6 +251,11 @@ def test_one_image_of_a_batch_stops_alone(prior, truth):
     assert result.info["tuned"][near] == 0 and result.info["tuned"][1 - near] >= 1
     assert all(not s.active[near] and s.losses["total"][near].isnan() for s in tuning)
     assert torch.equal(tuning[-1].image()[near], result.image[near])
+
+
+def test_lpips_that_has_no_weight_still_says_when_to_stop(prior, truth):
+    method = baselines.METHODS["pti"].configured(steps=2, share=0.5, perc=0.0, enough=0.0)
+    assert method.restore(prior, truth[:1], parse("identity")).info["tuned"] == [1]
 
 
 def test_what_does_not_fit_is_refused(prior, truth):

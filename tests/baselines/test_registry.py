@@ -59,6 +59,41 @@ def test_what_a_method_cannot_do_is_said_before_it_begins():
         method.configured().restore(None, torch.zeros(1, 3, 4, 4), parse("blur:2.0"))
 
 
+SHORT = {"mganprior": {"codes": 2, "split": 8}, "lbrgm": {"starts": 2}, "pti": {"enough": 0.0, "share": 0.5}}
+SHORT["na_nhmc"] = {"leaps": 2, "samples": 1}
+
+
+@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if method.prior == "generator"])
+def test_ctrl_c_ends_a_search_with_what_there_is(name, prior, truth):
+    f, seen = parse("downsample:2,bilinear"), []
+    y = f.degrade(truth[:2])
+
+    def stop(step):
+        seen.append(step.image())
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+
+    result = METHODS[name].configured(steps=8, **SHORT.get(name, {})).restore(prior, y, f, callback=stop)
+    assert result.interrupted and result.steps == [3, 3] and result.image.shape == truth[:2].shape
+    if name in ("brgm", "lbrgm", "mganprior"):  # whose steps are the same whatever their number
+        whole = METHODS[name].configured(steps=3, **SHORT.get(name, {})).restore(prior, y, f)
+        assert not whole.interrupted and torch.equal(result.image, whole.image)
+    if name == "pulse":
+        assert all(any(torch.equal(result.image[i], image[i]) for image in seen) for i in range(2))
+    if name == "na_nhmc":
+        assert torch.equal(result.image, seen[-1]) and result.drawn.shape[1] == 1
+
+
+def test_ctrl_c_ends_the_tuning_of_a_generator(prior, truth):
+    def stop(step):
+        if step.phase == "weights":
+            raise KeyboardInterrupt
+
+    method = METHODS["pti"].configured(steps=6, share=0.5, enough=0.0)
+    result = method.restore(prior, truth[:1], parse("identity"), callback=stop)
+    assert result.interrupted and result.steps == [4] and result.info["tuned"] == [1]
+
+
 def test_the_papers_of_a_result(prior, truth):
     f = parse("downsample:4,bilinear")
     result = baselines.find("classical").restore(prior, f.degrade(truth), f)
