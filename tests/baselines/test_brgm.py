@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -71,23 +72,33 @@ def run(method, prior, y, f, **settings):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("name", ["pix", "perc", "w", "c"])
+@pytest.mark.parametrize("name", ["pix", "perc", "w", "c", "total"])
 def test_terms_of_brgm(task, name, arrays, small, vgg):
     """Each term and its gradient at a w far from the mean."""
     w = arrays["w"].clone().requires_grad_(True)
     x = noise_maps.picture(small, w, [arrays[f"brgm/noise_{i}"] for i in range(7)])
     made = Official(task, arrays["mask_hole"]).forward(x)
     y = arrays[f"out/brgm/{task}/target"] / 255
-    value = {
+    compare("out/brgm/image_255", x * 255, arrays, 5e-6)
+    terms = {
         "pix": lambda: 1e-3 * brgm.LEVELS * (made - y).square().mean(),
         "perc": lambda: 1e7 / brgm.FEATURES * perceptual(vgg, made, y, 256).sum(),
         "w": lambda: 100 * (w - small.w_mean).square().mean() / small.w_std**2,
         "c": lambda: 0.1 * brgm.cosines(w).sum(),
-    }[name]()
+    }
+    value = sum(term() for term in terms.values()) if name == "total" else terms[name]()
     value.backward()
     compare(f"out/brgm/{task}/f_of_x", made * 255, arrays, 5e-6)
     compare(f"out/brgm/{task}/loss_{name}", value, arrays, 3e-6)
-    compare(f"out/brgm/{task}/grad_{name}", w.grad, arrays, 5e-4 if name == "perc" else 1e-5)
+    compare(f"out/brgm/{task}/grad_{name}", w.grad, arrays, 5e-4 if name in ("perc", "total") else 1e-5)
+
+
+def test_statistics_of_w(small, arrays):
+    """The official mean and size of W, of 10,000 z; ours are the generator's own."""
+    z = torch.from_numpy(np.random.RandomState(123).randn(10_000, 32)).float()
+    w = small.mapping.to_w(z).double()
+    compare("out/brgm/w_avg", w.mean(0), arrays, 1e-5)
+    compare("out/brgm/s", (w - w.mean(0)).square().sum(1).mean().sqrt(), arrays, 1e-5)
 
 
 @pytest.mark.slow
@@ -112,6 +123,8 @@ def target(task, arrays):
 def test_lbrgm(task, arrays, world, monkeypatch):
     """The start among six random z, and five steps of both variables."""
     f, y = Official(task, arrays["mask_hole"]), target(task, arrays)
+    if task == "sr4":
+        compare("out/lbrgm/sr4/target", y * 255, arrays, 1e-6)
     candidates, found, values = arrays["lbrgm/z_candidates"], {}, []
     monkeypatch.setattr(lbrgm.randomness, "normal", lambda shape, one, like: candidates)
     original = lbrgm.best_start

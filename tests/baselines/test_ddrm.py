@@ -137,6 +137,28 @@ def test_official_bases(name):
     assert torch.allclose(values[: len(official)], official, atol=1e-6) and not values[len(official) :].any()
     pinv = m.back(m.over_singular(m.measured))
     assert (pinv - images(A[f"out/op/{name}/H_pinv_y"])).abs().max() < 2e-6
+    x = x.requires_grad_(True)  # what f does to images in [-1, 1], without its offset, and its adjoint
+    y = official_order(name, 2 * f[name].forward(x / 2 + 0.5) - 1)
+    assert (y - A[f"out/op/{name}/H_x_true"][0].double()).abs().max() < 2e-6
+    (adjoint,) = torch.autograd.grad((y * A["vec"][0, : len(y)].double()).sum(), x)
+    assert (adjoint - images(A[f"out/op/{name}/Ht_vec"])).abs().max() < 2e-6
+
+
+def official_order(name: str, y: torch.Tensor) -> torch.Tensor:
+    """The measured values [1, 3, h, w] as the official code lists them."""
+    return y.permute(0, 2, 3, 1)[0][A["inpaint_keep_mask"].bool()].flatten() if name == "inp" else y.flatten()
+
+
+def test_the_official_bicubic():
+    matrix, x = bicubic(), A["x_true"][0].double()
+    y = matrix @ x @ matrix.T
+    assert (y.flatten() - A["out/op/bic2/H_x_true"][0].double()).abs().max() < 2e-6
+    adjoint = matrix.T @ A["vec"][0, :192].double().view(3, 8, 8) @ matrix
+    assert (adjoint - images(A["out/op/bic2/Ht_vec"])).abs().max() < 2e-6
+    values = torch.linalg.svdvals(matrix)
+    assert (values - A["out/op/bic2/singulars_small"].double()).abs().max() < 1e-6
+    inverse = torch.linalg.pinv(matrix)
+    assert (inverse @ y @ inverse.T - images(A["out/op/bic2/H_pinv_y"])).abs().max() < 2e-5
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -152,11 +174,21 @@ def test_trajectories_of_the_official_code(task):
     error, first = (found - expected).abs().max(), (estimates[0] - images(A[f"out/traj/{task}/x0_first"])).abs().max()
     print(f"{task}: x_t within {error:.1e}, first estimate within {first:.1e}")
     assert error < 3e-5 and first < 3e-4
+    assert (estimates[-1] - images(A[f"out/traj/{task}/x0_last"])).abs().max() < 3e-5
 
 
 def test_levels_are_the_official_ones():
     assert (alphas_bar() - A["out/abar"][1:].double()).abs().max() < 1e-6
+    assert torch.equal(torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64).float(), A["betas"])
     assert A["timesteps"].tolist() == list(range(950, -1, -50))
+
+
+@pytest.mark.parametrize("t", (0, 500, 950))
+def test_the_network_of_the_test_is_the_official_one(t):
+    abar, x = A["out/abar"][t + 1].item(), A["x_true"].double()
+    sigma = sigma_of(abar)
+    found = (x / abar**0.5 - Network()(x / abar**0.5, sigma)) / sigma
+    assert (found - A[f"out/net_of_x_true_t{t}"]).abs().max() < 1e-5
 
 
 @pytest.mark.parametrize("quality", (5, 10, 40, 80))
@@ -183,6 +215,8 @@ def test_jpeg_trajectories_of_the_official_code(case, quality, eta, eta_b):
     error = (torch.cat([*network.inputs, last]) - expected).abs().max()
     print(f"JPEG {case}: x_t within {error:.1e}")
     assert error < 5e-5
+    clean = network(network.inputs[-1] / abars[-1] ** 0.5, sigma_of(abars[-1]))
+    assert (clean - images(A[f"out/jpegtraj/{case}/x0_last"])).abs().max() < 5e-5
 
 
 def ijg_tables(quality: int) -> np.ndarray:

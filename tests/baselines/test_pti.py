@@ -1,5 +1,6 @@
 """PTI against the official code: schedules, noise maps, whole searches of a pivot, tuning with and without locality."""
 
+import hashlib
 from dataclasses import replace
 from itertools import count
 
@@ -50,6 +51,20 @@ def arrays():
     return golden("pti")
 
 
+def test_alexnet_is_that_of_the_golden_file(arrays):
+    digest = hashlib.sha256()
+    for weight, bias, *_ in AlexFeatures(arrays).convolutions:
+        digest.update(weight.numpy().tobytes() + bias.numpy().tobytes())
+    assert digest.hexdigest() == bytes(arrays["meta/alex_sha256_hex"].numpy()).decode()
+
+
+def test_statistics_of_w(arrays):
+    """The official mean and size of W, of 600 z; ours are the generator's own."""
+    w = small().mapping.to_w(torch.from_numpy(np.random.RandomState(123).randn(600, 32)).float()).double()
+    compare("out/w_avg", w.mean(0), arrays, 1e-5)
+    compare("out/s", (w - w.mean(0)).square().sum(1).mean().sqrt(), arrays, 1e-5)
+
+
 def small() -> torch.nn.Module:
     return golden_generator(golden("stylegan2_r32_m2"), z_dim=32, w_dim=48)
 
@@ -82,6 +97,7 @@ def test_noise_maps(arrays):
     value = noise_maps.correlation(maps)
     (pti.SMOOTH * value).sum().backward()
     compare("out/noise_reg/value_unweighted", value, arrays, 1e-6)
+    compare("out/noise_reg/weighted", pti.SMOOTH * value, arrays, 1e-6)
     for i, one in enumerate(maps):
         compare(f"out/noise_reg/grad_{i}", one.grad, arrays, 1e-5)
     with torch.no_grad():
@@ -189,6 +205,7 @@ def test_tuning(arrays, coach):
     compare("out/tune/losses", columns(losses), arrays, 1e-5)
     for key in (key for key in arrays if key.startswith("out/tune/grad0/")):
         compare(key, grads[key.removeprefix("out/tune/grad0/synthesis.")], arrays, 1e-4)
+    assert all(key.startswith("tune/no_grad/mapping.") for key in arrays if "no_grad" in key)  # ours tunes none of it
     state = G.state_dict()
     for key in (key for key in arrays if key.startswith("out/tune/param_after3/")):
         compare(key, state[key.removeprefix("out/tune/param_after3/")], arrays, 2e-6, relative=False)

@@ -23,19 +23,31 @@ def small():
     return golden_generator(golden("stylegan2_r32_m2"), z_dim=32, w_dim=48)
 
 
-def bicubic(x: torch.Tensor, factor: int) -> torch.Tensor:
-    """The official D: a separable bicubic of 4 x factor taps, a = -0.5, mirrored borders (the test's own)."""
+def bicubic_taps(factor: int) -> torch.Tensor:
     t = ((torch.arange(4 * factor, dtype=torch.float64) + 0.5) / factor - 2).abs()
     taps = torch.where(t <= 1, 1.5 * t**3 - 2.5 * t**2 + 1, -0.5 * t**3 + 2.5 * t**2 - 4 * t + 2)
-    taps = (taps / taps.sum()).to(x)
+    return taps / taps.sum()
+
+
+def bicubic(x: torch.Tensor, factor: int) -> torch.Tensor:
+    """The official D: a separable bicubic of 4 x factor taps, a = -0.5, mirrored borders (the test's own)."""
+    taps = bicubic_taps(factor).to(x)
     pad = 4 * factor - factor
     x = F.pad(x, (pad // 2, pad - pad // 2, pad // 2, pad - pad // 2), mode="reflect")
     weight = torch.outer(taps, taps).expand(3, 1, -1, -1)
     return F.conv2d(x, weight, stride=factor, groups=3)
 
 
-def test_the_down_sampler_of_the_test_is_the_official_one(arrays):
-    compare("out/bicubic/y_64_x4", bicubic(arrays["bicubic/x64"], 4), arrays, 3e-6)
+@pytest.mark.parametrize("factor", [4, 8])
+@pytest.mark.parametrize("side", [64, 32])
+def test_the_down_sampler_of_the_test_is_the_official_one(side, factor, arrays):
+    x = arrays[f"bicubic/x{side}"].clone().requires_grad_(True)
+    y = bicubic(x, factor)
+    compare(f"out/bicubic/y_{side}_x{factor}", y, arrays, 3e-6)
+    compare(f"out/bicubic/kernel_x{factor}", bicubic_taps(factor), arrays, 1e-6)
+    if side == 32:
+        (y * arrays[f"bicubic/R_32_x{factor}"]).sum().backward()
+        compare(f"out/bicubic/grad_32_x{factor}", x.grad, arrays, 3e-6)
 
 
 def test_gaussian(arrays):
@@ -115,12 +127,17 @@ def trajectory(case, arrays, picture, v, maps, gaussian, num_ws, steps, **option
             values.append(terms[name].sum())
         if step == 0:
             compare(f"out/{case}/grad0_latent", v.grad, arrays, 1e-4)
+            for i in range(5 if case != "C" else 0):
+                compare(f"out/{case}/grad0_noise{i}", maps[i].grad, arrays, 1e-4)
             compare(f"out/{case}/gen_im_step0", image, arrays, 1e-5, relative=False)
         if f"out/{case}/latent_after{step + 1}" in arrays:
             compare(f"out/{case}/latent_after{step + 1}", v, arrays, 3e-5, relative=False)
             for i in range(5 if case != "C" else 0):
                 compare(f"out/{case}/noise{i}_after{step + 1}", maps[i], arrays, 3e-5, relative=False)
     compare(f"out/{case}/gen_im_last", image, arrays, 3e-5, relative=False)
+    rates = torch.tensor([0.4 * options.get("cycle", one_cycle)(step, steps) for step in range(1, steps)])
+    name = f"out/{case}/lr_after_step"  # the rate of the step that follows; the last one's is used by none
+    compare(name, rates, {name: arrays[name][: steps - 1]}, 1e-6)
     for name, word in (("total", "loss"), ("l2", "l2"), ("geocross", "geo")):
         compare(f"out/{case}/{word}", torch.stack(record[name]), arrays, 1e-5)
 
