@@ -9,6 +9,7 @@ import torch
 
 import rusr_core as rusr
 from rusr_core import presets
+from rusr_core.baselines import METHODS
 from rusr_core.citations import PAPERS, CitationError
 from rusr_core.degradations import JPEG, Compose, PoissonBernoulliNoise
 from rusr_core.restore import Restoration
@@ -26,6 +27,12 @@ def named(result) -> list[str]:
 def test_the_book_has_the_same_entry(name):
     """No two truths: the book's bibliography holds each paper, letter for letter."""
     assert PAPERS[name].bibtex(name) in BIB
+
+
+def test_the_citation_file_names_the_paper_of_every_method():
+    text = (Path(__file__).resolve().parent.parent / "CITATION.cff").read_text(encoding="utf-8")
+    wanted = [name for name in ("kawar2022jpeg", *(method.paper for method in METHODS.values())) if name]
+    assert [name for name in wanted if re.sub("[{}]", "", PAPERS[name].title) not in text] == []
 
 
 def test_a_search_names_what_it_used(prior, truth, tmp_path):

@@ -10,9 +10,10 @@ in-painting where the noise is 0.05, and the rate of the Langevin steps is chose
 Its spread ends at that of the last level, 0.1, if the Langevin steps have the time: for a Gaussian prior with noise of
 0.2 its variance was 3.4 times the posterior's, its mean two thirds of the way (tests/baselines/test_diffusion.py).
 
-Against the public code (https://github.com/zhangbingliang2019/DAPS, a9bed9f): nothing but the images' draws, one
-generator each. As there, the likelihood is exp(-|f(x) - y|^2 / tau^2), without the 2 of a Gaussian, and the estimate's
-flow ends at the level 0.01.
+Against the public code (https://github.com/zhangbingliang2019/DAPS, a9bed9f): the images' draws, one generator each,
+and Langevin steps that leave the numbers are an error, where there the next level starts from a grey image. As there,
+the likelihood is exp(-|f(x) - y|^2 / tau^2), without the 2 of a Gaussian, and the estimate's flow ends at the level
+0.01.
 """
 
 import math

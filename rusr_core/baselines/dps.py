@@ -10,7 +10,8 @@ Why not deepinv's `DPS` (0.5): there the gradient is part of the score, so that 
 to 0.02, where the paper takes it once. Without the gradient both are the same sampler, which a test checks.
 
 Against the paper: the variance of a step is that of DDPM's posterior, since our denoiser predicts none. With fewer
-steps than the paper's 1000 the weight of each grows in proportion.
+steps than the paper's 1000 the weight of each grows in proportion. For photon noise the public code divides the misfit
+by y; here it is the same for every f, and each image of a batch has its own norm.
 """
 
 from collections.abc import Callable, Iterator
