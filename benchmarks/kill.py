@@ -32,6 +32,7 @@ from rusr_core.limits import MAX_COUNT
 from rusr_core.networks.portrait_net import PortraitNet, PortraitNetConfig
 from rusr_core.sweeps import Method, SweepConfig, SweepPlan, parse_tasks, results, run
 from rusr_core.sweeps.storage import read_record
+from rusr_core.sweeps.workers import PRELOADED
 
 
 def main() -> int:
@@ -63,7 +64,7 @@ def main() -> int:
 def harass(config: SweepConfig, plan: SweepPlan, rounds: int, options: dict) -> tuple[int, int, int, int]:
     """Start the sweep and kill it, `rounds` times, and let it end -> kills, of workers, starts, units done twice."""
     spawner = multiprocessing.get_context("forkserver")  # torch is imported once for all rounds
-    spawner.set_forkserver_preload(["rusr_core.sweeps.workers"])
+    spawner.set_forkserver_preload(PRELOADED)
     moments, kills, starts, victims, again = random.Random(0), 0, 0, 0, 0
     while True:
         whole = moments_of(config)

@@ -20,9 +20,10 @@ from rusr_core.sweeps import Method, SweepConfig, SweepPlan, parse_tasks, run
 from rusr_core.sweeps.claims import CLAIMS, claim
 from rusr_core.sweeps.stamps import STAMPS
 from rusr_core.sweeps.storage import read_record
+from rusr_core.sweeps.workers import PRELOADED
 
 SPAWNER = multiprocessing.get_context("forkserver")  # one import of torch for all children
-SPAWNER.set_forkserver_preload(["rusr_core.sweeps.workers"])
+SPAWNER.set_forkserver_preload(PRELOADED)
 
 QUICK = (Method("plain", "sweep_world:enlarged"), Method("drawn", "sweep_world:with_noise"))
 

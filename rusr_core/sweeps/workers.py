@@ -31,6 +31,9 @@ POLL = 0.2  # s between looks at batches that another run holds
 HEARTBEAT = 5.0  # s between looks whether the cluster is alive, while no batch ends
 CONNECT, WORKERS = 10, 300  # s until a Dask scheduler must answer, and until it must have a worker
 AHEAD = 2  # batches handed out a worker, so that none waits for the next
+# what a fork server imports once for all workers; the first optimiser of a process imports torch's compiler, which
+# takes seconds
+PRELOADED = [__name__, "torch._dynamo"]
 
 
 @dataclass(frozen=True)
@@ -172,7 +175,7 @@ def executor(
     else:
         # a fork of this process could use neither CUDA nor OpenMP; the fork server is a new one that imports torch once
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([__name__])
+        context.set_forkserver_preload(PRELOADED)
         threads = threads or max(1, cores_here() // workers)
         line, end = context.Pipe(duplex=False)  # closed here, by us or by our death, it ends the workers
         pool = ProcessPoolExecutor(workers, context, _begin, (context.Value("i", 0), line, threads, device))
