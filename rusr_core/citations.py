@@ -7,6 +7,7 @@ degradations, losses; presets and optimisers in a table. A result holds the name
 from dataclasses import dataclass
 
 from rusr_core.errors import RusrError
+from rusr_core.limits import shown
 
 STYLES = ("bibtex", "text")
 ACCENTS = {r"{\'e}": "é", r"{\c{c}}": "ç", r"{\"a}": "ä", r"{\"o}": "ö"}  # BibTeX's
@@ -227,7 +228,12 @@ def citation(result: object, style: str = "bibtex") -> str:
     """
     if style not in STYLES:
         raise CitationError(f"citation style {style!r}: expected one of {', '.join(STYLES)}")
-    names = result.info.get("references", [])
+    info = getattr(result, "info", None)
+    if not isinstance(info, dict):
+        raise CitationError(f"a result is {type(result).__name__}: expected a Restoration")
+    names = info.get("references", [])
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+        raise CitationError(f"the references of a result are {shown(names)}: expected a list of texts")
     entries = []
     for name in names:
         paper = PAPERS.get(name)

@@ -5,6 +5,7 @@ of one kind, and carry over to generators of another width or radius. Chapter: b
 """
 
 import functools
+import inspect
 from collections.abc import Callable, Iterable
 
 import torch
@@ -71,7 +72,7 @@ def make_optimizer(optimizer: str | OptimizerFactory, latents: list[Tensor], lr:
 
     Latents whose gradient is None must stay where they are, as torch's optimisers leave them: those images have
     stopped. Raises OptimizerError for an optimiser that is not known, for a rate that is not positive, and for a
-    function that makes something else.
+    function that makes something else, or what has to compute the losses itself, as L-BFGS does.
     """
     factory = OPTIMIZERS.get(optimizer) if isinstance(optimizer, str) else optimizer
     if factory is None:
@@ -81,6 +82,11 @@ def make_optimizer(optimizer: str | OptimizerFactory, latents: list[Tensor], lr:
     made = factory(latents, lr)
     if not isinstance(made, torch.optim.Optimizer):
         raise OptimizerError(f"{name_of(optimizer)} made {type(made).__name__}: expected a torch.optim.Optimizer")
+    closure = inspect.signature(made.step).parameters.get("closure")
+    if closure is not None and closure.default is closure.empty:  # it would compute the losses of all images again
+        raise OptimizerError(
+            f"{type(made).__name__}.step needs a closure: expected an optimiser of one gradient a step"
+        )
     return made
 
 

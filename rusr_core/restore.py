@@ -29,6 +29,7 @@ from rusr_core.results import PhaseResult, Restoration, Samples, Search
 from rusr_core.search.objective import Objective
 from rusr_core.search.preparation import (
     check_call,
+    check_followed,
     check_values,
     facts,
     facts_of_unknown,
@@ -178,6 +179,7 @@ def _search_phase(
             if not progress.active:
                 break
             losses = objective(latents, progress.active)  # L(f(G(w)), y) of each image
+            check_followed(losses["total"])
             optimizer.zero_grad(set_to_none=True)  # latents without a gradient are not touched by the step
             losses["total"].sum().backward()
             progress.before_step()

@@ -36,6 +36,10 @@ def restored(prior: object = None, **options: object) -> object:
     return rusr.restore(prior, X[..., ::2, ::2], Downsample(2), **{"preset": "default@1", **options})
 
 
+def lbfgs(latents: list[torch.Tensor], lr: float) -> torch.optim.Optimizer:
+    return torch.optim.LBFGS(latents, lr)
+
+
 def denoised(x: object, sigma: object) -> torch.Tensor:
     with torch.random.fork_rng(devices=[]):  # new layers draw initial weights
         config = DenoiserConfig((16,), blocks=1, features=2, head=4, embedding=8, coarse=8, modes=4, resolution=32)
@@ -147,6 +151,36 @@ CALLS = {
     "frechet, complex": (
         lambda: realism.frechet(X[0, 0] * 1j, X[0, 0]),
         "features are torch.complex64: expected a tensor",
+    ),
+    "lpips(net)": (
+        lambda: metrics.lpips(X, X, 5),
+        r"lpips: net is int, which has no features\(x\): expected a network",
+    ),
+    "identity(net)": (lambda: metrics.identity(X, X, "arcface"), r"identity: net is str, which has no embed\(x\)"),
+    "frechet_distance": (
+        lambda: realism.frechet_distance(X, X),
+        "got Tensor: expected the Statistics of a set of features",
+    ),
+    "KID(paired)": (
+        lambda: realism.kernel_distance(X[0, 0], X[0, 1], paired="no"),
+        "paired is 'no': expected True or False",
+    ),
+    "KID of nothing": (
+        lambda: realism.kernel_distance(X[0, 0, :, :0], X[0, 0, :, :0], paired=True),
+        r"features \(32, 0\)",
+    ),
+    "citation": (lambda: rusr.citation(None), "a result is NoneType: expected a Restoration"),
+    "citation(references)": (
+        lambda: rusr.citation(dataclasses.replace(RESULT, info={"references": "a b"})),
+        "the references of a result are 'a b': expected a list of texts",
+    ),
+    "restore(loss), without gradient": (
+        lambda: restored(loss=lambda guess: torch.ones(len(guess.degraded))),
+        "the loss gives no gradient: expected a term that depends on the guess",
+    ),
+    "Preset(optimizer), L-BFGS": (
+        lambda: restored(preset=dataclasses.replace(presets.get("default@1"), name="own", optimizer=lbfgs)),
+        "LBFGS.step needs a closure: expected an optimiser of one gradient a step",
     ),
     "Report.score": (
         lambda: report.Report("U M", "mine", "", 1, {}).score("lpip"),

@@ -20,7 +20,7 @@ from rusr_core.commands.options import (
     step_count,
     tuned_option,
 )
-from rusr_core.commands.output import complain, complain_of_left_out
+from rusr_core.commands.output import complain, complain_of_left_out, tell_of_hidden
 from rusr_core.files import data_path
 from rusr_core.sweeps import ablations, results
 from rusr_core.sweeps.config import BenchmarkError, Method, SweepConfig
@@ -164,6 +164,7 @@ def image_names(images: ImageFolder, number: int | None) -> tuple[str, ...]:
     shipped = images.folder == data_path("portraits/test").absolute()  # it is known what lies there
     others = [] if shipped else [path.name for path in images.left_out()]
     complain_of_left_out(others, f"no images; they lie in {images.folder}")
+    tell_of_hidden(0 if shipped else images.hidden())
     return names if number is None else names[:number]
 
 

@@ -10,7 +10,7 @@ from typing import Protocol
 from rusr_core import files
 from rusr_core.commands.memory import reason_of
 from rusr_core.commands.options import CommandError
-from rusr_core.commands.output import complain, complain_of_left_out, say
+from rusr_core.commands.output import complain, complain_of_left_out, say, tell_of_hidden
 from rusr_core.decoding import READABLE_SUFFIXES, list_images
 from rusr_core.errors import RusrError
 from rusr_core.files import FileError
@@ -75,8 +75,7 @@ def tell_of_left_out(folder: Path, left_out: Sequence[Path], hidden: int, recurs
     hint = "; --recursive enters folders" if any(path.is_dir() for path in left_out) and not recursive else ""
     names = [f"{path.relative_to(folder)}{'/' if path.is_dir() else ''}" for path in left_out]
     complain_of_left_out(names, f"read are {', '.join(READABLE_SUFFIXES)}{hint}")
-    if hidden:
-        complain(f"left out: {hidden} hidden {'file' if hidden == 1 else 'files'}")
+    tell_of_hidden(hidden)
 
 
 def check_beside(args: argparse.Namespace, jobs: Sequence[Job], beside: Callable[[Job], Sequence[Path]]) -> None:

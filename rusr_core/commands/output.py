@@ -31,6 +31,12 @@ def complain_of_left_out(names: Sequence[str], why: str) -> None:
         complain(f"left out: {', '.join(names[:NAMED])}{more} ({why})")
 
 
+def tell_of_hidden(num: int) -> None:
+    """Say how many hidden files of a folder are left out, if there are any."""
+    if num:
+        complain(f"left out: {num} hidden {'file' if num == 1 else 'files'}")
+
+
 def one_line(text: str) -> str:
     """`text` with its control characters escaped: a file may have a line break in its name, or codes of a terminal."""
     return "".join(letter if unicodedata.category(letter) != "Cc" else repr(letter)[1:-1] for letter in text)

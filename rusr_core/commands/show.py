@@ -5,14 +5,16 @@ import json
 from importlib.util import find_spec
 from pathlib import Path
 
+from rusr_core.commands.memory import reason_of
 from rusr_core.commands.options import CommandError
-from rusr_core.commands.output import complain_of_left_out, say
+from rusr_core.commands.output import complain, complain_of_left_out, say
 from rusr_core.commands.saving import INVENTED, WORDS_BESIDE, beside
 from rusr_core.decoding import list_images
+from rusr_core.errors import RusrError
 from rusr_core.images import check_writable, save_image
 from rusr_core.photos.credentials import read_credentials
 from rusr_core.photos.records import read_record
-from rusr_core.photos.sheet import contact_sheet
+from rusr_core.photos.sheet import Row, contact_sheet, sheet_row
 
 
 def show_options(parser: argparse.ArgumentParser) -> None:
@@ -21,8 +23,17 @@ def show_options(parser: argparse.ArgumentParser) -> None:
 
 def run_show(args: argparse.Namespace) -> int:
     """Print the record that each picture carries or that lies beside it, and who signed it if somebody did."""
-    records = [read_record(path) for path in args.pictures]
-    for path, record in zip(args.pictures, records, strict=True):
+    records, without = {}, []
+    for path in args.pictures:
+        try:
+            records[path] = read_record(path)
+        except RusrError as error:
+            without.append(reason_of(error, path))
+    if without:  # all of them, at once
+        for reason in without[:-1]:
+            complain(f"error: {reason}")
+        raise CommandError(without[-1])
+    for path, record in records.items():
         say(f"{path}:")
         for line in (line for item in record.items() for line in _lines(*item)):
             say(f"  {line}")
@@ -56,7 +67,7 @@ def sheet_options(parser: argparse.ArgumentParser) -> None:
 def run_sheet(args: argparse.Namespace) -> int:
     """A row for each result: the input of its name, the result, and of several answers the map of what was invented.
 
-    What has no partner is named.
+    What has no partner is named, and so is what cannot be read: then 1 is returned.
     """
     check_writable(args.sheet, force=args.force)
     inputs: dict[str, Path] = {}
@@ -70,8 +81,27 @@ def run_sheet(args: argparse.Namespace) -> int:
     maps = {path: beside(path, INVENTED) for path in results}
     alone = [path.name for path in every if WORDS_BESIDE.sub("", path.stem) not in inputs]
     complain_of_left_out(alone, f"no picture of {args.before} has their name")
+    names = {path.stem for path in results}
+    missing = [path.name for stem, path in inputs.items() if stem not in names]
+    complain_of_left_out(missing, f"no picture of {args.after} has their name")
     rows = [(inputs[path.stem], path, *([place] if place in every else [])) for path, place in maps.items()]
-    save_image(contact_sheet(rows), args.sheet, force=args.force)
-    third = ", and what was invented" if any(len(row) > 2 for row in rows) else ""
-    say(f"{args.sheet}: {len(results)} of {len(inputs)} pictures, before and after{third}")
-    return 0
+    shown = _readable(rows)
+    save_image(contact_sheet(shown), args.sheet, force=args.force)
+    third = ", and what was invented" if any(len(row.pictures) > 2 for row in shown) else ""
+    say(f"{args.sheet}: {len(shown)} of {len(inputs)} pictures, before and after{third}")
+    return 0 if len(shown) == len(rows) else 1
+
+
+def _readable(rows: list[tuple[Path, ...]]) -> list[Row]:
+    """The rows whose pictures can all be read; the others are named. CommandError if there is none."""
+    found = []
+    for paths in rows:
+        try:
+            found.append(sheet_row(paths))
+        except RusrError as error:  # which names the one of them that is bad
+            complain(f"left out: {error}")
+        except (MemoryError, RuntimeError) as error:
+            complain(f"left out: {reason_of(error, paths[-1])}")
+    if not found:
+        raise CommandError(f"{len(rows)} of {len(rows)} rows cannot be shown")
+    return found

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from rusr_core.errors import RusrError
 from rusr_core.images import resize
-from rusr_core.limits import MAX_COUNT, MAX_SIDE, check_whole
+from rusr_core.limits import MAX_COUNT, MAX_SIDE, check_whole, shown
 from rusr_core.metrics.checks import check_images, check_real
 from rusr_core.metrics.intervals import LEVEL, check_level, student
 from rusr_core.networks.perceptual import to_device_of
@@ -66,6 +66,9 @@ def frechet_distance(a: Statistics, b: Statistics) -> float:
     The trace of (A B)^(1/2) is taken from the eigenvalues of the symmetric R^T B R with A = R R^T, which are those of
     A B and real; covariances may be singular, as they are with fewer samples than features.
     """
+    for one in (a, b):
+        if not isinstance(one, Statistics):
+            raise RealismError(f"got {type(one).__name__}: expected the Statistics of a set of features")
     if a.mean.shape != b.mean.shape:
         raise RealismError(f"features of {len(a.mean)} and {len(b.mean)} numbers: expected those of one network")
     root = _root(a.covariance)
@@ -126,6 +129,8 @@ def kernel_interval(a: Tensor, b: Tensor, *, paired: bool, level: float = LEVEL)
     images. tests/metrics/test_realism.py repeats the simulation.
     """
     check_level(level)
+    if not isinstance(paired, bool):
+        raise RealismError(f"paired is {shown(paired)}: expected True or False")
     for x in (a, b):
         _check(x)
     if a.shape[-1] != b.shape[-1]:
@@ -235,7 +240,7 @@ def inception_features(folder: str | Path | None = None, device: str | torch.dev
 
 def _check(features: Tensor) -> None:
     check_real("features are", features, ", [N, F] or [N, K, F]", RealismError)
-    if features.ndim not in (2, 3) or features.flatten(0, -2).shape[0] < 2:
+    if features.ndim not in (2, 3) or not features.numel() or features.flatten(0, -2).shape[0] < 2:
         raise RealismError(f"features {tuple(features.shape)}: expected [N, F] or [N, K, F] with at least 2 samples")
     if not features.isfinite().all():
         raise RealismError(f"{int((~features.isfinite()).sum())} features are NaN or infinite, expected finite numbers")

@@ -51,7 +51,7 @@ def lpips(a: Tensor, b: Tensor, net: Perceptual | None = None) -> Tensor:
     which no net reads, are first enlarged by a whole factor, pixel by pixel.
     """
     check_images("lpips", a, b)
-    net = net or judge()
+    net = _looking(net, "features", "lpips")
     return _in_parts(lambda u, v: distance(*(net.features(_readable(x)) for x in to_device_of(net, u, v))), a, b)
 
 
@@ -101,7 +101,7 @@ def _ssim(a: Tensor, b: Tensor) -> Tensor:
 def identity(a: Tensor, b: Tensor, net: Embedder | None = None) -> Tensor:
     """Cosine [N] of the faces' embeddings, in [-1, 1]; 1 is the same person. `net`: the embedded judge by default."""
     check_images("identity", a, b)
-    net = net or judge()
+    net = _looking(net, "embed", "identity")
 
     def cosine(u: Tensor, v: Tensor) -> Tensor:
         one, other = (net.embed(x.float()) for x in to_device_of(net, u, v))
@@ -124,6 +124,15 @@ def fidelity(
     if again.shape != y.shape:
         raise MetricError(f"fidelity: f makes {tuple(again.shape)} of images {tuple(x.shape)}, y is {tuple(y.shape)}")
     return lpips(again, y, net)
+
+
+def _looking(net: object, word: str, metric: str) -> object:
+    """The network of a metric, by default the embedded judge. MetricError for one without the method `word`."""
+    if net is None:
+        return judge()
+    if not callable(getattr(net, word, None)):
+        raise MetricError(f"{metric}: net is {type(net).__name__}, which has no {word}(x): expected a network, or None")
+    return net
 
 
 def _in_parts(measure: Callable[[Tensor, Tensor], Tensor], a: Tensor, b: Tensor) -> Tensor:

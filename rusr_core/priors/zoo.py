@@ -3,6 +3,7 @@
 The table is data/zoo.toml.
 """
 
+import os
 import sys
 import tomllib
 from dataclasses import dataclass
@@ -93,5 +94,6 @@ def find(name: str, kind: str = "") -> Entry:
     """One entry of the table; a name that is not in it is an error that lists those that are."""
     known = {n: e for n, e in table().items() if e.kind.startswith(kind)}
     if name not in known:
-        raise ZooError(f"{name!r} is neither a file nor in the zoo: {', '.join([EMBEDDED, *known])}")
+        what = "a file and no name of" if os.path.isfile(name) else "neither a file nor in"
+        raise ZooError(f"{name!r} is {what} the zoo: {', '.join([EMBEDDED, *known])}")
     return known[name]

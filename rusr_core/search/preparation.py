@@ -94,6 +94,12 @@ def _check_gradient(f: Degradation, like: Tensor) -> None:
         raise RestorationError(f"the gradient of f = {f} holds NaN or infinity: {needed}")
 
 
+def check_followed(total: Tensor) -> None:
+    """RestorationError for a loss [n] that the latents do not change: one's own may be computed without a gradient."""
+    if not total.requires_grad:
+        raise RestorationError("the loss gives no gradient: expected a term that depends on the guess by torch's means")
+
+
 def loss_for(
     prior: Prior,
     preset: Preset,

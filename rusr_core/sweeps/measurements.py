@@ -74,6 +74,10 @@ class ImageFolder:
         used = set(self.paths.values())
         return sorted(p for p in self.folder.iterdir() if p not in used and not p.name.startswith("."))
 
+    def hidden(self) -> int:
+        """How many hidden files and folders lie there."""
+        return sum(path.name.startswith(".") for path in self.folder.iterdir())
+
     def digests(self, names: Sequence[str], resolution: int, store: Path) -> tuple[dict[str, str], CheckedFiles]:
         """SHA-256 of the files, each of which has been decoded once at `resolution`, and their stamps to be saved.
 

@@ -116,9 +116,11 @@ def test_folders_of_images(quick, config, tmp_path, capsys):
         shutil.copy(config.images / f"{name}.png", folder)
         (folder / f"bad{name}.jpg").write_bytes(b"not an image")
     (folder / "notes.txt").write_text("text")
+    (folder / "._000.png").write_bytes(b"of a Mac")
     assert commands.main([*quick, "--images", str(folder), "--num-images", "6"]) == 2
     err = capsys.readouterr().err
     assert all(f"bad{name}.jpg" in err for name in ("000", "001", "002")) and "notes.txt" in err
+    assert "left out: 1 hidden file" in err
     assert not config.folder.exists(), "nothing was begun"
 
 

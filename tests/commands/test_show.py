@@ -2,8 +2,10 @@
 
 import json
 
+import numpy as np
 from conftest import run
 from picture_folders import UP_S, group
+from PIL import Image
 
 from rusr_core.images import load_image
 
@@ -46,13 +48,39 @@ def test_a_sheet_shows_what_was_invented(tmp_path, searches, capsys):
 
 def test_a_sheet_names_what_has_no_partner(tmp_path, capsys):
     given, found = tmp_path / "in", tmp_path / "out"
-    for folder, names in ((given, ("a.png",)), (found, ("a.png", "b.png"))):
+    for folder, names in ((given, ("a.png", "c.png")), (found, ("a.png", "b.png"))):
         folder.mkdir()
         for name in names:
             group(folder, name=name)
     assert run("sheet", given, found, tmp_path / "sheet.png") == 0
     out, err = capsys.readouterr()
-    assert "1 of 1 pictures" in out and f"left out: b.png (no picture of {given} has their name)" in err
+    assert "1 of 2 pictures" in out and f"left out: b.png (no picture of {given} has their name)" in err
+    assert f"left out: c.png (no picture of {found} has their name)" in err
     group(given, name="a.bmp")
     assert run("sheet", given, found, tmp_path / "more.png") == 2
     assert "would be one picture of the sheet" in capsys.readouterr().err and not (tmp_path / "more.png").exists()
+
+
+def test_pictures_that_cannot_be_read_cost_a_sheet_no_other(tmp_path, capsys):
+    """Greys of 16 bits are shown as they are."""
+    given, found = tmp_path / "in", tmp_path / "out"
+    for folder in (given, found):
+        folder.mkdir()
+        for name in ("a.png", "b.png", "c.png"):
+            Image.fromarray(np.full((8, 8), 64 * 257, np.uint16)).save(folder / name)
+    (given / "a.png").write_bytes(b"none")
+    (found / "c.png").write_bytes(b"none")
+    assert run("sheet", given, found, tmp_path / "sheet.png") == 1
+    out, err = capsys.readouterr()
+    assert "1 of 3 pictures" in out and f"left out: {given / 'a.png'}" in err and f"left out: {found / 'c.png'}" in err
+    assert (load_image(tmp_path / "sheet.png")[..., 8:264, 8:264] * 255 - 64).abs().max() < 0.01
+    (found / "b.png").write_bytes(b"none")
+    assert run("sheet", given, found, tmp_path / "more.png") == 2
+    assert "3 of 3 rows cannot be shown" in capsys.readouterr().err and not (tmp_path / "more.png").exists()
+
+
+def test_all_pictures_without_a_record_are_named(tmp_path, capsys):
+    paths = [group(tmp_path, name=f"{name}.png") for name in "ab"]
+    assert run("show", *paths) == 2
+    err = capsys.readouterr().err
+    assert all(f"error: {path}: " in err for path in paths)

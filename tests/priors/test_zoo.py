@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from checkpoint_writers import write_rosinality
-from conftest import random_generator
+from conftest import PORTRAIT, random_generator
 from download_server import CONTENT, SHA, served
 
 from rusr_core import zoo
@@ -84,6 +84,8 @@ def test_names_without_an_address_ask_for_a_path(cache):
         load_prior("lsun-church-256")
     with pytest.raises(ZooError, match="'nonsense' is neither a file nor in the zoo"):
         load_prior("nonsense")
+    with pytest.raises(ZooError, match="is a file and no name of the zoo: portraits-128, "):
+        zoo.find(str(PORTRAIT))
     with pytest.raises(CheckpointError, match="cannot be read"):
         load_prior("nowhere/network.pkl")
 
