@@ -12,8 +12,7 @@ Its spread ends at that of the last level, 0.1, if the Langevin steps have the t
 
 Against the public code (https://github.com/zhangbingliang2019/DAPS, a9bed9f): the images' draws, one generator each,
 and Langevin steps that leave the numbers are an error, where there the next level starts from a grey image. As there,
-the likelihood is exp(-|f(x) - y|^2 / tau^2), without the 2 of a Gaussian, and the estimate's flow ends at the level
-0.01.
+the likelihood is exp(-|f(x) - y|^2 / tau^2), without the 2 of a Gaussian, and the flow ends at the level 0.01.
 """
 
 import math
