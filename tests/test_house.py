@@ -1,10 +1,12 @@
 """What is read at one sitting: no file is longer than 300 lines, no function than 40 besides its docstring."""
 
 import ast
+import re
 
 import pytest
 from sources import FILES, ROOT
 
+NAMED = re.compile(r"\b(?:benchmarks|book|data|rusr_core|tests|tools)/[a-z0-9_./-]+\.(?:py|md|ipynb|json|toml)\b")
 LONGEST_FILE, LONGEST_FUNCTION = 300, 40  # lines
 
 
@@ -41,3 +43,11 @@ def test_no_two_files_of_tests_have_one_name():
     """Folders of tests are no packages, so pytest imports two files of one name as one module, and one is not run."""
     names = [path.name for path in FILES if path.is_relative_to(ROOT / "tests") and path.name != "conftest.py"]
     assert sorted(names) == sorted(set(names))
+
+
+def test_files_that_the_code_names_are_there():
+    """A docstring that sends its reader to a test or a chapter which has moved; tests name files that are not there."""
+    sources = [path for path in FILES if not path.is_relative_to(ROOT / "tests")]
+    named = {(str(path.relative_to(ROOT)), name) for path in sources for name in NAMED.findall(path.read_text())}
+    assert len(named) > 50
+    assert sorted(pair for pair in named if not (ROOT / pair[1]).exists()) == []

@@ -126,7 +126,7 @@ def kernel_interval(a: Tensor, b: Tensor, *, paired: bool, level: float = LEVEL)
     of Mathematical Statistics 1969). low and high are nan for fewer than 3 images. For restorations of 8 or 20
     portraits and the embedded net's features, 93 to 97 of 100 such intervals held the true value where 95 were
     promised, and nearly all where it is 0; for few features whose variance alone differs they were down to 87 of 20
-    images. tests/metrics/test_realism.py repeats the simulation.
+    images. tests/metrics/test_intervals.py repeats the simulation.
     """
     check_level(level)
     if not isinstance(paired, bool):

@@ -199,7 +199,7 @@ def _padded(x: Tensor, quad: Tensor) -> tuple[Tensor, Tensor]:
     beyond = [border - low[0], border - low[1], high[0] - width + border, high[1] - height + border]
     if max(beyond) <= border - 4:  # the square ends 4 px inside
         return x, quad
-    left, upper, right, lower = (round(max(v, PADDING * side)) for v in beyond)
+    left, upper, right, lower = (max(1, round(max(v, PADDING * side))) for v in beyond)
     wide = np.pad(
         x[0].numpy(), ((0, 0), (upper, lower), (left, right)), "reflect" if min(height, width) > 1 else "edge"
     )

@@ -119,6 +119,13 @@ def test_what_lies_outside_is_mirrored_then_led_to_the_median(portrait):
     )
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (1, 40), (2, 2), (40, 1)])
+def test_align_of_a_square_of_a_pixel_or_two_is_finite(shape):
+    picture, side = torch.full((3, *shape), 51, dtype=torch.uint8), min(shape)
+    assert (align(picture, corners(side), 8) - 0.2).abs().max() < 1e-5
+    assert (align(picture, corners(side) / 4, 8) - 0.2).abs().max() < 1e-5
+
+
 @pytest.mark.parametrize(
     ("scale", "turn"),
     [pytest.param(0.4, 25.0, marks=pytest.mark.slow), (1.0, -30.0), pytest.param(2.5, 12.0, marks=pytest.mark.slow)],
