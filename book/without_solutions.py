@@ -4,8 +4,8 @@
 
 The folder gets what a build needs: the chapters without the cells between `{solution-start}` and `{solution-end}`, the
 pages without their folded answers and without what stands between `<!-- teachers -->` and `<!-- /teachers -->`, the
-table of contents without the pages in `TEACHERS`. `RUSR_SOLUTIONS=0` leaves the answers of self-checks out while that
-book is built; a page can still tell whether a number is right.
+table of contents without the pages in `TEACHERS`, and no decks. `RUSR_SOLUTIONS=0` leaves the answers of self-checks
+out while that book is built, and no page shows their source; a page can still tell whether a number is right.
 """
 
 import json
@@ -18,6 +18,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 TEACHERS = ("book/exam",)
+LEFT_OUT = ("decks",)  # their notes hold the answers of the votes
 OPENED, CLOSED = "```{solution-start}", "```{solution-end}\n```"
 ANSWER = re.compile(r"^:::\{admonition\} Answer\n:class: dropdown\n.*?^:::\n?", re.S | re.M)
 PRIVATE = re.compile(r"<!-- teachers -->.*?<!-- /teachers -->\n?", re.S)
@@ -33,10 +34,16 @@ def chapter(notebook: dict) -> dict:
             if source.strip():
                 cells.append(cell | {"source": source.strip("\n").splitlines(keepends=True)})
         elif not inside:
-            cells.append(cell)
+            cells.append(_without_source(cell) if "figures.self_check(" in source else cell)
     if inside:
         raise ValueError("a solution does not end")
     return notebook | {"cells": cells}
+
+
+def _without_source(cell: dict) -> dict:
+    """A cell of which the built page shows the output only: the source of a self-check holds its answer."""
+    tags = [tag for tag in cell["metadata"].get("tags", []) if tag != "hide-input"]
+    return cell | {"metadata": cell["metadata"] | {"tags": [*tags, "remove-input"]}}
 
 
 def _outside(source: str, inside: bool) -> tuple[str, bool]:
@@ -65,7 +72,7 @@ def contents() -> dict:
 def write(folder: Path) -> int:
     """Write the sources of that book into a folder, in place of what is there; -> the number of its pages."""
     shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(ROOT / "book", folder / "book", ignore=shutil.ignore_patterns("__pycache__", ".*"))
+    shutil.copytree(ROOT / "book", folder / "book", ignore=shutil.ignore_patterns("__pycache__", ".*", *LEFT_OUT))
     for path in (folder / "book").glob("*.ipynb"):
         kept = chapter(json.loads(path.read_text(encoding="utf-8")))
         path.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -28,6 +28,8 @@ def test_a_chapter_stands_without_its_solutions(path):
     kept = without.chapter(whole)
     nbformat.validate(nbformat.from_dict(kept))
     assert "{solution" not in prose(kept)
+    asked = [cell["metadata"]["tags"] for cell in kept["cells"] if "self_check(" in "".join(cell["source"])]
+    assert all("remove-input" in tags and "hide-input" not in tags for tags in asked)  # the answer stands there
     labels = r"\{exercise-start\}.*\n:label: (\S+)"
     assert re.findall(labels, prose(kept)) == re.findall(labels, prose(whole))
     assert len(kept["cells"]) < len(whole["cells"])
@@ -80,6 +82,7 @@ def test_the_students_book_is_built(tmp_path):
     assert without.write(tmp_path) > 20
     book = tmp_path / "book"
     assert not any((tmp_path / f"{name}.md").exists() for name in without.TEACHERS)
+    assert not (book / "decks").exists()  # their notes tell the answers of the votes
     files = [entry["file"] for part in without.contents()["parts"] for entry in part["chapters"]]
     assert not set(files) & set(without.TEACHERS)
     links = [link for path in book.glob("*.*") if path.suffix in (".md", ".ipynb") for link in
