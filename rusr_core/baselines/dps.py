@@ -50,7 +50,7 @@ def dps(
     Raises BaselineError for settings that do not fit, or if the weight was so large that numbers were left, and what
     `observe` raises.
     """
-    check_whole("steps", steps, 2, STEPS, BaselineError)
+    shorter(steps)
     check_weights(weight=weight)
     seen, denoise = begin(prior, y, f, seed, callback, gradient=True)
     used = torch.linspace(0, STEPS - 1, steps).round().long()
@@ -85,5 +85,11 @@ def sampler(
         yield (x if then == 1 else clean).detach(), {"distance": distance.detach()}
 
 
+def shorter(steps: int) -> dict[str, object]:
+    """BaselineError for a number of steps that cannot be spread over those of DDPM."""
+    check_whole("steps", steps, 2, STEPS, BaselineError)
+    return {}
+
+
 SPACE = {"weight": Real(0.1, 10.0, log=True)}
-BASELINE = Baseline("dps", dps, "chung2023diffusion", SPACE, samples=True, prior="diffusion")
+BASELINE = Baseline("dps", dps, "chung2023diffusion", SPACE, samples=True, prior="diffusion", shorter=shorter)

@@ -82,6 +82,11 @@ def anything(f: Degradation) -> None:
     return None
 
 
+def nothing_more(steps: int) -> dict[str, object]:
+    """The `shorter` of a method for which its number of steps is one among others."""
+    return {}
+
+
 @dataclass(frozen=True)
 class Baseline:
     """A compared method. BaselineError for one that contradicts itself."""
@@ -93,6 +98,7 @@ class Baseline:
     can: Callable[[Degradation], str | None] = anything  # None, or the reason for "n/a"
     samples: bool = False  # whether it draws from a posterior: another seed gives another answer
     prior: str = "generator"  # one of PRIORS
+    shorter: Callable[[int], Mapping[str, object]] = nothing_more  # what NAME@STEPS changes besides; BaselineError
 
     def __post_init__(self) -> None:
         if self.paper is not None and self.paper not in PAPERS:
@@ -123,7 +129,11 @@ class Baseline:
         if "steps" not in self.settings:
             raise BaselineError(f"method {self.name!r} takes no steps that could be shortened to {shown(steps)}")
         check_whole(f"the steps of {self.name!r} when shortened", steps, 1, MAX_STEPS, BaselineError)
-        return self.configured(f"{self.name}@{steps}", steps=steps)
+        try:
+            more = self.shorter(steps)
+        except BaselineError as error:
+            raise BaselineError(f"method {self.name!r}: {error}") from error
+        return self.configured(f"{self.name}@{steps}", steps=steps, **more)
 
 
 @dataclass(frozen=True)

@@ -217,6 +217,12 @@ def _energy(prior: Prior, seen: Observation, count: Tensor, z: Tensor, states: l
     return value.detach(), gradient
 
 
+def shorter(steps: int) -> dict[str, object]:
+    """As many samples as a quick look has proposals for, at least one."""
+    share = max(0.25, 1 / steps)
+    return {"share": share, "samples": min(5, int(share * steps))}
+
+
 BASELINE = Baseline(
     "na_nhmc",
     na_nhmc,
@@ -227,4 +233,5 @@ BASELINE = Baseline(
         "leaps": Whole(3, 40, log=True),
     },
     samples=True,
+    shorter=shorter,
 )

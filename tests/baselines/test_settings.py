@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from rusr_core import limits
-from rusr_core.baselines import METHODS, BaselineError, Choice, Real, Whole, find, settings
+from rusr_core.baselines import METHODS, BaselineError, Choice, Real, Whole, find, na_nhmc, settings
 from rusr_core.baselines.descent import side_of
 from rusr_core.baselines.observation import observe
 from rusr_core.degradations import parse
@@ -50,6 +50,20 @@ def test_a_setting_that_cannot_be(name, setting, prior, truth):
 def test_a_method_that_is_shortened_to_steps_that_cannot_be(steps):
     for name in ("brgm", "default", "dps"):
         assert name in refused(steps, lambda v, name=name: find(name, v))
+
+
+@pytest.mark.parametrize("name", ["ddrm@30", "dps@1", "dps@1001"])
+def test_a_number_of_steps_that_a_method_cannot_take_is_refused_by_its_name(name):
+    method, _, steps = name.partition("@")
+    with pytest.raises(BaselineError, match=f"method '{method}': steps is {steps}: expected a"):
+        find(name)
+
+
+@pytest.mark.parametrize("steps, samples", [(1, 1), (3, 1), (10, 2), (20, 5), (80, 5), (200, 5)])
+def test_a_short_chain_keeps_fewer_samples(steps, samples):
+    settings = find("na_nhmc", steps).settings
+    na_nhmc._check(**{name: settings[name] for name in ("steps", "step", "leaps", "share", "samples")})
+    assert settings["samples"] == samples and (settings["share"] == 0.25 or steps < 4)
 
 
 @pytest.mark.parametrize("steps", ["0", "100001", "9" * 5000, "-1", "2.5", "", "nan", "1e3", "²"])
