@@ -19,6 +19,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageCms, ImageOps, PngImagePlugin, TiffImagePlugin
 
 from rusr_core.errors import RusrError, RusrWarning
+from rusr_core.files import as_path
 
 # Formats are named so that no file can make Pillow start another program (as PostScript would).
 READABLE = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
@@ -55,7 +56,7 @@ def decode(path: str | Path, *, most: int = MAX_PIXELS) -> Image.Image:
     Raises `ImageError` naming `path`: missing, truncated, empty or over `most` pixels, no image. Warns
     (`DecodingWarning`) of a profile that is broken, and of frames after the first.
     """
-    path = Path(path)
+    path = as_path(path, ImageError)
     try:
         if not path.is_file():
             kinds = {"is a folder": path.is_dir(), "is no ordinary file": path.exists()}

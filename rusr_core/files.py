@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from rusr_core.errors import RusrError
+from rusr_core.limits import shown
 
 NO_FOLDER_SYNC = (errno.EINVAL, errno.EBADF, errno.ENOTSUP)  # file systems on which only files can be synchronised
 
@@ -36,6 +37,13 @@ def data_path(relative: str) -> Path:
         if (folder / relative).exists():
             return folder / relative
     raise DataError(f"data file {relative!r} is not installed, expected it in {here / '_data'}")
+
+
+def as_path(value: object, error: type[RusrError] = FileError) -> Path:
+    """The path that a text or a path-like object names. Raises `error` for anything else."""
+    if not isinstance(value, str | os.PathLike) or isinstance(os.fspath(value), bytes):
+        raise error(f"a file is {shown(value)}: expected its path")
+    return Path(value)
 
 
 def cache_dir() -> Path:

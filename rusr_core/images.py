@@ -111,7 +111,7 @@ def save_image(
     `force=True`. Returns the path. Raises `ImageError` (no image, an unknown suffix, no place for `metadata`) and
     `files.FileError` (no such folder, no permission, a full disk, a file that exists).
     """
-    path = Path(path)
+    path = files.as_path(path)
     check_writable(path, force=force)
     return files.write_atomic(path, encoded(image, path, metadata=metadata), overwrite=force)
 

@@ -19,7 +19,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from rusr_core.errors import RusrError
-from rusr_core.files import FileError, FileExistsAlreadyError, json_object, replace_folder, write_atomic
+from rusr_core.files import FileError, FileExistsAlreadyError, as_path, json_object, replace_folder, write_atomic
 from rusr_core.images import save_image
 from rusr_core.presets import Preset, PresetError
 
@@ -71,7 +71,7 @@ class Restoration:
         An existing folder is only replaced with `force=True`, and only if it holds a result. Raises FileError,
         FileExistsAlreadyError, and ResultError for `info` that is not plain JSON.
         """
-        folder = Path(folder)
+        folder = as_path(folder)
         if os.path.exists(folder) and not (force and (folder / RECORD).is_file()):  # unlike its method, of any name
             raise FileExistsAlreadyError(f"{folder}: exists already; force=True replaces a folder that holds a result")
         try:
@@ -95,7 +95,7 @@ class Restoration:
     @classmethod
     def load(cls, folder: str | Path) -> Self:
         """The result that `save` kept: a `Restoration` or, where it was one, a `Search`. ResultError for no result."""
-        folder = Path(folder)
+        folder = as_path(folder, ResultError)
         try:
             record = json_object((folder / RECORD).read_text(encoding="utf-8"))
             tensors = load_tensors((folder / TENSORS).read_bytes())

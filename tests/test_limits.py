@@ -14,6 +14,7 @@ from rusr_core.generator import GeneratorConfig
 from rusr_core.images import fit_image
 from rusr_core.losses import terms
 from rusr_core.metrics import intervals, realism
+from rusr_core.networks import recognition
 from rusr_core.photos import align, earlier, faces, jpeg_file, masks, paste, records
 from rusr_core.photos.estimate import ImageError, estimate, shrinking
 from rusr_core.sweeps import ablations, measurements, plan, results, tuning, workers
@@ -52,6 +53,8 @@ def executor(workers_: object, threads: object) -> None:
 
 # name: (a function of the number, more that it does not take, what it does take)
 FUNCTIONS = {
+    "with_interval(digits)": (lambda v: intervals.with_interval(1.0, 0.5, 2.0, digits=v), (-1, 2.5, 101, None), (0, 3)),
+    "crop_face(side)": (lambda v: recognition.crop_face(IMAGE, v), (0, -1, 2.5, 10**30, None), (8,)),
     "restore(seed)": (lambda v: search(seed=v), (-1, 0.5, None, 2**63), ()),
     "restore(samples)": (lambda v: search(samples=v), (0, 1001, None), ()),
     "Phase(lr)": (lambda v: presets.Phase("W", v, 3), (0, -1, None), (0.1, 1)),

@@ -12,7 +12,7 @@ import torch
 from conftest import random_prior, small_portrait_net
 
 import rusr_core as rusr
-from rusr_core import degradations, figures, latents, metrics, presets, tasks
+from rusr_core import degradations, figures, latents, metrics, photos, presets, tasks
 from rusr_core.degradations import Blur, Downsample, Mask, PoissonBernoulliNoise, ReadNoise, Strokes, free, jpeg
 from rusr_core.figures import charts
 from rusr_core.generator import GeneratorConfig
@@ -34,10 +34,6 @@ ORACLE = dataclasses.replace(presets.get("default@1"), name="own", identity_refe
 def restored(prior: object = None, **options: object) -> object:
     prior = random_prior() if prior is None else prior
     return rusr.restore(prior, X[..., ::2, ::2], Downsample(2), **{"preset": "default@1", **options})
-
-
-def lbfgs(latents: list[torch.Tensor], lr: float) -> torch.optim.Optimizer:
-    return torch.optim.LBFGS(latents, lr)
 
 
 def denoised(x: object, sigma: object) -> torch.Tensor:
@@ -152,6 +148,11 @@ CALLS = {
         lambda: realism.frechet(X[0, 0] * 1j, X[0, 0]),
         "features are torch.complex64: expected a tensor",
     ),
+    "load_image": (lambda: rusr.load_image(None), "a file is None: expected its path"),
+    "save_image(path)": (lambda: rusr.save_image(X[0], 5), "a file is 5: expected its path"),
+    "estimate": (lambda: photos.estimate(5), "a file is 5: expected its path"),
+    "Restoration.save": (lambda: RESULT.save(None), "a file is None: expected its path"),
+    "Restoration.load": (lambda: rusr.Restoration.load(5), "a file is 5: expected its path"),
     "lpips(net)": (
         lambda: metrics.lpips(X, X, 5),
         r"lpips: net is int, which has no features\(x\): expected a network",
@@ -179,7 +180,7 @@ CALLS = {
         "the loss gives no gradient: expected a term that depends on the guess",
     ),
     "Preset(optimizer), L-BFGS": (
-        lambda: restored(preset=dataclasses.replace(presets.get("default@1"), name="own", optimizer=lbfgs)),
+        lambda: restored(preset=dataclasses.replace(presets.get("default@1"), name="own", optimizer=torch.optim.LBFGS)),
         "LBFGS.step needs a closure: expected an optimiser of one gradient a step",
     ),
     "Report.score": (

@@ -16,6 +16,7 @@ from rusr_core.metrics.checks import MetricError, check_real
 
 LEVEL = 0.95
 ROUNDS = 20
+MOST_DIGITS = 100
 
 
 def check_level(level: float) -> None:
@@ -31,7 +32,10 @@ def check_rounds(rounds: int) -> None:
 
 
 def with_interval(value: float, low: float, high: float, *, digits: int = 2, unit: str = "") -> str:
-    """A number with its interval: "0.35 [0.33, 0.37]" or "58 % [49, 67]", alone if low is nan; a zero has no sign."""
+    """A number with its interval: "0.35 [0.33, 0.37]" or "58 % [49, 67]", alone if low is nan; a zero has no sign.
+
+    Raises `MetricError` for digits that are none."""
+    check_whole("digits", digits, 0, MOST_DIGITS, MetricError)
     text = f"{value:z.{digits}f}{unit and ' ' + unit}"
     return text if math.isnan(low) else f"{text} [{low:z.{digits}f}, {high:z.{digits}f}]"
 

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rusr_core.errors import RusrError
+from rusr_core.limits import MAX_SIDE, check_whole
 from rusr_core.networks.frozen import frozen
 
 FFHQ_SIDE = 256  # px; the crop below is stated on this side
@@ -41,6 +42,7 @@ def crop_face(x: Tensor, side: int) -> Tensor:
     """
     if x.ndim != 4 or x.shape[1] != 3 or x.shape[2] != x.shape[3] or x.shape[2] < 32:
         raise IdentityError(f"images {tuple(x.shape)}: expected [N, 3, H, H], FFHQ-aligned, 32 px or more")
+    check_whole("side", side, 1, MAX_SIDE, IdentityError)
     if x.shape[2] > FFHQ_SIDE:
         x = F.adaptive_avg_pool2d(x, FFHQ_SIDE)
     top, bottom, left, right = (round(edge * x.shape[2] / FFHQ_SIDE) for edge in FFHQ_BOX)

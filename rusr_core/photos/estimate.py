@@ -20,6 +20,7 @@ from rusr_core.degradations.jpeg_tables import BLOCK
 from rusr_core.degradations.mask_files import load_mask
 from rusr_core.degradations.noise import ReadNoise
 from rusr_core.degradations.resampling import Downsample, Resize
+from rusr_core.files import as_path
 from rusr_core.limits import MAX_COUNT, check_whole, is_whole, shown
 from rusr_core.photos.findings import (
     Finding,
@@ -114,7 +115,7 @@ def estimate(
     of them is measured in parts that are taken evenly: 10000 x 10000 px need less than 2 GB. Raises `ImageError` for
     what is no usable picture, or a mask of another size than the picture.
     """
-    seen = _looked_at(Path(path), mask, window)
+    seen = _looked_at(as_path(path, ImageError), mask, window)
     pixels, jpeg, hidden = seen.pixels, seen.jpeg, None
     lossy = jpeg is not None or seen.kind == "WEBP"
     findings, coded = jpeg_findings(jpeg, seen.kind, seen.whole)
