@@ -86,10 +86,10 @@ def follow(
     x, taken, interrupted = None, 0, False
     try:
         for x, measured in estimates:
+            taken += 1  # also where the callback interrupts the search
             if callback is not None:
                 active, losses = torch.ones(len(seen), dtype=torch.bool), {k: v.cpu() for k, v in measured.items()}
-                callback(Step(method, taken, losses, active, lambda x=x: to_unit(x)))
-            taken += 1
+                callback(Step(method, taken - 1, losses, active, lambda x=x: to_unit(x)))
     except KeyboardInterrupt:
         if x is None:
             raise

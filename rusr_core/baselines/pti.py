@@ -138,7 +138,7 @@ def tune(
     weights = [p.requires_grad_(True) for one in tuned for p in one.synthesis.parameters()]
     each, draws = [seen.image(i) for i in range(len(seen))], seen.stream(6)
     active, taken = torch.ones(len(seen), dtype=torch.bool), torch.zeros(len(seen), dtype=torch.long)
-    side = max(how.side, seen.y.shape[-1])
+    side = max(how.side, *seen.y.shape[2:])
 
     def terms_of(i: int) -> tuple[Losses, Tensor, bool]:
         w = pivot[i : i + 1]

@@ -244,4 +244,4 @@ def test_an_interrupted_method_gives_what_there_is(small):
 
     y = Downsample(4).forward(truth())
     result = ddrm.ddrm(small, y, Downsample(4), callback=stop)
-    assert result.interrupted and result.steps == [3, 3] and result.image.shape == (2, 3, 16, 16)
+    assert result.interrupted and result.steps == [4, 4] and result.image.shape == (2, 3, 16, 16)

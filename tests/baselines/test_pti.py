@@ -270,6 +270,14 @@ def test_one_image_of_a_batch_stops_alone(prior, truth):
     assert torch.equal(tuning[-1].image()[near], result.image[near])
 
 
+def test_a_tall_input_is_looked_at_whole(prior, truth, monkeypatch):
+    f, sides, look = parse("resize:64+32"), [], pti.perceptual
+    monkeypatch.setattr(pti, "perceptual", lambda net, x, y, side: sides.append(side) or look(net, x, y, side))
+    method = baselines.METHODS["pti"].configured(steps=2, share=0.5, locality=0.0)
+    method.restore(prior, f.degrade(truth[:1]), f)
+    assert sides == [32, 64]
+
+
 def test_lpips_that_has_no_weight_still_says_when_to_stop(prior, truth):
     method = baselines.METHODS["pti"].configured(steps=2, share=0.5, perc=0.0, enough=0.0)
     assert method.restore(prior, truth[:1], parse("identity")).info["tuned"] == [1]
