@@ -33,6 +33,7 @@ from rusr_core.photos.findings import (
 )
 from rusr_core.photos.holes import GROWN, find_hole, grown, rings
 from rusr_core.photos.jpeg_file import JPEGFile, read_jpeg
+from rusr_core.photos.masks import filled
 from rusr_core.photos.pictures import pixels_of, transparent
 from rusr_core.photos.true_size import find_enlarged
 
@@ -129,7 +130,7 @@ def estimate(
         hidden, found = _hole(seen, lossy, bool(earlier))
     else:
         found = Finding.unknown("hole", PART)
-    enlarged = find_enlarged(pixels, blocks) if window is None else None
+    enlarged = find_enlarged(pixels, blocks, hidden) if window is None else None
     more, noise, noisy = noise_findings(pixels, hidden, _noise_hidden(jpeg, lossy, bool(earlier), enlarged is not None))
     findings += more
     if found.value == 0 and any(isinstance(stage, ReadNoise) for stage in noise):
@@ -168,7 +169,10 @@ def _looked_at(path: Path, mask: str | Path | Tensor | None, window: tuple[int, 
         box = _on_grid(window, whole, jpeg)
         picture = picture.crop(box)
         known = None if known is None else known[..., box[1] : box[3], box[0] : box[2]]
-    return _Seen(pixels_of(picture), transparent(picture), kind, jpeg, whole, known)
+    pixels = pixels_of(picture)
+    if known is not None:  # what a mask hides tells nothing, whatever was painted there
+        pixels = filled(torch.from_numpy(pixels).permute(2, 0, 1), known).permute(1, 2, 0).numpy()
+    return _Seen(pixels, transparent(picture), kind, jpeg, whole, known)
 
 
 def _mask(known: Tensor | None, hidden: np.ndarray | None) -> tuple[Mask, ...]:

@@ -36,17 +36,23 @@ class Enlarged:
     contrast: float  # what lies outside of the space, over that at the neighbouring sizes: 0 is certain
 
 
-def find_enlarged(pixels: np.ndarray, blocks: bool = False) -> Enlarged | None:
+def find_enlarged(pixels: np.ndarray, blocks: bool = False, hidden: np.ndarray | None = None) -> Enlarged | None:
     """The size and kernel from which `pixels` `[H, W, 3]` of 0 to 255 were enlarged, or None: there is no trace.
 
-    `blocks`: whether the picture was saved as a JPEG file since then.
+    `blocks`: whether the picture was saved as a JPEG file since then. `hidden` `[H, W]`: columns and rows with such
+    pixels are not looked at.
     """
-    repeats = [_repeats(changes) for changes in _changes(pixels)]
+    columns = rows = pixels
+    if hidden is not None:
+        columns, rows = pixels[:, ~hidden.any(0)], pixels[~hidden.any(1)]
+        if min(columns.shape[1], rows.shape[0]) < 2:
+            return None
+    repeats = (_repeats(_changes(columns)[0]), _repeats(_changes(rows)[1]))
     if all(repeats):
         return Enlarged(repeats[0], repeats[1], "nearest", 0.0)
     most = LARGEST_OF_BLOCKS if blocks else LARGEST
-    down = _search(pixels, most)
-    across = None if down is None else _search(pixels.swapaxes(0, 1), most)
+    down = _search(columns, most)
+    across = None if down is None else _search(rows.swapaxes(0, 1), most)
     if down is None or across is None or down[1] != across[1]:
         return None
     ratios = (pixels.shape[0] / down[0], pixels.shape[1] / across[0])

@@ -56,3 +56,20 @@ def test_a_black_thing_of_a_photograph_is_no_paint():
     """A dark part of the space shuttle, of whose rim 9 % are nearly black; of paint it is 2 % at most."""
     hole = find_hole(np.ascontiguousarray(data.astronaut()[198:306, 370:466]))
     assert not hole.sure
+
+
+@pytest.mark.parametrize(
+    "words, found",
+    [("downsample:2,bicubic | resize:128", "resize:128+128 | "), ("jpeg:30", "jpeg:30 | "), ("blur:1.5", "")],
+)
+def test_what_a_given_mask_hides_tells_nothing(tmp_path, words, found):
+    """Be it flat, noisy or the picture itself: an edge or flat lines in the hole are none of the picture's."""
+    y, known = parse(words).degrade(portrait(0), torch.Generator().manual_seed(0)), torch.ones(1, 1, 128, 128)
+    known[..., 40:90, 30:80] = 0
+    noise = torch.rand(y.shape, generator=torch.Generator().manual_seed(2))
+    told = []
+    for content in (torch.zeros_like(y), torch.full_like(y, 0.5), noise, y):
+        path = save_image(torch.where(known > 0, y, content), tmp_path / "y.png", force=True)
+        told.append(estimate(path, mask=known))
+    assert told[0].notation == f"{found}mask:<1x1x128x128 tensor>"
+    assert all(other.findings_record() == told[0].findings_record() for other in told)
