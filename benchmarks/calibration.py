@@ -3,8 +3,7 @@
     python -m benchmarks.calibration OUT --task inpainting --level L --num-images 20
     python -m benchmarks.calibration OUT --num-images 20 --device cuda --batch 20
 
-If the truth were one more answer, drawn like the k others, it would lie between the smallest and the largest of them at
-a share (k - 1) / (k + 1) of all values, and the mean of the answers would be sqrt(1 + 1 / k) spreads away from it.
+What a calibrated spread would give is said in `rusr_core.metrics.samples`.
 OUT/TASK-NNN.json holds one portrait, whole or not at all: the same command resumes, and `--num-images` may grow.
 OUT/TASK.json sums them up, and says where they come from.
 """
@@ -25,6 +24,7 @@ from rusr_core.degradations import mask_of
 from rusr_core.images import resize
 from rusr_core.limits import MAX_SAMPLES
 from rusr_core.metrics.intervals import mean_interval
+from rusr_core.metrics.samples import among
 from rusr_core.prior import Prior
 from rusr_core.priors.load import PORTRAITS_X
 from rusr_core.restore import restore
@@ -42,21 +42,17 @@ def calibration(
     the spread foretells, 1 if calibrated; `rank`: Spearman's correlation of spread and error over squares of 8 px.
     With a mask [1, 1, R, R], 1 = visible, also of either side.
     """
-    low, high, mean = answers.amin(0), answers.amax(0), answers.mean(0)
-    inside = ((low <= truth) & (truth <= high)).float().mean(1, keepdim=True)
-    error = (mean - truth).square().mean(1, keepdim=True)
-    foretold = answers.var(0).mean(0)[None, None] * (1 + 1 / len(answers))
-    squares = [resize(value, truth.shape[-1] // BLOCK, "area").flatten() for value in (error, foretold)]
-    regions = {"": torch.ones_like(error)}
+    where = among(answers[None], truth)
+    squares = [resize(value, truth.shape[-1] // BLOCK, "area").flatten() for value in (where.error, where.foretold)]
+    regions = {"": torch.ones_like(where.error)}
     if mask is not None:
         regions |= {"_hidden": (mask < 0.5).float(), "_visible": (mask >= 0.5).float()}
     found = {"rank": rank_correlation(*squares)}
     for name, region in regions.items():
         num = region.sum()
         if num:
-            found[f"inside{name}"] = float((inside * region).sum() / num)
-            found[f"factor{name}"] = float(((error * region).sum() / (foretold * region).sum()).sqrt())
-            found[f"error{name}"] = float(((error * region).sum() / num).sqrt())
+            found |= {f"{key}{name}": value.item() for key, value in where.scores(region).items()}
+            found[f"error{name}"] = float(((where.error * region).sum() / num).sqrt())
             found[f"invented{name}"] = float((invented * region).sum() / num)
     return found
 

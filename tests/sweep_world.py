@@ -7,6 +7,7 @@ import runpy
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -80,6 +81,13 @@ def with_noise(prior, y, f, *, seed=0, callback=None) -> Restoration:
     shape = (1, 3, prior.generator.resolution, prior.generator.resolution)
     noise = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
     return restoration((enlarged(prior, y, f).image + 0.1 * noise).clamp(0, 1))
+
+
+def several(prior, y, f, *, seed=0, callback=None) -> Restoration:
+    """A method that draws three samples and returns their mean; of the second image they are equal."""
+    drawn = torch.stack([with_noise(prior, y, f, seed=seed + i).image for i in range(3)], 1)
+    drawn[1:] = drawn[1:, :1]
+    return replace(restoration(drawn.mean(1)), drawn=drawn)
 
 
 def slow(prior, y, f, *, seed=0, callback=None) -> Restoration:

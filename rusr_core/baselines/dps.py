@@ -40,12 +40,14 @@ def dps(
     steps: int = STEPS,
     weight: float = 1.0,
 ) -> Restoration:
-    """Restore y `[N, 3, h, w]` in [0, 1]. The defaults are the published ones.
+    """Restore y `[N, 3, h, w]` in [0, 1].
 
     Args:
         steps: of the reverse diffusion, 2 to 1000, spread evenly over the 1000 of DDPM.
-        weight: zeta of the paper, for 1000 steps; the public configurations have 0.3 for upsampling and 0.5 for
-            in-painting at 256 px. Images are on the scale of [-1, 1] there and in the norm.
+        weight: of the gradient of |y - f(D(x))|, for 1000 steps. The public configurations have 0.3 for upsampling and
+            0.5 for in-painting at 256 px. The paper's appendix D.1 has 1 for upsampling (as the repository's issue 6
+            quotes it), but there of the gradient of the squared norm divided by the norm, which is twice as large. The
+            default lies between the two. Images are on the scale of [-1, 1] there and in the norm.
 
     Raises BaselineError for settings that do not fit, or if the weight was so large that numbers were left, and what
     `observe` raises.

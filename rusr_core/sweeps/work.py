@@ -9,6 +9,7 @@ sections 0.2, 14 and 15. Chapter: book/benchmark.ipynb.
 """
 
 import dataclasses
+import math
 import time
 import traceback
 from contextlib import ExitStack
@@ -21,6 +22,7 @@ from torch import Tensor
 from rusr_core.degradations.base import Degradation
 from rusr_core.degradations.operator import for_image
 from rusr_core.metrics.judges import Judge, image_scores
+from rusr_core.metrics.samples import among
 from rusr_core.prior import Prior
 from rusr_core.results import Restoration, Search
 from rusr_core.sweeps.claims import StorageError, claim
@@ -122,7 +124,16 @@ def _record(unit: WorkUnit, result: Restoration, i: int, scores: dict, suffix: s
         "strokes_seed": shown.strokes_seed,
         "judge": suffix,
         "scores": scores,
-    }
+    } | _of_samples(result, i, shown.truth)
+
+
+def _of_samples(result: Restoration, i: int, truth: Tensor) -> dict[str, float]:
+    """Of a method that gives several samples: their number, and where the truth lies among them."""
+    if result.drawn is None or result.drawn.shape[1] < 2:
+        return {}
+    found = among(result.drawn[i : i + 1].to(truth.device), truth).scores()
+    numbers = {key: value.item() for key, value in found.items()}  # equal samples foretell no error
+    return {"samples": result.drawn.shape[1]} | {key: v for key, v in numbers.items() if math.isfinite(v)}
 
 
 def _error_path(folder: Path, unit: WorkUnit) -> Path:

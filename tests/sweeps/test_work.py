@@ -45,6 +45,15 @@ def test_what_a_sweep_writes(config):
     assert run(config, wanted).before == 8
 
 
+def test_where_the_truth_lies_among_samples_is_kept(config):
+    several = replace(config, methods=(Method("several", "sweep_world:several"),))
+    names = ("denoising:M",)
+    assert run(several, replace(plan(2, names=names, methods=("several",)), batch_size=2)).ok
+    first, second = sorted(results.rows(config.folder), key=lambda row: row["image"])
+    assert first["samples"] == second["samples"] == 3 and "factor" not in second and second["inside"] < 0.05
+    assert 0.2 < first["inside"] < 0.6 and 0.5 < first["factor"] < 10
+
+
 def test_measurements_are_made_once_and_are_the_same_for_all(config):
     run(replace(config, methods=QUICK[:1]), plan(methods=("plain",)))
     made = {path: path.stat().st_mtime_ns for path in (config.folder / "measurements").rglob("*.png")}
