@@ -21,10 +21,24 @@ from torch import Tensor
 from rusr_core.errors import RusrError
 from rusr_core.files import FileError, FileExistsAlreadyError, as_path, json_object, replace_folder, write_atomic
 from rusr_core.images import save_image
+from rusr_core.limits import is_number, is_whole, shown
 from rusr_core.presets import Preset, PresetError
 
 FORMAT = 1
 RECORD, TENSORS = "record.json", "tensors.safetensors"
+# what a record may hold, in words and as a test
+VALUES = {
+    "seconds": ("a number", is_number),
+    "steps": ("whole numbers", lambda value: isinstance(value, list) and all(map(is_whole, value))),
+    "seed": ("a whole number", is_whole),
+    "method": ("a name", lambda value: isinstance(value, str)),
+    "info": ("an object", lambda value: isinstance(value, dict)),
+    "interrupted": ("true or false", lambda value: isinstance(value, bool)),
+    "oracle": ("true or false", lambda value: isinstance(value, bool)),
+    "terms": ("weights by name", lambda value: isinstance(value, dict) and all(map(is_number, value.values()))),
+    "diverged": ("a list", lambda value: isinstance(value, list)),
+    "phases": ("a phase or more", lambda value: isinstance(value, list) and len(value) > 0),
+}
 
 
 class ResultError(RusrError):
@@ -107,6 +121,9 @@ class Restoration:
         kind = kinds[str(record["kind"])]
         if not issubclass(kind, cls):
             raise ResultError(f"{folder} holds a {kind.__name__}: expected a {cls.__name__}")
+        for name, (words, good) in VALUES.items():
+            if name in record and not good(record[name]):
+                raise ResultError(f"{folder / RECORD}: {name} is {shown(record[name])}: expected {words}")
         try:
             return kind(**kind._read(record, tensors))
         except PresetError as error:

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from rusr_core.commands.estimates import briefly
-from rusr_core.commands.jobs import tell_of_left_out
+from rusr_core.commands.jobs import tell_of_file, tell_of_left_out
 from rusr_core.commands.memory import reason_of
 from rusr_core.commands.options import CommandError
 from rusr_core.commands.output import complain, say
@@ -30,6 +30,8 @@ def run_inspect(args: argparse.Namespace) -> int:
         tell_of_left_out(args.input, listing.left_out, listing.hidden, args.recursive)
         if not paths:
             raise CommandError(f"{args.input}: no images in this folder")
+    else:
+        tell_of_file(args)
     for path in paths:
         try:
             found = estimate(path, mask=args.mask)

@@ -38,6 +38,7 @@ def find_jobs(args: argparse.Namespace, *, recorded: bool = False) -> tuple[list
     if args.input.is_dir():
         jobs = _jobs_of_folder(args)
     else:
+        tell_of_file(args)
         jobs = [Job(args.input, args.output / f"{args.input.stem}.png" if args.output.is_dir() else args.output)]
     wanted = len(jobs)
     if args.skip_existing:
@@ -68,6 +69,12 @@ def _jobs_of_folder(args: argparse.Namespace) -> list[Job]:
             raise CommandError(f"{targets[target]} and {path} would both be written to {target}")
         targets[target] = path
     return [Job(source, target) for target, source in targets.items()]
+
+
+def tell_of_file(args: argparse.Namespace) -> None:
+    """Say it where --recursive has nothing to enter."""
+    if args.recursive:
+        complain(f"--recursive changes nothing: {args.input} is a file")
 
 
 def tell_of_left_out(folder: Path, left_out: Sequence[Path], hidden: int, recursive: bool) -> None:

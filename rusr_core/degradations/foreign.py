@@ -53,6 +53,12 @@ class Foreign(Degradation):
             _check_result(y, x, str(self) if self._true is None else f"degrade of {self}")
             if self._true is None or is_deepinv(self.f):  # whose measurements are no 8-bit files yet
                 return quantize(y.clamp(0, 1))
+            surrogate = self.probe(x).shape[2:]
+            if y.shape[2:] != surrogate:
+                sizes = "x".join(map(str, y.shape[2:])), "x".join(map(str, surrogate))
+                raise DegradationError(
+                    f"degrade of {self} gives {sizes[0]} px, its surrogate {sizes[1]}: expected one size"
+                )
             return y
 
     def expected(self, x: Tensor) -> Tensor:

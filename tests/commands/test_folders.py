@@ -42,6 +42,12 @@ def test_nothing_is_left_out_silently(tmp_path, small, searches, capsys):
     assert "left out: e.heic, notes.txt (" in err and "4 of 6 images exist already" in out
 
 
+def test_an_option_for_folders_is_not_ignored_in_silence(tmp_path, small, searches, capsys):
+    given = fill(tmp_path / "in", small, "a.png") / "a.png"
+    assert run("restore", given, tmp_path / "out.png", *UP, "--recursive") == 0
+    assert f"--recursive changes nothing: {given} is a file" in capsys.readouterr().err
+
+
 def test_results_inside_the_input_folder_are_no_inputs(tmp_path, small, searches):
     given = fill(tmp_path / "in", small, "a.png")
     for _ in range(2):

@@ -234,6 +234,7 @@ class Measured:
         (lambda x: torch.cat([x, x]), r"gives \[\d, 3, 64, 64\] torch.float32; expected"),
         (lambda x: x * float("nan"), "gives NaN or infinity"),
         (lambda x: 255 * x, r"gives values about [\d.]+ for an image"),
+        (lambda x: x[..., ::2], "degrade of Measured gives 64x32 px, its surrogate 64x64: expected one size"),
         (lambda x: x + "a", "cannot be applied to an image"),
     ],
 )

@@ -161,3 +161,21 @@ def test_a_record_without_its_preset_is_no_result(search, preset, tmp_path):
     (folder / "record.json").write_text(json.dumps(record | {"preset": preset}))
     with pytest.raises(ResultError, match="record.json: "):
         Search.load(folder)
+
+
+@pytest.mark.parametrize(
+    "name, value, words",
+    [
+        ("steps", "x", "whole numbers"),
+        ("steps", [1.5], "whole numbers"),
+        ("seed", None, "a whole number"),
+        ("terms", None, "weights by name"),
+        ("phases", [], "a phase or more"),
+        ("oracle", 1, "true or false"),
+    ],
+)
+def test_an_edited_record_is_no_result(search, name, value, words, tmp_path):
+    record = search.save(tmp_path / "kept") / "record.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | {name: value}))
+    with pytest.raises(ResultError, match=f"{name} is .*: expected {words}"):
+        Restoration.load(tmp_path / "kept")
