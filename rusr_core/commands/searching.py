@@ -23,10 +23,11 @@ from rusr_core.results import Restoration
 
 
 def method_of(args: argparse.Namespace) -> Preset | Configured | Tuned:
-    """The method that --method, --steps and --samples ask for. Raises CommandError for answers that it cannot give."""
+    """The method that --method, --steps and --samples ask for. Raises CommandError for several answers of a compared
+    method: of one that draws them, the library has them (`Restoration.drawn`), and the picture is their mean."""
     method = baselines.find(args.method, args.steps, args.tuned)
     if args.samples > 1 and not isinstance(method, Preset):
-        raise CommandError(f"--samples {args.samples}: {method.name} gives one answer; expected a preset")
+        raise CommandError(f"--samples {args.samples}: {method.name} gives one picture here; expected a preset")
     return method
 
 

@@ -50,15 +50,14 @@ class Foreign(Degradation):
         with torch.no_grad():
             x = true_input(x)
             y = (self._true or self._surrogate)(x, generator)
-            _check_result(y, x, str(self) if self._true is None else f"degrade of {self}")
+            _check_images(y, x, str(self) if self._true is None else f"degrade of {self}")
+            tried = self.probe(x)  # on noise: of a bright image, values beyond 1 may be meant
             if self._true is None or is_deepinv(self.f):  # whose measurements are no 8-bit files yet
                 return quantize(y.clamp(0, 1))
-            surrogate = self.probe(x).shape[2:]
-            if y.shape[2:] != surrogate:
-                sizes = "x".join(map(str, y.shape[2:])), "x".join(map(str, surrogate))
-                raise DegradationError(
-                    f"degrade of {self} gives {sizes[0]} px, its surrogate {sizes[1]}: expected one size"
-                )
+            _check_range(y, f"degrade of {self}")
+            if y.shape[2:] != tried.shape[2:]:
+                have, want = ("x".join(map(str, each.shape[2:])) for each in (y, tried))
+                raise DegradationError(f"degrade of {self} gives {have} px, its surrogate {want}: expected one size")
             return y
 
     def expected(self, x: Tensor) -> Tensor:
@@ -93,7 +92,8 @@ class Foreign(Degradation):
             x = probe_image(like)
             with torch.no_grad():
                 y = self._surrogate.try_one(x, torch.Generator().manual_seed(PROBE_SEED))
-            _check_result(y, x, str(self))
+            _check_images(y, x, str(self))
+            _check_range(y, str(self))
             self._random = self._surrogate.draws or not self._surrogate.repeats
             self._tried[key] = y
         return self._tried[key]
@@ -194,7 +194,7 @@ def _alike(a: object, b: object) -> bool:
     return torch.allclose(a, b, atol=1e-4, equal_nan=True)
 
 
-def _check_result(y: object, x: Tensor, name: str) -> None:
+def _check_images(y: object, x: Tensor, name: str) -> None:
     """Raise `DegradationError` if f(x), for images x `[N, 3, H, W]`, is not as many."""
     num = len(x)
     if not isinstance(y, Tensor):
@@ -204,11 +204,13 @@ def _check_result(y: object, x: Tensor, name: str) -> None:
     if y.dim() != 4 or y.shape[:2] != (num, 3) or not y.is_floating_point() or not y.numel():
         what = "an image" if num == 1 else "images"
         raise DegradationError(f"{name} gives {list(y.shape)} {y.dtype}; expected {what} [{num}, 3, h, w] of floats")
-    if y.device.type == "meta":
-        return
-    if not y.isfinite().all():
+    if y.device.type != "meta" and not y.isfinite().all():
         raise DegradationError(f"{name} gives NaN or infinity for an image in [0, 1]")
-    if not -OVERSHOOT <= (mean := float(y.mean())) <= 1 + OVERSHOOT:
+
+
+def _check_range(y: Tensor, name: str) -> None:
+    """Raise `DegradationError` if images are of another range than [0, 1], on average."""
+    if y.device.type != "meta" and not -OVERSHOOT <= (mean := float(y.mean())) <= 1 + OVERSHOOT:
         raise DegradationError(f"{name} gives values about {mean:g} for an image in [0, 1]; expected [0, 1] too")
 
 
