@@ -48,11 +48,13 @@ def main() -> None:
     parser.add_argument("sweep", type=Path)
     parser.add_argument("--judge", type=Path, help="file of the portrait net that judged the sweep (default: net B)")
     args = parser.parse_args()
-    print(f"{'task':44}{'method':12}{'nearer':>9}{'LPIPS of the input':>20}{'of the result':>15}")
-    for (task, method), pairs in sorted(distances(args.sweep, args.judge).items()):
+    found = sorted(distances(args.sweep, args.judge).items())
+    wide = [2 + max(map(len, names)) for names in zip(("task", "method"), *(key for key, _ in found), strict=True)]
+    print(f"{'task':{wide[0]}}{'method':{wide[1]}}{'nearer':>9}{'LPIPS of the input':>20}{'of the result':>15}")
+    for (task, method), pairs in found:
         before, after = torch.tensor(pairs).unbind(1)
         nearer = f"{int((after < before).sum())} of {len(pairs)}"
-        print(f"{task:44}{method:12}{nearer:>9}{before.mean():20.3f}{after.mean():15.3f}")
+        print(f"{task:{wide[0]}}{method:{wide[1]}}{nearer:>9}{before.mean():20.3f}{after.mean():15.3f}")
 
 
 if __name__ == "__main__":
