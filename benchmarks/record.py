@@ -15,7 +15,7 @@ image that both have keeps its recorded rows, and realism is left out, since the
 in provenance.json). A sweep of other methods is joined to the tasks and images that are there, if it repeats a method
 that is recorded and finds the same scores, or nearly the same where it ran on another device: only then are the two
 runs comparable. A task that is not there yet is taken whole. Methods may then rest on fewer images than others of
-their task; the sheets of pictures stay as they are.
+their task; the sheets of pictures get a column for each, where the sweep has their portrait in all their rows.
 """
 
 import argparse
@@ -27,7 +27,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.recorded_rows import PEAKS, add, counted, denoisers_of, settings_of, write_rows
-from benchmarks.recorded_sheets import earlier_sheets, sheet
+from benchmarks.recorded_sheets import earlier_sheets, sheet, widened
 from rusr_core import tasks
 from rusr_core.commands.ending import ended
 from rusr_core.commands.options import CommandError
@@ -101,18 +101,20 @@ def record(
     scores, said = list(csv.DictReader(io.StringIO(table.to_csv()))), about(sweep, rows, note)
     scores = [row for row in scores if row["metric"]]
     said["not_applicable"] = [[*pair, reason] for pair, reason in sorted(missing.items()) if pair[1] in chosen]
-    drawn = rows
+    drawn, alike = rows, True
     if adding:
-        same_methods = said["methods"]
+        methods = said["methods"]
         rows, scores, said = add(out, rows, scores, said)
-        drawn = drawn if said["methods"] == same_methods else []  # sheets show the methods that they began with
+        alike = said["methods"] == methods
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".recording-") as place:
         made = Path(place) / "new"
         made.mkdir()
         shown = earlier_sheets(out, made) if adding else {}
-        for letter in (*tasks.TASKS, "composed") if sheets and drawn else ():
+        for letter in (*tasks.TASKS, "composed") if sheets and alike else ():
             shown |= {letter: labels} if (labels := sheet(sweep, drawn, letter, made)) else {}
+        for letter in shown if sheets and not alike else ():  # other methods: they get columns
+            shown[letter] = widened(sweep, drawn, letter, shown[letter], made)
         said |= {"sheets": shown} if shown else {}
         write_rows(made / "results.csv", rows)
         write_rows(made / "scores.csv", scores)

@@ -112,6 +112,10 @@ def add(known: Path, rows: list[dict], table: list[dict], said: dict) -> tuple[l
     for key in ("denoisers", "settings"):
         if both := before.get(key, {}) | said.get(key, {}):
             said[key] = both
+    unable = {
+        (method, task): reason for each in (before, said) for method, task, reason in each.get("not_applicable", ())
+    }
+    said["not_applicable"] = [[*pair, reason] for pair, reason in sorted(unable.items())]
     if "withdrawn" in before and any(row in table for row in scores):
         said["withdrawn"] = before["withdrawn"]  # what the rows that stay lack
     for key in ("device", "torch", "python", "note"):

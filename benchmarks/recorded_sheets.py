@@ -1,14 +1,19 @@
-"""Sheets of recordings: the pictures of one portrait, side by side, as `rusr_core.sweeps.recordings.sheet` reads them."""
+"""Sheets of recordings: the pictures of one portrait, side by side, that `rusr_core.sweeps.recordings` reads."""
 
 import json
 import shutil
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from rusr_core import tasks
 from rusr_core.images import load_image, to_pil
+from rusr_core.presets import known_as
 from rusr_core.sweeps.measurements import truth_path
+
+ENDS = ("input", "truth")  # the first and the last column of a sheet
+SAME_PORTRAIT = 0.01  # mean difference of two files of one picture, of which JPEG has had one: 0.004 here
 
 
 def sheet(sweep: Path, rows: list[dict], letter: str, out: Path) -> dict[str, list[str]] | None:
@@ -18,26 +23,38 @@ def sheet(sweep: Path, rows: list[dict], letter: str, out: Path) -> dict[str, li
     Doing nothing has no column: the input has one.
     """
     image = min(row["image"] for row in rows)
-    composed = letter == "composed"
-    chosen = [t for t in tasks.SINGLE + tasks.COMPOSED if (len(t.letters) > 1 if composed else t.name == letter)]
-    chosen = [t for t in chosen if any(row["task"] == str(t) and row["image"] == image for row in rows)]
-    methods = [name for name in dict.fromkeys(row["method"] for row in rows) if name != "nothing"]
+    chosen = [t for t in _of_letter(letter) if any(row["task"] == str(t) and row["image"] == image for row in rows)]
     if not chosen:
         return None
-    seed, truth, columns = rows[0]["seed"], load_image(truth_path(sweep, image)), []
-    grey = torch.full_like(truth, 0.5)
-    for folder in ("measurements", *(f"units/{method}" for method in methods)):
-        files = [sweep / folder / f"{t.letters}-{t.level}" / f"{image}_{seed}.png" for t in chosen]
-        columns.append([load_image(file) if file.exists() else grey for file in files])  # grey: n/a
-    columns.append([truth] * len(chosen))
-    stacked = [torch.cat([_enlarged(x, truth.shape[-1]) for x in column], 2) for column in columns]
-    to_pil(torch.cat(stacked, 3)[0]).save(out / f"{letter}.jpg", quality=88, subsampling=0, optimize=True)
-    return {"columns": ["input", *methods, "truth"], "rows": [t.letters if composed else t.level for t in chosen]}
+    methods = [name for name in dict.fromkeys(row["method"] for row in rows) if name != "nothing"]
+    file, truth = f"{image}_{rows[0]['seed']}.png", load_image(truth_path(sweep, image))[0]
+    columns = {"input": _column(sweep / "measurements", chosen, file, truth.shape[-1])}
+    columns |= {name: _column(sweep / "units" / name, chosen, file, truth.shape[-1]) for name in methods}
+    _save(columns | {"truth": truth.repeat(1, len(chosen), 1)}, out / f"{letter}.jpg")
+    return {"columns": ["input", *methods, "truth"], "rows": [_label(t, letter) for t in chosen]}
 
 
-def _enlarged(x: torch.Tensor, side: int) -> torch.Tensor:
-    times = side // x.shape[-1]
-    return x.repeat_interleave(times, 2).repeat_interleave(times, 3)
+def widened(sweep: Path, rows: list[dict], letter: str, labels: dict, out: Path) -> dict[str, list[str]]:
+    """Give the recorded sheet `LETTER.jpg` in `out` a column for each method of a sweep that it lacks; -> its labels.
+
+    It stays as it is where the sweep has not restored its portrait in all its rows: the truth tells. JPEG's blocks lie
+    as before, so that the squares that were there change by a rounding.
+    """
+    known, names = [known_as(name) for name in labels["columns"]], {known_as(row["method"]) for row in rows}
+    image = min(row["image"] for row in rows)
+    there = {row["task"] for row in rows if row["image"] == image}
+    chosen = [t for t in _of_letter(letter) if str(t) in there and _label(t, letter) in labels["rows"]]
+    (whole,) = load_image(out / f"{letter}.jpg")  # [3, rows * side, columns * side]
+    columns = dict(zip(known, whole.chunk(len(known), 2), strict=True))
+    truth = load_image(truth_path(sweep, image))[0].repeat(1, len(chosen), 1)
+    same = [_label(t, letter) for t in chosen] == labels["rows"] and truth.shape == columns["truth"].shape
+    if not same or (truth - columns["truth"]).abs().mean() > SAME_PORTRAIT:
+        return labels
+    for name in names - {"nothing", *known}:
+        columns[name] = _column(sweep / "units" / name, chosen, f"{image}_{rows[0]['seed']}.png", truth.shape[-1])
+    order = [ENDS[0], *sorted(columns.keys() - set(ENDS)), ENDS[1]]
+    _save({name: columns[name] for name in order}, out / f"{letter}.jpg")
+    return labels | {"columns": order}
 
 
 def earlier_sheets(out: Path, made: Path) -> dict[str, dict]:
@@ -46,3 +63,29 @@ def earlier_sheets(out: Path, made: Path) -> dict[str, dict]:
     for name in labels:
         shutil.copy(out / f"{name}.jpg", made)
     return labels
+
+
+def _of_letter(letter: str) -> list[tasks.Task]:
+    """The tasks that a sheet of this name may have rows of."""
+    composed = letter == "composed"
+    return [t for t in tasks.SINGLE + tasks.COMPOSED if (len(t.letters) > 1 if composed else t.name == letter)]
+
+
+def _label(task: tasks.Task, letter: str) -> str:
+    return task.letters if letter == "composed" else task.level
+
+
+def _column(folder: Path, chosen: list[tasks.Task], name: str, side: int) -> Tensor:
+    """The pictures of one method, [3, rows * side, side]; grey where there is none, as where it cannot do a task."""
+    files = [folder / task.file_name / name for task in chosen]
+    grey = torch.full((1, 3, side, side), 0.5)
+    return torch.cat([_enlarged(load_image(file) if file.exists() else grey, side)[0] for file in files], 1)
+
+
+def _enlarged(x: Tensor, side: int) -> Tensor:
+    times = side // x.shape[-1]
+    return x.repeat_interleave(times, 2).repeat_interleave(times, 3)
+
+
+def _save(columns: dict[str, Tensor], path: Path) -> None:
+    to_pil(torch.cat(list(columns.values()), 2)).save(path, quality=88, subsampling=0, optimize=True)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from collections import Counter
 from contextlib import nullcontext
 from dataclasses import replace
@@ -13,7 +14,9 @@ from sweep_world import plan
 from benchmarks.accuracy import distances
 from benchmarks.record import record
 from benchmarks.recorded_rows import METRIC_KEYS, write_rows
+from benchmarks.recorded_sheets import sheet, widened
 from rusr_core.commands.options import CommandError
+from rusr_core.images import load_image
 from rusr_core.sweeps import parse_tasks, results, run
 
 pytestmark = pytest.mark.slow
@@ -146,6 +149,45 @@ def test_a_recording_is_joined_by_other_methods_of_a_comparable_run(config, tmp_
         with pytest.raises(CommandError, match=message):
             record(second.folder, out, judge=second.judge, adding=True)
         assert (out / "results.csv").read_text() == found
+
+
+def test_methods_that_are_added_get_a_column_in_the_sheets_and_keep_who_cannot(config, tmp_path):
+    """Once the sheets stayed as they were, and the recorded methods that cannot do a task were forgotten."""
+    out, second = tmp_path / "recording", replace(config, folder=tmp_path / "second")
+    third = replace(config, folder=tmp_path / "third")
+    assert run(config, replace(plan(1), methods=("plain",), not_applicable={("ours", "denoising M"): "no"})).ok
+    record(config.folder, out, judge=config.judge)
+    before = {name: load_image(out / f"{name}.jpg") for name in ("denoising", "inpainting")}
+    shutil.copytree(out, tmp_path / "kept")
+    assert run(second, replace(plan(1), not_applicable={("theirs", "inpainting S"): "neither"})).ok
+    record(second.folder, out, judge=second.judge, adding=True)
+    facts = json.loads((out / "provenance.json").read_text())
+    assert facts["not_applicable"] == [["ours", "denoising M", "no"], ["theirs", "inpainting S", "neither"]]
+    for name, folder in (("denoising", "N-M"), ("inpainting", "P-S")):
+        assert facts["sheets"][name] == {"columns": ["input", "drawn", "plain", "truth"], "rows": [folder[-1]]}
+        columns, old = load_image(out / f"{name}.jpg").chunk(4, 3), before[name].chunk(3, 3)
+        drawn = load_image(second.folder / f"units/drawn/{folder}/000_0.png")
+        for found, expected in ((columns[0], old[0]), (columns[2], old[1]), (columns[3], old[2])):
+            assert (found - expected).abs().mean() < 0.01  # saved as JPEG a second time
+        assert (columns[1] - drawn).abs().mean() < 0.05  # noise, saved once
+    # a sweep that has another portrait first, or not all rows, changes no picture
+    assert run(third, replace(plan(1), tasks=parse_tasks(["denoising:M"]))).ok
+    record(third.folder, tmp_path / "kept", judge=third.judge, adding=True)
+    facts = json.loads((tmp_path / "kept/provenance.json").read_text())
+    assert facts["sheets"]["denoising"]["columns"] == ["input", "drawn", "plain", "truth"]
+    assert facts["sheets"]["inpainting"]["columns"] == ["input", "plain", "truth"]
+    assert (load_image(tmp_path / "kept/inpainting.jpg") == before["inpainting"]).all()
+
+
+def test_a_sheet_gets_no_column_of_another_portrait(config, tmp_path):
+    assert run(config, plan(2, names=("denoising:M",))).ok
+    rows, labels = results.rows(config.folder), {"columns": ["input", "plain", "truth"], "rows": ["M"]}
+    first = [row for row in rows if row["image"] == "000" and row["method"] == "plain"]
+    second = [row for row in rows if row["image"] == "001"]
+    assert sheet(config.folder, first, "denoising", tmp_path) == labels
+    pixels = (tmp_path / "denoising.jpg").read_bytes()
+    assert widened(config.folder, second, "denoising", labels, tmp_path) == labels
+    assert (tmp_path / "denoising.jpg").read_bytes() == pixels
 
 
 def test_a_recording_is_joined_by_a_run_on_another_device_and_by_other_tasks(config, tmp_path):
