@@ -16,6 +16,8 @@ in provenance.json). A sweep of other methods is joined to the tasks and images 
 that is recorded and finds the same scores, or nearly the same where it ran on another device: only then are the two
 runs comparable. A task that is not there yet is taken whole. Methods may then rest on fewer images than others of
 their task; the sheets of pictures get a column for each, where the sweep has their portrait in all their rows.
+Measures that came later than a recording enter it with --add --anew METHOD: the rows of a recorded method are taken
+from the sweep, whose LPIPS must be the same on all tasks and images that are recorded.
 """
 
 import argparse
@@ -24,11 +26,11 @@ import io
 import json
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.recorded_rows import PEAKS, add, counted, denoisers_of, settings_of, write_rows
-from benchmarks.recorded_sheets import earlier_sheets, sheet, widened
-from rusr_core import tasks
+from benchmarks.recorded_sheets import draw_sheets, earlier_sheets
 from rusr_core.commands.ending import ended
 from rusr_core.commands.options import CommandError
 from rusr_core.files import replace_folder
@@ -89,6 +91,7 @@ def record(
     sheets: bool = True,
     note: str = "",
     adding: bool = False,
+    anew: Sequence[str] = (),
     judge: Path | None = None,
 ) -> None:
     """Write the recording."""
@@ -97,6 +100,8 @@ def record(
     if out.exists() and not (out / "provenance.json").is_file():
         raise CommandError(f"{out} exists and is no recording: nothing is replaced")
     rows, chosen, missing = finished(sweep)
+    if unknown := sorted(set(anew) - {row["method"] for row in rows}):
+        raise CommandError(f"{unknown[0]} is not in {sweep}; expected methods of the sweep after --anew")
     table = results.reports(sweep, results.judge_for(sweep, judge) if realism else None, only=chosen)
     scores, said = list(csv.DictReader(io.StringIO(table.to_csv()))), about(sweep, rows, note)
     scores = [row for row in scores if row["metric"]]
@@ -104,17 +109,14 @@ def record(
     drawn, alike = rows, True
     if adding:
         methods = said["methods"]
-        rows, scores, said = add(out, rows, scores, said)
+        rows, scores, said = add(out, rows, scores, said, anew)
         alike = said["methods"] == methods
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".recording-") as place:
         made = Path(place) / "new"
         made.mkdir()
         shown = earlier_sheets(out, made) if adding else {}
-        for letter in (*tasks.TASKS, "composed") if sheets and alike else ():
-            shown |= {letter: labels} if (labels := sheet(sweep, drawn, letter, made)) else {}
-        for letter in shown if sheets and not alike else ():  # other methods: they get columns
-            shown[letter] = widened(sweep, drawn, letter, shown[letter], made)
+        shown |= draw_sheets(sweep, drawn, made, None if alike else shown) if sheets else {}
         said |= {"sheets": shown} if shown else {}
         write_rows(made / "results.csv", rows)
         write_rows(made / "scores.csv", scores)
@@ -136,10 +138,15 @@ def main() -> None:
         action="store_true",
         help="keep what OUT holds; join other images, and other methods of a comparable run",
     )
+    parser.add_argument(
+        "--anew", nargs="+", default=[], metavar="METHOD", help="with --add: recorded methods to take from the sweep"
+    )
     parser.add_argument("--note", default="", help="what a reader must know, such as what else the machine did")
     args = parser.parse_args()
     options = {"realism": not args.no_realism, "sheets": not args.no_sheets, "note": args.note, "adding": args.add}
-    options["judge"] = args.judge
+    options |= {"judge": args.judge, "anew": args.anew}
+    if args.anew and not args.add:
+        raise CommandError("--anew needs --add: a recording without it is made of the sweep alone")
     record(args.sweep, args.out, **options)
 
 

@@ -90,8 +90,11 @@ def counted(rows: list[dict]) -> dict:
     }
 
 
-def add(known: Path, rows: list[dict], table: list[dict], said: dict) -> tuple[list[dict], list[dict], dict]:
-    """Rows, scores and provenance of a sweep together with those that are already recorded."""
+def add(
+    known: Path, rows: list[dict], table: list[dict], said: dict, anew: Iterable[str] = ()
+) -> tuple[list[dict], list[dict], dict]:
+    """Rows, scores and provenance of a sweep together with those that are already recorded; the methods `anew` are
+    taken from the sweep although they are recorded."""
     before = json.loads((known / "provenance.json").read_text(encoding="utf-8"))
     for each in (before, said):
         each["methods"] = sorted(known_as(name) for name in each["methods"])
@@ -100,14 +103,17 @@ def add(known: Path, rows: list[dict], table: list[dict], said: dict) -> tuple[l
         if before[key] != said[key]:
             raise CommandError(f"{known} has {key} {before[key]}, the sweep {said[key]}: nothing is added")
     old, scores = read_rows(known / "results.csv"), read_rows(known / "scores.csv")
-    if before["methods"] == said["methods"]:
+    if before["methods"] == said["methods"] and not anew:
         rows, table, mixed = more_images(rows, table, old, scores)
         measured = {row["task"] for row in table if row["question"] == "realism"}
         if joined := [task for task in dict.fromkeys((*before.get("joined", ()), *mixed)) if task not in measured]:
             said["joined"] = joined  # tasks of several runs, without realism
     else:
-        new = new_methods(rows, old)
-        rows, table = (a + [row for row in b if by_method(row) in new] for a, b in ((old, rows), (scores, table)))
+        new = new_methods(rows, old, {known_as(name) for name in anew})
+        rows, table = (
+            [row for row in a if by_method(row) not in new] + [row for row in b if by_method(row) in new]
+            for a, b in ((old, rows), (scores, table))
+        )
         said["methods"] = sorted({row["method"] for row in rows})
     for key in ("denoisers", "settings"):
         if both := before.get(key, {}) | said.get(key, {}):
@@ -162,8 +168,8 @@ def by_method(row: dict) -> tuple[str, str]:
     return row["task"], row["method"]
 
 
-def new_methods(rows: list[dict], old: list[dict]) -> set[tuple[str, str]]:
-    """The sweep's pairs (task, method) that are not recorded, if the two runs are comparable."""
+def new_methods(rows: list[dict], old: list[dict], anew: set[str]) -> set[tuple[str, str]]:
+    """The sweep's pairs (task, method) that are not recorded, or of methods `anew`, if the two runs are comparable."""
     unit, there = ("task", "image", "method"), {row["task"] for row in old}
     recorded = {tuple(row[key] for key in unit): row for row in old}
     found = {tuple(row[key] for key in unit): row for row in rows if row["task"] in there}
@@ -177,7 +183,9 @@ def new_methods(rows: list[dict], old: list[dict]) -> set[tuple[str, str]]:
         tolerance = SAME if found[key]["device_name"] == recorded[key]["device_name"] else NEARLY
         if abs(here - known) > tolerance * abs(known):
             raise CommandError(f"{key}: LPIPS {here:.5g}, recorded {known:.5g}: nothing is added")
-    new = {by_method(row) for row in rows} - {by_method(row) for row in old}
+    if lost := sorted(key for key in recorded.keys() - found.keys() if key[2] in anew):
+        raise CommandError(f"the sweep lacks {lost[0]}, which is recorded: nothing is taken anew")
+    new = {by_method(row) for row in rows} - {by_method(row) for row in old if row["method"] not in anew}
     if not new:
         raise CommandError("the sweep has no method that is not recorded on its tasks: nothing is added")
     return new

@@ -16,6 +16,15 @@ ENDS = ("input", "truth")  # the first and the last column of a sheet
 SAME_PORTRAIT = 0.01  # mean difference of two files of one picture, of which JPEG has had one: 0.004 here
 
 
+def draw_sheets(sweep: Path, rows: list[dict], out: Path, wider: dict[str, dict] | None) -> dict[str, dict]:
+    """Draw the sheets of a sweep into `out`, or give those of `wider`, which lie there, the columns that they lack and
+    draw no others; -> what they show."""
+    if wider is not None:
+        return {letter: widened(sweep, rows, letter, labels, out) for letter, labels in wider.items()}
+    drawn = {letter: sheet(sweep, rows, letter, out) for letter in (*tasks.TASKS, "composed")}
+    return {letter: labels for letter, labels in drawn.items() if labels}
+
+
 def sheet(sweep: Path, rows: list[dict], letter: str, out: Path) -> dict[str, list[str]] | None:
     """Write input, results and truth of the first image as `LETTER.jpg`, a row a level of a task, or a row a
     composition; -> what its columns and rows are, None for a task of which there is none.

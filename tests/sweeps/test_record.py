@@ -6,6 +6,7 @@ import shutil
 from collections import Counter
 from contextlib import nullcontext
 from dataclasses import replace
+from operator import itemgetter
 
 import pytest
 from scipy import stats
@@ -13,7 +14,7 @@ from sweep_world import plan
 
 from benchmarks.accuracy import distances
 from benchmarks.record import record
-from benchmarks.recorded_rows import METRIC_KEYS, write_rows
+from benchmarks.recorded_rows import METRIC_KEYS, add, write_rows
 from benchmarks.recorded_sheets import sheet, widened
 from rusr_core.commands.options import CommandError
 from rusr_core.images import load_image
@@ -170,6 +171,10 @@ def test_methods_that_are_added_get_a_column_in_the_sheets_and_keep_who_cannot(c
         for found, expected in ((columns[0], old[0]), (columns[2], old[1]), (columns[3], old[2])):
             assert (found - expected).abs().mean() < 0.01  # saved as JPEG a second time
         assert (columns[1] - drawn).abs().mean() < 0.05  # noise, saved once
+    (out / "provenance.json").write_text(json.dumps(facts | {"sheets": {}, "methods": ["plain"]}))
+    write_rows(out / "results.csv", list(results.rows(config.folder)))
+    record(second.folder, out, judge=second.judge, adding=True)  # one without sheets gets none
+    assert "sheets" not in json.loads((out / "provenance.json").read_text())
     # a sweep that has another portrait first, or not all rows, changes no picture
     assert run(third, replace(plan(1), tasks=parse_tasks(["denoising:M"]))).ok
     record(third.folder, tmp_path / "kept", judge=third.judge, adding=True)
@@ -177,6 +182,30 @@ def test_methods_that_are_added_get_a_column_in_the_sheets_and_keep_who_cannot(c
     assert facts["sheets"]["denoising"]["columns"] == ["input", "drawn", "plain", "truth"]
     assert facts["sheets"]["inpainting"]["columns"] == ["input", "plain", "truth"]
     assert (load_image(tmp_path / "kept/inpainting.jpg") == before["inpainting"]).all()
+
+
+def test_a_measure_that_came_later_enters_with_its_method(config, tmp_path):
+    """`--anew`: the rows of a recorded method are the sweep's, if it found the same; all others stay."""
+    out, second = tmp_path / "recording", replace(config, folder=tmp_path / "second")
+    assert run(config, plan(2)).ok and run(second, plan(2)).ok
+    record(config.folder, out, judge=config.judge)
+    with (out / "results.csv").open() as file:
+        before = list(csv.DictReader(file))
+    facts = json.loads((out / "provenance.json").read_text())
+    rows = [row | ({"samples": 7} if row["method"] == "drawn" else {}) for row in results.rows(second.folder)]
+    found, _, _ = add(out, rows, [], dict(facts), ["drawn"])
+    assert {(r["method"], r.get("samples")) for r in found} == {("plain", None), ("drawn", 7)}
+    unit = itemgetter("task", "image", "method")
+    assert sorted(map(unit, found)) == sorted(map(unit, before))
+    assert [row for row in before if row["method"] == "plain"] == [row for row in found if row["method"] == "plain"]
+    for changed, message in (
+        ([row for row in rows if (row["method"], row["image"]) != ("drawn", "001")], "lacks .*001.*nothing is taken"),
+        ([row | {"lpips": 2 * row["lpips"]} for row in rows], "LPIPS .*, recorded .*nothing is added"),
+    ):
+        with pytest.raises(CommandError, match=message):
+            add(out, changed, [], dict(facts), ["drawn"])
+    with pytest.raises(CommandError, match="other is not in .*; expected methods of the sweep"):
+        record(second.folder, out, judge=second.judge, adding=True, anew=["other"])
 
 
 def test_a_sheet_gets_no_column_of_another_portrait(config, tmp_path):
