@@ -10,7 +10,7 @@ from operator import itemgetter
 
 import pytest
 from scipy import stats
-from sweep_world import plan
+from sweep_world import QUICK, plan
 
 from benchmarks.accuracy import distances
 from benchmarks.record import record
@@ -18,7 +18,7 @@ from benchmarks.recorded_rows import METRIC_KEYS, add, write_rows
 from benchmarks.recorded_sheets import sheet, widened
 from rusr_core.commands.options import CommandError
 from rusr_core.images import load_image
-from rusr_core.sweeps import parse_tasks, results, run
+from rusr_core.sweeps import Method, parse_tasks, results, run
 
 pytestmark = pytest.mark.slow
 
@@ -152,36 +152,43 @@ def test_a_recording_is_joined_by_other_methods_of_a_comparable_run(config, tmp_
         assert (out / "results.csv").read_text() == found
 
 
+def with_another(config, folder):
+    """A sweep whose methods are those of the first, and one more."""
+    return replace(config, folder=folder, methods=(*QUICK, Method("another", "sweep_world:enlarged")))
+
+
 def test_methods_that_are_added_get_a_column_in_the_sheets_and_keep_who_cannot(config, tmp_path):
     """Once the sheets stayed as they were, and the recorded methods that cannot do a task were forgotten."""
-    out, second = tmp_path / "recording", replace(config, folder=tmp_path / "second")
-    third = replace(config, folder=tmp_path / "third")
-    assert run(config, replace(plan(1), methods=("plain",), not_applicable={("ours", "denoising M"): "no"})).ok
+    out = tmp_path / "recording"
+    second, third = (with_another(config, tmp_path / name) for name in ("second", "third"))
+    assert run(config, replace(plan(1), not_applicable={("ours", "denoising M"): "no"})).ok
     record(config.folder, out, judge=config.judge)
     before = {name: load_image(out / f"{name}.jpg") for name in ("denoising", "inpainting")}
-    shutil.copytree(out, tmp_path / "kept")
-    assert run(second, replace(plan(1), not_applicable={("theirs", "inpainting S"): "neither"})).ok
+    for name in ("kept", "bare"):
+        shutil.copytree(out, tmp_path / name)
+    names = {"methods": ("plain", "another")}
+    assert run(second, replace(plan(1), **names, not_applicable={("theirs", "inpainting S"): "neither"})).ok
     record(second.folder, out, judge=second.judge, adding=True)
     facts = json.loads((out / "provenance.json").read_text())
     assert facts["not_applicable"] == [["ours", "denoising M", "no"], ["theirs", "inpainting S", "neither"]]
     for name, folder in (("denoising", "N-M"), ("inpainting", "P-S")):
-        assert facts["sheets"][name] == {"columns": ["input", "drawn", "plain", "truth"], "rows": [folder[-1]]}
-        columns, old = load_image(out / f"{name}.jpg").chunk(4, 3), before[name].chunk(3, 3)
-        drawn = load_image(second.folder / f"units/drawn/{folder}/000_0.png")
-        for found, expected in ((columns[0], old[0]), (columns[2], old[1]), (columns[3], old[2])):
+        shown = {"columns": ["input", "another", "drawn", "plain", "truth"], "rows": [folder[-1]]}
+        assert facts["sheets"][name] == shown
+        columns, old = load_image(out / f"{name}.jpg").chunk(5, 3), before[name].chunk(4, 3)
+        for found, expected in zip((columns[0], *columns[2:]), old, strict=True):
             assert (found - expected).abs().mean() < 0.01  # saved as JPEG a second time
+        drawn = load_image(second.folder / f"units/another/{folder}/000_0.png")
         assert (columns[1] - drawn).abs().mean() < 0.05  # noise, saved once
-    (out / "provenance.json").write_text(json.dumps(facts | {"sheets": {}, "methods": ["plain"]}))
-    write_rows(out / "results.csv", list(results.rows(config.folder)))
-    record(second.folder, out, judge=second.judge, adding=True)  # one without sheets gets none
-    assert "sheets" not in json.loads((out / "provenance.json").read_text())
-    # a sweep that has another portrait first, or not all rows, changes no picture
-    assert run(third, replace(plan(1), tasks=parse_tasks(["denoising:M"]))).ok
+    assert run(third, replace(plan(1), **names, tasks=parse_tasks(["denoising:M"]))).ok  # not all tasks
     record(third.folder, tmp_path / "kept", judge=third.judge, adding=True)
     facts = json.loads((tmp_path / "kept/provenance.json").read_text())
-    assert facts["sheets"]["denoising"]["columns"] == ["input", "drawn", "plain", "truth"]
-    assert facts["sheets"]["inpainting"]["columns"] == ["input", "plain", "truth"]
+    assert facts["sheets"]["denoising"]["columns"] == ["input", "another", "drawn", "plain", "truth"]
+    assert facts["sheets"]["inpainting"]["columns"] == ["input", "drawn", "plain", "truth"]
     assert (load_image(tmp_path / "kept/inpainting.jpg") == before["inpainting"]).all()
+    bare = tmp_path / "bare/provenance.json"  # a recording without sheets gets none
+    bare.write_text(json.dumps({key: value for key, value in json.loads(bare.read_text()).items() if key != "sheets"}))
+    record(third.folder, bare.parent, judge=third.judge, adding=True)
+    assert "sheets" not in json.loads(bare.read_text()) and not list(bare.parent.glob("*.jpg"))
 
 
 def test_a_measure_that_came_later_enters_with_its_method(config, tmp_path):
