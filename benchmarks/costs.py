@@ -4,6 +4,7 @@
     python -m benchmarks.costs --write                  put it into benchmarks/README.md, in place of the one there
     python -m benchmarks.costs --methods pti default    these methods; without --write, which needs all
     python -m benchmarks.costs --keep costs.json        keep each row; given again, it measures what is missing
+                                                        (`data/results/costs/costs.json` is what the book reads)
 
 One portrait, inpainting M, each method in a process of its own with one thread. Two short runs give what the start and
 what a step costs, and so the published number of steps; nothing is taken off for a search that may stop early. Seconds
@@ -39,7 +40,7 @@ from rusr_core.prior import DiffusionPrior, Prior
 from rusr_core.priors.diffusion import denoiser_beside
 from rusr_core.priors.zoo import ZooError
 from rusr_core.restore import restore
-from rusr_core.sweeps.provenance import process_peak_memory
+from rusr_core.sweeps.provenance import process_peak_memory, provenance
 
 README = Path(__file__).with_name("README.md")
 BEGIN, END = "<!-- costs: begin -->", "<!-- costs: end -->"
@@ -145,9 +146,14 @@ def main() -> int:
     if args.write and (left := [name for name in baselines.names() if name not in (*args.methods, *rows)]):
         parser.error(f"--write needs all methods, and {', '.join(left)} are missing")
     image = str(data_path("portraits/test/000.png"))
+    here = provenance(torch.device("cpu"), torch.float32, "exact") | {
+        "threads": 1,
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+    }
+    origin = {key: here[key] for key in ("commit", "device_name", "threads", "torch", "date")}
     for name in (word for word in args.methods if word not in rows):
         try:
-            rows[name] = {"prior": args.prior} | cost(name, args.prior, image)
+            rows[name] = {"prior": args.prior} | cost(name, args.prior, image) | origin
         except ZooError as error:
             print(f"{name}: {error}", file=sys.stderr)
             continue

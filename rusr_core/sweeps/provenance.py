@@ -34,6 +34,7 @@ WITHOUT_EFFECT_ON_UNITS = (
     "priors/downloads.py",
     "sweeps/ablations.py",
     "sweeps/claims.py",
+    "sweeps/costs.py",
     "sweeps/findings.py",
     "sweeps/notebooks.py",
     "sweeps/own_code.py",
