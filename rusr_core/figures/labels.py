@@ -28,7 +28,7 @@ def label_points(ax: Axes, labels: Sequence[Label], points: Sequence[tuple[float
                 ha="center", va="center",
             )  # fmt: skip
             text.get_window_extent()  # finds its place; what follows leaves out its line
-            box = Text.get_window_extent(text)
+            box = Text.get_window_extent(text).padded(4, 0)  # or two beside each other read as one word
             if (distance, angle) == PLACES[-1] or not any(box.overlaps(other) for other in taken):
                 break  # no label is left out: where no place is free it stands at the last
             text.remove()
