@@ -193,11 +193,14 @@ def main(words: list[str] | None = None) -> int:
     summary = run(config, plan, workers=args.workers)
     for failure in summary.failures:
         print(failure, file=sys.stderr)
-    table = compared(config.folder, args.judge and Path(args.judge))
-    print(f"{'task':48}{'method':14}{'nearer':>9}{'nothing':>9}{'method':>9}   steps")
     how = {method.name: method.how for method in config.methods}
+    rows = compared(config.folder, args.judge and Path(args.judge))
+    table = [row for row in rows if row["method"] in how]
+    print(f"{'task':48}{'method':14}{'nearer':>9}{'nothing':>9}{'method':>9}   steps")
     for row in table:
         print(line(row, how[row["method"]]))
+    if others := sorted({row["method"] for row in rows} - how.keys()):
+        print(f"{args.out} holds {', '.join(others)} as well: name them with --methods to see them")
     if args.write:
         write(args.write, table, how, config.folder)
     return 0 if summary.ok else 1
