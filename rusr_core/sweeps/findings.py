@@ -254,5 +254,5 @@ def _rates(ablation: Recording) -> Finding:
         "The setting need not be tuned finely: one phase's rate halved or doubled moves the result by little.",
         f"distance at most {per_cent(*measured[worst])}, the rate of {space} {RATES[change]}",
         *measured[worst], "ablations",
-        "rates four times as large or as small, or a prior whose latent space is scaled otherwise",
+        "another prior on which one phase's rate, halved or doubled, moves the distance by more than a fifth",
     )  # fmt: skip

@@ -30,3 +30,19 @@ def test_sensitivity_shows_what_is_recorded_and_says_what_is_missing():
     missing = evidence.missing_rates(ablation, [task])
     assert missing == [name for name in RATES if not ablation.has(task, name)]
     assert evidence.missing_rates(ablation, ["haze M"]) == list(RATES)
+
+
+def test_sensitivity_of_one_preset_and_of_all_tasks_together():
+    """Once a recording without one of the two presets could not be drawn."""
+    rates = recordings.load("portraits-128-rates")
+    tasks = list(dict.fromkeys(unit["task"] for unit in rates.units))
+    figure = evidence.sensitivity(rates, tasks)
+    assert len(figure.axes) == 1 + len(tasks) and figure.axes[0].get_title() == "all of them"
+    shown = lines(figure.axes[0])
+    assert list(shown) == ["default"] and shown["default"][:, 0] == pytest.approx(
+        [0.97 * f for f in (0.25, 0.5, 1, 2, 4)]
+    )
+    expected = [factors.factor(rates, f"default-lr{x}", "default")[0] for x in ("025", "05", "2", "4")]
+    assert [*shown["default"][:2, 1], *shown["default"][3:, 1]] == pytest.approx(expected)
+    with pytest.raises(factors.FactorError, match="'portraits-128-rates' has none of default, cvpr2023 on haze M"):
+        evidence.sensitivity(rates, ["haze M"])
