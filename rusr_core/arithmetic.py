@@ -99,6 +99,13 @@ def flushes_denormals() -> bool:
 
 
 @contextmanager
+def gradients() -> Iterator[None]:
+    """Inside, gradients are computed, whether or not the caller has switched them off: a search follows them."""
+    with torch.inference_mode(False), torch.enable_grad():
+        yield
+
+
+@contextmanager
 def plain_tensors() -> Iterator[None]:
     """Inside, new tensors belong to nobody: not to an inference mode and not to a `torch.func` transform around them.
 

@@ -70,6 +70,5 @@ class RUSRReconstructor(Reconstructor):
         Raises what `restore` raises.
         """
         f = physics.f if isinstance(physics, DegradationPhysics) else physics
-        with torch.inference_mode(False), torch.enable_grad():  # deepinv evaluates without gradients; a search has them
-            result = restore(self.prior, y.detach().clone(), f, preset=self.preset, seed=self.seed)
+        result = restore(self.prior, y.detach(), f, preset=self.preset, seed=self.seed)
         return result.image.to(y.device)

@@ -17,7 +17,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from rusr_core.arithmetic import flushed_denormals
+from rusr_core.arithmetic import flushed_denormals, gradients
 from rusr_core.degradations.operator import AnyOperator, as_operator
 from rusr_core.errors import RusrWarning
 from rusr_core.losses.guess import visible
@@ -55,6 +55,7 @@ class Step:
     image: Callable[[], Tensor]  # call it for the images that gave these losses, [N, 3, R, R] in [0, 1]
 
 
+@gradients()
 def restore(
     prior: Prior,
     y: Tensor,
@@ -110,7 +111,7 @@ def restore(
     if samples > 1 and start is None:
         latents = several_starts(prior, latents, samples, seed)
     for note in notes:
-        warnings.warn(note, RusrWarning, stacklevel=2)
+        warnings.warn(note, RusrWarning, stacklevel=3)  # the decorator is between this line and the caller
     with flushed_denormals():
         objective = Objective(prior, f, chosen, y, mask, clean, preset.draws, samples)
         searched = _search(objective, preset, seed, latents, callback)

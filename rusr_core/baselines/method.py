@@ -8,6 +8,7 @@ from functools import cached_property
 
 from torch import Tensor
 
+from rusr_core.arithmetic import gradients
 from rusr_core.citations import PAPERS
 from rusr_core.degradations.base import Degradation
 from rusr_core.degradations.operator import AnyOperator, as_operator
@@ -153,6 +154,7 @@ class Configured:
         """Why the method cannot invert f, or None if it can."""
         return self.baseline.can(as_operator(f))
 
+    @gradients()
     def restore(
         self,
         prior: object,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from rusr_core.arithmetic import usable_device
+from rusr_core.arithmetic import gradients, usable_device
 from rusr_core.checkpoints.networks import load_denoiser
 from rusr_core.files import DataError, data_path
 from rusr_core.prior import DiffusionPrior, Prior
@@ -13,6 +13,7 @@ from rusr_core.priors.zoo import EMBEDDED, ZooError
 DENOISER = "portraits/denoiser.safetensors"  # of the embedded prior, in data/
 
 
+@gradients()  # weights that are made in torch.inference_mode let no gradient through
 def load_diffusion_prior(name_or_path: str | Path = EMBEDDED, *, device: str | torch.device = "cpu") -> DiffusionPrior:
     """The prior that the diffusion rivals restore with: frozen, float32, on `device`.
 

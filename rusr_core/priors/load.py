@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from rusr_core.arithmetic import usable_device
+from rusr_core.arithmetic import gradients, usable_device
 from rusr_core.checkpoints.generators import load_generator
 from rusr_core.checkpoints.networks import load_portrait_net, load_state
 from rusr_core.checkpoints.safetensors import read_metadata
@@ -45,6 +45,7 @@ class Source:
     published: bool = False  # the header says that the published learning rates are those of this network
 
 
+@gradients()  # weights that are made in torch.inference_mode let no gradient through
 def load_prior(
     name_or_path: str | Path = EMBEDDED,
     *,

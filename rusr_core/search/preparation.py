@@ -41,7 +41,8 @@ def images(y: object, name: str) -> Tensor:
     if not isinstance(y, Tensor) or y.ndim != 4 or y.shape[1] != 3 or not y.numel() or not y.is_floating_point():
         found = f"{tuple(y.shape)}, {y.dtype}" if isinstance(y, Tensor) else type(y).__name__
         raise RestorationError(f"{name} is {found}: expected floats [N, 3, h, w]")
-    return y.detach().float()
+    y = y.detach().float()
+    return y.clone() if y.is_inference() else y  # no gradient could flow past a tensor of torch.inference_mode
 
 
 def check_values(y: Tensor, notes: list[str]) -> None:
@@ -60,6 +61,10 @@ def check_values(y: Tensor, notes: list[str]) -> None:
 def mask_for(f: Degradation, y: Tensor, like: Tensor, notes: list[str]) -> Tensor | None:
     """The mask of f, if it has one, [N or 1, 1, h, w]. RestorationError if f, applied to images `like` [N, 3, R, R],
     cannot have made y, or gives the search no gradient to follow."""
+    if not torch.is_grad_enabled():
+        raise RestorationError(
+            "gradients are off, as in torch.no_grad(): expected them on, since the method needs them"
+        )
     made = shape_after(f, like)
     if made != tuple(y.shape):
         unsized = any(isinstance(stage.f, Enlarged) and not stage.f.after for stage in free_stages(f))
