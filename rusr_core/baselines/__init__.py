@@ -47,7 +47,9 @@ def find(name: str, steps: int | None = None, tuned_in: str | Path | None = None
             got = shown(steps)
             raise BaselineError(f"method {name!r} has the steps that it was tuned with: expected no other, got {got}")
         return load(base_of(word), column, tuned_in)
-    steps = int(column) if at and steps is None else steps
+    if at and steps not in (None, int(column)):
+        raise BaselineError(f"method {name!r} says its steps itself: expected no other, got {shown(steps)}")
+    steps = int(column) if at else steps
     if steps is not None:
         return base_of(word).shortened(steps)
     return METHODS[word].configured() if word in METHODS else PRESETS[word]

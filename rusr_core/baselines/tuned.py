@@ -23,6 +23,7 @@ from rusr_core.degradations.base import Degradation
 from rusr_core.degradations.operator import AnyOperator, as_operator
 from rusr_core.errors import RusrError
 from rusr_core.files import DataError, data_path
+from rusr_core.limits import shown
 from rusr_core.networks.digests import weights_digest
 from rusr_core.presets import Preset
 from rusr_core.prior import DiffusionPrior, Prior
@@ -147,18 +148,50 @@ def load(base: Preset | Baseline, column: str, folder: str | Path | None = None)
     path = _file(base.name, folder)
     try:
         known = tomllib.loads(path.read_text(encoding="utf-8"))
-        settings = {"": known["one"]["settings"]} if column == "one" and "one" in known else {}
-        if column == "tuned":
-            settings = {word: found["settings"] for word, found in known["tasks"].items()}
-        if known["method"] != base.name:
-            raise BaselineError(f"{path}: holds settings of {known['method']!r}, expected {base.name!r}")
-        weights, portraits = known["weights"], known["portraits"]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BaselineError(f"{path}: not the file of a tuned method ({error or type(error).__name__})") from error
-    if not settings:
+    except (OSError, ValueError) as error:
+        raise BaselineError(f"{path}: not the file of a tuned method ({error})") from error
+    if known.get("method") != base.name:
+        found = shown(known.get("method"))
+        raise BaselineError(
+            f"{path}: not the file of a tuned method: holds settings of {found}, expected {base.name!r}"
+        )
+    weights, portraits = (_words(known, name, path) for name in ("weights", "portraits"))
+    if column == "one":
+        studies = {"": _table(known, "one", path)} if "one" in known else {}
+    else:
+        tasks_of = _table(known, "tasks", path)
+        studies = {_task_word(word, path): _table(tasks_of, word, path) for word in tasks_of}
+    if not studies:
         raise BaselineError(f"{path}: holds no column {column!r}; rusr tune {base.name} finds it")
-    checked = {word: _checked(base, values, path) for word, values in settings.items()}
-    return Tuned(f"{base.name}@{column}", base, checked, weights, portraits, str(path))
+    settings = {word: _checked(base, _table(study, "settings", path), path) for word, study in studies.items()}
+    return Tuned(f"{base.name}@{column}", base, settings, weights, portraits, str(path))
+
+
+def _table(known: Mapping[str, object], name: str, path: Path) -> Mapping[str, object]:
+    """A table of the file. BaselineError if something else stands there."""
+    if not isinstance(found := known.get(name), Mapping):
+        told = "missing" if found is None else shown(found)
+        raise BaselineError(f"{path}: not the file of a tuned method: {name} is {told}, expected a table")
+    return found
+
+
+def _words(known: Mapping[str, object], name: str, path: Path) -> dict[str, str]:
+    """A table of digests. BaselineError for another one."""
+    found = dict(_table(known, name, path))
+    for key, value in found.items():
+        if not isinstance(value, str):
+            told = f"{name}.{key} is {shown(value)}"
+            raise BaselineError(f"{path}: not the file of a tuned method: {told}, expected a digest in quotes")
+    return found
+
+
+def _task_word(word: str, path: Path) -> str:
+    """The word of a task that was tuned. BaselineError for what is none."""
+    try:
+        tasks.get(word)
+    except RusrError as error:
+        raise BaselineError(f"{path}: tasks.{shown(word)} is no task: {error}") from error
+    return word
 
 
 def _file(name: str, folder: str | Path | None) -> Path:
@@ -180,7 +213,8 @@ def _checked(base: Preset | Baseline, values: Mapping[str, object], path: Path) 
     for name, range_ in space.items():
         found[name] = values.get(name)
         if not range_.holds(found[name]):
-            raise BaselineError(f"{path}: {name} is {found[name]!r}, expected a value in {range_}")
+            told = "missing" if found[name] is None else shown(found[name])
+            raise BaselineError(f"{path}: {name} is {told}, expected a value in {range_}")
     try:
         configured(base, base.name, found)
     except RusrError as error:

@@ -51,7 +51,7 @@ def _what_options(parser: argparse.ArgumentParser) -> None:
         "--tasks",
         nargs="+",
         default=["all"],
-        help='single, composed, all, extra, upsampling (all levels), upsampling:L, UNA; "downsample:3 | jpeg:30"; '
+        help='single, composed, all, extra, upsampling (all levels), upsampling:L, UNA; "downsample:4 | jpeg:30"; '
         "MODULE:NAME of your own degradation (default: all)",
     )
     parser.add_argument("--images", type=Path, help="folder of clean images (default: Portraits-X, shipped)")

@@ -75,6 +75,13 @@ def test_a_name_with_steps_that_cannot_be(steps):
     assert find("brgm@3").settings["steps"] == 3 and find("brgm", 100_000).name == "brgm@100000"
 
 
+def test_two_numbers_of_steps_are_one_too_many():
+    for name in ("brgm@3", "default@3"):
+        with pytest.raises(BaselineError, match=f"'{name}' says its steps itself: expected no other, got 5"):
+            find(name, 5)
+        assert find(name, 3).name == name
+
+
 @pytest.mark.parametrize("name", [None, 3, True, [], "x" * 10**6])
 def test_a_name_that_is_none(name):
     with pytest.raises(BaselineError, match="expected one of default") as caught:

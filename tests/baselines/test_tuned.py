@@ -159,3 +159,35 @@ def test_a_recorded_column_was_run_with_the_shipped_settings():
     assert columns
     for name in columns:
         assert held[name]["settings"] == baselines.find(name).values()["settings"], name
+
+
+@pytest.mark.parametrize(
+    "old, new, message",
+    [
+        ("[one.settings]", "[one]\nsettings = 3\n[other]", "settings is 3, expected a table"),
+        ("[one.settings]", '[one]\nsettings = ["lr"]\n[other]', r"settings is \['lr'\], expected a table"),
+        ("[one.settings]", "[one]\n[other]", "settings is missing, expected a table"),
+        ("[weights]", "weights = 3\n[other]", "weights is 3, expected a table"),
+        ("[portraits]", "[other]", "portraits is missing, expected a table"),
+        ('"0123"', "123", "portraits.000 is 123, expected a digest in quotes"),
+        ("lr = ", "lrr = ", "pulse has no setting 'lrr'"),
+        ("lr = ", "#", "lr is missing, expected a value in Real"),
+        ('"pulse"', '["pulse"]', r"holds settings of \['pulse'\], expected 'pulse'"),
+    ],
+)
+def test_a_file_that_was_edited_by_hand_is_one_line_that_names_it(old, new, message, tmp_path, prior):
+    write(tmp_path, prior)
+    path = tmp_path / "pulse.toml"
+    path.write_text(path.read_text().replace(old, new, 1))
+    with pytest.raises(BaselineError, match=message) as caught:
+        baselines.find("pulse@one", tuned_in=tmp_path)
+    assert str(caught.value).startswith(f"{path}: ") and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("word", ["upsampling:Q", "nonsense", "downsample:0", ""])
+def test_a_task_of_a_file_that_is_none_is_said_when_it_is_read(word, tmp_path, prior):
+    write(tmp_path, prior)
+    path = tmp_path / "pulse.toml"
+    path.write_text(path.read_text().replace("inpainting:S", word))
+    with pytest.raises(BaselineError, match=f"pulse.toml: tasks.'{word}' is no task: "):
+        baselines.find("pulse@tuned", tuned_in=tmp_path)
