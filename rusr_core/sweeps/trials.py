@@ -10,7 +10,8 @@ way is taken up with the scores that it has.
 import json
 import math
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -44,11 +45,25 @@ def key(settings: Mapping[str, object]) -> str:
 
 
 def database(path: Path) -> object:
-    """The SQLite database of a method's studies, made at first need."""
+    """The SQLite database of a method's studies, made at first need. TuningError for a file that is none."""
     library = optuna()
     path.parent.mkdir(parents=True, exist_ok=True)
     options = {"connect_args": {"timeout": BUSY}}
-    return library.storages.RDBStorage(f"sqlite:///{path.absolute()}", engine_kwargs=options)
+    with usable(path, RuntimeError):  # of a newer Optuna
+        return library.storages.RDBStorage(f"sqlite:///{path.absolute()}", engine_kwargs=options)
+
+
+@contextmanager
+def usable(path: Path, *more: type[Exception]) -> Iterator[None]:
+    """TuningError for whatever a database raises that is damaged, locked, read-only or full."""
+    storage_error = optuna().exceptions.StorageInternalError
+    from sqlalchemy.exc import SQLAlchemyError  # comes with Optuna
+
+    try:
+        yield
+    except (SQLAlchemyError, storage_error, *more) as error:
+        reason = str(error.__cause__ or error).splitlines()[0]
+        raise TuningError(f"{path}: cannot be used ({reason}); expected the studies that rusr tune keeps") from error
 
 
 def names(storage: object) -> list[str]:

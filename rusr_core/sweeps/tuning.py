@@ -36,7 +36,7 @@ from rusr_core.sweeps.config import Method, SweepConfig, load, load_for, shared_
 from rusr_core.sweeps.measurements import ImageFolder, degradation, measurement
 from rusr_core.sweeps.provenance import circumstances
 from rusr_core.sweeps.storage import digest
-from rusr_core.sweeps.trials import Trials, TuningError, database, key, names
+from rusr_core.sweeps.trials import Trials, TuningError, database, key, names, usable
 from rusr_core.sweeps.workers import executor, own_device
 from rusr_core.tasks import Task
 
@@ -127,11 +127,12 @@ def tune(
         accept_code_change: go on with trials of another version of this library, which the study then notes.
         callback: called with (trials done, trials planned) at the start and after each evaluation.
 
-    Raises TuningError for a configuration that is not that of the trials that are there, for test portraits, and if a
-    worker process dies.
+    Raises TuningError for a configuration that is not that of the trials that are there, for test portraits, for a
+    database that cannot be used, and if a worker process dies.
     """
     config.folder.mkdir(parents=True, exist_ok=True)
-    with claim(config.folder, f"{plan.base.name}.db") as ours:
+    kept = f"{plan.base.name}.db"
+    with claim(config.folder, kept) as ours, usable(config.folder / kept):
         if not ours:
             raise TuningError(f"{config.folder}: another process tunes {plan.base.name} there")
         runs = _Runs(config, plan, CODE if accept_code_change else ())

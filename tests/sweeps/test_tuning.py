@@ -264,3 +264,13 @@ def test_a_worker_that_dies_is_one_line(world, tmp_path, monkeypatch):
     monkeypatch.setattr(tuning, "executor", broken)
     with pytest.raises(TuningError, match="a worker process died"):
         tune(config_of(world, tmp_path / "out", methods=()), plan())
+
+
+@pytest.mark.parametrize("damage", ["text", "folder"])
+def test_a_database_that_cannot_be_used_is_one_line(damage, config, capsys):
+    path = config.folder / "classical.db"
+    path.parent.mkdir(exist_ok=True)
+    path.mkdir() if damage == "folder" else path.write_text(100 * "no database ")
+    with pytest.raises(TuningError, match=r"classical.db: cannot be used \(.*\); expected the studies") as caught:
+        tune(config, plan())
+    assert "\n" not in str(caught.value)
