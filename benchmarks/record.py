@@ -33,7 +33,8 @@ from benchmarks.recorded_rows import PEAKS, add, counted, denoisers_of, settings
 from benchmarks.recorded_sheets import draw_sheets, earlier_sheets
 from rusr_core.commands.ending import ended
 from rusr_core.commands.options import CommandError
-from rusr_core.files import replace_folder
+from rusr_core.commands.output import complain
+from rusr_core.files import check_writable, replace_folder
 from rusr_core.sweeps import results
 from rusr_core.sweeps.storage import manifest, not_applicable
 
@@ -77,10 +78,25 @@ def finished(sweep: Path) -> tuple[list[dict], dict, dict]:
     methods = {row["method"] for row in rows}
     able = {task: {method for method in methods if (method, task) not in missing} for task in chosen}
     chosen = {task: found for task, found in chosen.items() if set(found.results) >= able[task]}
+    for line in left_out(sweep, rows, chosen, missing):
+        complain(f"left out: {line}")
     if not chosen:
         raise CommandError(f"{sweep}: no image has every method yet")
     pairs = {(task, image, seed) for task, found in chosen.items() for image in found.images for seed in found.seeds}
     return [row for row in rows if (row["task"], row["image"], row["seed"]) in pairs], chosen, missing
+
+
+def left_out(sweep: Path, rows: list[dict], chosen: dict, missing: dict) -> list[str]:
+    """What a sweep is to hold, or holds, and a recording of it does not: methods, tasks, and images."""
+    known, begun = manifest(sweep), {row["method"] for row in rows}
+    waiting = {name: [task for task in known["tasks"] if (name, task) not in missing] for name in known["methods"]}
+    lines = [f"{name}, which has no result yet" for name, left in waiting.items() if left and name not in begun]
+    lines += [f"{task}, of which no image has every method yet" for task in known["tasks"] if task not in chosen]
+    for task, found in chosen.items():
+        images = {row["image"] for row in rows if row["task"] == task} - set(found.images)
+        if images:
+            lines.append(f"{task}, {', '.join(sorted(images))}: not every method has done this")
+    return lines
 
 
 def record(
@@ -99,6 +115,7 @@ def record(
         raise CommandError(f"{out} does not exist: --add needs a recording")
     if out.exists() and not (out / "provenance.json").is_file():
         raise CommandError(f"{out} exists and is no recording: nothing is replaced")
+    check_writable(out / "provenance.json", force=True, new_folders=True)
     rows, chosen, missing = finished(sweep)
     if unknown := sorted(set(anew) - {row["method"] for row in rows}):
         raise CommandError(f"{unknown[0]} is not in {sweep}; expected methods of the sweep after --anew")

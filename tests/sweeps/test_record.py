@@ -17,16 +17,18 @@ from benchmarks.record import record
 from benchmarks.recorded_rows import METRIC_KEYS, add, write_rows
 from benchmarks.recorded_sheets import sheet, widened
 from rusr_core.commands.options import CommandError
+from rusr_core.files import FileError
 from rusr_core.images import load_image
 from rusr_core.sweeps import Method, parse_tasks, results, run
 
 pytestmark = pytest.mark.slow
 
 
-def test_a_recording_compares_methods_on_the_same_images(config, tmp_path):
+def test_a_recording_compares_methods_on_the_same_images(config, tmp_path, capsys):
     assert run(config, plan(2)).ok and run(config, replace(plan(3), methods=("plain",))).ok
     out = tmp_path / "recording"
     record(config.folder, out, judge=config.judge)
+    assert "rusr: left out: denoising M, 002: not every method has done this\n" in capsys.readouterr().err
     record(config.folder, out, judge=config.judge)  # replaces what is there
     facts = json.loads((out / "provenance.json").read_text())
     assert facts["image_names"] == ["000", "001"] and facts["units"] == 8  # 002 lacks a method
@@ -51,6 +53,19 @@ def test_a_recording_compares_methods_on_the_same_images(config, tmp_path):
     assert sorted(p.name for p in out.glob("*.jpg")) == ["denoising.jpg", "inpainting.jpg"]
     assert facts["sheets"]["denoising"] == {"columns": ["input", *facts["methods"], "truth"], "rows": ["M"]}
     assert not list(tmp_path.glob("*.new"))
+
+
+def test_what_a_recording_of_a_half_done_sweep_leaves_out_is_said(config, tmp_path, capsys):
+    assert run(config, replace(plan(1), methods=("plain",))).ok and run(config, plan(1, names=("inpainting:S",))).ok
+    record(config.folder, tmp_path / "first", judge=config.judge, realism=False, sheets=False)
+    said = "rusr: left out: denoising M, of which no image has every method yet\n"
+    assert capsys.readouterr().err == said
+    shutil.rmtree(config.folder / "units/drawn")
+    record(config.folder, tmp_path / "second", judge=config.judge, realism=False, sheets=False)
+    assert capsys.readouterr().err == "rusr: left out: drawn, which has no result yet\n"
+    with pytest.raises(FileError, match="cannot be written"):
+        (tmp_path / "file").write_text("")
+        record(config.folder, tmp_path / "file/recording", judge=config.judge)
 
 
 def test_a_recording_keeps_the_tasks_that_rest_on_more_images(config, tmp_path):
