@@ -22,12 +22,15 @@ from pathlib import Path
 
 from rusr_core import baselines, commands
 from rusr_core.baselines.tuned import COLUMNS, prior_of, space_of
+from rusr_core.commands.bench import image_names
 from rusr_core.commands.ending import ended
 from rusr_core.commands.options import count, processes
 from rusr_core.errors import RusrError
+from rusr_core.files import check_writable
 from rusr_core.priors import EMBEDDED, ZooError, load_diffusion_prior
 from rusr_core.sweeps import parse_tasks, rivals
-from rusr_core.sweeps.storage import note_not_applicable, write_atomic
+from rusr_core.sweeps.measurements import ImageFolder
+from rusr_core.sweeps.storage import digest, note_not_applicable, write_atomic
 from tools.portraits import validation
 
 ROWS = ("upsampling:L", "denoising:L", "deartifacting:M", "UNA")  # the report's own, and a composition of three
@@ -49,6 +52,19 @@ def methods_of(words: list[str], denoiser: str | None) -> tuple[list[str], dict[
         except ZooError as error:
             missing[name] = str(error)
     return able, missing
+
+
+def check(args: argparse.Namespace) -> None:
+    """What the last of the commands would refuse, before the first of them works for days. Raises a RusrError."""
+    for words in (args.tasks, args.tasks_of_one):
+        parse_tasks(words)
+    chosen = []
+    for folder, number in ((args.images, args.num_images), (args.images_to_tune, args.portraits)):
+        if folder is not None:
+            names = image_names(ImageFolder(folder.absolute()), number)
+            chosen.append({digest(ImageFolder(folder).path(name).read_bytes()) for name in names})
+    if len(chosen) == 2 and (both := set.intersection(*chosen)):
+        raise StepError(f"{len(both)} of {args.images} are in {args.images_to_tune}: expected others to tune on")
 
 
 def tune(args: argparse.Namespace, methods: list[str], network: list[str]) -> None:
@@ -142,7 +158,9 @@ def main(words: list[str] | None = None) -> int:
 
 
 def _experiment(args: argparse.Namespace) -> None:
+    check_writable(*(args.out / f"{name}.md" for name in TABLES), force=True, new_folders=True)
     if not args.tables:
+        check(args)
         able, missing = methods_of(args.methods, args.denoiser)
         tune(args, able, networks(args))
         sweep(args, able, missing, networks(args))

@@ -31,13 +31,40 @@ def shown(out) -> str:
     return (out / "distances.md").read_text()
 
 
+@pytest.mark.parametrize(
+    "option, value, said",
+    [
+        ("--images", "absent", "absent: no such folder"),
+        ("--images-to-tune", "absent", "absent: no such folder"),
+        ("--num-images", "6", "--num-images is 6, but"),
+        ("--tasks", "upsampling:Q", "unknown level 'Q'"),
+        ("--tasks-of-one", "nonsense", "unknown"),
+    ],
+)
+def test_what_the_last_command_would_refuse_is_said_before_the_first(option, value, said, words, tmp_path, capsys):
+    at = words.index(option) + 1
+    words[at] = str(tmp_path / value) if value == "absent" else value
+    assert one_setting.main(words) == 2
+    told = capsys.readouterr()
+    assert said in told.err and told.err.count("\n") == 1 and "$ rusr" not in told.out
+    assert not (tmp_path / "out").exists()
+
+
+def test_tables_that_cannot_be_written_are_said_first(words, tmp_path, capsys):
+    (tmp_path / "out").write_text("a file")
+    assert one_setting.main(words) == 2
+    told = capsys.readouterr()
+    assert "distances.md: cannot be written" in told.err and "$ rusr" not in told.out
+
+
 @pytest.mark.slow
 def test_the_whole_experiment(words, world, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(diffusion, "DENOISER", "portraits/absent.safetensors")  # as long as none is shipped, and later
     assert one_setting.main(words) == 2
     said = capsys.readouterr()
-    assert "was tuned on 2 of these images" in said.err, "tuned and tested on the same portraits"
     out = tmp_path / "out"
+    assert f"2 of {world / 'images'} are in" in said.err, "tuned and tested on the same portraits"
+    assert not out.exists(), "nothing was tuned before that was seen"
     others = tmp_path / "others"
     others.mkdir()
     for name in ("002", "003"):
