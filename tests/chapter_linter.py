@@ -23,6 +23,9 @@ MAX_BYTES = 300_000
 EXERCISES = ("By hand", "Code", "Refute", "Project")  # of every chapter
 
 
+MINUTES = re.compile(r"(?:Five|Ten|Fifteen|Twenty|Thirty|Forty) minutes\b")  # how a timed exercise begins
+
+
 MAX_LINE = 88  # characters of code that fit a page of 1280 px without a scroll bar
 
 
@@ -109,6 +112,8 @@ def _lint_prose(prose: str) -> list[str]:
     levels = list(dict.fromkeys(title.partition(": ")[0] for title, _ in found))
     if levels != list(EXERCISES):
         wrong.append(f"exercises of the levels {', '.join(levels)}, expected {', '.join(EXERCISES)}")
+    timed = re.findall(r"\{exercise-start\} (?:By hand|Code): .*\n:label: (\S+)\n```\s+(.*)", prose)
+    wrong += [f"exercise {label}: does not begin with its minutes" for label, text in timed if not MINUTES.match(text)]
     if prose.count("A good answer has") != sum(title.startswith("Project: ") for title, _ in found):
         wrong.append("a project without its list of what a good answer has")
     for kind in ("exercise", "solution"):

@@ -43,6 +43,11 @@ def _without_a_level(notebook):
         cell.source = cell.source.replace("{exercise-start} Refute: ", "{exercise-start} ")
 
 
+def _without_minutes(notebook):
+    for cell in notebook.cells:
+        cell.source = re.sub(r"\w+ minutes, with the kernel\. ", "", cell.source)
+
+
 def _in_another_order(notebook):
     for cell in notebook.cells:
         cell.source = cell.source.replace("{exercise-start} Code: ", "{exercise-start} Project: ")
@@ -107,6 +112,7 @@ def _with_widgets(notebook):
         (_with_address, "outside the install cell"),
         (_without_solutions, "in pairs"),
         (_without_a_level, "expected By hand, Code, Refute, Project"),
+        (_without_minutes, "start-exercise-level: does not begin with its minutes"),
         (_in_another_order, "By hand, Project, Refute, expected By hand"),
         (_with_another_parameter, "'speed'"),
         (_with_a_key_twice, "two cells set it"),
