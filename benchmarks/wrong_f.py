@@ -79,7 +79,7 @@ def summary(found: dict[tuple[str, str, str], list[Measurement]]) -> dict[str, d
     for case, method in dict.fromkeys((case, method) for case, method, _ in found):
         each = {which: [one["lpips"] for one in found.get((case, method, which), ())] for which in TOLD}
         ours = [one["lpips"] for one in found.get((case, OURS, "wrong"), ())]
-        row: Measurement = {"portraits": max(map(len, each.values()))}
+        row: Measurement = {"portraits": min(len(values) for values in each.values() if values)}
         row |= {which: _mean(values) for which, values in each.items()}
         row |= {"price": _factor(each["wrong"], each["right"])}
         table.setdefault(case, {})[method] = row | {"against": _factor(each["wrong"], ours)}

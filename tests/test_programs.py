@@ -229,6 +229,7 @@ def test_a_table_of_rivals_is_never_without_its_provenance(tmp_path, monkeypatch
     facts["methods"] = {"classical": {}}
     (tmp_path / "bench.json").write_text(json.dumps(facts))
     numbers = {"nearer": 1, "of": 2, "better": True, "before": 0.4, "after": 0.3}
+    numbers |= {"factor": 0.7, "low": 0.6, "high": 0.8}
     row, how = {"task": "upsampling M", "method": "classical"} | numbers, {"classical": baselines.find("classical")}
     genuine = beats_nothing.write_atomic
 

@@ -23,7 +23,13 @@ from rusr_core.sweeps.rivals import COLUMNS, OURS, Comparison, named, verdict
 
 LOOKS = {"default": ("o", "#0072B2"), "one": ("s", "#009E73"), "tuned": ("D", "#D55E00")}  # marker, colour
 NAMES = {"default": "as published", "one": "one setting", "tuned": "tuned for the task"}
-AGAIN = (("o", "#0072B2"), ("s", "#8C8C8C"), ("D", "#D55E00"))  # of the first, second and third measurement
+AGAIN = (  # of the first measurement, the second and so on
+    ("o", "#0072B2"),
+    ("s", "#8C8C8C"),
+    ("D", "#D55E00"),
+    ("^", "#009E73"),
+    ("v", "#CC79A7"),
+)
 GAP = 0.24  # between the columns of a method, in rows
 WIDEST = 16  # times as far: the end of an axis of factors that were measured again
 
@@ -122,9 +128,10 @@ def _with_ends(ax: Axes, factor: tuple[float, float, float], y: float, look: tup
 def repeated(
     rows: Mapping[str, Mapping[str, tuple[float, float, float]]], *, measurements: Sequence[str], xlabel: str
 ) -> Figure:
-    """The same factors measured more than once: a row a variant, in it {measurement: (value, low, high)}.
+    """The same factors measured more than once, or of several methods: a row a variant, in it {measurement: (value,
+    low, high)}.
 
-    `measurements` names up to three, from top to bottom; a row that lacks one leaves its place empty. A marker is
+    `measurements` names up to five, from top to bottom; a row that lacks one leaves its place empty. A marker is
     filled where the interval as it is printed excludes 1 (`factors.decided`). The axis is logarithmic and ends at 16
     and 1 / 16, since intervals of two or three values know no end. Raises `FigureError` for no row, another number of
     measurements, one that is not named, and a number that has no logarithm.
@@ -132,13 +139,14 @@ def repeated(
     _check_rows(rows, measurements)
     looks = dict(zip(measurements, AGAIN, strict=False))
     with plt.style.context(STYLE):
+        gap = min(GAP, 0.72 / len(looks))
         extent = (6.4, 0.9 + (0.13 + 0.13 * len(looks)) * len(rows))
         figure, ax = plt.subplots(figsize=extent, layout="constrained")
         ax.axvline(1, color="#BFBFBF", linewidth=0.8, zorder=0)
         for at, row in enumerate(rows.values()):
             for i, (name, look) in enumerate(looks.items()):
                 if name in row:
-                    y = at + GAP * (i - (len(looks) - 1) / 2)
+                    y = at + gap * (i - (len(looks) - 1) / 2)
                     _with_ends(ax, row[name], y, look, factors.decided(*row[name]) != 0)
         ax.set(yticks=range(len(rows)), yticklabels=rows, ylim=(len(rows) - 0.5, -0.5), xscale="log", xlabel=xlabel)
         low, high = ax.get_xlim()

@@ -61,6 +61,9 @@ def check_what_is_kept(kept, words):
     rows = [row.split(",") for row in (kept / "beats_nothing.csv").read_text().splitlines()]
     assert rows[0][:5] == ["task", "method", "steps", "published_steps", "portraits"] and len(rows) == 6
     assert rows[-1][:5] == ["upsampling S", "pulse", "2", "100", "2"]
+    factors = [row[8:11] for row in rows]
+    assert factors[0] == ["factor", "low", "high"]
+    assert all(float(low) < float(value) < float(high) for value, low, high in factors[1:])
     (kept / "beats_nothing.csv").write_text((kept / "beats_nothing.csv").read_text().replace("pulse", "other"))
     assert beats_nothing.main(words) == 0
     assert len((kept / "beats_nothing.csv").read_text().splitlines()) == 7

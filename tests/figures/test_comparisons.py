@@ -107,7 +107,7 @@ def test_a_marker_is_filled_by_the_bounds_that_are_printed():
 @pytest.mark.parametrize(
     "rows, message",
     [
-        ({}, "0 rows of 1 measurements: expected a row or more, one to 3 measurements"),
+        ({}, "0 rows of 1 measurements: expected a row or more, one to 5 measurements"),
         ({"W": {"tomorrow": (1.0, 1.0, 1.0)}}, "W has 'tomorrow': expected one of today"),
         ({"W": {"today": (1.0, 0.0, 2.0)}}, r"W has \(1.0, 0.0, 2.0\) in today: expected \(value, low, high\)"),
         ({"W": {"today": (1.0, math.nan, 2.0)}}, "expected .value, low, high., all above 0"),
@@ -119,8 +119,8 @@ def test_factors_that_cannot_be_drawn(rows, message):
 
 
 def test_factors_of_too_many_measurements():
-    with pytest.raises(FigureError, match="3 rows of 4 measurements: expected a row or more, one to 3"):
-        comparisons.repeated(ROWS, measurements="abcd", xlabel="")
+    with pytest.raises(FigureError, match="3 rows of 6 measurements: expected a row or more, one to 5"):
+        comparisons.repeated(ROWS, measurements="abcdef", xlabel="")
 
 
 def test_a_trade_names_every_point(found):
