@@ -12,6 +12,8 @@ from rusr_core import baselines, priors
 from rusr_core.baselines import METHODS
 from rusr_core.commands.options import CommandError
 from rusr_core.degradations.operator import mask_of
+from rusr_core.files import data_path
+from rusr_core.networks.digests import weights_digest
 from rusr_core.sweeps import Method
 
 
@@ -66,6 +68,14 @@ def test_it_resumes_grows_and_says_who_cannot(tmp_path, monkeypatch, capsys):
     changed.write_text(changed.read_text().replace("noise:24,0.16", "noise:25,0.16").replace("blur:2", "blur:3"))
     with pytest.raises(CommandError, match="made with"):
         wrong_f.main()
+
+
+def test_what_is_recorded_is_of_the_shipped_weights(embedded):
+    told = json.loads(data_path(f"results/wrong_f/{wrong_f.FILE}").read_text())
+    assert told["cases"] == {name: list(pair) for name, pair in wrong_f.CASES.items()}
+    assert told["provenance"]["weights"] == weights_digest(embedded.generator)
+    assert all(set(rows) >= set(wrong_f.QUICK) - set(told["not_applicable"].get(case, {}))
+               for case, rows in told["results"].items())  # fmt: skip
 
 
 def test_every_method_says_whether_it_can():
