@@ -128,8 +128,9 @@ def _with_ends(ax: Axes, factor: tuple[float, float, float], y: float, look: tup
 def repeated(
     rows: Mapping[str, Mapping[str, tuple[float, float, float]]], *, measurements: Sequence[str], xlabel: str
 ) -> Figure:
-    """The same factors measured more than once, or of several methods: a row a variant, in it {measurement: (value,
-    low, high)}.
+    """The same factors measured more than once, or of several methods: a row a variant.
+
+    In a row is {measurement: (value, low, high)}.
 
     `measurements` names up to five, from top to bottom; a row that lacks one leaves its place empty. A marker is
     filled where the interval as it is printed excludes 1 (`factors.decided`). The axis is logarithmic and ends at 16
