@@ -154,6 +154,13 @@ def test_every_chapter_is_in_the_table_of_contents_once():
         assert (ROOT / f"{file}.ipynb").exists() or (ROOT / f"{file}.md").exists(), file
 
 
+def test_figures_of_every_chapter_carry_its_number():
+    """Only in a numbered part: the Lab, among the unnumbered pages of the course, had a "Fig. 1"."""
+    parts = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))["parts"]
+    numbered = {chapter["file"] for part in parts if part.get("numbered") for chapter in part["chapters"]}
+    assert {f"book/{path.stem}" for path in CHAPTERS} <= numbered
+
+
 def test_slides_hold_captioned_figures():
     about = {"mystnb": {"figure": {"name": "n", "caption": "c"}, "image": {"alt": "a"}}}
     cells = []
