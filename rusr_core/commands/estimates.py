@@ -27,6 +27,8 @@ def nothing_said(args: argparse.Namespace) -> bool:
 class Estimates:
     """What `Operators` is where the options say it: the degradation of each file."""
 
+    common = None  # no degradation is that of every file
+
     def __init__(self) -> None:
         self.side, self.by_source, self.estimated, self.notes = 0, {}, {}, []
 

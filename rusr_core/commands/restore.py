@@ -27,7 +27,15 @@ from rusr_core.commands.saving import (
     warn_of_unmarked,
     why_unmarked,
 )
-from rusr_core.commands.searching import Restoring, diverged, loaded_prior, method_of, planned_steps, restoring_prior
+from rusr_core.commands.searching import (
+    Restoring,
+    check_able,
+    diverged,
+    loaded_prior,
+    method_of,
+    planned_steps,
+    restoring_prior,
+)
 from rusr_core.errors import RusrError
 from rusr_core.images import fit_image, load_image
 from rusr_core.photos.records import Misfit, record_of
@@ -50,6 +58,7 @@ def run_restore(args: argparse.Namespace) -> int:
     method = method_of(args)
     device = device_of(args.device)
     operators = Estimates() if nothing_said(args) else Operators(args)
+    check_able(method, operators.common)
     jobs, done = find_jobs(args, recorded=True)
     if not jobs:
         return 0

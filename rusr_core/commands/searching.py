@@ -26,9 +26,22 @@ def method_of(args: argparse.Namespace) -> Preset | Configured | Tuned:
     """The method that --method, --steps and --samples ask for. Raises CommandError for several answers of a compared
     method: of one that draws them, the library has them (`Restoration.drawn`), and the picture is their mean."""
     method = baselines.find(args.method, args.steps, args.tuned)
+    if args.denoiser is not None and prior_of(method) != "diffusion":
+        raise CommandError(
+            f"--denoiser {args.denoiser}: {method.name} restores without one; expected ddrm, dps or daps"
+        )
+    if args.tuned is not None and not isinstance(method, Tuned):
+        raise CommandError(f"--tuned {args.tuned}: expected {method.name}@one or {method.name}@tuned as the method")
     if args.samples > 1 and not isinstance(method, Preset):
         raise CommandError(f"--samples {args.samples}: {method.name} gives one picture here; expected a preset")
     return method
+
+
+def check_able(method: Preset | Configured | Tuned, f: Degradation | None) -> None:
+    """Raise CommandError if the method cannot invert f, where it is known before the files are read."""
+    reason = method.reason(f) if f is not None and not isinstance(method, Preset) else None
+    if reason is not None:
+        raise CommandError(f"{method.name} is n/a for {f}: {reason}")
 
 
 def restoring_prior(
