@@ -19,7 +19,7 @@ from rusr_core.losses.guess import visible
 from rusr_core.prior import DiffusionPrior, Prior, prior_shape
 from rusr_core.restore import Step
 from rusr_core.results import Restoration
-from rusr_core.search.preparation import check_call, check_values, images, mask_for
+from rusr_core.search.preparation import HIDDEN, check_call, check_values, images, mask_for
 from rusr_core.search.stopping import RestorationError
 
 AnyPrior = Prior | DiffusionPrior
@@ -113,6 +113,8 @@ def observe(
         if shape_after(f, like) != tuple(y.shape):
             raise RestorationError(f"f(x) is {shape_after(f, like)} but y is {tuple(y.shape)}: f did not make y")
         mask = mask_of(f, like)
+        if mask is not None and not (mask > 0).any():
+            notes.append(HIDDEN.format(f))
     y = visible(y, mask)
     check_values(y, notes)
     for note in notes:

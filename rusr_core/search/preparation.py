@@ -23,6 +23,7 @@ from rusr_core.prior import Prior, prior_shape
 from rusr_core.search.objective import Objective
 from rusr_core.search.stopping import RestorationError
 
+HIDDEN = "the mask of {} hides the whole image: nothing but the prior decides what is found"
 SCALED = -0.25  # a y of which a tenth lies below it is more likely scaled to [-1, 1] than noisy
 
 
@@ -76,7 +77,7 @@ def mask_for(f: Degradation, y: Tensor, like: Tensor, notes: list[str]) -> Tenso
             notes.append(f"{noise} of {stage} has no surrogate: the search compares y with A(x), without noise")
     mask = mask_of(f, like)
     if mask is not None and not (mask > 0).any():
-        notes.append(f"the mask of {f} hides the whole image: nothing but the prior decides what is found")
+        notes.append(HIDDEN.format(f))
         return mask
     _check_gradient(f, like)
     return mask

@@ -8,7 +8,8 @@ from PIL import Image
 from skimage import restoration
 
 from rusr_core import baselines, load_image
-from rusr_core.degradations import Compose, parse
+from rusr_core.degradations import Compose, Mask, parse
+from rusr_core.errors import RusrWarning
 from rusr_core.files import data_path
 from rusr_core.images import resize
 from rusr_core.metrics import psnr
@@ -75,3 +76,11 @@ def test_what_it_has_no_tool_for(prior):
         "none of its tools undoes fade:gain=0.5; expected stages of "
         "noise, readnoise, jpeg, strokes, mask, downsample, resize"
     )
+
+
+@pytest.mark.parametrize("name", ["nothing", "classical"])
+def test_a_mask_that_hides_all_is_said(name, prior, portrait):
+    f = Mask(torch.zeros(1, 1, 32, 32))
+    with pytest.warns(RusrWarning, match="hides the whole image"):
+        result = baselines.METHODS[name].configured().restore(prior, portrait * 0, f)
+    assert len(result.info["warnings"]) == 1
