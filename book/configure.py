@@ -4,6 +4,8 @@
 builds, see .github/workflows/book.yml; without them, or on a host whose addresses the theme does not know, the book
 has no repository buttons. Colab opens notebooks from GitHub only.
 
+`RUSR_SITE` is the address at which the built book will stand, for the previews of links to it; it has no default.
+
 It also adds what is not committed: what `book/live/pack.py` has packed for the live figures into `_build/live`, and
 the words of the glossary, which `book/terms.py` has written there. It tells where the book's own extensions are.
 """
@@ -15,7 +17,7 @@ from pathlib import Path
 import yaml
 
 LIVE = "_build/live"
-EXTENSIONS = ("scripts_once", "author_year", "typesetting")
+EXTENSIONS = ("scripts_once", "author_year", "typesetting", "previews")
 HOSTS = ("github", "gitlab", "bitbucket")
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -33,6 +35,8 @@ def configuration(environment: dict[str, str]) -> dict:
         branch = environment.get("RUSR_BRANCH", "main")
         config["repository"] = {"url": address, "branch": branch, "path_to_book": ""}
         config["html"]["use_repository_button"] = True
+    if environment.get("RUSR_SITE"):
+        config["html"]["baseurl"] = environment["RUSR_SITE"].rstrip("/")
     if "github" in address:
         config["launch_buttons"] = {"colab_url": "https://colab.research.google.com"}
     return config

@@ -191,7 +191,7 @@ def test_each_script_stands_once_in_a_page():
     kept = [(one.filename, one.attributes["body"]) for one in context["script_files"]]
     assert kept == [(None, text), ("a.js", None), ("b.js", None), ("", other)]
     added = script("configure").configuration({})["sphinx"]["local_extensions"]
-    assert added == dict.fromkeys(("scripts_once", "author_year", "typesetting"), str(ROOT / "book"))
+    assert added == dict.fromkeys(("scripts_once", "author_year", "typesetting", "previews"), str(ROOT / "book"))
 
 
 def test_no_line_begins_with_a_per_cent_sign():
