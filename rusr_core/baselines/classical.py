@@ -11,8 +11,9 @@ The strengths stand for every level: `nlm` is a multiple of the noise that is es
 the weight at JPEG quality 10, and at others in proportion to the mean step of the luma table. Of five weights 0.03 was
 best on four rendered portraits of 128 px at qualities 18 and 12 (by 0.8 dB over the input), and 0.05 at quality 6.
 
-It does not beat doing nothing on JPEG: at level M, portrait 000, it ends at LPIPS-portraits 0.54 and the input itself
-is at 0.43 (`benchmarks.beats_nothing`, 2026-11-27), since total variation takes fine hair with the blocks.
+It does not beat doing nothing on JPEG: at level M it ends at LPIPS-portraits 0.50 in the mean of eight portraits, where
+the input itself is at 0.46, and nearer on one of them (`benchmarks.beats_nothing`, 2026-11-29),
+since total variation takes fine hair with the blocks.
 """
 
 from collections.abc import Callable

@@ -73,8 +73,9 @@ def check_what_is_kept(kept, words):
         beats_nothing.main(words)
 
 
-def test_the_recorded_table_is_of_the_shipped_weights():
-    about = json.loads(data_path("results/rivals/provenance.json").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("name", ["rivals", "claims"])
+def test_the_recorded_table_is_of_the_shipped_weights(name):
+    about = json.loads(data_path(f"results/{name}/provenance.json").read_text(encoding="utf-8"))
     prior = load_prior()
     parts = {"generator": prior.generator, "perceptual": prior.perceptual, "identity": prior.identity, "judge": judge()}
     parts["denoiser"] = load_diffusion_prior().denoiser
@@ -107,6 +108,16 @@ def test_the_table_has_its_place_in_the_page():
     assert changed.partition(costs.END)[2] == page.partition(costs.END)[2]
     with pytest.raises(ValueError, match="expected <!-- costs"):
         costs.written("new", "no marks")
+
+
+def test_the_recorded_claims_have_all_steps():
+    """What Rivals says of each paper's own tasks rests on the published numbers, on four portraits or more."""
+    with data_path("results/claims/beats_nothing.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert all(row["steps"] == row["published_steps"] and int(row["portraits"]) >= 4 for row in rows)
+    there = {(row["method"], row["task"]) for row in rows}
+    claimed = {(name, f"{task} M") for name, tasks in beats_nothing.CLAIMS.items() for task in tasks}
+    assert there <= claimed and {name for name, _ in claimed - there} <= {"mganprior"}
 
 
 def test_passes_of_one_restoration_are_counted(prior, truth):
