@@ -49,7 +49,10 @@ def widened(sweep: Path, rows: list[dict], letter: str, labels: dict, out: Path)
     It stays as it is where the sweep has not restored its portrait in all its rows: the truth tells. JPEG's blocks lie
     as before, so that the squares that were there change by a rounding.
     """
-    known, names = [known_as(name) for name in labels["columns"]], {known_as(row["method"]) for row in rows}
+    known = [known_as(name) for name in labels["columns"]]
+    new = {known_as(row["method"]) for row in rows} - {"nothing", *known}
+    if not new:
+        return labels
     image = min(row["image"] for row in rows)
     there = {row["task"] for row in rows if row["image"] == image}
     chosen = [t for t in _of_letter(letter) if str(t) in there and _label(t, letter) in labels["rows"]]
@@ -59,7 +62,7 @@ def widened(sweep: Path, rows: list[dict], letter: str, labels: dict, out: Path)
     same = [_label(t, letter) for t in chosen] == labels["rows"] and truth.shape == columns["truth"].shape
     if not same or (truth - columns["truth"]).abs().mean() > SAME_PORTRAIT:
         return labels
-    for name in names - {"nothing", *known}:
+    for name in new:
         columns[name] = _column(sweep / "units" / name, chosen, f"{image}_{rows[0]['seed']}.png", truth.shape[-1])
     order = [ENDS[0], *sorted(columns.keys() - set(ENDS)), ENDS[1]]
     _save({name: columns[name] for name in order}, out / f"{letter}.jpg")

@@ -194,6 +194,9 @@ def test_methods_that_are_added_get_a_column_in_the_sheets_and_keep_who_cannot(c
             assert (found - expected).abs().mean() < 0.01  # saved as JPEG a second time
         drawn = load_image(second.folder / f"units/another/{folder}/000_0.png")
         assert (columns[1] - drawn).abs().mean() < 0.05  # noise, saved once
+    pixels = (out / "denoising.jpg").read_bytes()
+    record(second.folder, out, judge=second.judge, adding=True, anew=["another"])
+    assert (out / "denoising.jpg").read_bytes() == pixels  # no method is new: nothing is saved a third time
     assert run(third, replace(plan(1), **names, tasks=parse_tasks(["denoising:M"]))).ok  # not all tasks
     record(third.folder, tmp_path / "kept", judge=third.judge, adding=True)
     facts = json.loads((tmp_path / "kept/provenance.json").read_text())
