@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from rusr_core import tasks
+from rusr_core.commands.output import complain
 from rusr_core.images import load_image, to_pil
 from rusr_core.presets import known_as
 from rusr_core.sweeps.measurements import truth_path
@@ -61,6 +62,7 @@ def widened(sweep: Path, rows: list[dict], letter: str, labels: dict, out: Path)
     truth = load_image(truth_path(sweep, image))[0].repeat(1, len(chosen), 1)
     same = [_label(t, letter) for t in chosen] == labels["rows"] and truth.shape == columns["truth"].shape
     if not same or (truth - columns["truth"]).abs().mean() > SAME_PORTRAIT:
+        complain(f"sheet {letter} gets no column for {', '.join(sorted(new))}: the sweep lacks its portrait or a row")
         return labels
     for name in new:
         columns[name] = _column(sweep / "units" / name, chosen, f"{image}_{rows[0]['seed']}.png", truth.shape[-1])

@@ -233,7 +233,7 @@ def test_a_measure_that_came_later_enters_with_its_method(config, tmp_path):
         record(second.folder, out, judge=second.judge, adding=True, anew=["other"])
 
 
-def test_a_sheet_gets_no_column_of_another_portrait(config, tmp_path):
+def test_a_sheet_gets_no_column_of_another_portrait(config, tmp_path, capsys):
     assert run(config, plan(2, names=("denoising:M",))).ok
     rows, labels = results.rows(config.folder), {"columns": ["input", "plain", "truth"], "rows": ["M"]}
     first = [row for row in rows if row["image"] == "000" and row["method"] == "plain"]
@@ -242,6 +242,7 @@ def test_a_sheet_gets_no_column_of_another_portrait(config, tmp_path):
     pixels = (tmp_path / "denoising.jpg").read_bytes()
     assert widened(config.folder, second, "denoising", labels, tmp_path) == labels
     assert (tmp_path / "denoising.jpg").read_bytes() == pixels
+    assert "sheet denoising gets no column for drawn: the sweep lacks its portrait" in capsys.readouterr().err
 
 
 def test_a_recording_is_joined_by_a_run_on_another_device_and_by_other_tasks(config, tmp_path):
