@@ -30,7 +30,7 @@ from rusr_core.commands.bench import image_names
 from rusr_core.commands.ending import ended
 from rusr_core.commands.options import CommandError, count, device_of, processes, step_count
 from rusr_core.files import check_writable, data_path, write_atomic
-from rusr_core.metrics.intervals import mean_interval
+from rusr_core.metrics.intervals import mean_factor
 from rusr_core.priors import EMBEDDED
 from rusr_core.priors.diffusion import load_diffusion_prior
 from rusr_core.priors.zoo import ZooError
@@ -105,7 +105,7 @@ def compared(sweep: Path, judge: Path | None = None) -> list[dict]:
         before, after = torch.tensor(pairs).unbind(1)
         nearer, better = int((after < before).sum()), bool(after.mean() < before.mean())
         means = {"before": before.mean().item(), "after": after.mean().item()}
-        factor = torch.tensor(mean_interval((after / before).log())).exp().tolist()
+        factor = mean_factor((after / before).log())
         means |= dict(zip(FACTOR, factor, strict=True))
         found.append({"task": task, "method": method, "nearer": nearer, "of": len(pairs), "better": better} | means)
     return found

@@ -27,7 +27,7 @@ from rusr_core.commands.options import count, device_of, whole
 from rusr_core.degradations import Compose, Degradation, parse
 from rusr_core.degradations.free import Free
 from rusr_core.images import save_image
-from rusr_core.metrics.intervals import mean_interval
+from rusr_core.metrics.intervals import mean_factor, mean_interval
 from rusr_core.photos import estimate
 from rusr_core.prior import Prior
 from rusr_core.priors.load import PORTRAITS_X
@@ -94,7 +94,7 @@ def summary(found: dict[tuple[str, str], list[Measurement]]) -> dict[str, dict[s
         means = {name: mean_interval(torch.tensor([one[name] for one in each])) for name in names}
         pairs = zip(each, found[case, "known"], strict=True)
         ratios = torch.tensor([one["lpips"] / known["lpips"] for one, known in pairs]).log()
-        factor = torch.tensor(mean_interval(ratios)).exp().tolist()
+        factor = mean_factor(ratios)
         row = {"portraits": len(each)} | means | {"lpips_to_known": factor}
         if method == "estimated":
             row["believed"] = [one["believed"] for one in each]

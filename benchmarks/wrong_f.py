@@ -30,7 +30,7 @@ from rusr_core.commands.ending import ended
 from rusr_core.commands.options import device_of, whole
 from rusr_core.degradations import Degradation, parse
 from rusr_core.files import check_writable
-from rusr_core.metrics.intervals import mean_interval
+from rusr_core.metrics.intervals import mean_factor, mean_interval
 from rusr_core.prior import Prior
 from rusr_core.priors.diffusion import denoiser_beside
 from rusr_core.priors.load import PORTRAITS_X
@@ -96,7 +96,7 @@ def _factor(values: Sequence[float], others: Sequence[float]) -> list[float] | N
     if not pairs:
         return None
     a, b = torch.tensor(pairs, dtype=torch.float64).unbind(1)
-    return torch.tensor(mean_interval((a / b).log()), dtype=torch.float64).exp().tolist()
+    return list(mean_factor((a / b).log()))
 
 
 def gathered(out: Path) -> dict[tuple[str, str, str], list[Measurement]]:

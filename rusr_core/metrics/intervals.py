@@ -63,6 +63,13 @@ def mean_interval(values: Tensor, *, level: float = LEVEL) -> tuple[float, float
     return student(mean, values.std().item() / len(values) ** 0.5, len(values), level)
 
 
+def mean_factor(logs: Tensor, *, level: float = LEVEL) -> tuple[float, float, float]:
+    """Geometric mean of one factor an image, given as logarithms [N], with its interval; -> (factor, low, high), as
+    `mean_interval` has them. Raises what it raises."""
+    value, low, high = mean_interval(logs, level=level)
+    return math.exp(value), math.exp(low), math.exp(high)
+
+
 def student(value: float, error: float, num: int, level: float = LEVEL) -> tuple[float, float, float]:
     """value, low, high: Student's interval of a value with the standard error `error`, found from `num` images.
 

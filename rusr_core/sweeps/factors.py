@@ -10,7 +10,7 @@ from collections.abc import Hashable, Mapping, Sequence
 import torch
 
 from rusr_core.errors import RusrError
-from rusr_core.metrics.intervals import LEVEL, mean_interval
+from rusr_core.metrics.intervals import LEVEL, mean_factor
 from rusr_core.presets import known_as
 from rusr_core.sweeps.recordings import Recording
 
@@ -51,8 +51,7 @@ def factor(
     if len(rows) < 2:
         raise FactorError(f"{len(rows)} portraits have all of {wanted} in {recording.name!r}, expected 2 or more")
     means = torch.tensor(rows, dtype=torch.float64).mean(1)  # [portraits]
-    value, low, high = mean_interval(means, level=level)
-    return math.exp(value), math.exp(low), math.exp(high)
+    return mean_factor(means, level=level)
 
 
 def log_distance(distances: Mapping[Hashable, float], name: Hashable) -> float:
