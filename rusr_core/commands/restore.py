@@ -80,8 +80,7 @@ def run_restore(args: argparse.Namespace) -> int:
             everything &= run.restore(waiting.pop(0))
             if run.interrupted:
                 return INTERRUPTED
-            if run.others:
-                run.order.shuffle(waiting)
+            run.part(waiting)
             bar.update(steps * (planned - len(waiting)) - bar.n)  # early stopping leaves steps undone
     return 0 if everything else 1
 
@@ -113,7 +112,8 @@ class _Run(Restoring):
     inputs: Inputs
     bar: tqdm
     saved: int = 0
-    others: bool = False  # whether another process works on the same folder: then each goes its own way through it
+    met: bool = False  # whether another process on the same folder was before this one at the last batch
+    meetings: int = 0
     order: random.Random = field(default_factory=lambda: random.Random(f"{os.getpid()} {threading.get_ident()}"))
 
     def restore(self, batch: list[Job]) -> bool:
@@ -124,7 +124,7 @@ class _Run(Restoring):
         """
         if self.args.skip_existing:
             left = [job for job in batch if not job.target.exists()]
-            self.others, batch = self.others or len(left) < len(batch), left
+            self.met, batch = self.met or len(left) < len(batch), left
         if not batch:
             return True
         self.bar.set_description(batch[0].source.name)
@@ -144,6 +144,16 @@ class _Run(Restoring):
             raise CommandError(failure)
         complain(f"error: {failure}")
         return False
+
+    def part(self, waiting: list[list[Job]]) -> None:
+        """Who met another process goes on from the other end of what waits, so that two share a folder without a third
+        image done twice; who meets somebody there, too, in an order of its own.
+        """
+        if self.met and self.meetings:
+            self.order.shuffle(waiting)
+        elif self.met:
+            waiting.reverse()
+        self.met, self.meetings = False, self.meetings + self.met
 
     def _save(self, result: Restoration, batch: list[Job], found: list[Misfit]) -> bool:
         self.interrupted |= result.interrupted
@@ -166,7 +176,7 @@ class _Run(Restoring):
             good &= self._save_others(result, i // self.args.samples, job, finished)
             outcome = save(finished, job.target, self.args, words)  # last: --skip-existing looks for it
             good &= outcome is not Outcome.ELSEWHERE
-            self.others = self.others or outcome is Outcome.KEPT
+            self.met = self.met or outcome is Outcome.KEPT
             self.saved += 1
         return good
 

@@ -88,7 +88,7 @@ def test_where_nothing_can_be_written_the_folder_of_temporary_files_is_left(tmp_
 
 
 def test_two_jobs_on_one_folder(tmp_path, small, searches, monkeypatch, capsys):
-    """Both end well, and share the work: who comes second to an image takes the others in an order of its own."""
+    """Both end well, and share the work: who comes second to the first image goes on from the other end."""
     names = [f"{i:02d}.png" for i in range(12)]
     given = fill(tmp_path / "in", small, *names)
     from rusr_core.commands import restore as command
@@ -118,7 +118,7 @@ def test_two_jobs_on_one_folder(tmp_path, small, searches, monkeypatch, capsys):
         thread.join()
     assert status == [0, 0] and written(tmp_path / "out") == names
     assert "another process was first; its result is kept" in capsys.readouterr().out
-    assert len(searches) < 20
+    assert len(searches) <= len(names) + 2  # the first image twice, and perhaps the one where the two meet
 
 
 def test_a_closed_pipe_is_no_failed_save(tmp_path, small, searches, monkeypatch):
