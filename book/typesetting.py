@@ -1,11 +1,9 @@
-"""A Sphinx extension: what a line of a page keeps together, and what a shown cell leaves out.
+"""A Sphinx extension: what a line of a page keeps together.
 
 A browser may break a line on both sides of a formula and at every space. A comma at the beginning of a line and a
-number without its unit are hard to read, so a formula keeps the letters that touch it, and a number its unit. What
-cells hand to the prose (`figures.glue`) is bookkeeping of the page; the notebooks hold it, the pages do not show it.
+number without its unit are hard to read, so a formula keeps the letters that touch it, and a number its unit.
 """
 
-import ast
 import re
 
 from docutils import nodes
@@ -15,27 +13,6 @@ TIMES = re.compile(r"(?<=\d)\sx\s(?=\d)")
 CODE = (nodes.literal, nodes.FixedTextElement, nodes.math, nodes.raw, nodes.comment)
 SHORT = 20  # letters of code that fit a line on a phone, so that they need no break
 TOUCHING = 12  # letters that a formula keeps; more would be a word, which may begin a line of its own
-
-
-def without_bookkeeping(source: str) -> str:
-    """A cell without its statements that only glue numbers; as it is where nothing would be left, or no Python."""
-    try:
-        statements = ast.parse(source).body
-    except SyntaxError:
-        return source
-    lines = source.split("\n")
-    for statement in filter(_is_glue, statements):
-        lines[statement.lineno - 1 : statement.end_lineno] = [None] * (statement.end_lineno - statement.lineno + 1)
-    kept = "\n".join(line for line in lines if line is not None).strip("\n")
-    return kept or source
-
-
-def _is_glue(statement: ast.stmt) -> bool:
-    """`figures.glue(...)`, or a loop of nothing else."""
-    if isinstance(statement, ast.For):
-        return not statement.orelse and all(map(_is_glue, statement.body))
-    call = statement.value if isinstance(statement, ast.Expr) else None
-    return isinstance(call, ast.Call) and ast.unparse(call.func) == "figures.glue"
 
 
 def kept_together(text: str) -> str:
@@ -52,12 +29,7 @@ def join(_app, doctree: nodes.document, _page: str) -> None:
 
 
 def set_page(_app, doctree: nodes.document) -> None:
-    """Formulas, short code and cells of a page that was just read."""
-    for cell in doctree.findall(nodes.container):
-        if "cell_input" in cell["classes"]:
-            for block in cell.findall(nodes.literal_block):
-                source = without_bookkeeping(block.astext())
-                block.rawsource, block[:] = source, [nodes.Text(source)]
+    """Formulas and short code of a page that was just read."""
     for formula in list(doctree.findall(nodes.math)):
         _join(formula)
     for word in doctree.findall(nodes.literal):

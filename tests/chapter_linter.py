@@ -26,6 +26,9 @@ EXERCISES = ("By hand", "Code", "Refute", "Project")  # of every chapter
 MINUTES = re.compile(r"(?:Five|Ten|Fifteen|Twenty|Thirty|Forty) minutes\b")  # how a timed exercise begins
 
 
+FOLDED = {"cellView": "form", "jupyter": {"source_hidden": True}}  # by Colab and by JupyterLab
+
+
 MAX_LINE = 88  # characters of code that fit a page of 1280 px without a scroll bar
 
 
@@ -33,7 +36,8 @@ def lint(notebook: nbformat.NotebookNode, more: tuple[str, ...] = ()) -> list[st
     """What is wrong with a chapter, one line each; `more` names parameters beyond the agreed ones."""
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     prose = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
-    return [*_lint_stripped(notebook, code), *_lint_parameters(code, more), *_lint_cells(code), *_lint_prose(prose)]
+    found = [*_lint_stripped(notebook, code), *_lint_parameters(code, more), *_lint_cells(code), *_lint_folded(code)]
+    return found + _lint_prose(prose)
 
 
 def _lint_stripped(notebook: nbformat.NotebookNode, code: list) -> list[str]:
@@ -85,6 +89,27 @@ def _lint_cells(code: list) -> list[str]:
     if not any(re.search(r"\b(?:compare|timeline)\(", cell.source) for cell in code):
         wrong.append("no interactive figure")
     return wrong + _lint_predictions(code)
+
+
+def _lint_folded(code: list) -> list[str]:
+    """Bookkeeping is folded, on the page by its tag and in a notebook that is opened by what Colab and JupyterLab read;
+    the parameters stay in sight there, since they are to be changed.
+    """
+    wrong = []
+    for cell in code:
+        tags, found = _tags(cell), {key: cell.metadata[key] for key in FOLDED if key in cell.metadata}
+        expected = FOLDED if {"hide-input", "remove-cell"} & {*tags} and "parameters" not in tags else {}
+        if found != expected:
+            wrong.append(
+                f"cell {cell.id}: tags {tags} and {found or 'not folded'}, expected {expected or 'not folded'}"
+            )
+        if "figures.glue(" in cell.source and not {"hide-input", "remove-cell"} & {*tags}:
+            wrong.append(
+                f"cell {cell.id}: numbers for the text in a shown cell, expected in one of their own, remove-cell"
+            )
+        if "remove-cell" in tags and DRAWS.search(cell.source):
+            wrong.append(f"cell {cell.id}: a figure in a cell that the page leaves out")
+    return wrong
 
 
 def _lint_predictions(code: list) -> list[str]:

@@ -99,6 +99,25 @@ def _with_a_long_line(notebook):
     notebook.cells[-2].source += "\n# " + "a" * (MAX_LINE - 1)
 
 
+def _with_numbers_in_sight(notebook):
+    next(
+        cell for cell in notebook.cells if cell.cell_type == "code" and not cell.metadata.get("tags")
+    ).source += '\nfigures.glue("seen", "1")'
+
+
+def _with_an_open_notebook(notebook):
+    next(cell for cell in notebook.cells if "hide-input" in cell.metadata.get("tags", [])).metadata.pop("jupyter")
+
+
+def _with_folded_parameters(notebook):
+    next(cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])).metadata["cellView"] = "form"
+
+
+def _with_a_figure_left_out(notebook):
+    drawn = next(cell for cell in notebook.cells if "figures.panel(" in cell.source)
+    drawn.metadata["tags"] = ["remove-cell"]
+
+
 def _with_widgets(notebook):
     notebook.metadata["widgets"] = {}
 
@@ -119,6 +138,10 @@ def _with_widgets(notebook):
         (_with_a_label_twice, "two have this label"),
         (_with_a_link_outside, "not in the book"),
         (_with_widgets, "widget state"),
+        (_with_numbers_in_sight, "numbers for the text in a shown cell"),
+        (_with_an_open_notebook, "expected {'cellView': 'form', 'jupyter': {'source_hidden': True}}"),
+        (_with_folded_parameters, "and {'cellView': 'form'}, expected not folded"),
+        (_with_a_figure_left_out, "a figure in a cell that the page leaves out"),
         (_without_verdict, "followed by its verdict"),
         (_with_the_answer_in_sight, "hide-input is missing"),
         (_with_a_long_line, "89 characters in a line"),

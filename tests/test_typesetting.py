@@ -1,25 +1,10 @@
-"""The book's own Sphinx extension: lines that break well, and cells without bookkeeping."""
+"""The book's own Sphinx extension: lines that break well."""
 
-import pytest
 from docutils import nodes
 from docutils.utils import new_document
 from sources import script
 
 typesetting = script("typesetting")
-
-
-def test_glue_is_left_out():
-    glued = 'figures.glue(\n    "a", a\n)\nfor b in (1, 2):\n    figures.glue(f"b-{b}", b)'
-    source = f'a = 1\n{glued}\nprint(a)\n\nfigures.glue("c", 3)'
-    assert typesetting.without_bookkeeping(source) == "a = 1\nprint(a)"
-
-
-@pytest.mark.parametrize(
-    "source",
-    ['figures.glue("a", 1)', "%matplotlib inline\nfigures.glue(a)", "for a in b:\n    a()\n    figures.glue(a)"],
-)
-def test_cells_that_stay_as_they_are(source):
-    assert typesetting.without_bookkeeping(source) == source
 
 
 def test_a_number_keeps_its_unit():
@@ -34,7 +19,7 @@ def test_a_page_keeps_a_formula_with_what_touches_it_and_its_code_as_it_was():
     formula, other = nodes.math("", "f(x)"), nodes.math("", "y")
     sentence = nodes.paragraph("", "", nodes.Text("the set ("), formula, nodes.Text("), so 5 % and "), other)
     sentence += [nodes.Text(" alone. "), nodes.literal("", "5 %")]
-    block = nodes.literal_block("", 'x = "5 %"\nfigures.glue("x", x)')
+    block = nodes.literal_block("", 'x = "5 %"')
     page += [sentence, nodes.container("", block, classes=["cell_input"])]
     typesetting.set_page(None, page)
     whole = sentence[1]
@@ -43,4 +28,4 @@ def test_a_page_keeps_a_formula_with_what_touches_it_and_its_code_as_it_was():
     assert sentence.astext() == "the set (f(x)), so 5\u00a0% and y alone. 5 %"
     assert isinstance(sentence[3], nodes.math)  # nothing touches it
     assert sentence[-1]["classes"] == ["rusr-whole"]  # code as short as that
-    assert block.astext() == block.rawsource == 'x = "5 %"'
+    assert block.astext() == 'x = "5 %"'
