@@ -38,7 +38,8 @@ def forest(found: Comparison, *, ours: str = OURS, tasks: Sequence[str] | None =
     """How many times as far from the truth each method ends as `ours`: a panel a task, a row a method, with 95 %
     intervals, paired by portrait, in up to three columns each.
 
-    A marker is filled where the interval excludes "as far", and hollow for a tie. A method that cannot do a task has
+    `ours` has a row where it was run in another column, too: what it would gain if it were tuned. A marker is filled
+    where the interval excludes "as far", and hollow for a tie. A method that cannot do a task has
     "n/a" at the end of its row, one that was not run has nothing there. The nearest methods stand at the top, by their
     mean over the tasks that they can do.
 
@@ -80,7 +81,7 @@ def _mark(look: tuple[str, str], name: str) -> Line2D:
 
 
 def _nearest_first(found: Comparison, ours: str, tasks: Sequence[str]) -> list[str]:
-    """All methods but `ours`, ordered by their factor over the tasks that they can do; those without one are last."""
+    """All methods, ordered by their factor over the tasks that they can do; those without one are last, without `ours`."""
     order = {}
     for method in found.methods:
         values = [
@@ -89,15 +90,15 @@ def _nearest_first(found: Comparison, ours: str, tasks: Sequence[str]) -> list[s
             for task in tasks
             if (value := _factor(found, method, column, ours, task)) is not None
         ]
-        if method != ours:
+        if method != ours or values:
             order[method] = sum(map(math.log, values)) / len(values) if values else math.inf
     return sorted(order, key=lambda method: order[method])
 
 
 def _factor(found: Comparison, method: str, column: str, ours: str, task: str) -> tuple[float, float, float] | None:
-    """A method in a column against `ours` on a task; None where it has no result there."""
+    """A method in a column against `ours` on a task; None where it has no result there, or is `ours` itself."""
     name = named(method, column)
-    return found.against(name, ours, [task]) if found.distances(name, task) else None
+    return found.against(name, ours, [task]) if name != ours and found.distances(name, task) else None
 
 
 def _draw(ax: Axes, found: Comparison, ours: str, task: str, methods: Sequence[str]) -> set[str]:

@@ -159,3 +159,17 @@ def test_each_column_counts_once_in_the_order():
     )
     (ax,) = comparisons.forest(Comparison.of_recording(Recording("x", units, (), {}))).axes
     assert [text.get_text() for text in ax.get_yticklabels()] == ["mixed", "tie"]
+
+
+def test_our_own_tuned_column_has_a_row():
+    """Against our one setting: what it would gain by knowing the task."""
+    values = {"default": (1.0, 1.2), "default@tuned": (0.8, 0.9), "pulse": (2.0, 2.6)}
+    units = tuple(
+        {"task": TASK, "method": method, "image": str(i), "lpips": value}
+        for method, each in values.items()
+        for i, value in enumerate(each)
+    )
+    (ax,) = comparisons.forest(Comparison.of_recording(Recording("x", units, (), {}))).axes
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["default", "pulse"]
+    ours = [line for line in ax.get_lines() if line.get_marker() == "D"]
+    assert [round(float(line.get_xdata()[0]), 4) for line in ours] == [round((0.8 * 0.75) ** 0.5, 4)]
