@@ -92,7 +92,7 @@ def several(prior, y, f, *, seed=0, callback=None) -> Restoration:
 
 def slow(prior, y, f, *, seed=0, callback=None) -> Restoration:
     """A method that can be killed at work."""
-    time.sleep(0.02)
+    time.sleep(0.1)  # so long that a busy machine finds it at work
     return with_noise(prior, y, f, seed=seed)
 
 
