@@ -25,6 +25,8 @@ from rusr_core.baselines.tuned import COLUMNS, prior_of, space_of
 from rusr_core.commands.bench import image_names
 from rusr_core.commands.ending import ended
 from rusr_core.commands.options import count, processes
+from rusr_core.commands.output import complain
+from rusr_core.commands.searching import check_denoiser
 from rusr_core.errors import RusrError
 from rusr_core.files import check_writable
 from rusr_core.priors import EMBEDDED, ZooError, load_diffusion_prior
@@ -56,6 +58,7 @@ def methods_of(words: list[str], denoiser: str | None) -> tuple[list[str], dict[
 
 def check(args: argparse.Namespace) -> None:
     """What the last of the commands would refuse, before the first of them works for days. Raises a RusrError."""
+    check_denoiser(args.denoiser, {name: baselines.base_of(name) for name in args.methods})
     for words in (args.tasks, args.tasks_of_one):
         parse_tasks(words)
     chosen = []
@@ -67,7 +70,7 @@ def check(args: argparse.Namespace) -> None:
         raise StepError(f"{len(both)} of {args.images} are in {args.images_to_tune}: expected others to tune on")
 
 
-def tune(args: argparse.Namespace, methods: list[str], network: list[str]) -> None:
+def tune(args: argparse.Namespace, methods: list[str]) -> None:
     """The two studies of every method that has settings: at first the one setting of each method, then the tasks'."""
     images = args.images_to_tune or args.out / "validation"
     if args.images_to_tune is None and len(list(images.glob("*.png"))) < args.portraits:
@@ -76,7 +79,7 @@ def tune(args: argparse.Namespace, methods: list[str], network: list[str]) -> No
     for only, tasks in (("one", args.tasks_of_one), ("each", args.tasks)):
         for name in (name for name in methods if tunable(name, tasks)):
             words = ["tune", name, args.out / "tuning", *common, "--tasks", *tasks, "--only", only]
-            run(*words, *workers(args), *network)
+            run(*words, *workers(args), *networks(args, [name]))
 
 
 def tunable(name: str, tasks: list[str]) -> bool:
@@ -86,26 +89,40 @@ def tunable(name: str, tasks: list[str]) -> bool:
     return bool(space_of(base)) and any(can(task.degradation()) is None for task in parse_tasks(tasks))
 
 
-def sweep(args: argparse.Namespace, methods: list[str], missing: dict[str, str], network: list[str]) -> None:
+def sweep(args: argparse.Namespace, methods: list[str], missing: dict[str, str]) -> None:
     """All methods in all their columns on the test portraits."""
     columns = list(methods)
     for column, tasks in zip(COLUMNS, (args.tasks_of_one, args.tasks), strict=True):
         columns += [f"{name}@{column}" for name in methods if tunable(name, tasks)]
-    words = ["bench", args.out / "sweep", "--methods", *columns, "--tasks", *args.tasks, "--tuned", args.out / "tuning"]
-    images = ["--images", args.images] if args.images else []
-    run(*words, "--num-images", args.num_images, "--batch", args.batch, *images, *workers(args), *network)
+    words = ["bench", args.out / "sweep", "--methods", *columns, "--tasks", *args.tasks]
+    words += ["--tuned", args.out / "tuning"] if columns != methods else []
+    words += ["--images", args.images] if args.images else []
+    words += ["--num-images", args.num_images, "--batch", args.batch]
+    run(*words, *workers(args), *networks(args, methods))
     pairs = {(name, str(task)): reason for name, reason in missing.items() for task in parse_tasks(args.tasks)}
     note_not_applicable(args.out / "sweep", pairs)
 
 
-def tables(out: Path) -> None:
-    """What the sweep holds so far, as Markdown and CSV."""
+def tables(out: Path) -> str | None:
+    """What the sweep holds so far, as Markdown and CSV; -> what is missing for one of the tables, or None.
+
+    Raises StepError where nothing is finished.
+    """
     found = rivals.Comparison.of_folder(out / "sweep")
+    ran = list(dict.fromkeys(unit["method"] for unit in found.recording.units))
+    if not ran:
+        raise StepError(f"{out / 'sweep'}: no restoration is finished, so that there are no tables")
     for name, table in TABLES.items():
+        if name == "differences" and rivals.OURS not in ran:
+            continue
         grid = table(found)
         write_atomic(out / f"{name}.md", grid.to_markdown().encode())
         write_atomic(out / f"{name}.csv", grid.to_csv().encode())
         print(grid.to_markdown())
+    if rivals.OURS in ran:
+        return None
+    told = f"no restoration of {rivals.OURS} is finished, with which differences.md compares"
+    return f"{out / 'sweep'}: {told}; there are some of {', '.join(ran)}"
 
 
 def run(*words: object) -> None:
@@ -124,9 +141,11 @@ def workers(args: argparse.Namespace) -> list[str]:
     return ["--workers", str(args.workers), "--device", args.device, *flags]
 
 
-def networks(args: argparse.Namespace) -> list[str]:
-    """The options that name networks, as `rusr tune` and `rusr bench` have them."""
-    given = {"--prior": args.prior, "--perceptual": args.perceptual, "--judge": args.judge, "--denoiser": args.denoiser}
+def networks(args: argparse.Namespace, methods: list[str]) -> list[str]:
+    """The options that name networks, as `rusr tune` and `rusr bench` have them for these methods."""
+    denoised = any(prior_of(baselines.base_of(name)) == "diffusion" for name in methods)
+    given = {"--prior": args.prior, "--perceptual": args.perceptual, "--judge": args.judge}
+    given |= {"--denoiser": args.denoiser if denoised else None}
     return [str(word) for option, value in given.items() if value for word in (option, value)]
 
 
@@ -162,9 +181,12 @@ def _experiment(args: argparse.Namespace) -> None:
     if not args.tables:
         check(args)
         able, missing = methods_of(args.methods, args.denoiser)
-        tune(args, able, networks(args))
-        sweep(args, able, missing, networks(args))
-    tables(args.out)
+        tune(args, able)
+        sweep(args, able, missing)
+    if (lack := tables(args.out)) is not None:
+        if args.tables:
+            raise StepError(lack)
+        complain(f"warning: {lack}")  # who chose the methods knows it
 
 
 if __name__ == "__main__":

@@ -21,7 +21,9 @@ from rusr_core.commands.options import (
     tuned_option,
 )
 from rusr_core.commands.output import complain, complain_of_left_out, tell_of_hidden
+from rusr_core.commands.searching import check_denoiser, check_tuned
 from rusr_core.files import data_path
+from rusr_core.presets import Preset
 from rusr_core.sweeps import ablations, results
 from rusr_core.sweeps.config import BenchmarkError, Method, SweepConfig
 from rusr_core.sweeps.measurements import ImageFolder
@@ -112,6 +114,9 @@ def run_bench(args: argparse.Namespace) -> int:
     find_own_modules()
     words = [word for words in args.methods for word in words.split(",") if word]
     methods = tuple(method for word in words for method in _methods(word, args.steps, args.tuned))
+    check_denoiser(args.denoiser, by_name := {method.name: method.how for method in methods})
+    check_tuned(args.tuned, by_name)
+    _check_steps(args.steps, methods)
     images = ImageFolder((args.images or data_path("portraits/test")).absolute())
     names = image_names(images, args.num_images)
     tasks = parse_tasks(args.tasks)
@@ -144,6 +149,20 @@ def run_bench(args: argparse.Namespace) -> int:
     return 0 if summary.ok else 1
 
 
+def _check_steps(steps: int | None, methods: tuple[Method, ...]) -> None:
+    """Say which functions of one's own --steps does not reach; BenchmarkError if it reaches no method at all."""
+    if steps is None:
+        return
+    taken = [m.name for m in methods if isinstance(m.how, Preset) or "steps" in getattr(m.how, "values", {})]
+    if not taken:
+        names = ", ".join(method.name for method in methods)
+        raise BenchmarkError(f"--steps {steps}: reaches none of {names}; expected a method that takes steps")
+    for method in methods:
+        if isinstance(method.how, str):
+            told = "a function of one's own takes its own number"
+            complain(f"warning: --steps {steps} does not reach {method.name}: {told}")
+
+
 def _not_applicable(methods: tuple[Method, ...], tasks: tuple[Task, ...]) -> dict[tuple[str, str], str]:
     """Methods on tasks that they cannot do, with the reasons, which are said."""
     found = {}
@@ -172,8 +191,6 @@ def _methods(word: str, steps: int | None, tuned_in: Path | None = None) -> list
     """A method's or a variant's name, "variants" for all of them, or NAME=MODULE:FUNCTION."""
     name, equals, function = word.partition("=")
     if equals:
-        if steps is not None:
-            complain(f"warning: --steps {steps} does not reach {name}: a function of one's own takes its own number")
         return [Method(name, function)]
     name = presets.known_as(name)
     if name == "variants":

@@ -63,6 +63,11 @@ class FaceDegradations:
         self.resolution = resolution
         self.size = None if self.stated is None else self.stated.input_size(resolution)
 
+    @property
+    def common(self) -> Degradation | None:
+        """That of every face, known before a photograph is read; None: each has its own."""
+        return None if self.stated is None or self.masks is not None else self.stated.common
+
     def of(self, source: Path, picture: Tensor, subjects: list[Subject]) -> Faces:
         """The faces of the photograph `source`, `picture` `[3, H, W]`, uint8."""
         size = (picture.shape[1], picture.shape[2])

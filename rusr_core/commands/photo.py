@@ -16,6 +16,7 @@ from rusr_core.commands.jobs import Inputs, Job, check_beside, find_jobs
 from rusr_core.commands.memory import reason_of
 from rusr_core.commands.options import (
     INTERRUPTED,
+    CommandError,
     degradation_options,
     device_of,
     file_options,
@@ -32,7 +33,15 @@ from rusr_core.commands.saving import (
     warn_of_unmarked,
     why_unmarked,
 )
-from rusr_core.commands.searching import Restoring, diverged, loaded_prior, method_of, planned_steps, restoring_prior
+from rusr_core.commands.searching import (
+    Restoring,
+    check_able,
+    diverged,
+    loaded_prior,
+    method_of,
+    planned_steps,
+    restoring_prior,
+)
 from rusr_core.commands.subjects import Subject, face_option, subjects_of, whole
 from rusr_core.decoding import MOST_PIXELS
 from rusr_core.degradations.operator import mask_of
@@ -69,6 +78,9 @@ def run_photo(args: argparse.Namespace) -> int:
     Ctrl-C it returns 130, and what there is has been saved.
     """
     method, device, degradations = method_of(args), device_of(args.device), FaceDegradations(args)
+    check_able(method, degradations.common)
+    if args.aligned and args.face is not None:
+        raise CommandError(f"--face {args.face}: --aligned looks for no face; expected one of them")
     jobs, done = find_jobs(args, recorded=True)
     if not jobs:
         return 0
@@ -126,7 +138,10 @@ class _Photos(Restoring):
         if job not in self.subjects:
             found = subjects_of(job.source, picture, frame, self.args.face) if not self.args.aligned else whole(picture)
             self.subjects[job] = found
-        return self.degradations.of(job.source, picture, self.subjects[job])
+        faces = self.degradations.of(job.source, picture, self.subjects[job])
+        for part in faces.parts:
+            check_able(self.method, part.f)
+        return faces
 
     def one(self, job: Job) -> bool:
         """Restore, paste and save one photograph; whether all of it is as it was wanted. What fails costs no other."""

@@ -17,21 +17,19 @@ def report_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--methods", nargs="+", metavar="NAME", help="compare these only (default: all of the sweep)")
     parser.add_argument("--judge", help="file of the portrait net that judged the sweep (default: the embedded net B)")
     parser.add_argument("--no-realism", action="store_true", help="leave out FID, patch FID and KID (quick)")
-    parser.add_argument("--crops", type=count, default=realism.CROPS, help="an image, patch FID (default: %(default)s)")
-    parser.add_argument(
-        "--rounds",
-        type=rounds,
-        default=intervals.ROUNDS,
-        help="how often images are left out for the spread of FID and patch FID; 0: no spread (default: %(default)s)",
-    )
+    parser.add_argument("--crops", type=count, help=f"an image, patch FID (default: {realism.CROPS})")
+    words = "how often images are left out for the spread of FID and patch FID; 0: no spread"
+    parser.add_argument("--rounds", type=rounds, help=f"{words} (default: {intervals.ROUNDS})")
 
 
 def run_report(args: argparse.Namespace) -> int:
     """Print the reports of everything that is finished."""
-    if args.no_realism and args.judge is not None:
-        raise results.ResultsError(f"--judge {args.judge}: has no use with --no-realism, the scores are in the results")
+    numbers = {name: value for name in ("crops", "rounds") if (value := getattr(args, name)) is not None}
+    for name, value in ({"judge": args.judge} | numbers).items() if args.no_realism else ():
+        if value is not None:
+            raise results.ResultsError(f"--{name} {value}: has no use with --no-realism, the scores are in the results")
     judge = None if args.no_realism else results.judge_for(args.folder, args.judge)
-    table = results.reports(args.folder, judge, methods=args.methods, crops=args.crops, rounds=args.rounds)
+    table = results.reports(args.folder, judge, methods=args.methods, **numbers)
     form = FORMS[args.form]
     print((str(table) if form is str else getattr(table, form)()).rstrip("\n"))
     return 0

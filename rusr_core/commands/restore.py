@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from rusr_core.baselines import Configured, Tuned
 from rusr_core.commands.estimates import Estimates, nothing_said
 from rusr_core.commands.jobs import Inputs, Job, batches, check_beside, find_jobs
 from rusr_core.commands.memory import reason_of
@@ -39,6 +40,7 @@ from rusr_core.commands.searching import (
 from rusr_core.errors import RusrError
 from rusr_core.images import fit_image, load_image
 from rusr_core.photos.records import Misfit, record_of
+from rusr_core.presets import Preset
 from rusr_core.prior import prior_shape
 from rusr_core.results import Restoration, Samples
 
@@ -68,7 +70,7 @@ def run_restore(args: argparse.Namespace) -> int:
     prior = loaded_prior(args, device)
     restoring = restoring_prior(method, prior, args)
     size = operators.input_size(prior_shape(prior, 1)[-1])
-    inputs = Inputs(lambda job: _load_degraded(job.source, size, args.fit, operators))
+    inputs = Inputs(lambda job: _load_degraded(job.source, size, args.fit, operators, method))
     good = inputs.check(jobs, args.skip_bad, done)
     operators.tell()
     steps = planned_steps(method)
@@ -86,11 +88,15 @@ def run_restore(args: argparse.Namespace) -> int:
 
 
 def _load_degraded(
-    path: Path, size: tuple[int, int] | None, fit: str | None, operators: Operators | Estimates
+    path: Path,
+    size: tuple[int, int] | None,
+    fit: str | None,
+    operators: Operators | Estimates,
+    method: Preset | Configured | Tuned,
 ) -> Tensor:
     """The degraded image `[1, 3, h, w]` of exactly `size`; others are brought to it only if `fit` asks for that.
 
-    Without a `size` it stays as it is.
+    Without a `size` it stays as it is. CommandError if the method cannot invert what was done to it.
     """
     y = load_image(path)
     found = (y.shape[-2], y.shape[-1])
@@ -99,7 +105,9 @@ def _load_degraded(
         words = (f"{width}x{height} px" for height, width in (found, size))
         raise CommandError("{}: {}, but this degradation and prior give {}".format(path, *words))
     fitted = fit_image(y, size, fit)
-    operators.of(path, found, size)
+    f = operators.of(path, found, size)
+    if f is not operators.common:  # a mask, tables or an estimate of its own
+        check_able(method, f)
     operators.compare(path, fitted)
     return fitted
 

@@ -1,21 +1,23 @@
 """A method is applied to a batch of inputs, with a bar of its steps."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from torch import Tensor
 from tqdm import tqdm
 
 from rusr_core import baselines, priors
 from rusr_core.baselines import Configured, Tuned
-from rusr_core.baselines.tuned import configured, prior_of
+from rusr_core.baselines.tuned import COLUMNS, configured, prior_of
+from rusr_core.commands.estimates import briefly
 from rusr_core.commands.options import CommandError
 from rusr_core.commands.output import complain
 from rusr_core.degradations.base import Degradation
 from rusr_core.photos.credentials import Signer
 from rusr_core.photos.records import Misfit, misfits
-from rusr_core.presets import Preset
+from rusr_core.presets import PRESETS, Preset
 from rusr_core.prior import DiffusionPrior, Prior
 from rusr_core.priors import denoiser_beside
 from rusr_core.restore import Step, restore
@@ -26,22 +28,49 @@ def method_of(args: argparse.Namespace) -> Preset | Configured | Tuned:
     """The method that --method, --steps and --samples ask for. Raises CommandError for several answers of a compared
     method: of one that draws them, the library has them (`Restoration.drawn`), and the picture is their mean."""
     method = baselines.find(args.method, args.steps, args.tuned)
-    if args.denoiser is not None and prior_of(method) != "diffusion":
-        raise CommandError(
-            f"--denoiser {args.denoiser}: {method.name} restores without one; expected ddrm, dps or daps"
-        )
-    if args.tuned is not None and not isinstance(method, Tuned):
-        raise CommandError(f"--tuned {args.tuned}: expected {method.name}@one or {method.name}@tuned as the method")
+    check_denoiser(args.denoiser, {method.name: method})
+    check_tuned(args.tuned, {method.name: method})
+    check_identity(args.identity, method)
     if args.samples > 1 and not isinstance(method, Preset):
         raise CommandError(f"--samples {args.samples}: {method.name} gives one picture here; expected a preset")
     return method
 
 
+def check_denoiser(file: str | None, methods: Mapping[str, object]) -> None:
+    """Raise CommandError if --denoiser is given and none of these methods, by name, restores with one."""
+    if file is not None and not any(prior_of(how) == "diffusion" for how in methods.values()):
+        those = " or ".join(name for name, method in baselines.METHODS.items() if method.prior == "diffusion")
+        raise CommandError(f"--denoiser {file}: {_listed(methods)} without one; expected {those}")
+
+
+def check_tuned(folder: Path | None, methods: Mapping[str, object]) -> None:
+    """Raise CommandError if --tuned is given and none of these methods, by name, has settings that lie there."""
+    if folder is not None and not any(isinstance(how, Tuned) for how in methods.values()):
+        name = next(iter(methods)).partition("@")[0] if len(methods) == 1 else "NAME"
+        forms = " or ".join(f"{name}@{column}" for column in COLUMNS)
+        raise CommandError(f"--tuned {folder}: {_listed(methods)} without tuned settings; expected {forms}")
+
+
+def check_identity(network: str | None, method: Preset | Configured | Tuned) -> None:
+    """Raise CommandError if --identity is given and the method compares no faces; tuned settings belong to it."""
+    used = isinstance(method, Tuned) or (isinstance(method, Preset) and method.identity_weight > 0)
+    if network is not None and not used:
+        those = " or ".join(name for name, preset in PRESETS.items() if preset.identity_weight > 0)
+        raise CommandError(f"--identity {network}: {method.name} compares no faces; expected {those}")
+
+
+def _listed(methods: Mapping[str, object]) -> str:
+    """The first of these methods, as the subject of "restore"."""
+    names = list(methods)
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"{', '.join(names[:3])}{more} restore{'s' if len(names) == 1 else ''}"
+
+
 def check_able(method: Preset | Configured | Tuned, f: Degradation | None) -> None:
-    """Raise CommandError if the method cannot invert f, where it is known before the files are read."""
+    """Raise CommandError if the method cannot invert f; None is not known yet."""
     reason = method.reason(f) if f is not None and not isinstance(method, Preset) else None
     if reason is not None:
-        raise CommandError(f"{method.name} is n/a for {f}: {reason}")
+        raise CommandError(f"{method.name} is n/a for {briefly(f)}: {reason}")
 
 
 def restoring_prior(

@@ -9,6 +9,7 @@ from rusr_core import baselines
 from rusr_core.arithmetic import MODES
 from rusr_core.commands.bench import absolute, image_names, network_options, parallel_options
 from rusr_core.commands.options import count, device_of, device_option, find_own_modules, seed
+from rusr_core.commands.searching import check_denoiser
 from rusr_core.sweeps import tuned_files
 from rusr_core.sweeps.config import SweepConfig
 from rusr_core.sweeps.measurements import ImageFolder
@@ -47,6 +48,7 @@ def run_tune(args: argparse.Namespace) -> int:
     """Tune what is left; 0 when METHOD.toml is written."""
     find_own_modules()
     base = baselines.base_of(args.method)
+    check_denoiser(args.denoiser, {base.name: base})
     tuned_files.check_place(args.to or args.output, base.name)
     images = ImageFolder(args.images.absolute())
     names = image_names(images, args.num_images)

@@ -10,7 +10,8 @@ from benchmarks import one_setting
 from rusr_core.checkpoints import save_denoiser
 from rusr_core.networks.denoiser import Denoiser, DenoiserConfig
 from rusr_core.priors import diffusion
-from rusr_core.sweeps import results
+from rusr_core.sweeps import results, rivals
+from rusr_core.sweeps.recordings import Recording
 
 TASKS = ("upsampling XS", "upsampling+deartifacting M")
 TINY = DenoiserConfig((16,), 1, 4, features=2, head=4, embedding=8, coarse=4, modes=6, resolution=32)
@@ -55,6 +56,31 @@ def test_tables_that_cannot_be_written_are_said_first(words, tmp_path, capsys):
     assert one_setting.main(words) == 2
     told = capsys.readouterr()
     assert "distances.md: cannot be written" in told.err and "$ rusr" not in told.out
+
+
+def test_a_denoiser_without_a_use_is_said_before_the_first(words, tmp_path, capsys):
+    words.remove("ddrm")
+    assert one_setting.main([*words, "--denoiser", "x"]) == 2
+    told = capsys.readouterr()
+    assert "--denoiser x: nothing, classical restore without one" in told.err and "$ rusr" not in told.out
+
+
+@pytest.mark.parametrize(
+    "ran, lack", [(["brgm", "classical"], "no restoration of default is finished"), ([], "no rest")]
+)
+def test_tables_say_what_is_missing(ran, lack, tmp_path, monkeypatch, capsys):
+    rows = [{"method": m, "task": TASKS[0], "image": i, "lpips": 0.1 * n} for m in ran for n, i in enumerate("abc", 1)]
+    found = rivals.Comparison(Recording("sweep", tuple(rows), (), {}), {})
+    monkeypatch.setattr(rivals.Comparison, "of_folder", lambda folder: found)
+    assert one_setting.main([str(tmp_path / "out"), "--tables"]) == 2
+    told = capsys.readouterr()
+    assert f"error: {tmp_path / 'out/sweep'}: {lack}" in told.err and told.err.count("\n") == 1
+    assert (tmp_path / "out/distances.md").exists() == bool(ran) and not (tmp_path / "out/differences.md").exists()
+    assert not ran or told.err.rstrip().endswith("there are some of brgm, classical")
+    default = {"method": "default", "task": TASKS[0], "image": "a", "lpips": 0.1}
+    found = rivals.Comparison(Recording("sweep", (*rows, default), (), {}), {})
+    assert one_setting.main([str(tmp_path / "out"), "--tables"]) == 0
+    assert (tmp_path / "out/differences.md").exists()
 
 
 @pytest.mark.slow

@@ -36,7 +36,7 @@ def test_a_sweep_is_resumed_and_failures_are_named(words, config, capsys):
     assert {row["method"] for row in results.rows(config.folder)} == {"default@1", "cvpr2023@1"}
     assert commands.main(presets) == 0
     assert "4 units: 4 were done" in capsys.readouterr().out
-    assert commands.main([*presets, "--methods", "mine=sweep_world:always_fails"]) == 1
+    assert commands.main([*presets[:-2], "--methods", "mine=sweep_world:always_fails"]) == 1
     out, err = capsys.readouterr()
     assert err.count("ZeroDivisionError") == 2 and "2 units: 0 were done, 2 failed" in out, "every failure is named"
     assert commands.main([*presets[:-1], "2"]) == 0, "default@2 is another method than default@1"
@@ -145,6 +145,7 @@ def test_two_commands_at_once_on_a_new_folder(quick, config, tmp_path):
         (["--batch", "0"], "'0': expected a whole number from 1 to 1000000"),
         (["--arithmetic", "sloppy"], "sloppy"),
         (["--methods", "mine=house_exits:f"], "cannot import house_exits (SystemExit: 0)"),
+        (["--steps", "3"], "--steps 3: reaches none of plain; expected a method that takes steps"),
         (["--scheduler", "local", "--threads", "2"], "threads is 2: expected none with a Dask scheduler"),
         (["--scheduler", "tcp://127.0.0.1:9", "--workers", "2"], "workers is 2: expected none with tcp://"),
     ],
@@ -159,5 +160,5 @@ def test_what_is_refused_before_anything_is_written(quick, config, capsys, tmp_p
 
 
 def test_steps_that_do_not_reach_a_method_are_said(quick, capsys):
-    assert commands.main([*quick, "--steps", "3"]) == 0
-    assert "warning: --steps 3 does not reach plain" in capsys.readouterr().err
+    assert commands.main([*quick, "--methods", "plain=sweep_world:enlarged", "default", "--steps", "1"]) == 0
+    assert "warning: --steps 1 does not reach plain" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """`rusr restore --method`: what a method lacks is said in one line, with the command that makes it."""
 
 import pytest
+from conftest import PORTRAIT, run
 
 from rusr_core import commands
 from rusr_core.files import data_path
@@ -28,9 +29,14 @@ def test_a_diffusion_method_without_a_denoiser_says_what_trains_one(name, tmp_pa
         (["--method", "classical", "--degradation", "blur:2"], "classical is n/a for blur:width=2: none of its tools"),
         (
             ["--method", "brgm", "--denoiser", "x"],
-            "--denoiser x: brgm restores without one; expected ddrm, dps or daps",
+            "--denoiser x: brgm restores without one; expected ddrm or dps or daps",
         ),
-        (["--method", "pulse", "--tuned", "x"], "--tuned x: expected pulse@one or pulse@tuned as the method"),
+        (
+            ["--method", "pulse", "--tuned", "x"],
+            "--tuned x: pulse restores without tuned settings; expected pulse@one or pulse@tuned",
+        ),
+        (["--method", "pulse", "--identity", "x"], "--identity x: pulse compares no faces; expected default"),
+        (["--method", "cvpr2023", "--identity", "x"], "--identity x: cvpr2023 compares no faces; expected default"),
     ],
 )
 def test_what_a_method_cannot_do_or_use_is_said_before_a_file_is_read(words, message, tmp_path, monkeypatch, capsys):
@@ -40,5 +46,60 @@ def test_what_a_method_cannot_do_or_use_is_said_before_a_file_is_read(words, mes
         (source / name).write_bytes(data_path("portraits/test/000.png").read_bytes())
     monkeypatch.setattr("rusr_core.commands.restore.loaded_prior", lambda *_: pytest.fail("the networks were loaded"))
     assert commands.main(["restore", str(source), str(tmp_path / "out"), *words]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"rusr: error: {message}") and said.count("\n") == 1 and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["--method", "ddrm", "--degradation", "downsample:4 | jpeg:20"], "ddrm is n/a for downsample:4 | jpeg:20: "),
+        (["--method", "brgm", "--denoiser", "x"], "--denoiser x: brgm restores without one"),
+        (["--aligned", "--face", "2"], "--face 2: --aligned looks for no face; expected one of them"),
+    ],
+)
+def test_a_photograph_is_not_read_for_what_cannot_be_done(words, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("rusr_core.commands.photo.loaded_prior", lambda *_: pytest.fail("the networks were loaded"))
+    assert run("photo", PORTRAIT, tmp_path / "out.png", *words) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"rusr: error: {message}") and said.count("\n") == 1 and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", [["restore"], ["photo", "--aligned"]])
+def test_what_cannot_be_done_for_the_damage_of_one_file_is_said_before_the_search(command, tmp_path, searches, capsys):
+    assert run("degrade", PORTRAIT, tmp_path / "in.jpg", "--degradation", "jpeg:30") == 0
+    capsys.readouterr()
+    words = [command[0], tmp_path / "in.jpg", tmp_path / "out.png", *command[1:], "--method", "ddrm"]
+    assert run(*words) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said[-1].startswith(f"rusr: error: {tmp_path / 'in.jpg'}: ddrm is n/a for jpeg:") and not searches
+    assert not (tmp_path / "out.png").exists()
+
+
+TASK = ["--images", data_path("portraits/test"), "--num-images", "1", "--tasks", "denoising:M"]
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (
+            ["bench", "--methods", "brgm", "--denoiser", "x"],
+            "--denoiser x: brgm restores without one; expected ddrm or",
+        ),
+        (
+            ["bench", "--methods", "default,nothing,brgm,pulse", "--denoiser", "x"],
+            "--denoiser x: default, nothing, brgm and 1 more restore without one; expected ddrm or dps or daps",
+        ),
+        (
+            ["bench", "--methods", "brgm", "pulse@3", "--tuned", "x"],
+            "--tuned x: brgm, pulse@3 restore without tuned settings; expected NAME@one or NAME@tuned",
+        ),
+        (["bench", "--methods", "nothing", "--steps", "3"], "--steps 3: reaches none of nothing; expected a method"),
+        (["tune", "brgm", "--denoiser", "x"], "--denoiser x: brgm restores without one; expected ddrm or dps or daps"),
+    ],
+)
+def test_what_no_method_of_a_sweep_uses_is_refused_before_the_work(words, message, tmp_path, capsys):
+    at = 2 if words[0] == "tune" else 1
+    assert run(*words[:at], tmp_path / "out", *words[at:], *TASK) == 2
     said = capsys.readouterr().err
     assert said.startswith(f"rusr: error: {message}") and said.count("\n") == 1 and not (tmp_path / "out").exists()

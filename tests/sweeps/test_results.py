@@ -95,6 +95,9 @@ def test_another_judge_is_refused_by_its_weights(config, world, capsys, tmp_path
         results.reports(config.folder, judges.portraits_judge(other.eval()))
     assert commands.main(["report", str(config.folder), "--judge", config.judge, "--no-realism"]) == 2
     assert "has no use with --no-realism" in capsys.readouterr().err
+    for option in ("--crops", "--rounds"):
+        assert commands.main(["report", str(config.folder), option, "2", "--no-realism"]) == 2
+        assert f"{option} 2: has no use with --no-realism" in capsys.readouterr().err
     path = config.folder / "bench.json"
     path.write_text(path.read_text().replace('"-portraits"', '""'))
     with pytest.raises(results.ResultsError, match="LPIPS-VGG and Inception, the portrait net .* cannot judge it"):
