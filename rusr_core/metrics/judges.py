@@ -21,6 +21,7 @@ from rusr_core.metrics import intervals, realism
 from rusr_core.metrics import scores as image_metrics
 from rusr_core.metrics.checks import MetricError, check_images
 from rusr_core.metrics.realism import Features
+from rusr_core.networks.digests import weights_digest
 from rusr_core.networks.perceptual import Perceptual
 from rusr_core.networks.portrait_net import PortraitNet
 from rusr_core.networks.recognition import Embedder
@@ -59,6 +60,12 @@ class Judge:
     perceptual: Perceptual | None
     identity: Embedder | None
     features: Features | None
+
+    @property
+    def weights(self) -> dict[str, str]:
+        """The digests of the networks by role: two judges of one suffix are one where these are the same."""
+        found = {"perceptual": weights_digest(self.perceptual), "identity": weights_digest(self.identity)}
+        return {role: digest for role, digest in found.items() if digest is not None}
 
     def label(self, key: str) -> str:
         """A metric's name with this judge's suffix."""

@@ -10,8 +10,8 @@ import csv
 import html
 import io
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -25,6 +25,7 @@ from rusr_core.tasks import LEVELS
 
 MAIN = ("lpips", "fid", "fidelity")  # the report's three lines
 RULE = 72
+SHOWN = 12  # digits of a digest that a message shows
 NONE = "n/a"  # of a method that cannot do a task
 COLUMNS = "task method images seeds question metric value low high spread lower_is_better notes".split()
 ARROWS = {True: "↓", False: "↑"}
@@ -56,6 +57,7 @@ class Report:
     notes: tuple[str, ...] = ()  # ORACLE, what was left out
     seeds: int = 1  # restorations of each image, whose scores are averaged
     applicable: bool = True  # False: the method cannot do the task, and the note says why
+    weights: Mapping[str, str] = field(default_factory=dict)  # see `judges.Judge`; empty: nobody knows who judged
 
     def __str__(self) -> str:
         """The report as text; `print` it."""
@@ -114,9 +116,19 @@ class Report:
 
 @dataclass(frozen=True)
 class Table:
-    """Many reports: a row a task and method."""
+    """Many reports: a row a task and method. ReportError where judges of one name have other weights."""
 
     reports: tuple[Report, ...]
+
+    def __post_init__(self) -> None:
+        first: dict[tuple[str, str], Report] = {}
+        for report in self.reports:
+            for role, digest in report.weights.items():
+                other = first.setdefault((report.suffix, role), report)
+                if (known := other.weights[role]) != digest:
+                    pair = " and ".join(f"{each.method} on {each.task}" for each in (other, report))
+                    told = f"{role} nets of the weights {known[:SHOWN]} and {digest[:SHOWN]}"
+                    raise ReportError(f"{pair} were judged by {told}: expected one judge for a table")
 
     def __str__(self) -> str:
         """All reports as text, one below the other."""
@@ -200,7 +212,8 @@ def report(
     """
     judge = judge or portraits_judge()
     values = image_scores(restored, truth, y, f, generator, judge)
-    return summarize(str(task), method, judge.suffix, values, set_scores(restored, truth, judge, rounds=rounds))
+    sets = set_scores(restored, truth, judge, rounds=rounds)
+    return summarize(str(task), method, judge.suffix, values, sets, weights=judge.weights)
 
 
 def summarize(
@@ -211,6 +224,7 @@ def summarize(
     realism: dict[str, Score],
     notes: Sequence[str] = (),
     seeds: int = 1,
+    weights: Mapping[str, str] | None = None,
 ) -> Report:
     """A report from one value an image [N] of each key, and the realism of the set (`judges.set_scores`).
 
@@ -227,7 +241,7 @@ def summarize(
             notes.append(f"{label(key, suffix)}: {images}; the mean is that of the others")
         scores[key] = Score(key, math.inf) if equal.all() else Score(key, *intervals.mean_interval(given[~equal]))
     images = len(next(iter(values.values())))
-    return Report(task, method, suffix, images, scores | realism, tuple(notes), seeds)
+    return Report(task, method, suffix, images, scores | realism, tuple(notes), seeds, weights=weights or {})
 
 
 def summarize_none(task: str, method: str, suffix: str, reason: str) -> Report:

@@ -176,6 +176,7 @@ def reports(
     if judge is not None:
         check_judge(folder, judge)
     found, truths, table = selections(folder, methods), {}, []
+    suffix, weights = manifest(folder)["judge"]["suffix"], _judging(folder)
     missing = {pair: reason for pair, reason in not_applicable(folder).items() if methods is None or pair[0] in methods}
     for task, selection in found.items():
         if only is not None and task not in only:
@@ -191,8 +192,7 @@ def reports(
                     files = (truth_path(folder, name) for name in selection.images)
                     truths = {selection.images: _features(files, judge, crops, realism.REFERENCE)}  # of one task
                 sets = _realism(selection, method, truths[selection.images], judge, crops, rounds)
-            table.append(_report(selection, method, sets))
-        suffix = manifest(folder)["judge"]["suffix"]
+            table.append(_report(selection, method, sets, weights))
         table += [summarize_none(task, method, suffix, missing[method, task]) for method, _ in sorted(absent)]
     return Table(tuple(table))
 
@@ -210,7 +210,16 @@ def _realism(
     return realism_scores([_features(paths, judge, crops) for paths in files], truth, rounds=rounds)
 
 
-def _report(selection: Selection, method: str, sets: dict[str, Score]) -> Report:
+def _judging(folder: Path) -> dict[str, str]:
+    """The digests of the networks that judged a sweep (`Judge.weights`): a portrait net has every role, and where there
+    is none the prior's own networks judge."""
+    known = manifest(folder)
+    found = {"perceptual": known["judge"]["perceptual"]}
+    found["identity"] = found["perceptual"] if known["judge"]["suffix"] else known["prior"]["identity"]
+    return {role: digest for role, digest in found.items() if digest is not None}
+
+
+def _report(selection: Selection, method: str, sets: dict[str, Score], weights: dict[str, str]) -> Report:
     """The report of one task and method."""
     done = selection.results[method]
     records = [result.record for result in done.values()]
@@ -223,7 +232,7 @@ def _report(selection: Selection, method: str, sets: dict[str, Score]) -> Report
     if left_out := selection.left_out[method]:
         notes.append(f"{left_out} more restorations left out: not every method has finished their images and seeds")
     first = records[0]
-    return summarize(first["task"], method, first["judge"], values, sets, notes, len(selection.seeds))
+    return summarize(first["task"], method, first["judge"], values, sets, notes, len(selection.seeds), weights)
 
 
 def check_judge(folder: Path, judge: Judge) -> None:

@@ -15,6 +15,7 @@ from rusr_core.degradations import Compose, PoissonBernoulliNoise
 from rusr_core.metrics import realism
 from rusr_core.metrics.judges import Judge, Score, portraits_judge, realism_scores, set_features, set_scores
 from rusr_core.metrics.report import INTERVAL, SPREAD, Report, ReportError, Table, report, summarize
+from rusr_core.networks.digests import weights_digest
 from rusr_core.networks.portrait_net import PortraitNet
 
 TEXT = """\
@@ -196,3 +197,23 @@ def test_bad_input(example):
     other = summarize("x", "y", "", {"lpips": torch.ones(2)}, {})
     with pytest.raises(ReportError, match="different judges"):
         Table((example, other)).to_markdown()
+
+
+def test_scores_of_two_nets_share_no_table(net):
+    """Both are LPIPS-portraits: once a table compared them by that name alone."""
+    x = torch.rand(3, 3, 32, 32, generator=seeded())
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        other = small_portrait_net()
+        for weight in other.parameters():
+            weight.data += 0.1
+    found = [
+        report("U M", x, x, x, Compose(), method=n, judge=portraits_judge(j)) for n, j in (("a", net), ("b", other))
+    ]
+    digests = [weights_digest(each)[:12] for each in (net, other)]
+    with pytest.raises(
+        ReportError, match=f"a on U M and b on U M were judged by .* {digests[0]} and {digests[1]}: exp"
+    ):
+        Table(tuple(found))
+    unknown = summarize("U M", "c", "-portraits", {"lpips": torch.ones(2)}, {})
+    assert Table((found[0], unknown, found[0])).to_markdown().count("| U M |") == 3

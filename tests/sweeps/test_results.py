@@ -36,6 +36,7 @@ def test_reports_from_a_folder(config, capsys):
     table = results.reports(config.folder, judge, crops=10, rounds=10)
     order = [(task, method) for task in ("upsampling XS", "denoising M") for method in ("drawn", "plain")]
     assert [(r.task, r.method) for r in table.reports] == order
+    assert all(report.weights == judge.weights for report in table.reports), "a table knows who judged"
     rows = [r for r in results.rows(config.folder) if (r["task"], r["method"]) == ("denoising M", "plain")]
     score = table.reports[3].scores["lpips"]
     assert score.value == pytest.approx(sum(r["lpips"] for r in rows) / 3) and score.low <= score.value <= score.high
