@@ -25,7 +25,6 @@ import csv
 import io
 import json
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -34,7 +33,7 @@ from benchmarks.recorded_sheets import draw_sheets, earlier_sheets
 from rusr_core.commands.ending import ended
 from rusr_core.commands.options import CommandError
 from rusr_core.commands.output import complain
-from rusr_core.files import check_writable, replace_folder
+from rusr_core.files import check_writable, whole_folder, write_atomic
 from rusr_core.sweeps import results
 from rusr_core.sweeps.storage import manifest, not_applicable
 
@@ -129,16 +128,13 @@ def record(
         rows, scores, said = add(out, rows, scores, said, anew)
         alike = said["methods"] == methods
     out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".recording-") as place:
-        made = Path(place) / "new"
-        made.mkdir()
+    with whole_folder(out) as made:
         shown = earlier_sheets(out, made) if adding else {}
         shown |= draw_sheets(sweep, drawn, made, None if alike else shown) if sheets else {}
         said |= {"sheets": shown} if shown else {}
         write_rows(made / "results.csv", rows)
         write_rows(made / "scores.csv", scores)
-        (made / "provenance.json").write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
-        replace_folder(out, made, Path(place) / "old")
+        write_atomic(made / "provenance.json", f"{json.dumps(said, indent=1)}\n".encode())
     print(f"{out}: {len(rows)} units")
 
 

@@ -11,6 +11,7 @@ import torch
 
 from rusr_core import tasks
 from rusr_core.commands.options import CommandError
+from rusr_core.files import write_atomic
 from rusr_core.metrics.intervals import mean_interval
 from rusr_core.metrics.judges import METRICS, label
 from rusr_core.presets import known_as
@@ -38,7 +39,7 @@ def write_rows(path: Path, rows: list[dict]) -> None:
     writer.writeheader()
     for row in rows:
         writer.writerow({k: f"{v:.5g}" if isinstance(v, float) else v for k, v in row.items()})
-    path.write_text(text.getvalue(), encoding="utf-8")
+    write_atomic(path, text.getvalue().encode())
 
 
 def read_rows(path: Path) -> list[dict]:

@@ -1,7 +1,7 @@
 """Sheets of recordings: the pictures of one portrait, side by side, that `rusr_core.sweeps.recordings` reads."""
 
+import io
 import json
-import shutil
 from pathlib import Path
 
 import torch
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from rusr_core import tasks
 from rusr_core.commands.output import complain
+from rusr_core.files import write_atomic
 from rusr_core.images import load_image, to_pil
 from rusr_core.presets import known_as
 from rusr_core.sweeps.measurements import truth_path
@@ -75,7 +76,7 @@ def earlier_sheets(out: Path, made: Path) -> dict[str, dict]:
     """Copy the sheets of a recording; -> what they show."""
     labels = json.loads((out / "provenance.json").read_text(encoding="utf-8")).get("sheets", {})
     for name in labels:
-        shutil.copy(out / f"{name}.jpg", made)
+        write_atomic(made / f"{name}.jpg", (out / f"{name}.jpg").read_bytes())
     return labels
 
 
@@ -102,4 +103,6 @@ def _enlarged(x: Tensor, side: int) -> Tensor:
 
 
 def _save(columns: dict[str, Tensor], path: Path) -> None:
-    to_pil(torch.cat(list(columns.values()), 2)).save(path, quality=88, subsampling=0, optimize=True)
+    file = io.BytesIO()
+    to_pil(torch.cat(list(columns.values()), 2)).save(file, "JPEG", quality=88, subsampling=0, optimize=True)
+    write_atomic(path, file.getvalue())

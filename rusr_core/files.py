@@ -6,6 +6,8 @@ import json
 import os
 import secrets
 import stat
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -97,6 +99,31 @@ def replace_folder(folder: Path, made: Path, aside: Path) -> None:
     finally:
         if aside.exists() and not folder.exists():
             aside.rename(folder)
+
+
+@contextlib.contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """Inside, an empty folder to be filled; at the end it gets the name of `folder`, complete, in the place of what is
+    there. What is left early, by an error or Ctrl-C, leaves no trace. The folder above must exist.
+
+    Raises FileError, which names the file of `folder` that could not be written, or `folder` where that is not known.
+    """
+    filled, place = False, folder
+    try:
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as temporary:
+            place = Path(temporary) / "new"
+            place.mkdir()
+            yield place
+            filled = True
+            replace_folder(folder, place, Path(temporary) / "old")
+    except FileError as error:
+        raise FileError(str(error).replace(str(place), str(folder))) from error
+    except OSError as error:
+        named = folder if filled or place == folder else Path(error.filename or place)
+        if named != folder and not named.is_relative_to(place):  # of the caller's own, perhaps a file that was read
+            raise
+        named = str(named).replace(str(place), str(folder))
+        raise FileError(f"{named}: cannot be written ({_reason(error)})") from error
 
 
 def check_writable(*paths: str | Path, force: bool = False, new_folders: bool = False) -> None:

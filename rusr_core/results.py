@@ -7,7 +7,6 @@ folder/record.json             method, seed, steps, preset with its values, loss
 
 import json
 import os
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -19,7 +18,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from rusr_core.errors import RusrError
-from rusr_core.files import FileError, FileExistsAlreadyError, as_path, json_object, replace_folder, write_atomic
+from rusr_core.files import FileExistsAlreadyError, as_path, json_object, whole_folder, write_atomic
 from rusr_core.images import save_image
 from rusr_core.limits import is_number, is_whole, shown
 from rusr_core.presets import Preset, PresetError
@@ -93,17 +92,11 @@ class Restoration:
         except (TypeError, ValueError, RecursionError) as error:
             raise ResultError(f"info of the result is not plain JSON: {error}") from error
         tensors = {name: value.detach().cpu().contiguous() for name, value in _apart(self._tensors()).items()}
-        try:
-            with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".result-") as temporary:
-                made = Path(temporary) / "new"
-                made.mkdir()
-                for i, image in enumerate(self.image.split(1)):
-                    save_image(image.detach().cpu().clamp(0, 1), made / f"{i:03d}.png")
-                write_atomic(made / TENSORS, save_tensors(tensors))
-                write_atomic(made / RECORD, record.encode())
-                replace_folder(folder, made, Path(temporary) / "old")
-        except OSError as error:
-            raise FileError(f"{folder}: cannot be written ({error.strerror})") from error
+        with whole_folder(folder) as made:
+            for i, image in enumerate(self.image.split(1)):
+                save_image(image.detach().cpu().clamp(0, 1), made / f"{i:03d}.png")
+            write_atomic(made / TENSORS, save_tensors(tensors))
+            write_atomic(made / RECORD, record.encode())
         return folder
 
     @classmethod

@@ -184,3 +184,36 @@ def test_an_interrupted_write_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         write_atomic(tmp_path / "a", b"new")
     assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("existed", [False, True])
+def test_a_folder_appears_whole_or_not_at_all(tmp_path, monkeypatch, existed):
+    """What cannot be written is named as a reader knows it, and not by the folder that was being filled."""
+    folder = tmp_path / "kept"
+    if existed:
+        folder.mkdir()
+        (folder / "a").write_bytes(b"old")
+
+    def full(_descriptor):
+        raise OSError(28, "No space left on device")
+
+    def fill(write) -> None:
+        with files.whole_folder(folder) as made:
+            write(made)
+
+    def without_a_name(_made):
+        full(0)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files.os, "fsync", full)
+        with pytest.raises(FileError, match=rf"^{folder}/b: cannot be written \(No space left on device\)$"):
+            fill(lambda made: write_atomic(made / "b", b"new"))
+    with pytest.raises(FileError, match=rf"^{folder}/no/b: cannot be written \(No such file or directory\)$"):
+        fill(lambda made: (made / "no/b").write_bytes(b"new"))
+    with pytest.raises(FileError, match=rf"^{folder}: cannot be written \(No space left on device\)$"):
+        fill(without_a_name)
+    with pytest.raises(FileNotFoundError, match="absent"):
+        fill(lambda made: (tmp_path / "absent").read_bytes())
+    assert names(tmp_path) == ["kept"] * existed and (not existed or (folder / "a").read_bytes() == b"old")
+    fill(lambda made: write_atomic(made / "b", b"new"))
+    assert names(tmp_path) == ["kept"] and names(folder) == ["b"]

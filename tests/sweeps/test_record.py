@@ -55,6 +55,23 @@ def test_a_recording_compares_methods_on_the_same_images(config, tmp_path, capsy
     assert not list(tmp_path.glob("*.new"))
 
 
+def test_a_full_disk_is_said_with_the_file_and_costs_no_recording(config, tmp_path, monkeypatch):
+    assert run(config, plan(2)).ok
+    out = tmp_path / "recording"
+    record(config.folder, out, judge=config.judge)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+
+    def full(_descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("rusr_core.files.os.fsync", full)
+    for options, name in (({}, r".*\.jpg"), ({"sheets": False}, r"results\.csv")):
+        with pytest.raises(FileError, match=rf"^{out}/{name}: cannot be written \(No space left on device\)$"):
+            record(config.folder, out, judge=config.judge, **options)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".new")] == []
+
+
 def test_what_a_recording_of_a_half_done_sweep_leaves_out_is_said(config, tmp_path, capsys):
     assert run(config, replace(plan(1), methods=("plain",))).ok and run(config, plan(1, names=("inpainting:S",))).ok
     record(config.folder, tmp_path / "first", judge=config.judge, realism=False, sheets=False)

@@ -15,16 +15,14 @@ Hours on a CPU. Without `--install` the results stay in FOLDER, beside what is s
 """
 
 import argparse
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from rusr_core.commands.ending import ended
 from rusr_core.commands.options import CommandError, processes
-from rusr_core.files import check_writable, replace_folder, write_atomic
+from rusr_core.files import check_writable, whole_folder, write_atomic
 from rusr_core.limits import check_positive
 from tools.portraits import DATA
 
@@ -89,9 +87,9 @@ def install(work: Path) -> None:
     for name in WEIGHTS:
         if (work / name).exists():
             write_atomic(DATA / name, (work / name).read_bytes())
-    with tempfile.TemporaryDirectory(dir=DATA) as place:
-        made = shutil.copytree(work / "test", Path(place) / "test")
-        replace_folder(DATA / "test", made, Path(place) / "before")
+    with whole_folder(DATA / "test") as made:
+        for path in sorted((work / "test").iterdir()):
+            write_atomic(made / path.name, path.read_bytes())
 
 
 def command_line() -> argparse.ArgumentParser:
