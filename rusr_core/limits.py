@@ -4,7 +4,9 @@ The largest are far beyond what anybody needs: they keep a slip of the finger (a
 wrong option) from being taken for work of a year, or from ending in an overflow somewhere inside.
 """
 
+import json
 import math
+import re
 from collections.abc import Sequence
 
 from rusr_core.errors import RusrError
@@ -70,3 +72,12 @@ def shown(value: object) -> str:
             text = f"({', '.join(map(shown, value))})"
     text = " ".join(text.split())
     return text if len(text) <= 60 else f"{text[:50]}..."
+
+
+def dotted(*keys: str) -> str:
+    """The name of a nested setting, its keys between dots. A key that is empty or holds a dot, a blank or a bracket
+    stands in quotes, as in TOML: settings."".lr, tasks."denoising L".settings. Long ones are cut off, as by `shown`.
+    """
+    plain = re.compile(r'[^\s."\[\]]+')
+    texts = [key if plain.fullmatch(key) else json.dumps(key, ensure_ascii=False) for key in keys]
+    return ".".join(text if len(text) <= 60 else f"{text[:50]}..." for text in texts)

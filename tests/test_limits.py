@@ -207,3 +207,12 @@ def test_values_are_shown_on_one_short_line():
     assert limits.shown(10**5000) == "a number of 16610 bits" and len(limits.shown("x" * 10**6)) < 60
     assert limits.shown((1, 10**5000)) == "(1, a number of 16610 bits)" and limits.shown({10**5000}) == "a set"
     assert not limits.is_number(10**400) and limits.is_number(1e300) and not limits.is_whole(True)
+
+
+def test_the_names_of_nested_settings():
+    assert limits.dotted("methods", "default@one", "lr_w") == "methods.default@one.lr_w"
+    assert limits.dotted("settings", "", "nlm") == 'settings."".nlm'
+    assert (
+        limits.dotted("tasks", "denoising L", "downsample:2 | fade:0.5")
+        == 'tasks."denoising L"."downsample:2 | fade:0.5"'
+    )

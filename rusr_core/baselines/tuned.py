@@ -23,7 +23,7 @@ from rusr_core.degradations.base import Degradation
 from rusr_core.degradations.operator import AnyOperator, as_operator
 from rusr_core.errors import RusrError
 from rusr_core.files import DataError, data_path
-from rusr_core.limits import shown
+from rusr_core.limits import dotted, shown
 from rusr_core.networks.digests import weights_digest
 from rusr_core.presets import Preset
 from rusr_core.prior import DiffusionPrior, Prior
@@ -157,30 +157,31 @@ def load(base: Preset | Baseline, column: str, folder: str | Path | None = None)
         )
     weights, portraits = (_words(known, name, path) for name in ("weights", "portraits"))
     if column == "one":
-        studies = {"": _table(known, "one", path)} if "one" in known else {}
+        places = {"": ("one", "settings")} if "one" in known else {}
     else:
-        tasks_of = _table(known, "tasks", path)
-        studies = {_task_word(word, path): _table(tasks_of, word, path) for word in tasks_of}
-    if not studies:
+        places = {_task_word(word, path): ("tasks", word, "settings") for word in _table(known, path, "tasks")}
+    if not places:
         raise BaselineError(f"{path}: holds no column {column!r}; rusr tune {base.name} finds it")
-    settings = {word: _checked(base, _table(study, "settings", path), path) for word, study in studies.items()}
+    settings = {word: _checked(base, _table(known, path, *place), path, place) for word, place in places.items()}
     return Tuned(f"{base.name}@{column}", base, settings, weights, portraits, str(path))
 
 
-def _table(known: Mapping[str, object], name: str, path: Path) -> Mapping[str, object]:
-    """A table of the file. BaselineError if something else stands there."""
-    if not isinstance(found := known.get(name), Mapping):
-        told = "missing" if found is None else shown(found)
-        raise BaselineError(f"{path}: not the file of a tuned method: {name} is {told}, expected a table")
-    return found
+def _table(known: Mapping[str, object], path: Path, *keys: str) -> Mapping[str, object]:
+    """The table of the file below these keys. BaselineError if something else stands there, or above it."""
+    for i, key in enumerate(keys, 1):
+        if not isinstance(found := known.get(key), Mapping):
+            told = f"{dotted(*keys[:i])} is {'missing' if found is None else shown(found)}"
+            raise BaselineError(f"{path}: not the file of a tuned method: {told}, expected a table")
+        known = found
+    return known
 
 
 def _words(known: Mapping[str, object], name: str, path: Path) -> dict[str, str]:
     """A table of digests. BaselineError for another one."""
-    found = dict(_table(known, name, path))
+    found = dict(_table(known, path, name))
     for key, value in found.items():
         if not isinstance(value, str):
-            told = f"{name}.{key} is {shown(value)}"
+            told = f"{dotted(name, key)} is {shown(value)}"
             raise BaselineError(f"{path}: not the file of a tuned method: {told}, expected a digest in quotes")
     return found
 
@@ -190,7 +191,7 @@ def _task_word(word: str, path: Path) -> str:
     try:
         tasks.get(word)
     except RusrError as error:
-        raise BaselineError(f"{path}: tasks.{shown(word)} is no task: {error}") from error
+        raise BaselineError(f"{path}: {dotted('tasks', word)} is no task: {error}") from error
     return word
 
 
@@ -205,18 +206,21 @@ def _file(name: str, folder: str | Path | None) -> Path:
     return path
 
 
-def _checked(base: Preset | Baseline, values: Mapping[str, object], path: Path) -> dict[str, object]:
-    """The settings of one column, None for those that are left out. BaselineError if one lies outside the space."""
+def _checked(
+    base: Preset | Baseline, values: Mapping[str, object], path: Path, place: tuple[str, ...]
+) -> dict[str, object]:
+    """The settings at one place of the file, None for those that are left out. BaselineError outside the space."""
     space, found = space_of(base), {}
     if unknown := [name for name in values if name not in space]:
-        raise BaselineError(f"{path}: {base.name} has no setting {unknown[0]!r}: expected {', '.join(space) or 'none'}")
+        told = f"{dotted(*place)}: {base.name} has no setting {unknown[0]!r}"
+        raise BaselineError(f"{path}: {told}: expected {', '.join(space) or 'none'}")
     for name, range_ in space.items():
         found[name] = values.get(name)
         if not range_.holds(found[name]):
             told = "missing" if found[name] is None else shown(found[name])
-            raise BaselineError(f"{path}: {name} is {told}, expected a value in {range_}")
+            raise BaselineError(f"{path}: {dotted(*place, name)} is {told}, expected a value in {range_}")
     try:
         configured(base, base.name, found)
     except RusrError as error:
-        raise BaselineError(f"{path}: {error}") from error
+        raise BaselineError(f"{path}: {dotted(*place)}: {error}") from error
     return found

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from rusr_core import files
 from rusr_core.images import to_pil
+from rusr_core.limits import dotted
 from rusr_core.sweeps.claims import StorageError, claim
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -184,12 +185,13 @@ def _read_manifest(path: Path) -> dict | None:
     return known
 
 
-def differences(known: object, wanted: object, grows: tuple[str, ...] = (), name: str = "") -> Iterator[str]:
+def differences(known: object, wanted: object, grows: tuple[str, ...] = (), name: str | None = None) -> Iterator[str]:
     """Lines that name what differs; the entries of the dictionaries `grows` need not be in both."""
     if isinstance(known, dict) and isinstance(wanted, dict):
         keys = known.keys() & wanted.keys() if name in grows else known.keys() | wanted.keys()
         for key in sorted(keys):
-            yield from differences(known.get(key), wanted.get(key), grows, f"{name}.{key}" if name else key)
+            inside = dotted(key) if name is None else f"{name}.{dotted(key)}"
+            yield from differences(known.get(key), wanted.get(key), grows, inside)
     elif isinstance(known, list) and isinstance(wanted, list) and len(known) == len(wanted):
         for i, (a, b) in enumerate(zip(known, wanted, strict=True)):
             yield from differences(a, b, grows, f"{name}[{i}]")

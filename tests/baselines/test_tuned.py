@@ -170,8 +170,9 @@ def test_a_recorded_column_was_run_with_the_shipped_settings():
         ("[weights]", "weights = 3\n[other]", "weights is 3, expected a table"),
         ("[portraits]", "[other]", "portraits is missing, expected a table"),
         ('"0123"', "123", "portraits.000 is 123, expected a digest in quotes"),
-        ("lr = ", "lrr = ", "pulse has no setting 'lrr'"),
-        ("lr = ", "#", "lr is missing, expected a value in Real"),
+        ('"000" = "0123"', '"a.b" = 1', 'portraits."a.b" is 1, expected a digest in quotes'),
+        ("lr = ", "lrr = ", "one.settings: pulse has no setting 'lrr'"),
+        ("lr = ", "#", "one.settings.lr is missing, expected a value in Real"),
         ('"pulse"', '["pulse"]', r"holds settings of \['pulse'\], expected 'pulse'"),
     ],
 )
@@ -189,5 +190,6 @@ def test_a_task_of_a_file_that_is_none_is_said_when_it_is_read(word, tmp_path, p
     write(tmp_path, prior)
     path = tmp_path / "pulse.toml"
     path.write_text(path.read_text().replace("inpainting:S", word))
-    with pytest.raises(BaselineError, match=f"pulse.toml: tasks.'{word}' is no task: "):
+    word = word or '""'
+    with pytest.raises(BaselineError, match=f"pulse.toml: tasks.{word} is no task: "):
         baselines.find("pulse@tuned", tuned_in=tmp_path)

@@ -21,7 +21,15 @@ from rusr_core.sweeps import config as sweep_config
 from rusr_core.sweeps.claims import StorageError
 from rusr_core.sweeps.config import BenchmarkError
 from rusr_core.sweeps.prepare import remaining
-from rusr_core.sweeps.storage import NOT_APPLICABLE, manifest, not_applicable, read_head, read_record, write_result
+from rusr_core.sweeps.storage import (
+    NOT_APPLICABLE,
+    differences,
+    manifest,
+    not_applicable,
+    read_head,
+    read_record,
+    write_result,
+)
 
 
 def test_damaged_results_are_done_again(config):
@@ -247,3 +255,14 @@ def test_a_text_that_is_no_record_is_no_result(tmp_path):
         info.add_text("rusr", text)
         Image.new("RGB", (2, 2)).save(tmp_path / "a.png", pnginfo=info)
         assert read_record(tmp_path / "a.png") is None
+
+
+def test_what_differs_is_named_key_by_key():
+    """The one setting for every task lies under an empty name, where two dots once stood in a row."""
+    known = {"methods": {"classical@one": {"settings": {"": {"nlm": 0.8}}}}, "tasks": {"fade:0.5": {"a": [1, 2]}}}
+    wanted = {"methods": {"classical@one": {"settings": {"": {"nlm": 0.9}}}}, "tasks": {"fade:0.5": {"a": [1, 3]}}}
+    assert list(differences(known, wanted)) == [
+        'methods.classical@one.settings."".nlm was 0.8, is now 0.9',
+        'tasks."fade:0.5".a[1] was 2, is now 3',
+    ]
+    assert list(differences({"": 1}, {"": 2})) == ['"" was 1, is now 2']
