@@ -6,6 +6,7 @@ import os
 import runpy
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ import torch
 
 from rusr_core import presets
 from rusr_core.checkpoints import save_generator, save_portrait_net
+from rusr_core.errors import RusrWarning
 from rusr_core.files import data_path
 from rusr_core.images import load_image, resize, save_image
 from rusr_core.restore import Restoration, restore
@@ -88,6 +90,12 @@ def several(prior, y, f, *, seed=0, callback=None) -> Restoration:
     drawn = torch.stack([with_noise(prior, y, f, seed=seed + i).image for i in range(3)], 1)
     drawn[1:] = drawn[1:, :1]
     return replace(restoration(drawn.mean(1)), drawn=drawn)
+
+
+def warns(prior, y, f, *, seed=0, callback=None) -> Restoration:
+    """A method that says the same of each image."""
+    warnings.warn("said of each image", RusrWarning, stacklevel=1)
+    return with_noise(prior, y, f, seed=seed)
 
 
 def slow(prior, y, f, *, seed=0, callback=None) -> Restoration:

@@ -81,7 +81,9 @@ def _mark(look: tuple[str, str], name: str) -> Line2D:
 
 
 def _nearest_first(found: Comparison, ours: str, tasks: Sequence[str]) -> list[str]:
-    """All methods, ordered by their factor over the tasks that they can do; those without one are last, without `ours`."""
+    """All methods, ordered by their factor over the tasks that they can do; those without one are last, but for `ours`,
+    which has no row then.
+    """
     order = {}
     for method in found.methods:
         values = [

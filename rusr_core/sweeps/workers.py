@@ -10,6 +10,7 @@ import os
 import signal
 import threading
 import time
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
@@ -20,7 +21,7 @@ from multiprocessing.connection import Connection
 
 import torch
 
-from rusr_core.errors import RusrError
+from rusr_core.errors import RusrError, RusrWarning
 from rusr_core.limits import MAX_PROCESSES, check_whole
 from rusr_core.sweeps.config import BenchmarkError, SweepConfig
 from rusr_core.sweeps.plan import SweepPlan, WorkBatch
@@ -170,7 +171,8 @@ def executor(
             cores = sum(client.nthreads().values()) or 1
             yield client.get_executor(pure=False), AHEAD * cores, lambda: client.status == "running"
     elif workers == 1:
-        with torch_threads(threads):
+        with torch_threads(threads), warnings.catch_warnings():
+            _warn_once()
             yield _Here(), 1, lambda: True
     else:
         # a fork of this process could use neither CUDA nor OpenMP; the fork server is a new one that imports torch once
@@ -226,8 +228,23 @@ def _begin(counter: object, line: Connection, threads: int, device: str) -> None
     torch.set_num_threads(threads)
     if device == "cuda":
         _DEVICE = f"cuda:{number % torch.cuda.device_count()}"
+    _warn_once()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C reaches all processes: the parent decides
     threading.Thread(target=_end_with_parent, args=(line,), daemon=True).start()
+
+
+def _warn_once() -> None:
+    """What all units of a kind would repeat is said once a process. No filter does that: Python forgets what it has
+    shown whenever the filters change, as they do for each picture that is read.
+    """
+    told, show = set(), warnings.showwarning
+
+    def once(message: Warning, *args: object, **options: object) -> None:
+        if not isinstance(message, RusrWarning) or str(message) not in told:
+            show(message, *args, **options)
+        told.add(str(message))
+
+    warnings.showwarning = once
 
 
 def _end_with_parent(line: Connection) -> None:

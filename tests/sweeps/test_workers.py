@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import time
+import warnings
 from dataclasses import replace
 
 import pytest
@@ -169,3 +170,13 @@ def test_threads_that_start_together_load_the_networks_once(config, monkeypatch)
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(sweep_config.load, [config] * 4))
     assert len(loaded) == 1 and all(networks is found[0] for networks in found)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_every_unit_would_say_is_said_once_a_process(config, workers, capfd):
+    warning = replace(config, methods=(Method("plain", "sweep_world:warns"),))
+    with warnings.catch_warnings(record=True) as here:
+        warnings.simplefilter("default")
+        assert run(warning, plan(3, methods=("plain",)), workers=workers, threads=1).ok
+    elsewhere = capfd.readouterr().err.count("RusrWarning: said of each image")
+    assert 1 <= sum(str(one.message) == "said of each image" for one in here) + elsewhere <= workers
