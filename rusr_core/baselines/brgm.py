@@ -80,7 +80,8 @@ def brgm(
         prior_w, prior_c: weights of the distance from the mean and of the angles.
         side: px at which pictures are compared, see above.
 
-    Raises BaselineError for a setting that cannot be, and what `begin` raises.
+    Raises BaselineError for a setting that cannot be, RestorationError for a generator without a synthesis network or
+    where a loss is no number any more, and what `begin` raises.
     """
     check_counts(steps=steps)
     check_rates(lr=lr)

@@ -61,7 +61,8 @@ def ddrm(
         eta_b: how far a coefficient that is measured well enough follows y.
         jpeg_eta, jpeg_eta_b: the same for JPEG, whose paper has values of its own.
 
-    Raises BaselineError if `can(f)` has a reason, and for settings and measurements that do not fit.
+    Raises BaselineError if `can(f)` has a reason, for settings and measurements that do not fit, and if the estimate is
+    no number any more; KeyboardInterrupt where Ctrl-C comes before the first step is done, and what `observe` raises.
     """
     for name, value in {"eta": eta, "eta_b": eta_b, "jpeg_eta": jpeg_eta, "jpeg_eta_b": jpeg_eta_b}.items():
         check_range(name, value, 0, 1)

@@ -81,7 +81,7 @@ def follow(
 ) -> Restoration:
     """Run a sampler to its end: after each step the callback, at the end the result.
 
-    Ctrl-C returns the last estimate. BaselineError if it is no number any more.
+    Ctrl-C returns the last estimate, and is raised where there is none yet. BaselineError if it is no number any more.
     """
     x, taken, interrupted = None, 0, False
     try:

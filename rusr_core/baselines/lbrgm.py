@@ -61,7 +61,8 @@ def lbrgm(
         starts: random z, of which the best one is taken.
         side: px at which pictures are compared, see `brgm`.
 
-    Raises BaselineError for a setting that cannot be, and what `begin` raises.
+    Raises BaselineError for a setting that cannot be, RestorationError for a generator without a mapping network, or
+    with one that wants a class, and where a loss is no number any more, and what `begin` raises.
     """
     check_counts(steps=steps, starts=starts)
     check_rates(lr=lr)
@@ -88,7 +89,10 @@ def lbrgm(
 
 @torch.no_grad()
 def best_start(G: Generator, candidates: Tensor, perception: Callable[[Tensor], Tensor]) -> Tensor:
-    """Of each image's candidates [N, S, z_dim] the z [N, z_dim] whose picture has the smallest `perception` [N]."""
+    """Of each image's candidates [N, S, z_dim] the z [N, z_dim] whose picture has the smallest `perception` [N].
+
+    Raises what `mapping_of` does.
+    """
     values = torch.stack([perception(G.image(mapped(G, z))) for z in candidates.unbind(1)], 1)
     return candidates[torch.arange(len(candidates)), values.argmin(1).to(candidates.device)].clone()
 
@@ -102,7 +106,7 @@ def losses(
     weights: tuple[float, float, float, float],
     side: int,
 ) -> tuple[Losses, Tensor]:
-    """The four terms [N] at z [N, z_dim] and w [N, L, D], and the images [N, 3, R, R]."""
+    """The four terms [N] at z [N, z_dim] and w [N, L, D], and the images [N, 3, R, R]. Raises what `mapped` does."""
     pix, perc, together, norm = weights
     x = G.image(w)
     terms = {"together": together * (mapped(G, z) - w).square().mean((1, 2)), "norm": norm * z.square().mean(1)}

@@ -88,8 +88,8 @@ def mganprior(
         psi: how far from the mean the codes begin, 1: where they are drawn.
         side: px at which pictures are compared by LPIPS, see `descent.side_of`.
 
-    Raises BaselineError for a setting that cannot be, RestorationError for a generator that cannot be divided, and what
-    `descent.begin` raises.
+    Raises BaselineError for a setting that cannot be, RestorationError for a generator that cannot be divided, or that
+    wants a class, and where a loss is no number any more, and what `descent.begin` raises.
     """
     check_counts(steps=steps, codes=codes)
     check_rates(lr=lr)

@@ -126,7 +126,9 @@ def na_nhmc(
         share: of the proposals, after which samples are taken; those before it are the burn-in.
         samples: kept, evenly spaced over the rest of the chain.
 
-    Raises BaselineError for a setting that cannot be, and what `observe` raises.
+    Raises BaselineError for a setting that cannot be, RestorationError for a generator without a mapping network, or
+    with one that wants a class, and where the energy is no number any more, KeyboardInterrupt where Ctrl-C comes before
+    the first proposal is done, and what `observe` raises.
     """
     _check(steps, step, leaps, share, samples)
     seen, G = observe(prior, y, f, seed, callback), prior.generator
@@ -158,7 +160,10 @@ def chain(
     leaps: int,
     callback: Callable[[Step], None] | None = None,
 ) -> Iterator[tuple[int, Proposal]]:
-    """Proposal after proposal, of a chain an image; before the number `start` each teaches the step's length."""
+    """Proposal after proposal, of a chain an image; before the number `start` each teaches the step's length.
+
+    Raises RestorationError where the energy is no number any more, and what `mapping_of` does.
+    """
     G, draws, energy = prior.generator, seen.stream(3), partial(_energy, prior, seen, _visible_values(seen))
     z = torch.cat([randomness.normal((1, mapping_of(G).z_dim), one, G.w_mean) for one in draws])
     everybody = torch.ones(len(seen), dtype=torch.bool)

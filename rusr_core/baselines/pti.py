@@ -203,8 +203,8 @@ def pti(
         enough: LPIPS of f(x) and y at which the tuning of an image ends.
         side: px at which pictures are compared, see `descent.side_of`; in the tuning y's own where it is larger.
 
-    Raises BaselineError for a setting that cannot be, RestorationError for a generator that has no noise maps, and what
-    `descent.begin` raises.
+    Raises BaselineError for a setting that cannot be, RestorationError for a generator that has no noise maps or, with
+    a locality, no z, and where a loss is no number any more, and what `descent.begin` raises.
     """
     check_counts(steps=steps)
     check_range("share", share, 0, 1)

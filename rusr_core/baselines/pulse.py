@@ -127,7 +127,8 @@ def pulse(
         eps: a mean squared error in [0, 1] units below which an image is near enough.
         l2, geo: weights of the data and of the angles.
 
-    Raises BaselineError for a setting that cannot be, and what `observe` raises.
+    Raises BaselineError for a setting that cannot be, RestorationError for a generator without a mapping network or
+    where a loss is no number any more, KeyboardInterrupt where Ctrl-C leaves no image, and what `observe` raises.
     """
     check_counts(steps=steps)
     check_rates(lr=lr)
@@ -174,7 +175,8 @@ def search(
 ) -> Iterator[tuple[int, Losses, Tensor]]:
     """The loop: v [N, num_ws or 1, D] and the first noise maps are searched, in place -> steps, losses and images.
 
-    `picture` makes an image of W+ [N, num_ws, D] and the maps.
+    `picture` makes an image of W+ [N, num_ws, D] and the maps. Raises RestorationError where a loss is no number any
+    more.
     """
     leaves = [m.requires_grad_(True) for m in maps[:SEARCHED]]
     optimizer = torch.optim.Adam([v, *leaves], lr)

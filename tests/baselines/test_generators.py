@@ -7,8 +7,9 @@ import torch
 from conftest import random_generator
 from stylegan3_examples import random_stylegan3
 
-from rusr_core.baselines import METHODS
+from rusr_core.baselines import METHODS, BaselineError
 from rusr_core.degradations import parse
+from rusr_core.prior import DiffusionPrior
 from rusr_core.search.stopping import RestorationError
 
 SHORT = {"steps": 4, "samples": 1, "codes": 2, "starts": 3, "split": 8}
@@ -63,3 +64,28 @@ def test_a_generator_of_another_kind_is_searched_or_refused_at_once(name, kind, 
         return
     image = method.restore(other, f.degrade(truth[:1]), f, callback=seen.append).image
     assert image.shape == (1, 3, 32, 32) and image.isfinite().all() and len(seen) == 4
+
+
+@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if method.prior != "none"])
+def test_what_a_method_raises_stands_in_its_docstring(name, prior, truth):
+    """Weights that are no numbers, as a damaged training leaves them, end a search in an error that is announced."""
+    method, f = METHODS[name], parse("downsample:2,bilinear")
+    settings = {key: value for key, value in SHORT.items() if key in method.settings} | {"steps": 4}
+    broken = replace(prior, generator=random_generator())
+    for weights in broken.generator.synthesis.parameters():
+        weights.data.fill_(float("nan"))
+    if method.prior == "diffusion":
+        broken = DiffusionPrior("broken", Nothing(), torch.device("cpu"))
+    with pytest.raises((RestorationError, BaselineError)) as caught:
+        method.configured(**settings).restore(broken, f.degrade(truth[:1]), f)
+    told = method.function.__doc__.partition("Raises")[2]
+    assert type(caught.value).__name__ in told and "number" in told, str(caught.value)
+
+
+class Nothing(torch.nn.Module):
+    """A denoiser whose images are no numbers."""
+
+    resolution = 32
+
+    def forward(self, x: torch.Tensor, sigma: object) -> torch.Tensor:
+        return x * float("nan")
