@@ -10,17 +10,19 @@ here it is an error, before anything runs. Needs papermill: pip install 'rusr[bo
 import hashlib
 import importlib.util
 import itertools
+import logging
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rusr_core.files import check_writable, write_atomic
 from rusr_core.limits import shown
 from rusr_core.sweeps.parameters import NotebookError, Parameter, ParameterError, Value, declared, split_values
 
+UNTRUE = ("Passed unknown parameter", "Unable to parse line")  # papermill's words, of parameters that it cannot read
 LONGEST_NAME = 200  # bytes of an output's name without suffix
 
 
@@ -101,15 +103,16 @@ def execute(notebook: Path, output: Path, values: Mapping[str, Value]) -> None:
     with tempfile.TemporaryDirectory(prefix="rusr-") as folder:
         running = Path(folder) / "running.ipynb"
         try:
-            papermill.execute_notebook(
-                _load(notebook),
-                str(running).replace("{", "{{").replace("}", "}}"),  # papermill formats paths
-                parameters=values,
-                kernel_name="python3",
-                language="python",
-                kernel_manager_class=_this_interpreter(),
-                progress_bar=False,
-            )
+            with _declared_here():
+                papermill.execute_notebook(
+                    _load(notebook),
+                    str(running).replace("{", "{{").replace("}", "}}"),  # papermill formats paths
+                    parameters=values,
+                    kernel_name="python3",
+                    language="python",
+                    kernel_manager_class=_this_interpreter(),
+                    progress_bar=False,
+                )
         except Exception as error:  # of a cell, of the kernel, of papermill: one line, and the notebook to look at
             failed = output.with_name(f"{output.stem}.failed.ipynb")
             seen = f"; {failed} shows where" if running.exists() else ""
@@ -119,6 +122,25 @@ def execute(notebook: Path, output: Path, values: Mapping[str, Value]) -> None:
         write_atomic(output, running.read_bytes())
     with suppress(FileNotFoundError):  # of an earlier try
         output.with_name(f"{output.stem}.failed.ipynb").unlink()
+
+
+@contextmanager
+def _declared_here() -> Iterator[None]:
+    """Inside, papermill does not warn of parameters that it cannot find: it looks for them line by line, and knows no
+    annotation such as `int | None`, while here every name and value was checked.
+    """
+
+    def true(record: logging.LogRecord) -> bool:
+        return not record.getMessage().startswith(UNTRUE)
+
+    loggers = [logging.getLogger(name) for name in ("papermill", "papermill.translators")]
+    for logger in loggers:
+        logger.addFilter(true)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeFilter(true)
 
 
 def _reason(error: Exception) -> str:

@@ -93,9 +93,10 @@ def test_it_runs_with_this_interpreter_whatever_kernels_there_are(tmp_path, monk
     assert printed(tmp_path / "out {x}" / "bare_x-2.ipynb") == sys.executable
 
 
-def test_values_arrive_with_the_types_that_are_declared(tmp_path):
+def test_values_arrive_with_the_types_that_are_declared(tmp_path, caplog):
+    """Also those of types that papermill cannot read, of which it would warn as of parameters that are not there."""
     cell = "fast: bool = True\nseed: int = 0\nrate: float = 1.0\nname: str = ''\nlimit: int | None = 1\n"
-    cell += "levels: list[str] = []\nplain = False\nlast: 'float | None' = None"
+    cell += "levels: list[str] = []\nplain = False\nlast: 'float | None' = None\nunset: (\n    str | None\n) = None"
     code = "print(repr((fast, seed, rate, name, limit, levels, plain, last)))"
     notebook = write(tmp_path / "typed.ipynb", cell, code, language_info={"name": "python"})
     words = ["fast=False", "seed=-3", "rate=2", "name='a,b'", "limit=None", "levels=['S', 'L']", "plain=true"]
@@ -103,6 +104,7 @@ def test_values_arrive_with_the_types_that_are_declared(tmp_path):
     assert main(["papermill", str(notebook), str(tmp_path / "out"), *options]) == 0
     (made,) = (tmp_path / "out").iterdir()
     assert printed(made) == repr((False, -3, 2, "a,b", None, ["S", "L"], True, -1e-3))
+    assert not caplog.records, caplog.text
 
 
 @pytest.mark.parametrize(
