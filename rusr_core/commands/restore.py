@@ -17,8 +17,9 @@ from rusr_core.commands.jobs import Inputs, Job, batches, check_beside, find_job
 from rusr_core.commands.memory import reason_of
 from rusr_core.commands.operators import Operators, batched
 from rusr_core.commands.options import INTERRUPTED, CommandError, device_of, picture_options, search_options
-from rusr_core.commands.output import complain
+from rusr_core.commands.output import complain, say
 from rusr_core.commands.saving import (
+    KEPT,
     Finished,
     Outcome,
     others,
@@ -39,7 +40,7 @@ from rusr_core.commands.searching import (
 )
 from rusr_core.errors import RusrError
 from rusr_core.images import fit_image, load_image
-from rusr_core.photos.records import Misfit, record_of
+from rusr_core.photos.records import Misfit, is_same_work, record_of, work_of
 from rusr_core.presets import Preset
 from rusr_core.prior import prior_shape
 from rusr_core.results import Restoration, Samples
@@ -130,9 +131,8 @@ class _Run(Restoring):
         A batch that fails as a whole is tried image by image, so that one image costs no other. Raises what the
         first search raises if there is nothing yet that could be lost, unless --skip-bad goes on.
         """
-        if self.args.skip_existing:
-            left = [job for job in batch if not job.target.exists()]
-            self.met, batch = self.met or len(left) < len(batch), left
+        left = [job for job in batch if not self._done(job)]
+        self.met, batch = self.met or len(left) < len(batch), left
         if not batch:
             return True
         self.bar.set_description(batch[0].source.name)
@@ -152,6 +152,21 @@ class _Run(Restoring):
             raise CommandError(failure)
         complain(f"error: {failure}")
         return False
+
+    def _done(self, job: Job) -> bool:
+        """Whether another process has finished an image meanwhile, which is said: before the work its target was free,
+        or was left out. With --skip-existing whatever is there counts, else what says that it is this very result.
+        """
+        if not job.target.exists():
+            return False
+        if not self.args.skip_existing:
+            f = self.operators.known(job.source)
+            work = work_of(job.source, f, self.prior, self.method.name, self.args.seed)
+            places = [job.target, *others(job.target, self.args.samples)]
+            if self.args.force or not (all(map(Path.exists, places)) and is_same_work(job.target, work)):
+                return False
+        say(f"{job.target}: {KEPT}")
+        return True
 
     def part(self, waiting: list[list[Job]]) -> None:
         """Who met another process goes on from the other end of what waits, so that two share a folder without a third

@@ -19,8 +19,9 @@ from rusr_core.files import FileExistsAlreadyError, with_ending, write_atomic
 from rusr_core.images import check_writable, encoded, holds_metadata
 from rusr_core.photos.credentials import Signer, load_signer, signed
 from rusr_core.photos.marks import mark_of
-from rusr_core.photos.records import record_path
+from rusr_core.photos.records import is_same_work, record_path
 
+KEPT = "another process was first; its result is kept"
 INVENTED = "invented"  # NAME.invented.png: the map of what several answers do not agree on
 WORDS_BESIDE = re.compile(rf"\.(answer\d+|mean|{INVENTED})$")  # of the stems that `others` gives
 
@@ -89,8 +90,9 @@ def warn_of_unmarked(args: argparse.Namespace, targets: Sequence[Path]) -> None:
 def save(finished: Finished, target: Path, args: argparse.Namespace, words: str) -> Outcome:
     """Write one finished picture and say so.
 
-    What another process has written meanwhile is kept: with --skip-existing it is as good. Where a picture cannot be
-    saved, it is saved beside, or in the folder of temporary files, and said.
+    What another process has written meanwhile is kept: with --skip-existing it is as good, and so is one that says of
+    itself that it is the result of the same work. Where a picture cannot be saved, it is saved beside, or in the folder
+    of temporary files, and said.
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -98,8 +100,8 @@ def save(finished: Finished, target: Path, args: argparse.Namespace, words: str)
         reason, outcome = None, Outcome.SAVED
     except FileExistsAlreadyError:
         reason = f"{target}: appeared meanwhile and is kept"
-        if args.skip_existing:
-            reason, outcome, words = None, Outcome.KEPT, "another process was first; its result is kept"
+        if args.skip_existing or (finished.record is not None and is_same_work(target, finished.record)):
+            reason, outcome, words = None, Outcome.KEPT, KEPT
     except (RusrError, OSError) as error:
         reason = str(error)
     if reason is None:

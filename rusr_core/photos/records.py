@@ -1,8 +1,9 @@
 """The record beside a restored picture: what it was made of, how, and how well it explains its input."""
 
 import hashlib
+import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from rusr_core.search.preparation import mask_for
 from rusr_core.sweeps import recordings
 
 FORMAT = 1
+SAME = ("program", "input", "degradation", "prior", "method", "seed", "faces", "enlarged", "picture")  # of one work
 FEWEST = 19  # recorded portraits: one more of their kind misfits all n of them in one case of n + 1
 
 
@@ -121,12 +123,7 @@ def record_of(
     """
     return {
         "format": FORMAT,
-        "program": f"rusr {rusr_core.__version__}",
-        "input": {"file": source.name, "sha256": digest(source)},
-        "degradation": str(f),
-        "prior": prior.name,
-        "method": method,
-        "seed": seed,
+        **work_of(source, f, prior, method, seed),
         "steps": list(steps),
         "seconds": round(seconds, 2),
         "misfit": [_values(misfit) for misfit in found],
@@ -140,6 +137,26 @@ def record_of(
         },
         "mark": unmarked or SOURCE_TYPE,
     }
+
+
+def work_of(source: Path, f: Degradation | str, prior: Prior, method: str, seed: int) -> dict[str, object]:
+    """The part of a record that is known before the work: what is done, to which input."""
+    about = {"program": f"rusr {rusr_core.__version__}", "input": {"file": source.name, "sha256": digest(source)}}
+    return about | {"degradation": str(f), "prior": prior.name, "method": method, "seed": seed}
+
+
+def is_same_work(picture: Path, record: Mapping[str, object]) -> bool:
+    """Whether a picture that is there says of itself what `record`, or the part of it that `work_of` gives, says.
+
+    False where that cannot be told: for a picture without a record, and a mask, which no word describes.
+    """
+    words = str(record["degradation"])
+    try:
+        found = read_record(picture)
+    except (RusrError, OSError):
+        return False
+    known = json.loads(json.dumps(record))  # as it is read: lists for tuples
+    return "<" not in words and all(found.get(key) == known[key] for key in SAME if key in known)
 
 
 def _values(misfit: Misfit) -> dict[str, object]:

@@ -87,10 +87,8 @@ def test_where_nothing_can_be_written_the_folder_of_temporary_files_is_left(tmp_
     assert written(tmp_path / "tmp") == ["a.2.png"]
 
 
-def test_two_jobs_on_one_folder(tmp_path, small, searches, monkeypatch, capsys):
-    """Both end well, and share the work: who comes second to the first image goes on from the other end."""
-    names = [f"{i:02d}.png" for i in range(12)]
-    given = fill(tmp_path / "in", small, *names)
+def two_at_once(monkeypatch, *jobs) -> list[int]:
+    """Two commands `rusr restore` in threads that begin their first image together; -> their exit status, sorted."""
     from rusr_core.commands import restore as command
     from rusr_core.commands import searching as module
 
@@ -105,20 +103,43 @@ def test_two_jobs_on_one_folder(tmp_path, small, searches, monkeypatch, capsys):
     monkeypatch.setattr(module, "restore", slow)
     parser = argparse.ArgumentParser()
     command.restore_options(parser)
-    words = [str(word) for word in (given, tmp_path / "out", *UP, "--batch", 1, "--skip-existing")]
     status = []
 
-    def job() -> None:
-        status.append(command.run_restore(parser.parse_args(words)))
+    def job(words: tuple) -> None:
+        status.append(command.run_restore(parser.parse_args([str(word) for word in words])))
 
-    threads = [threading.Thread(target=job) for _ in range(2)]
+    threads = [threading.Thread(target=job, args=(words,)) for words in jobs]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert status == [0, 0] and written(tmp_path / "out") == names
+    return sorted(status)
+
+
+@pytest.mark.parametrize("more", [("--skip-existing",), (), ("--samples", 2)])
+def test_two_jobs_on_one_folder(tmp_path, small, searches, monkeypatch, capsys, more):
+    """Both end well, and share the work: who comes second to the first image goes on from the other end."""
+    names = [f"{i:02d}.png" for i in range(12)]
+    words = (fill(tmp_path / "in", small, *names), tmp_path / "out", *UP, "--batch", 1, *more)
+    assert two_at_once(monkeypatch, words, words) == [0, 0]
+    beside = [
+        f"{name[:2]}.{word}.png" for name in names for word in ("answer2", "mean", "invented") if "--samples" in more
+    ]
+    assert written(tmp_path / "out") == sorted(names + beside)
     assert "another process was first; its result is kept" in capsys.readouterr().out
     assert len(searches) <= len(names) + 2  # the first image twice, and perhaps the one where the two meet
+
+
+@pytest.mark.parametrize("other", [("--seed", 1), ("--steps", 3), ("--task", "denoising")])
+def test_two_jobs_that_are_not_the_same_lose_nothing(tmp_path, small, searches, monkeypatch, capsys, other):
+    """What the other has written is another result: each image is there twice, and who came second says so."""
+    names = ["00.png", "01.png", "02.png"]
+    words = (fill(tmp_path / "in", small, *names), tmp_path / "out", "--batch", 1, "--fit", "crop")
+    first = (*words, *UP)
+    changed = (*words, *(UP if other[0] != "--task" else ()), *other)
+    assert 1 in two_at_once(monkeypatch, first, changed)
+    assert len(searches) == 6 and len(written(tmp_path / "out")) == 6
+    assert "appeared meanwhile and is kept; this result is" in capsys.readouterr().err
 
 
 def test_a_closed_pipe_is_no_failed_save(tmp_path, small, searches, monkeypatch):
