@@ -66,8 +66,7 @@ def classical(
         patch: side of its patches, px.
         tv: weight of total variation at JPEG quality 10.
 
-    Raises BaselineError for a setting that cannot be, RusrError where scikit-image is not installed, and what `observe`
-    raises.
+    Raises BaselineError for a setting that cannot be, RusrError where scikit-image is missing, and what `observe` does.
     """
     check_rates(nlm=nlm, tv=tv)
     check_whole("patch", patch, 1, LARGEST, BaselineError)

@@ -175,8 +175,7 @@ def search(
 ) -> Iterator[tuple[int, Losses, Tensor]]:
     """The loop: v [N, num_ws or 1, D] and the first noise maps are searched, in place -> steps, losses and images.
 
-    `picture` makes an image of W+ [N, num_ws, D] and the maps. Raises RestorationError where a loss is no number any
-    more.
+    `picture` makes an image of W+ [N, num_ws, D] and the maps. RestorationError where a loss is no number any more.
     """
     leaves = [m.requires_grad_(True) for m in maps[:SEARCHED]]
     optimizer = torch.optim.Adam([v, *leaves], lr)
