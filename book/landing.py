@@ -10,6 +10,7 @@ from pathlib import Path
 import yaml
 
 from rusr_core.figures import Html, compare
+from rusr_core.figures.chapters import TITLES
 from rusr_core.sweeps import factors, findings, recordings
 from rusr_core.tasks import SINGLE
 
@@ -25,39 +26,38 @@ class About:
     place in `NEEDS`, and what it builds on.
     """
 
-    title: str
     minutes: int
     level: int
     needs: tuple[str, ...] = ()
 
 
 CHAPTERS = {
-    "start": About("Start here", 20, 1),
-    "measures": About("Five measures in short", 5, 1, ("start",)),
-    "problem": About("The problem", 35, 3, ("start",)),
-    "plane": About("The whole search on a plane", 25, 3, ("problem",)),
-    "generator": About("The generator", 45, 3, ("start",)),
-    "degradations": About("Degradations", 40, 2, ("problem",)),
-    "near": About("What is near?", 25, 2, ("start",)),
-    "losses": About("The loss of the search", 35, 3, ("degradations", "near")),
-    "energy": About("Two draws, one score", 10, 2, ("losses",)),
-    "phases": About("Three phases", 45, 3, ("generator", "losses")),
-    "upsampling": About("Upsampling", 35, 3, ("phases",)),
-    "denoising": About("Denoising", 45, 3, ("energy", "phases")),
-    "inpainting": About("Inpainting", 30, 2, ("phases",)),
-    "deartifacting": About("Deartifacting", 35, 2, ("phases",)),
-    "composed": About("Composed degradations", 30, 2, ("denoising", "deartifacting")),
-    "metrics": About("Metrics", 45, 2, ("start",)),
-    "benchmark": About("Benchmark", 20, 2, ("metrics",)),
-    "rivals": About("Rivals", 40, 3, ("phases", "metrics")),
-    "one_setting": About("One setting", 40, 2, ("rivals",)),
-    "ablations": About("Ablations", 35, 2, ("phases", "metrics")),
-    "findings": About("What we found", 15, 1, ("start",)),
-    "unknown": About("When f is not known", 20, 2, ("degradations", "phases")),
-    "answers": About("Several answers", 20, 2, ("phases", "metrics")),
-    "own_image": About("Your own image", 25, 1, ("start",)),
-    "responsible": About("Responsible use", 35, 1, ("start",)),
-    "lab": About("Lab: your damage, your f", 90, 2, ("degradations",)),
+    "start": About(20, 1),
+    "measures": About(5, 1, ("start",)),
+    "problem": About(35, 3, ("start",)),
+    "plane": About(25, 3, ("problem",)),
+    "generator": About(45, 3, ("start",)),
+    "degradations": About(40, 2, ("problem",)),
+    "near": About(25, 2, ("start",)),
+    "losses": About(35, 3, ("degradations", "near")),
+    "energy": About(10, 2, ("losses",)),
+    "phases": About(45, 3, ("generator", "losses")),
+    "upsampling": About(35, 3, ("phases",)),
+    "denoising": About(45, 3, ("energy", "phases")),
+    "inpainting": About(30, 2, ("phases",)),
+    "deartifacting": About(35, 2, ("phases",)),
+    "composed": About(30, 2, ("denoising", "deartifacting")),
+    "metrics": About(45, 2, ("start",)),
+    "benchmark": About(20, 2, ("metrics",)),
+    "rivals": About(40, 3, ("phases", "metrics")),
+    "one_setting": About(40, 2, ("rivals",)),
+    "ablations": About(35, 2, ("phases", "metrics")),
+    "findings": About(15, 1, ("start",)),
+    "unknown": About(20, 2, ("degradations", "phases")),
+    "answers": About(20, 2, ("phases", "metrics")),
+    "own_image": About(25, 1, ("start",)),
+    "responsible": About(35, 1, ("start",)),
+    "lab": About(90, 2, ("degradations",)),
 }
 
 
@@ -112,7 +112,7 @@ def chapter_map() -> Html:
 def opening(name: str) -> str:
     """The line of Markdown that stands below the first paragraph of a chapter."""
     about = CHAPTERS[name]
-    links = [f"[{CHAPTERS[each].title}]({each}{_suffix(each)})" for each in about.needs]
+    links = [f"[{TITLES[each]}]({each}{_suffix(each)})" for each in about.needs]
     after = f" It builds on {' and '.join(links)}." if links else ""
     return f"*About {about.minutes} minutes. Level {about.level} of 3: {NEEDS[about.level]}.{after}*"
 
@@ -123,7 +123,7 @@ def _suffix(name: str) -> str:
 
 def _card(name: str) -> str:
     about = CHAPTERS[name]
-    needs = ", ".join(CHAPTERS[each].title for each in about.needs)
+    needs = ", ".join(TITLES[each] for each in about.needs)
     after = f" \u00b7 after {needs}" if needs else ""
     level = f"level {about.level}"
-    return f'<a href="{name}.html"><b>{about.title}</b><span>{about.minutes} min \u00b7 {level}{after}</span></a>'
+    return f'<a href="{name}.html"><b>{TITLES[name]}</b><span>{about.minutes} min \u00b7 {level}{after}</span></a>'

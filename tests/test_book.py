@@ -15,6 +15,7 @@ from sources import script
 
 import rusr_core as rusr
 from rusr_core import metrics
+from rusr_core.figures.chapters import TITLES
 
 CHAPTERS = sorted((ROOT / "book").glob("*.ipynb"))
 
@@ -243,6 +244,7 @@ def test_the_first_page_shows_every_task_and_maps_every_chapter():
     assert shown.count('type="radio"') == 4 == shown.count('class="rusr-compare"') and shown.count(" checked") == 1
     assert not re.search(r"https?:|<script", shown)
     assert set(landing.CHAPTERS) == {path.stem for path in CHAPTERS} | {"measures", "energy"}
+    assert list(landing.CHAPTERS) == list(TITLES)
     places = [file.removeprefix("book/") for file in _toc_files()]
     for name, about in landing.CHAPTERS.items():  # a chapter stands after those that it builds on
         assert all(places.index(each) < places.index(name) for each in about.needs), name
@@ -250,6 +252,7 @@ def test_the_first_page_shows_every_task_and_maps_every_chapter():
         path = ROOT / "book" / f"{name}.ipynb"
         text = nbformat.read(path, 4).cells[0].source if path.exists() else path.with_suffix(".md").read_text("utf-8")
         assert text.split("\n\n")[2] == landing.opening(name)
+        assert re.search(r"^# (.*)$", text, re.MULTILINE)[1].startswith(TITLES[name])
     assert landing.numbers().count("<strong>") == 3 and "95 % interval" in landing.numbers()
 
 

@@ -258,3 +258,10 @@ def test_a_logarithmic_axis_has_numbers_whatever_its_length(ends, expected):
     inside = zip(ax.get_xticks(), ax.get_xticklabels(), strict=True)
     assert [label.get_text() for at, label in inside if ends[0] <= at <= ends[1]] == expected
     plt.close(figure)
+
+
+def test_a_link_to_a_chapter_is_its_title():
+    assert figures.chapter_link("phases")._repr_html_() == '<a href="phases.html">Three phases</a>'
+    for name in ("phase", None, ["phases"]):
+        with pytest.raises(figures.FigureError, match="chapter .*: expected one of start, measures"):
+            figures.chapter_link(name)
