@@ -248,7 +248,7 @@ def test_a_table_of_rivals_is_never_without_its_provenance(tmp_path, monkeypatch
         beats_nothing.write(tmp_path / "kept", [row], how, tmp_path)
 
 
-@pytest.mark.parametrize("failing_at", [None, "copytree", "rename"])
+@pytest.mark.parametrize("failing_at", [None, "write_atomic", "rename"])
 def test_what_is_shipped_is_replaced_whole_or_stays(failing_at, tmp_path, monkeypatch):
     data, work = tmp_path / "data", tmp_path / "work"
     for place, word in ((data, "old"), (work, "new")):
@@ -259,12 +259,12 @@ def test_what_is_shipped_is_replaced_whole_or_stays(failing_at, tmp_path, monkey
     if failing_at is None:
         make.install(work)
     else:
-        where = make.shutil if failing_at == "copytree" else Path
+        where = make if failing_at == "write_atomic" else Path
         genuine, calls = getattr(where, failing_at), []
 
         def interrupted(*words):
             calls.append(words)
-            if failing_at == "copytree" or len(calls) == 2:  # the old folder is aside already
+            if len(calls) == 2:  # a network is there, or the old folder aside already
                 raise KeyboardInterrupt
             return genuine(*words)
 
