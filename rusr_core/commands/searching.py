@@ -39,8 +39,8 @@ def method_of(args: argparse.Namespace) -> Preset | Configured | Tuned:
 def check_denoiser(file: str | None, methods: Mapping[str, object]) -> None:
     """Raise CommandError if --denoiser is given and none of these methods, by name, restores with one."""
     if file is not None and not any(prior_of(how) == "diffusion" for how in methods.values()):
-        those = " or ".join(name for name, method in baselines.METHODS.items() if method.prior == "diffusion")
-        raise CommandError(f"--denoiser {file}: {_listed(methods)} without one; expected {those}")
+        *those, last = (name for name, method in baselines.METHODS.items() if method.prior == "diffusion")
+        raise CommandError(f"--denoiser {file}: {_listed(methods)} without one; expected {', '.join(those)} or {last}")
 
 
 def check_tuned(folder: Path | None, methods: Mapping[str, object]) -> None:

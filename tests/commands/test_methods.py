@@ -29,7 +29,7 @@ def test_a_diffusion_method_without_a_denoiser_says_what_trains_one(name, tmp_pa
         (["--method", "classical", "--degradation", "blur:2"], "classical is n/a for blur:width=2: none of its tools"),
         (
             ["--method", "brgm", "--denoiser", "x"],
-            "--denoiser x: brgm restores without one; expected ddrm or dps or daps",
+            "--denoiser x: brgm restores without one; expected ddrm, dps or daps",
         ),
         (
             ["--method", "pulse", "--tuned", "x"],
@@ -84,18 +84,18 @@ TASK = ["--images", data_path("portraits/test"), "--num-images", "1", "--tasks",
     [
         (
             ["bench", "--methods", "brgm", "--denoiser", "x"],
-            "--denoiser x: brgm restores without one; expected ddrm or",
+            "--denoiser x: brgm restores without one; expected ddrm,",
         ),
         (
             ["bench", "--methods", "default,nothing,brgm,pulse", "--denoiser", "x"],
-            "--denoiser x: default, nothing, brgm and 1 more restore without one; expected ddrm or dps or daps",
+            "--denoiser x: default, nothing, brgm and 1 more restore without one; expected ddrm, dps or daps",
         ),
         (
             ["bench", "--methods", "brgm", "pulse@3", "--tuned", "x"],
             "--tuned x: brgm, pulse@3 restore without tuned settings; expected NAME@one or NAME@tuned",
         ),
         (["bench", "--methods", "nothing", "--steps", "3"], "--steps 3: reaches none of nothing; expected a method"),
-        (["tune", "brgm", "--denoiser", "x"], "--denoiser x: brgm restores without one; expected ddrm or dps or daps"),
+        (["tune", "brgm", "--denoiser", "x"], "--denoiser x: brgm restores without one; expected ddrm, dps or daps"),
     ],
 )
 def test_what_no_method_of_a_sweep_uses_is_refused_before_the_work(words, message, tmp_path, capsys):
