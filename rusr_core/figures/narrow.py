@@ -129,11 +129,23 @@ def _stack_charts(figure: Figure, grid: dict[tuple[int, int], Axes]) -> None:
             if not _is_picture(ax):
                 ax.tick_params(labelleft=True, labelbottom=True)  # shared axes had theirs at the edge only
         high = min(high, HEIGHT * rows) * lines
-    figure.set_size_inches(NARROW, high)
+    figure.set_size_inches(NARROW, high - _needless(figure))
     for legend in figure.legends[:]:
         _legend_below(figure, legend)
     if len(figure.axes) == 1 and (legend := figure.axes[0].get_legend()) and _covers(figure, legend):
         _legend_below(figure, legend)
+
+
+def _needless(figure: Figure) -> float:
+    """Inches by which a single drawing with one scale on both axes gets lower: what it loses because it becomes narrower,
+    and the room of a legend below it, which `_legend_below` adds once more.
+    """
+    ax = figure.axes[0]
+    if len(figure.axes) > 1 or ax.get_aspect() == "auto":
+        return 0.0
+    (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
+    legends = LINE * sum(-(-len(legend.get_texts()) // 2) for legend in figure.legends)
+    return (figure.get_figwidth() - NARROW) * ax.get_aspect() * abs((high - low) / (right - left)) + legends
 
 
 def _legend_below(figure: Figure, legend: Legend) -> None:
@@ -151,7 +163,7 @@ def _legend_below(figure: Figure, legend: Legend) -> None:
 
 def _covers(figure: Figure, legend: Legend) -> bool:
     """Whether a legend lies on the lines of its chart."""
-    figure.canvas.draw()  # which places both
+    figure.draw_without_rendering()  # which places both; the canvas of a copy would draw nothing
     box = legend.get_window_extent()
     return any(
         line.get_path().transformed(line.get_transform()).intersects_bbox(box, False) for line in legend.axes.lines
@@ -159,5 +171,7 @@ def _covers(figure: Figure, legend: Legend) -> bool:
 
 
 def _filled(title: str, width: float) -> str:
-    """A title in lines that are no wider than its picture; formulas stay whole."""
-    return title if "$" in title or "\n" in title else textwrap.fill(title, max(4, int(width / LETTER)))
+    """A title in lines that are no wider than its picture; formulas stay whole, and classical@tuned has a line after @."""
+    if "$" in title or "\n" in title:
+        return title
+    return textwrap.fill(title.replace("@", "@ "), max(4, int(width / LETTER))).replace("@ ", "@")

@@ -101,6 +101,33 @@ def test_a_legend_that_covers_nothing_stays_where_it_is():
     assert not copy.legends and copy.axes[0].get_legend()
 
 
+def test_a_legend_is_judged_where_the_narrow_chart_puts_it():
+    """`canvas.draw` of an unpickled figure draws nothing, so that the best place was that of no layout at all."""
+    x = [i / 2 for i in range(1, 17)]
+    teeth = [60, 85, 60, 110] * 4
+    series = {"T": teeth, "crude": [32.0] * 7 + [110.0] + [32.0] * 7 + [110.0], "R": [value - 4 for value in teeth]}
+    copy = narrow.copied(charts.lines(x, series, xlabel="shift", ylabel="PSNR"))
+    assert len(copy.legends) == 1 and copy.axes[0].get_legend() is None
+
+
+def test_a_drawing_with_one_scale_becomes_lower_as_it_becomes_narrower():
+    with plt.style.context(figures.STYLE):
+        figure, ax = plt.subplots(figsize=(5, 4.6), layout="constrained")
+        ax.plot([0, 2], [0, 1.5], label="a line")
+        ax.set_aspect("equal")
+        figure.legend(loc="outside lower center", ncols=2)
+        plt.close(figure)
+    image = drawn(figure)
+    rows = np.flatnonzero((np.asarray(image) < 200).any(1))
+    assert np.diff(rows).max() < 0.35 * narrow.DPI  # no white gap between the drawing and its legend
+
+
+def test_the_name_of_a_setting_stands_below_its_method():
+    titles = ["classical@tuned", "a", "b", "c", "d"]
+    copy = narrow.copied(figures.panel(*pictures(5), titles=titles))
+    assert copy.axes[0].get_title() == "classical@\ntuned"
+
+
 def test_a_figure_that_is_narrow_already_is_left_alone():
     assert narrow.narrowed(figures.panel(*pictures(2))) is None
     assert narrow.narrowed(charts.lines([0, 1], {"a": [1, 2]}, xlabel="x", ylabel="y", size=(3.5, 2))) is None
