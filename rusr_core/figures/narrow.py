@@ -137,7 +137,7 @@ def _stack_charts(figure: Figure, grid: dict[tuple[int, int], Axes]) -> None:
 
 
 def _needless(figure: Figure) -> float:
-    """Inches by which a single drawing with one scale on both axes gets lower: what it loses because it becomes narrower,
+    """Inches by which a single drawing with one scale on both axes gets lower: what it loses as it becomes narrower,
     and the room of a legend below it, which `_legend_below` adds once more.
     """
     ax = figure.axes[0]
@@ -171,7 +171,7 @@ def _covers(figure: Figure, legend: Legend) -> bool:
 
 
 def _filled(title: str, width: float) -> str:
-    """A title in lines that are no wider than its picture; formulas stay whole, and classical@tuned has a line after @."""
+    """A title in lines that are no wider than its picture; formulas stay whole, and classical@tuned breaks after @."""
     if "$" in title or "\n" in title:
         return title
     return textwrap.fill(title.replace("@", "@ "), max(4, int(width / LETTER))).replace("@ ", "@")
