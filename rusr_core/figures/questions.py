@@ -6,6 +6,7 @@ where that script is missing (JupyterLab, Colab, a reader without JavaScript) no
 
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -32,7 +33,7 @@ class Prediction:
         )
         return (
             f'<fieldset class="rusr-predict" data-predict="{escape(self.key)}">'
-            f"<legend>Predict before you look</legend><p>{escape(self.question)}</p>{buttons}</fieldset>"
+            f"<legend>Predict before you look</legend><p>{_prose(self.question)}</p>{buttons}</fieldset>"
         )
 
     def verdict(self, answer: str | None, reasons: Mapping[str, str], *, expected: str | None = None) -> Html:
@@ -51,7 +52,7 @@ class Prediction:
         if answer is None:
             return Html("<p><em>No answer: nothing is recorded for this prior.</em></p>")
         items = "".join(
-            f'<li data-choice="{escape(choice)}"><b>{escape(choice)}:</b> {escape(reasons[choice])}</li>'
+            f'<li data-choice="{escape(choice)}"><b>{escape(choice)}:</b> {_prose(reasons[choice])}</li>'
             for choice in self.choices
         )
         why = f"<ul>{items}</ul>"
@@ -97,7 +98,7 @@ def self_check(
     label = f"Your number{f' ({escape(unit)})' if unit else ''}"
     folded = "" if without_solutions() else f"<details><summary>Answer</summary>{answer:,g} {escape(unit)}</details>"
     return Html(
-        f'<div class="rusr-check" data-check="{data}"><p>{escape(question)}</p>'
+        f'<div class="rusr-check" data-check="{data}"><p>{_prose(question)}</p>'
         f'<label>{label} <input type="text" inputmode="decimal" size="9" autocomplete="off"></label> '
         f'<output role="status"></output>{folded}</div>'
     )
@@ -106,3 +107,8 @@ def self_check(
 def without_solutions() -> bool:
     """True while the book for students is built (`RUSR_SOLUTIONS=0`), in which no answer stands."""
     return os.environ.get("RUSR_SOLUTIONS") == "0"
+
+
+def _prose(text: str) -> str:
+    """A text as HTML, in which a number keeps its unit: no line begins with %."""
+    return re.sub(r"(?<=\d) (?=(?:%|px|dB)(?!\w))", "&nbsp;", escape(text))

@@ -100,6 +100,12 @@ def test_a_verdict_has_a_reason_for_every_choice():
         figures.predict("key", "One?", ("one", "one"))
 
 
+def test_a_number_keeps_its_unit():
+    asked = figures.predict("key", "More than 5 % or 2 dB?", ["less", "more"])
+    told = asked.verdict("less", {"less": "It is 0.39 %.", "more": "of 16 pxs"})
+    assert "5&nbsp;% or 2&nbsp;dB?" in asked._repr_html_() and "0.39&nbsp;%." in told and "16 pxs" in told
+
+
 def test_reasons_for_another_answer_are_left_out():
     asked = figures.predict("key", "Less or more?", ("less", "more"))
     other = asked.verdict("more", REASONS, expected="less")
