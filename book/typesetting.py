@@ -8,10 +8,10 @@ import re
 
 from docutils import nodes
 
-UNIT = re.compile(r"\s(?=%(?!\w))|(?:(?<=\d)|\A)\s(?=(?:dB|px)\b)")  # at \A a number of a run comes before
+UNIT = re.compile(r"\s(?=%(?!\w))|(?:(?<=\d)|\A)\s(?=(?:dB|px|min|MB)\b)")  # at \A a number of a run comes before
 TIMES = re.compile(r"(?<=\d)\sx\s(?=\d)")
 CODE = (nodes.literal, nodes.FixedTextElement, nodes.math, nodes.raw, nodes.comment)
-SHORT = 20  # letters of code that fit a line on a phone, so that they need no break
+SHORT = 20  # letters of code that fit a line on a phone, so that they need no break; words of them need none inside
 TOUCHING = 12  # letters that a formula keeps; more would be a word, which may begin a line of its own
 
 
@@ -35,6 +35,8 @@ def set_page(_app, doctree: nodes.document) -> None:
     for word in doctree.findall(nodes.literal):
         if len(word.astext()) <= SHORT:
             word["classes"].append("rusr-whole")
+        elif max(map(len, word.astext().split())) <= SHORT:
+            word["classes"].append("rusr-words")
 
 
 def _is_prose(text: nodes.Text) -> bool:

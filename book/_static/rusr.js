@@ -42,7 +42,8 @@ document.addEventListener("DOMContentLoaded", () => {
     table.classList.add("rusr-stacked");
     for (const row of table.querySelectorAll("tbody tr")) {
       [...row.cells].forEach((cell, i) => {
-        if (i && heads[i]) cell.dataset.column = heads[i];
+        if (!cell.textContent.trim()) cell.classList.add("rusr-nothing");
+        else if (i && heads[i]) cell.dataset.column = heads[i];
       });
     }
   }
