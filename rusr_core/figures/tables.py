@@ -77,8 +77,9 @@ def _cell(value: object, first: bool, digits: int, column: str, kind: str) -> st
 
 
 def _breakable(text: str) -> str:
-    """A line may end behind a comma that no space follows, as in "strokes:17,seed=0", not within "4 %" or "[1, 2]"."""
+    """A line may end behind a comma that no space follows, as in "strokes:17,seed=0", not in "4 %", "[1, 2]", W-W+."""
     text = re.sub(r"(?<=\d) (?=%)|(?<=\d,) (?=[+−-]?\d[\d.]*\])", "\u00a0", text)
+    text = re.sub(r"(?<=[W+]-)(?=W)", "\u2060", text)
     return re.sub(",(?=[A-Za-z])", ",<wbr>", text)
 
 

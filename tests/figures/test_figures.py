@@ -154,6 +154,7 @@ def test_a_table_holds_every_cell_and_escapes_text():
     assert '<td class="number" data-column="n">7</td>' in html
     assert figures.table([("a", 0.5)], ("x", "y"), digits=3).count("0.500") == 1
     assert "strokes:17,<wbr>seed=0" in figures.table([("strokes:17,seed=0", 1)], ("f", "n"))
+    assert "W-\u2060W+ and W+-\u2060W++, pre-Walk" in figures.table([("W-W+ and W+-W++, pre-Walk", 1)], ("f", "n"))
     assert '<th scope="col" class="number">n</th>' in figures.table([("a", 1), ("b", 2.5)], ("f", "n"))
     with pytest.raises(figures.FigureError, match="has 1 cells, expected 2: x, y"):
         figures.table([("a",)], ("x", "y"))
