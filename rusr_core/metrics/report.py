@@ -10,6 +10,7 @@ import csv
 import html
 import io
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -276,7 +277,10 @@ def _latex(header: list[str], rows: list[list[str]], below: Sequence[str] = ()) 
 
 def _html(caption: str, header: list[str], rows: list[list[str]], below: Sequence[str] = ()) -> str:
     def line(cells: list[str], tag: str) -> str:
-        return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+        return "<tr>" + "".join(f"<{tag}>{whole(html.escape(cell))}</{tag}>" for cell in cells) + "</tr>"
+
+    def whole(cell: str) -> str:  # an interval and a spread are not broken
+        return re.sub(r"(?<=\d,) (?=[-\d])| (?=±)|(?<=±) ", "&nbsp;", cell)
 
     top = f"<caption>{html.escape(caption)}</caption>" if caption else ""
     body = "".join(line(row, "td") for row in rows)

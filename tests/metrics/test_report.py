@@ -65,7 +65,7 @@ def test_every_form_says_what_brackets_and_spread_are(example):
     """A Frechet distance has no interval, and no form shows its spread as one."""
     for form in (example, Table((example,))):
         for text in (str(form), form.to_markdown(), form.to_latex(), form._repr_html_()):
-            plain = text.replace(r"$\pm$", "±").replace(r"\%", "%")
+            plain = text.replace(r"$\pm$", "±").replace(r"\%", "%").replace("&nbsp;", " ")
             assert "0.0452 ± 0.0120" in plain and INTERVAL in plain and SPREAD in plain
         (fid,) = (row for row in csv.DictReader(io.StringIO(form.to_csv())) if row["metric"] == "FID-portraits")
         assert (fid["low"], fid["high"], fid["spread"]) == ("", "", "0.012")
@@ -128,6 +128,11 @@ def test_a_tall_table_names_task_and_method_in_one_heading(example):
     """On a phone each cell says its column, and two methods on one task would say the same."""
     shown = Table((example, example))._repr_html_()
     assert shown.count(f"<th>{example.task}, {example.method}") == 2 and "<td>method</td>" not in shown
+
+
+def test_html_breaks_no_interval():
+    shown = summarize("x", "m", "", {"psnr": torch.tensor([20.0, 21.0, 25.0])}, {})._repr_html_()
+    assert ",&nbsp;" in shown and "], " not in shown and " [" in shown  # it may begin a line
 
 
 def test_html_escapes_and_closes_its_tags(example):
