@@ -193,7 +193,7 @@ def trade(
         if any(value <= 0 and axis in log for axis, value in zip("xy", point, strict=True)):
             raise FigureError(f"{name} lies at {point}: expected numbers above 0 on logarithmic axes")
     with plt.style.context(STYLE):
-        figure, ax = plt.subplots(figsize=(6.4, 3.8), layout="constrained")
+        figure, ax = plt.subplots(figsize=(6.4, 4.2), layout="constrained")
         colours = {name: LOOKS["tuned" if name == ours else "default"][1] for name in points}
         for name, point in points.items():
             ax.plot(*point, "o", color=colours[name], markersize=5)
