@@ -181,6 +181,12 @@ def run_module(words: list[str], folder: Path, environment: dict[str, str], log:
     runpy.run_module(words[0], run_name="__main__", alter_sys=True)
 
 
+def run_with_errors_in(config: SweepConfig, wanted: SweepPlan, workers: int, log: Path) -> None:
+    """A run in this process, a fork, whose workers' errors go to a file, too: they have those of their fork server."""
+    os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
+    assert run(config, wanted, workers=workers, threads=1).ok
+
+
 def hold(folder: Path, name: str) -> None:
     """Hold a claim for a minute; the file "held" says that it is held."""
     with claim(folder, name):
