@@ -14,7 +14,8 @@ PLACES = tuple(product((8, 16, 28, 42, 58), range(-45, 315, 45)))  # points of d
 
 def label_points(ax: Axes, labels: Sequence[Label], points: Sequence[tuple[float, float]]) -> None:
     """Each label beside its point: at the first of the places around it where it covers neither a label nor one of
-    all `points`, and if there is none, at the last. Away from its point it stands at the end of a line.
+    all `points`, and if there is none, at the last. Away from its point it stands at the end of a line, which crosses
+    none of them either.
     """
     ax.rusr_labels = labels, points  # for `label_again`
     ax.figure.draw_without_rendering()  # the layout is known only then
@@ -29,10 +30,17 @@ def label_points(ax: Axes, labels: Sequence[Label], points: Sequence[tuple[float
             )  # fmt: skip
             text.get_window_extent()  # finds its place; what follows leaves out its line
             box = Text.get_window_extent(text).padded(4, 0)  # or two beside each other read as one word
-            if (distance, angle) == PLACES[-1] or not any(box.overlaps(other) for other in taken):
+            drawn = [box, *(_along(ax, point, offset) if arrow else ())]
+            if (distance, angle) == PLACES[-1] or not any(one.overlaps(other) for one in drawn for other in taken):
                 break  # no label is left out: where no place is free it stands at the last
             text.remove()
-        taken.append(box)
+        taken += drawn
+
+
+def _along(ax: Axes, point: tuple[float, float], offset: tuple[float, float]) -> list[Bbox]:
+    """Small boxes on the line from a point to its label, but for its ends, which touch both."""
+    begin, way = ax.transData.transform(point), np.array(offset) * ax.figure.dpi / 72
+    return [Bbox.from_bounds(*(begin + way * part - 1), 2, 2) for part in np.linspace(0.3, 0.7, 5)]
 
 
 def label_again(ax: Axes) -> None:

@@ -1,4 +1,4 @@
-"""What the recordings show, in twelve sentences: each with a number, its interval, and what would refute it.
+"""What the recordings show, in thirteen sentences: each with a number, its interval, and what would refute it.
 
 Every number is computed from the recorded scores of single portraits. A sentence is written by a function that first
 checks that the recording supports it and raises `FindingError` where it does not, so that no sentence survives a
@@ -49,7 +49,7 @@ class Finding:
 def findings(
     main: Recording, tuned: Recording, ablation: Recording, again: Recording | None = None
 ) -> tuple[Finding, ...]:
-    """The twelve findings, from the recorded benchmark, the experiment with tuned rivals and the recorded ablation.
+    """The thirteen findings, from the recorded benchmark, the experiment with tuned rivals and the recorded ablation.
 
     `again` is a second ablation, with other networks, which may lack variants and tasks: no sentence may say the
     opposite of it. Raises `FindingError`, and `FactorError` for a recording that lacks a method or a task.
@@ -58,7 +58,7 @@ def findings(
     of_ablation: tuple[Callable[[Recording], Finding], ...] = (
         _single_phase, _which_phases, _start, _draws, _stopping, _identity_term, _rates,
     )  # fmt: skip
-    first = *(write(main) for write in of_main), _tuned_rival(tuned), _lost_person(main)
+    first = *(write(main) for write in of_main), _tuned_rival(tuned), _own_price(tuned), _lost_person(main)
     return first + tuple(_measured_again(write(ablation), again) for write in of_ablation)
 
 
@@ -136,14 +136,29 @@ def _diffusion(main: Recording) -> Finding:
 def _tuned_rival(tuned: Recording) -> Finding:
     found = together(tuned, SEARCHING, "default", ["upsampling L"])["brgm"]
     measured = factor(tuned, "ddrm@tuned", "default", ["denoising L", "deartifacting M"])
-    _check(found[2] < 1 and measured[2] < 1, "tuned rival", (found, measured))
+    between = factor(tuned, "ddrm@tuned", "default@tuned", ["denoising L", "deartifacting M"])
+    _check(max(found[2], measured[2], between[2]) < 1, "tuned rival", (found, measured, between))
     return Finding(
         "tuned rival",
         "Task by task one fixed setting does not hold its own: in each of three single tasks a rival ends nearer "
         "to the truth.",
         f"distance of DDRM, tuned, against the setting of this book {per_cent(*measured)} in denoising L and "
-        f"deartifacting M; of BRGM, as published, {per_cent(*found)} in upsampling L", *measured, "one_setting",
-        "the same tasks on other portraits, or with our setting tuned as well, where one of these intervals holds 1",
+        f"deartifacting M, against our setting tuned as well {per_cent(*between)}; of BRGM, as published, "
+        f"{per_cent(*found)} in upsampling L", *measured, "one_setting",
+        "the same tasks on other portraits, where one of these intervals holds 1",
+    )  # fmt: skip
+
+
+def _own_price(tuned: Recording) -> Finding:
+    tasks = sorted({task for task, _ in distances(tuned, "default@tuned")})
+    measured = factor(tuned, "default", "default@tuned", tasks)
+    _check(measured[1] < 1 < measured[2], "own price", measured)
+    return Finding(
+        "own price",
+        "That is not the price of one setting: ours is not found to end nearer when it is tuned for each task.",
+        f"distance of the one setting against the tuned ones {per_cent(*measured)} over {len(tasks)} tasks",
+        *measured, "one_setting",
+        "studies on more portraits, whose settings end nearer on others, with an interval that excludes 1",
     )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 from matplotlib.colors import same_color
+from matplotlib.text import Text
 
 from rusr_core.figures import FigureError, comparisons
 from rusr_core.figures.comparisons import LOOKS
@@ -173,3 +174,21 @@ def test_our_own_tuned_column_has_a_row():
     assert [label.get_text() for label in ax.get_yticklabels()] == ["default", "pulse"]
     ours = [line for line in ax.get_lines() if line.get_marker() == "D"]
     assert [round(float(line.get_xdata()[0]), 4) for line in ours] == [round((0.8 * 0.75) ** 0.5, 4)]
+
+
+def test_the_line_to_a_name_crosses_no_name():
+    """As that of a name that stands away from its point did, through the next point's name."""
+    points = {
+        "brgm": (1.38, 1.47), "classical": (2.07, 0.005), "classical@one": (2.43, 0.005), "cvpr2023": (1.1, 1.47),
+        "classical@tuned": (1.95, 0.005), "daps": (1.97, 1.8), "ddrm": (0.86, 0.022), "ddrm@tuned": (0.73, 0.094),
+        "default": (1.0, 1.0), "default@tuned": (1.03, 1.13), "dps": (1.52, 2.65), "lbrgm": (1.36, 5.6),
+        "na_nhmc": (1.57, 2.1), "pti": (1.76, 3.5), "pulse": (1.68, 0.24),
+    }  # fmt: skip
+    figure = comparisons.trade(points, xlabel="a", ylabel="b", log="xy")
+    figure.draw_without_rendering()
+    (ax,) = figure.axes
+    for text in (text for text in ax.texts if text.arrow_patch is not None):
+        begin, end = ax.transData.transform(text.xy), Text.get_window_extent(text).get_points().mean(0)
+        line = [begin + part * (end - begin) for part in np.linspace(0.2, 0.8, 30)]
+        others = [Text.get_window_extent(other) for other in ax.texts if other is not text]
+        assert not any(other.contains(*place) for other in others for place in line), text.get_text()
