@@ -74,6 +74,8 @@ def _lint_cells(code: list) -> list[str]:
     for cell in code[1:]:
         if re.search(r"https?://|^\s*[!%]", cell.source, re.M):
             wrong.append(f"cell {cell.id}: an address or a shell command outside the install cell")
+        if re.search(r":\.\d%", cell.source):
+            wrong.append(f"cell {cell.id}: a number in per cent without a space, expected {{100 * x:.0f}} %")
         if re.search(r"(?<![\w.])(?:/home|/root|/tmp|/work|[A-Z]:\\)", cell.source):
             wrong.append(f"cell {cell.id}: a path of one machine")
         shown = cell.metadata.get("mystnb", {})
@@ -126,7 +128,7 @@ def _lint_predictions(code: list) -> list[str]:
 
 
 def _lint_prose(prose: str) -> list[str]:
-    wrong = []
+    wrong = ["a number in per cent without a space"] if re.search(r"\{glue:text\}`[^`]*%`", prose) else []
     found = re.findall(r"\{exercise-start\} (.*)\n:label: (\S+)", prose)
     exercises = [label for title, label in found if not title.startswith("Project: ")]
     solutions = re.findall(r"\{solution-start\} (\S+)\n:class: dropdown", prose)

@@ -119,6 +119,14 @@ def _with_a_figure_left_out(notebook):
     drawn.metadata["tags"] = ["remove-cell"]
 
 
+def _with_a_close_per_cent(notebook):
+    notebook.cells[-2].source += '\nprint(f"{0.3:.0%}")'
+
+
+def _with_a_close_per_cent_in_the_text(notebook):
+    notebook.cells[0].source += " {glue:text}`start-share:.0%`"
+
+
 def _with_widgets(notebook):
     notebook.metadata["widgets"] = {}
 
@@ -139,6 +147,8 @@ def _with_widgets(notebook):
         (_with_a_label_twice, "two have this label"),
         (_with_a_link_outside, "not in the book"),
         (_with_widgets, "widget state"),
+        (_with_a_close_per_cent, "per cent without a space, expected {100 * x:.0f} %"),
+        (_with_a_close_per_cent_in_the_text, "a number in per cent without a space"),
         (_with_numbers_in_sight, "numbers for the text in a shown cell"),
         (_with_an_open_notebook, "expected {'cellView': 'form', 'jupyter': {'source_hidden': True}}"),
         (_with_folded_parameters, "and {'cellView': 'form'}, expected not folded"),
