@@ -1,5 +1,7 @@
 """The one exception that a user of the library has to catch, and the one warning."""
 
+from collections.abc import Callable
+
 
 class RusrError(ValueError):
     """Bad input or bad data. The message is one line: what was found and what was expected."""
@@ -7,3 +9,19 @@ class RusrError(ValueError):
 
 class RusrWarning(UserWarning):
     """Something that was asked for and does not act, or a result that is not what it seems. One line, as an error's."""
+
+
+def shown_once(kind: type[Warning], show: Callable[..., None]) -> Callable[..., None]:
+    """`show`, a `warnings.showwarning`, that shows each text of warnings of this kind once.
+
+    No filter does that: Python forgets what it has shown whenever the filters change, and they change for each picture
+    that is read by this library.
+    """
+    told: set[str] = set()
+
+    def once(message: Warning, *args: object, **options: object) -> None:
+        if not isinstance(message, kind) or str(message) not in told:
+            show(message, *args, **options)
+        told.add(str(message))
+
+    return once

@@ -24,14 +24,13 @@ from rusr_core.degradations.operator import AnyOperator, as_operator
 from rusr_core.errors import RusrError
 from rusr_core.files import DataError, data_path
 from rusr_core.limits import dotted, shown
-from rusr_core.networks.digests import weights_digest
+from rusr_core.networks.digests import SHOWN, weights_digest
 from rusr_core.presets import Preset
 from rusr_core.prior import DiffusionPrior, Prior
 from rusr_core.restore import restore
 from rusr_core.results import Restoration
 
 COLUMNS = ("one", "tuned")
-SHOWN = 12  # digits of a digest that a message shows
 
 
 def space_of(base: Preset | Baseline) -> Mapping[str, Range]:

@@ -5,11 +5,12 @@ import contextlib
 import sys
 import unicodedata
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from tqdm import tqdm
 
 from rusr_core.decoding import DecodingWarning
+from rusr_core.errors import shown_once
 
 NAMED = 10  # of what is left out
 
@@ -53,16 +54,9 @@ def _printable(error: UnicodeError) -> tuple[str | bytes, int]:
 codecs.register_error("rusr.printable", _printable)
 
 
-def _warn_once() -> Callable[..., None]:
-    """What shows a warning as one line; those of a file, which is read more than once, once."""
-    told = set()
-
-    def show(message: Warning, *_args: object, **_options: object) -> None:
-        if not isinstance(message, DecodingWarning) or str(message) not in told:
-            complain(f"warning: {message}")
-        told.add(str(message))
-
-    return show
+def _show(message: Warning, *_args: object, **_options: object) -> None:
+    """A warning as one line."""
+    complain(f"warning: {message}")
 
 
 @contextlib.contextmanager
@@ -74,7 +68,7 @@ def readable_output() -> Iterator[None]:
         stream.reconfigure(errors="rusr.printable")
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = _warn_once()
+            warnings.showwarning = shown_once(DecodingWarning, _show)  # a file is read more than once
             yield
     finally:
         for stream, errors in zip(streams, before, strict=True):

@@ -22,11 +22,11 @@ from rusr_core.errors import RusrError
 from rusr_core.limits import shown
 from rusr_core.metrics import intervals
 from rusr_core.metrics.judges import METRICS, Judge, Score, image_scores, label, portraits_judge, set_scores
+from rusr_core.networks.digests import SHOWN
 from rusr_core.tasks import LEVELS
 
 MAIN = ("lpips", "fid", "fidelity")  # the report's three lines
 RULE = 72
-SHOWN = 12  # digits of a digest that a message shows
 NONE = "n/a"  # of a method that cannot do a task
 COLUMNS = "task method images seeds question metric value low high spread lower_is_better notes".split()
 ARROWS = {True: "↓", False: "↑"}

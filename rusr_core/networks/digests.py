@@ -5,6 +5,8 @@ import hashlib
 import torch
 from torch import nn
 
+SHOWN = 12  # digits of a digest that a message shows
+
 
 def weights_digest(network: object) -> str | None:
     """SHA-256 of a network's tensors by name, wherever they came from; None for no network."""

@@ -135,8 +135,8 @@ def _diffusion(main: Recording) -> Finding:
 
 def _tuned_rival(tuned: Recording) -> Finding:
     found = together(tuned, SEARCHING, "default", ["upsampling L"])["brgm"]
-    measured = factor(tuned, "ddrm@tuned", "default", ["denoising L", "deartifacting M"])
-    between = factor(tuned, "ddrm@tuned", "default@tuned", ["denoising L", "deartifacting M"])
+    ours, rows = ("default", "default@tuned"), ["denoising L", "deartifacting M"]
+    measured, between = (factor(tuned, "ddrm@tuned", name, rows) for name in ours)
     _check(max(found[2], measured[2], between[2]) < 1, "tuned rival", (found, measured, between))
     return Finding(
         "tuned rival",

@@ -25,7 +25,7 @@ from rusr_core.metrics.judges import (
     set_features,
 )
 from rusr_core.metrics.report import Report, Table, summarize, summarize_none
-from rusr_core.networks.digests import weights_digest
+from rusr_core.networks.digests import SHOWN, weights_digest
 from rusr_core.sweeps.claims import claim
 from rusr_core.sweeps.measurements import truth_path
 from rusr_core.sweeps.stamps import CheckedFiles
@@ -176,7 +176,8 @@ def reports(
     if judge is not None:
         check_judge(folder, judge)
     found, truths, table = selections(folder, methods), {}, []
-    suffix, weights = manifest(folder)["judge"]["suffix"], _judging(folder)
+    known = manifest(folder)
+    suffix, weights = known["judge"]["suffix"], _judging(known)
     missing = {pair: reason for pair, reason in not_applicable(folder).items() if methods is None or pair[0] in methods}
     for task, selection in found.items():
         if only is not None and task not in only:
@@ -210,10 +211,9 @@ def _realism(
     return realism_scores([_features(paths, judge, crops) for paths in files], truth, rounds=rounds)
 
 
-def _judging(folder: Path) -> dict[str, str]:
-    """The digests of the networks that judged a sweep (`Judge.weights`): a portrait net has every role, and where there
-    is none the prior's own networks judge."""
-    known = manifest(folder)
+def _judging(known: dict) -> dict[str, str]:
+    """The digests of the networks that judged the sweep of a manifest (`Judge.weights`): a portrait net has every role,
+    and where there is none the prior's own networks judge."""
     found = {"perceptual": known["judge"]["perceptual"]}
     found["identity"] = found["perceptual"] if known["judge"]["suffix"] else known["prior"]["identity"]
     return {role: digest for role, digest in found.items() if digest is not None}
@@ -241,7 +241,7 @@ def check_judge(folder: Path, judge: Judge) -> None:
     if judge.suffix != known["suffix"]:
         raise ResultsError(f"{folder}: judged by {known['suffix']!r} nets, the judge given is {judge.suffix!r}")
     if judge.perceptual is not None and (found := weights_digest(judge.perceptual)) != known["perceptual"]:
-        told = f"weights {known['perceptual'][:12]}, the judge given has {found[:12]}"
+        told = f"weights {known['perceptual'][:SHOWN]}, the judge given has {found[:SHOWN]}"
         raise ResultsError(f"{folder}: judged by a net of {told}; give the file that judged (--judge)")
 
 

@@ -21,7 +21,7 @@ from multiprocessing.connection import Connection
 
 import torch
 
-from rusr_core.errors import RusrError, RusrWarning
+from rusr_core.errors import RusrError, RusrWarning, shown_once
 from rusr_core.limits import MAX_PROCESSES, check_whole
 from rusr_core.sweeps.config import BenchmarkError, SweepConfig
 from rusr_core.sweeps.plan import SweepPlan, WorkBatch
@@ -234,17 +234,8 @@ def _begin(counter: object, line: Connection, threads: int, device: str) -> None
 
 
 def _warn_once() -> None:
-    """What all units of a kind would repeat is said once a process. No filter does that: Python forgets what it has
-    shown whenever the filters change, as they do for each picture that is read.
-    """
-    told, show = set(), warnings.showwarning
-
-    def once(message: Warning, *args: object, **options: object) -> None:
-        if not isinstance(message, RusrWarning) or str(message) not in told:
-            show(message, *args, **options)
-        told.add(str(message))
-
-    warnings.showwarning = once
+    """What all units of a kind would repeat is said once a process."""
+    warnings.showwarning = shown_once(RusrWarning, warnings.showwarning)
 
 
 def _end_with_parent(line: Connection) -> None:
