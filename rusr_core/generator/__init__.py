@@ -12,9 +12,10 @@ The latent space is the rank of the tensor given to the synthesis network (L vec
     W+   [N, L, D]     one vector per layer
     W++  [N, 1, R, D]  one vector per convolution output filter: the rows of all layers one after another
 
-R counts the filters that exist (`StyleGenerator.rows` says how many each of the L vectors serves; the input of a
-StyleGAN3 has no filters and keeps one row). The published code of W++ keeps 512 rows for each vector; the rows that no
-filter reads have no influence and are not stored here.
+R counts the rows that are read (`StyleGenerator.rows` says how many of each of the L vectors): one for each filter. The
+three filters of a ToRGB that shares its vector with the next convolution read that convolution's first rows, and the
+input of a StyleGAN3 has no filters and keeps one row. The published code of W++ keeps 512 rows for each vector; the
+rows that no filter reads have no influence and are not stored here.
 
 Chapter: book/generator.ipynb.
 """

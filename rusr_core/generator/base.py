@@ -88,7 +88,7 @@ class StyleGenerator(nn.Module):
 
     @property
     def rows(self) -> tuple[int, ...]:
-        """For each of the L vectors, the number of convolution output filters that it serves."""
+        """For each of the L vectors, how many rows W++ has of it: the filters of the widest layer that it serves."""
         return self.synthesis.rows
 
     def widen(self, ws: Tensor, space: str) -> Tensor:

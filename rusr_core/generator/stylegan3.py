@@ -85,7 +85,7 @@ class FourierInput(nn.Module):
 
 
 class AliasFreeLayer(nn.Module):
-    """Modulated convolution, then a leaky ReLU at twice the sampling rate, between low-pass filters (section 3.1)."""
+    """Modulated convolution, then a leaky ReLU at twice the sampling rate, between low-pass filters (section 3.2)."""
 
     def __init__(self, config: StyleGAN3Config, shape: LayerShape):
         super().__init__()
