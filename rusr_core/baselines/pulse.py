@@ -5,7 +5,7 @@ moves on the sphere of its own first radius, so that it stays as likely as a dra
 
     100 max(MSE(f(x), y), eps) + 0.05 GEO(w),   w = lrelu(sigma v + mu),   |v_l| constant
 
-GEO is the mean squared angle between the style vectors of two layers. Where we depart from the public code:
+GEO is 64 times the mean squared angle between the style vectors of two layers. Where we depart from the public code:
 
     generator      StyleGAN2 for StyleGAN1: 2 log2(R) - 3 noise maps, of which the first five are searched and the last
                    is zero, as there, and a generator that has none is searched in W+ alone; mu and sigma are
