@@ -2,7 +2,8 @@
 
 A column of H pixels that was made of h samples by a linear kernel lies in a space of h dimensions. What of the picture
 lies outside is measured for every h and kernel: rounding alone if both are right, and much more beside them. The same
-linear dependence is what Gallagher, "Detection of Digital Image Interpolation" (CRV 2005), sees as a period.
+linear dependence is what Gallagher, "Detection of Linear and Cubic Interpolation in JPEG Compressed Images" (CRV 2005),
+sees as a period.
 """
 
 from dataclasses import dataclass

@@ -40,7 +40,7 @@ class EqualConv(nn.Module):
 
 
 class PatchDiscriminator(nn.Module):
-    """Scores on two grids, for pictures of 128 px: 16 x 16 patches of about 46 px and 8 x 8 of about 94 px."""
+    """Scores on two grids, for pictures of 128 px: 16 x 16 patches of 38 px and 8 x 8 of 54 px."""
 
     def __init__(self, widths: tuple[int, ...] = (40, 48, 80, 112, 128)):
         super().__init__()
