@@ -30,7 +30,7 @@ def test_a_net_learns_people_and_then_to_judge(run, monkeypatch):
     monkeypatch.setattr(train_features, "CONFIGS", {"a": (train_features.PortraitNetConfig((4, 4, 4, 4, 4)), 1)})
     out = run(train_features, "--net", "a", "--images", "32", "--batch", "16")
     start = out / "people_a.safetensors"
-    words = ("--net", "a", "--start", str(start), "--steps", "2", "--batch", "4", "--bank", "2")
+    words = ("--net", "a", "--start-from", str(start), "--steps", "2", "--batch", "4", "--bank", "2")
     run(tune_features, *words)
     first = load_portrait_net(out / "features_a.safetensors").state_dict()
     assert any(not torch.equal(v, first[k]) for k, v in load_portrait_net(start).state_dict().items())

@@ -1,14 +1,17 @@
 """The denoiser's training: its loss and levels, repeatable, resumable, and files that the library loads."""
 
+import inspect
+import re
 import sys
 from dataclasses import replace
 
 import pytest
 import torch
+from torch.distributed.run import get_args_parser
 
 from rusr_core.checkpoints import load_denoiser
 from rusr_core.networks.denoiser import Denoiser, DenoiserConfig, DenoiserError
-from tools.portraits.training import train_denoiser
+from tools.portraits.training import train_denoiser, train_generator
 from tools.portraits.training.denoising import (
     LEVELS,
     DenoiserTrainer,
@@ -117,9 +120,19 @@ def test_program_writes_what_the_library_loads_and_goes_on(small_set, tmp_path, 
     check_that_it_goes_on_with_a_file(tmp_path, words, monkeypatch)
 
 
+@pytest.mark.parametrize("program", [train_denoiser, train_generator])
+def test_torchrun_hands_every_option_on(program):
+    """Once `--start` was refused there: torchrun took it for an abbreviation of an option of its own."""
+    options = re.findall(r'add_argument\("(--[a-z-]+)"', inspect.getsource(program))
+    assert {"--data", "--out"} < set(options)
+    for option in options:
+        found = get_args_parser().parse_args(["--nproc-per-node", "2", "-m", program.__name__, option, "1"])
+        assert (found.training_script, found.training_script_args) == (program.__name__, [option, "1"])
+
+
 def check_that_it_goes_on_with_a_file(folder, words, monkeypatch):
     """What is left of a run whose state is lost: the average, and how much it has seen."""
-    words = [*words, "--start", str(folder / "denoiser.safetensors"), "--out", str(folder / "again")]
+    words = [*words, "--start-from", str(folder / "denoiser.safetensors"), "--out", str(folder / "again")]
     monkeypatch.setattr(sys, "argv", ["program", *words, "--images", "12"])
     train_denoiser.main()  # it has seen so many: nothing is changed
     same = load_denoiser(folder / "again/denoiser.safetensors").state_dict()

@@ -63,7 +63,8 @@ def net_programs(work: Path, options: dict[str, list[str]], shipped: bool) -> di
         start = DATA / f"features_{net}.safetensors" if shipped else work / f"people_{net}.safetensors"
         common = ("--data", work / "data", "--out", work, "--net", net)
         people = [] if shipped else [(f"{TRAINING}.train_features", *common, *options["people"])]
-        judge = (f"{TRAINING}.tune_features", *common, "--start", start, "--balance", BALANCE[net], *options["judge"])
+        words = ("--start-from", start, "--balance", BALANCE[net])
+        judge = (f"{TRAINING}.tune_features", *common, *words, *options["judge"])
         out[net] = [*people, judge]
     return out
 

@@ -5,7 +5,7 @@
     python -m tools.portraits.training.train_denoiser --data FOLDER --out FOLDER --device cuda --batch 256 \\
         --images 4000000 --flat-images 500000                                                              (one GPU)
     python -m tools.portraits.training.train_denoiser --data FOLDER --out FOLDER --images 200000 \\
-        --start data/portraits/denoiser.safetensors                                  (goes on with what is shipped)
+        --start-from data/portraits/denoiser.safetensors                             (goes on with what is shipped)
 
 Resumes from OUT/state.pt, which is written every `--save-minutes`, with OUT/denoiser.safetensors, the average so far.
 What a step sees depends on the seed and the images seen alone, and neither the learning rate nor the average needs to
@@ -57,8 +57,8 @@ def train(plan: DenoisingPlan, args: argparse.Namespace, device: torch.device, w
     trainer = DenoiserTrainer(plan, config, data.reduced(config.coarse), device)
     if (out / "state.pt").exists():
         trainer.restore(torch.load(out / "state.pt", weights_only=True, map_location=device))
-    elif args.start:
-        trainer.start(load_denoiser(args.start), int(read_metadata(args.start).get("images", 0)))
+    elif args.start_from:
+        trainer.start(load_denoiser(args.start_from), int(read_metadata(args.start_from).get("images", 0)))
     losses, start, first, saved = [], time.time(), trainer.seen, time.time()
     while trainer.seen < plan.images:
         losses.append(trainer.step(data.batch(plan, trainer.seen, world), world))
@@ -82,7 +82,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of render_training_set.py")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--start", type=Path, help="a denoiser to go on with, where OUT has none; its average alone")
+    words = "a denoiser to go on with, where OUT has none; its average alone"
+    parser.add_argument("--start-from", type=Path, metavar="FILE", help=words)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--images", type=int, default=DenoisingPlan.images, metavar="N", help="images to see in all")

@@ -1,6 +1,6 @@
 """Teach a feature net which of two pictures is further from a third, and let it forget nobody.
 
-    python -m tools.portraits.training.tune_features --data FOLDER --out FOLDER --net a --start features_a.safetensors
+    python -m tools.portraits.training.tune_features --data FOLDER --out FOLDER --net a --start-from FILE
 
 All weights are trained, those of the channels too, on triplets of every kind of orders.py (Zhang et al., CVPR 2018,
 section 3.2, trained their `lin`, `tune` and `scratch` on judgements; this is `tune`). Identity embeddings are held to
@@ -247,7 +247,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of render_training_set.py")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--net", choices=sorted(CONFIGS), required=True)
-    parser.add_argument("--start", type=Path, required=True, help="a net of train_features.py")
+    parser.add_argument("--start-from", type=Path, required=True, help="a net of train_features.py")
     parser.add_argument("--steps", type=int, default=Plan.steps)
     parser.add_argument("--batch", type=int, default=Plan.batch)
     parser.add_argument("--rate", type=float, default=Plan.rate)
@@ -260,7 +260,7 @@ def main() -> None:
     device, seed = torch.device(args.device), CONFIGS[args.net][1]
     plan = Plan(seed, args.steps, args.batch, args.batch // 2, args.rate, balance=args.balance, bank=args.bank)
     images = load_images(args.data / "images.npy", device)
-    tune(plan, load_portrait_net(args.start), images, args.out, args.net, device, args.seconds)
+    tune(plan, load_portrait_net(args.start_from), images, args.out, args.net, device, args.seconds)
 
 
 if __name__ == "__main__":
