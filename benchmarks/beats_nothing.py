@@ -127,18 +127,25 @@ def weights_of(facts: dict) -> dict[str, str]:
     return weights | {"judge": facts["judge"]["perceptual"]} | ({"denoiser": denoisers[0]} if denoisers else {})
 
 
-def kept(folder: Path, weights: dict[str, str]) -> tuple[dict[tuple[str, str], dict], dict[str, str]]:
+def kept(
+    folder: Path, weights: dict[str, str], anew: set[tuple[str, str]]
+) -> tuple[dict[tuple[str, str], dict], dict[str, str]]:
     """The rows that a folder holds, by task and method, and the weights of them and of a sweep together.
 
-    Raises CommandError if these are not the same; a denoiser may be new.
+    Raises CommandError if these are not the same. The denoiser may be another one where every row that rests on one is
+    made `anew`.
     """
     about = stored(folder / "provenance.json")
-    known = about.get("weights", {})
-    if {"denoiser": weights.get("denoiser")} | known != {"denoiser": known.get("denoiser")} | weights:
-        raise CommandError(f"{folder}: measured with the weights {known}; expected {weights}, or another folder")
     with open(folder / TABLE, encoding="utf-8", newline="") as file:
         rows = [row | {name: row.get(name, about[name]) for name in ("on", "commit")} for row in csv.DictReader(file)]
-    return {(row["task"], row["method"]): row for row in rows}, known | weights
+    found = {(row["task"], row["method"]): row for row in rows}
+    known = about.get("weights", {})
+    diffusion = {name for name, method in METHODS.items() if method.prior == "diffusion"}
+    if not any(method in diffusion and (task, method) not in anew for task, method in found):
+        known = {role: digest for role, digest in known.items() if role != "denoiser"}
+    if {"denoiser": weights.get("denoiser")} | known != {"denoiser": known.get("denoiser")} | weights:
+        raise CommandError(f"{folder}: measured with the weights {known}; expected {weights}, or another folder")
+    return found, known | weights
 
 
 def write(folder: Path, table: list[dict], how: dict[str, Configured], sweep: Path) -> None:
@@ -152,7 +159,9 @@ def write(folder: Path, table: list[dict], how: dict[str, Configured], sweep: Pa
     if origin["code"] != facts["code"]:  # the restorations are of other code than what is here now
         origin |= {"code": facts["code"], "commit": None}
     today = {"on": f"{datetime.now(UTC):%Y-%m-%d}", "commit": origin["commit"]}
-    rows, weights = kept(folder, weights_of(facts)) if path.exists() else ({}, weights_of(facts))
+    rows, weights = {}, weights_of(facts)
+    if path.exists():
+        rows, weights = kept(folder, weights, {(row["task"], row["method"]) for row in table})
     for row in table:
         settings, published = how[row["method"]].settings, how[row["method"]].baseline.settings
         numbers = {"steps": settings.get("steps", ""), "published_steps": published.get("steps", "")}

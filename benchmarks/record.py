@@ -17,7 +17,8 @@ that is recorded and finds the same scores, or nearly the same where it ran on a
 runs comparable. A task that is not there yet is taken whole. Methods may then rest on fewer images than others of
 their task; the sheets of pictures get a column for each, where the sweep has their portrait in all their rows.
 Measures that came later than a recording enter it with --add --anew METHOD: the rows of a recorded method are taken
-from the sweep, whose LPIPS must be the same on all tasks and images that are recorded.
+from the sweep, whose LPIPS must be the same on all tasks and images that are recorded. So are those of a method that
+restores with another denoiser now, whose LPIPS may differ; its pictures in the sheets are drawn anew.
 """
 
 import argparse
@@ -28,8 +29,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.recorded_rows import PEAKS, add, counted, denoisers_of, settings_of, write_rows
+from benchmarks.recorded_rows import PEAKS, add, counted, denoisers_of, renewed, settings_of, write_rows
 from benchmarks.recorded_sheets import draw_sheets, earlier_sheets
+from benchmarks.resuming import stored
 from rusr_core.commands.ending import ended
 from rusr_core.commands.options import CommandError
 from rusr_core.commands.output import complain
@@ -122,15 +124,15 @@ def record(
     scores, said = list(csv.DictReader(io.StringIO(table.to_csv()))), about(sweep, rows, note)
     scores = [row for row in scores if row["metric"]]
     said["not_applicable"] = [[*pair, reason] for pair, reason in sorted(missing.items()) if pair[1] in chosen]
-    drawn, alike = rows, True
+    drawn, alike, other = rows, True, set()
     if adding:
-        methods = said["methods"]
+        methods, other = said["methods"], renewed(stored(out / "provenance.json"), said)
         rows, scores, said = add(out, rows, scores, said, anew)
         alike = said["methods"] == methods
     out.parent.mkdir(parents=True, exist_ok=True)
     with whole_folder(out) as made:
         shown = earlier_sheets(out, made) if adding else {}
-        shown |= draw_sheets(sweep, drawn, made, None if alike else shown) if sheets else {}
+        shown |= draw_sheets(sweep, drawn, made, None if alike else shown, other) if sheets else {}
         said |= {"sheets": shown} if shown else {}
         write_rows(made / "results.csv", rows)
         write_rows(made / "scores.csv", scores)

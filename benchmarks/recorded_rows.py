@@ -4,7 +4,7 @@ import csv
 import io
 import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import torch
@@ -103,6 +103,9 @@ def add(
     for key in ("weights", "seeds", "judge"):
         if before[key] != said[key]:
             raise CommandError(f"{known} has {key} {before[key]}, the sweep {said[key]}: nothing is added")
+    other = renewed(before, said)
+    if left := sorted(other - set(anew)):
+        raise CommandError(f"{left[0]} has another denoiser than in {known}: expected it after --anew")
     old, scores = read_rows(known / "results.csv"), read_rows(known / "scores.csv")
     if before["methods"] == said["methods"] and not anew:
         rows, table, mixed = more_images(rows, table, old, scores)
@@ -110,7 +113,7 @@ def add(
         if joined := [task for task in dict.fromkeys((*before.get("joined", ()), *mixed)) if task not in measured]:
             said["joined"] = joined  # tasks of several runs, without realism
     else:
-        new = new_methods(rows, old, {known_as(name) for name in anew})
+        new = new_methods(rows, old, {known_as(name) for name in anew}, other)
         rows, table = (
             [row for row in a if by_method(row) not in new] + [row for row in b if by_method(row) in new]
             for a, b in ((old, rows), (scores, table))
@@ -169,14 +172,23 @@ def by_method(row: dict) -> tuple[str, str]:
     return row["task"], row["method"]
 
 
-def new_methods(rows: list[dict], old: list[dict], anew: set[str]) -> set[tuple[str, str]]:
-    """The sweep's pairs (task, method) that are not recorded, or of methods `anew`, if the two runs are comparable."""
+def renewed(before: dict, said: dict) -> set[str]:
+    """The methods that two provenances have with different denoisers."""
+    one, other = (each.get("denoisers", {}) for each in (before, said))
+    return {name for name in one.keys() & other.keys() if one[name] != other[name]}
+
+
+def new_methods(rows: list[dict], old: list[dict], anew: set[str], other: Collection[str] = ()) -> set[tuple[str, str]]:
+    """The sweep's pairs (task, method) that are not recorded, or of methods `anew`, if the two runs are comparable.
+
+    Nothing is compared of methods that restored with another prior, `other`.
+    """
     unit, there = ("task", "image", "method"), {row["task"] for row in old}
     recorded = {tuple(row[key] for key in unit): row for row in old}
     found = {tuple(row[key] for key in unit): row for row in rows if row["task"] in there}
     if strange := {key[:2] for key in found} - {key[:2] for key in recorded}:
         raise CommandError(f"the sweep has {sorted(strange)[0]}, which is not recorded: nothing is added")
-    both = found.keys() & recorded.keys()
+    both = {key for key in found.keys() & recorded.keys() if key[2] not in other}
     if {key[:2] for key in both} != {key[:2] for key in found}:
         raise CommandError("the sweep repeats no recorded method on all its tasks and images: nothing is added")
     for key in sorted(both):

@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Collection
 from pathlib import Path
 
 import torch
@@ -18,11 +19,13 @@ ENDS = ("input", "truth")  # the first and the last column of a sheet
 SAME_PORTRAIT = 0.04  # mean difference: JPEG makes 0.006 of 128 px and 0.014 of 32 px, another portrait 0.1 and more
 
 
-def draw_sheets(sweep: Path, rows: list[dict], out: Path, wider: dict[str, dict] | None) -> dict[str, dict]:
-    """Draw the sheets of a sweep into `out`, or give those of `wider`, which lie there, the columns that they lack and
-    draw no others; -> what they show."""
+def draw_sheets(
+    sweep: Path, rows: list[dict], out: Path, wider: dict[str, dict] | None, anew: Collection[str] = ()
+) -> dict[str, dict]:
+    """Draw the sheets of a sweep into `out`, or give those of `wider`, which lie there, the columns that they lack or
+    that are drawn `anew`, and draw no others; -> what they show."""
     if wider is not None:
-        return {letter: widened(sweep, rows, letter, labels, out) for letter, labels in wider.items()}
+        return {letter: widened(sweep, rows, letter, labels, out, anew) for letter, labels in wider.items()}
     drawn = {letter: sheet(sweep, rows, letter, out) for letter in (*tasks.TASKS, "composed")}
     return {letter: labels for letter, labels in drawn.items() if labels}
 
@@ -45,14 +48,17 @@ def sheet(sweep: Path, rows: list[dict], letter: str, out: Path) -> dict[str, li
     return {"columns": ["input", *methods, "truth"], "rows": [_label(t, letter) for t in chosen]}
 
 
-def widened(sweep: Path, rows: list[dict], letter: str, labels: dict, out: Path) -> dict[str, list[str]]:
-    """Give the recorded sheet `LETTER.jpg` in `out` a column for each method of a sweep that it lacks; -> its labels.
+def widened(
+    sweep: Path, rows: list[dict], letter: str, labels: dict, out: Path, anew: Collection[str] = ()
+) -> dict[str, list[str]]:
+    """Give the recorded sheet `LETTER.jpg` in `out` a column for each method of a sweep that it lacks, or that is drawn
+    `anew`; -> its labels.
 
     It stays as it is where the sweep has not restored its portrait in all its rows: the truth tells. JPEG's blocks lie
     as before, so that the squares that were there change by a rounding.
     """
     known = [known_as(name) for name in labels["columns"]]
-    new = {known_as(row["method"]) for row in rows} - {"nothing", *known}
+    new = {known_as(row["method"]) for row in rows} - {"nothing", *(name for name in known if name not in anew)}
     if not new:
         return labels
     image = min(row["image"] for row in rows)

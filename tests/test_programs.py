@@ -210,10 +210,11 @@ def check_that_a_denoiser_may_be_new_and_no_other(place, facts, row, how):
     (place / "kept/provenance.json").write_text(json.dumps(about | {"commit": "c", "on": "before"}))
     lines = [",".join(line.split(",")[:-2]) for line in table.read_text().splitlines()]
     table.write_text("\n".join(lines) + "\n")  # as tables were that say nothing of a row's commit
-    for denoiser in ("d", "d", "e"):
+    how = how | {"ddrm": baselines.find("ddrm")}
+    for denoiser, task in (("d", "denoising M"), ("d", "denoising M"), ("e", "deartifacting M")):
         (place / "bench.json").write_text(json.dumps(facts | {"methods": {"ddrm": {"denoiser": denoiser}}}))
         with nullcontext() if denoiser == "d" else pytest.raises(CommandError, match="measured with the weights"):
-            beats_nothing.write(place / "kept", [row | {"task": "denoising M"}], how, place)
+            beats_nothing.write(place / "kept", [row | {"task": task, "method": "ddrm"}], how, place)
     assert json.loads((place / "kept/provenance.json").read_text())["weights"]["denoiser"] == "d"
     (place / "bench.json").write_text(json.dumps(facts))
     beats_nothing.write(place / "kept", [row | {"task": "denoising S"}], how, place)

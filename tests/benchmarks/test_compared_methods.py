@@ -73,6 +73,25 @@ def check_what_is_kept(kept, words):
         beats_nothing.main(words)
 
 
+def test_a_table_that_is_kept_takes_another_denoiser_for_all_its_rows_only(tmp_path):
+    """Once a new denoiser was refused whatever was measured with it."""
+    lines = ["task,method,steps", "upsampling M,ddrm,20", "inpainting M,dps,1000", "upsampling M,pulse,100"]
+    (tmp_path / beats_nothing.TABLE).write_text("\n".join(lines))
+    before, after = ({"generator": "g", "denoiser": name} for name in ("old", "new"))
+    about = {"weights": before, "on": "2026-01-01", "commit": "c"}
+    (tmp_path / "provenance.json").write_text(json.dumps(about))
+    both = {("upsampling M", "ddrm"), ("inpainting M", "dps")}
+    found, weights = beats_nothing.kept(tmp_path, after, both)
+    assert weights == after and len(found) == 3 and found["upsampling M", "pulse"]["commit"] == "c"
+    for some in ({("upsampling M", "ddrm")}, {("upsampling M", "ddrm"), ("inpainting M", "daps")}):
+        with pytest.raises(CommandError, match="'denoiser': 'old'.*expected .*'denoiser': 'new'"):
+            beats_nothing.kept(tmp_path, after, some)
+    assert beats_nothing.kept(tmp_path, before, set())[1] == before
+    assert beats_nothing.kept(tmp_path, {"generator": "g"}, set())[1] == before  # of methods without a denoiser
+    with pytest.raises(CommandError, match="'generator': 'g'"):
+        beats_nothing.kept(tmp_path, after | {"generator": "other"}, both)
+
+
 @pytest.mark.parametrize("name", ["rivals", "claims"])
 def test_the_recorded_table_is_of_the_shipped_weights(name):
     about = json.loads(data_path(f"results/{name}/provenance.json").read_text(encoding="utf-8"))

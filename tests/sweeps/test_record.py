@@ -6,7 +6,6 @@ import shutil
 from collections import Counter
 from contextlib import nullcontext
 from dataclasses import replace
-from operator import itemgetter
 
 import pytest
 from scipy import stats
@@ -14,7 +13,7 @@ from sweep_world import QUICK, plan
 
 from benchmarks.accuracy import distances
 from benchmarks.record import record
-from benchmarks.recorded_rows import METRIC_KEYS, add, write_rows
+from benchmarks.recorded_rows import METRIC_KEYS, write_rows
 from benchmarks.recorded_sheets import sheet, widened
 from rusr_core.commands.options import CommandError
 from rusr_core.files import FileError
@@ -224,30 +223,6 @@ def test_methods_that_are_added_get_a_column_in_the_sheets_and_keep_who_cannot(c
     bare.write_text(json.dumps({key: value for key, value in json.loads(bare.read_text()).items() if key != "sheets"}))
     record(third.folder, bare.parent, judge=third.judge, adding=True)
     assert "sheets" not in json.loads(bare.read_text()) and not list(bare.parent.glob("*.jpg"))
-
-
-def test_a_measure_that_came_later_enters_with_its_method(config, tmp_path):
-    """`--anew`: the rows of a recorded method are the sweep's, if it found the same; all others stay."""
-    out, second = tmp_path / "recording", replace(config, folder=tmp_path / "second")
-    assert run(config, plan(2)).ok and run(second, plan(2)).ok
-    record(config.folder, out, judge=config.judge)
-    with (out / "results.csv").open() as file:
-        before = list(csv.DictReader(file))
-    facts = json.loads((out / "provenance.json").read_text())
-    rows = [row | ({"samples": 7} if row["method"] == "drawn" else {}) for row in results.rows(second.folder)]
-    found, _, _ = add(out, rows, [], dict(facts), ["drawn"])
-    assert {(r["method"], r.get("samples")) for r in found} == {("plain", None), ("drawn", 7)}
-    unit = itemgetter("task", "image", "method")
-    assert sorted(map(unit, found)) == sorted(map(unit, before))
-    assert [row for row in before if row["method"] == "plain"] == [row for row in found if row["method"] == "plain"]
-    for changed, message in (
-        ([row for row in rows if (row["method"], row["image"]) != ("drawn", "001")], "lacks .*001.*nothing is taken"),
-        ([row | {"lpips": 2 * row["lpips"]} for row in rows], "LPIPS .*, recorded .*nothing is added"),
-    ):
-        with pytest.raises(CommandError, match=message):
-            add(out, changed, [], dict(facts), ["drawn"])
-    with pytest.raises(CommandError, match="other is not in .*; expected methods of the sweep"):
-        record(second.folder, out, judge=second.judge, adding=True, anew=["other"])
 
 
 def test_a_sheet_gets_no_column_of_another_portrait(config, tmp_path, capsys):
