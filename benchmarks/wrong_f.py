@@ -25,7 +25,7 @@ import torch
 
 from benchmarks.resuming import Measurement, fill, read, summed_up
 from rusr_core import baselines, metrics, priors
-from rusr_core.baselines.tuned import prior_of
+from rusr_core.baselines.tuned import prior_of, weights_of
 from rusr_core.commands.ending import ended
 from rusr_core.commands.options import device_of, whole
 from rusr_core.degradations import Degradation, parse
@@ -44,6 +44,7 @@ CASES: dict[str, tuple[str, str]] = {  # of each the true f, and the wrong one t
     "another filter": ("blur:2 | downsample:8", "downsample:8"),
     "mask too small": ("strokes:9", "strokes:9,width=0.05"),  # true: 0.08 of the side, so 2 px wider on each edge
 }
+Weights = dict[str, dict[str, str]]  # of each kind of prior the digests of its networks, by role
 TOLD = ("right", "wrong")
 OURS = "default"
 FILE = "wrong_f.json"
@@ -99,7 +100,7 @@ def _factor(values: Sequence[float], others: Sequence[float]) -> list[float] | N
     return list(mean_factor((a / b).log()))
 
 
-def gathered(out: Path) -> dict[tuple[str, str, str], list[Measurement]]:
+def gathered(out: Path, weights: Weights) -> dict[tuple[str, str, str], list[Measurement]]:
     """All of a folder, whichever command made it: of each case and method the portraits from the first on."""
     found = {}
     for case, method, which in itertools.product(CASES, baselines.names(), TOLD):
@@ -107,14 +108,20 @@ def gathered(out: Path) -> dict[tuple[str, str, str], list[Measurement]]:
             path = place(out, case, method, which, number)
             if not path.exists():
                 break
-            found.setdefault((case, method, which), []).append(read(path, settings_of(case, method, which)))
+            found.setdefault((case, method, which), []).append(read(path, settings_of(case, method, which, weights)))
     return found
 
 
-def settings_of(case: str, method: str, which: str) -> Measurement:
+def settings_of(case: str, name: str, which: str, weights: Weights) -> Measurement:
     """What a restoration was made with."""
-    how = Method(method, baselines.find(method)).configuration()
-    return {"f": CASES[case][0], "told": CASES[case][TOLD.index(which)], "method": how}
+    method = Method(name, baselines.find(name))
+    used = weights.get(prior_of(method.how), {})
+    return {"f": CASES[case][0], "told": CASES[case][TOLD.index(which)], "method": method.configuration(), **used}
+
+
+def weights_beside(prior: Prior) -> Weights:
+    """The digests of what methods restore with, by the kind of prior."""
+    return {"generator": weights_of(prior), "diffusion": weights_of(denoiser_beside(prior, priors.EMBEDDED))}
 
 
 def place(out: Path, case: str, method: str, which: str, number: int) -> Path:
@@ -124,7 +131,9 @@ def place(out: Path, case: str, method: str, which: str, number: int) -> Path:
     return out / f"{case.replace(' ', '-')}-{method}-{which}-{number:03d}.json"
 
 
-def restored(out: Path, methods: Sequence[str], prior: Prior, num_images: int) -> dict[str, dict[str, str]]:
+def restored(
+    out: Path, methods: Sequence[str], prior: Prior, weights: Weights, num_images: int
+) -> dict[str, dict[str, str]]:
     """Restore what is missing; -> of each case the methods that cannot invert the wrong f, and why."""
     unable: dict[str, dict[str, str]] = {}
     for case, name, which in itertools.product(CASES, methods, TOLD):
@@ -135,7 +144,7 @@ def restored(out: Path, methods: Sequence[str], prior: Prior, num_images: int) -
             continue
         paths = [place(out, case, name, which, number) for number in range(num_images)]
         work = partial(measure, method, prior, case, which)
-        fill(paths, settings_of(case, name, which), work, tell=lambda one: f"LPIPS {one['lpips']:.3f}")
+        fill(paths, settings_of(case, name, which, weights), work, tell=lambda one: f"LPIPS {one['lpips']:.3f}")
     return unable
 
 
@@ -153,8 +162,10 @@ def main() -> None:
         check_writable(args.write / FILE, force=True, new_folders=True)
     prior = priors.load_prior(priors.EMBEDDED, device=device_of(args.device))
     args.out.mkdir(parents=True, exist_ok=True)
-    unable = restored(args.out, args.methods, prior, args.num_images)
-    record = {"cases": CASES, "results": summary(gathered(args.out)), "not_applicable": unable}
+    weights = weights_beside(prior)
+    unable = restored(args.out, args.methods, prior, weights, args.num_images)
+    record = {"cases": CASES, "results": summary(gathered(args.out, weights)), "not_applicable": unable}
+    record |= weights["diffusion"]
     for folder in filter(None, (args.out, args.write)):
         folder.mkdir(parents=True, exist_ok=True)
         summed_up(folder / FILE, record, prior)

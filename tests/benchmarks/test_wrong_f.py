@@ -46,7 +46,7 @@ def test_the_summary_pairs_portraits():
     assert value == pytest.approx(math.sqrt(1 / 2 * 1 / 8)) and low < value < high
 
 
-def test_it_resumes_grows_and_says_who_cannot(tmp_path, monkeypatch, capsys):
+def test_it_resumes_grows_and_says_who_cannot(embedded, tmp_path, monkeypatch, capsys):
     cases = {name: wrong_f.CASES[name] for name in ("half the noise", "twice the noise", "another filter")}
     monkeypatch.setattr(wrong_f, "CASES", cases | {"more": ("noise:24,0.16", "noise:24,0.16 | jpeg:12")})
     options = ["wrong_f", str(tmp_path / "out"), "--methods", "nothing", "ddrm", "--num-images", "1"]
@@ -68,6 +68,12 @@ def test_it_resumes_grows_and_says_who_cannot(tmp_path, monkeypatch, capsys):
     changed.write_text(changed.read_text().replace("noise:24,0.16", "noise:25,0.16").replace("blur:2", "blur:3"))
     with pytest.raises(CommandError, match="made with"):
         wrong_f.main()
+    changed.unlink()
+    weights = wrong_f.weights_beside(embedded)
+    assert told["denoiser"] == weights["diffusion"]["denoiser"]
+    monkeypatch.setattr(wrong_f, "weights_beside", lambda prior: weights | {"diffusion": {"denoiser": "another"}})
+    with pytest.raises(CommandError, match="ddrm.*made with .*expected .*'denoiser': 'another'"):
+        wrong_f.main()  # once what an earlier denoiser had restored counted as done
 
 
 def test_what_is_recorded_is_of_the_shipped_weights(embedded):
