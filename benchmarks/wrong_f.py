@@ -11,7 +11,8 @@ interval over portraits), `against` how many times as far as `default` when both
 cannot invert the true f there is no price, and where it cannot invert the wrong one there is a reason.
 
 OUT/CASE-METHOD-TOLD-NNN.json holds one restoration, whole or not at all: the same command resumes, and methods and
-portraits may grow. OUT/wrong_f.json sums all of the folder up, and says where it comes from. Protocol: rivals.md.
+portraits may grow. OUT/wrong_f.json sums all of the folder up, and says where it comes from. Chapter:
+book/one_setting.ipynb.
 """
 
 import argparse

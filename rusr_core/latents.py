@@ -2,7 +2,7 @@
 
 A latent IS a tensor, its space the tensor's rank: W `[N, D]`, W+ `[N, L, D]`, W++ `[N, 1, R, D]`, as in `generator`.
 Each step repeats what is there, so the image stays the same and only the freedom grows:
-Poirier-Ginter & Lalonde, "Robust Unsupervised StyleGAN Image Restoration", CVPR 2023, section 3.2.
+Poirier-Ginter & Lalonde, "Robust Unsupervised StyleGAN Image Restoration", CVPR 2023, on three phases.
 
 Chapter: book/generator.ipynb.
 """

@@ -23,7 +23,7 @@ class OptimizerError(RusrError):
 
 
 class NormalizedGradientDescent(torch.optim.Optimizer):
-    """p <- p - lr g / |g| for each row g of the gradient (CVPR 2023, section 3.2): every row moves exactly `lr`.
+    """p <- p - lr g / |g| for each row g of the gradient (CVPR 2023): every row moves exactly `lr`.
 
     A row whose norm is zero or not finite stays where it is, as in the published code.
     """

@@ -169,7 +169,7 @@ PRESETS = {
         identity_weight=0.1,
         draws=2,
     ),
-    # The published method: rates and steps of section 4.2, loss of section 3.3.
+    # The published method: its rates, steps and loss.
     "cvpr2023": Preset(
         name="cvpr2023",
         phases=(Phase("W", 0.08, 150), Phase("W+", 0.02, 150), Phase("W++", 0.005, 150)),

@@ -11,7 +11,7 @@ from rusr_core.limits import check_positive
 from rusr_core.networks.perceptual import Perceptual
 from rusr_core.networks.recognition import Embedder
 
-PUBLISHED_PATH = 12.0  # 150 steps of 0.08: the path in FFHQ's W that the published rates span (CVPR 2023, section 4.2)
+PUBLISHED_PATH = 12.0  # 150 steps of 0.08: the path in FFHQ's W that the published rates span (CVPR 2023)
 
 
 class PriorError(RusrError):

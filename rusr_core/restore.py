@@ -1,7 +1,7 @@
 """The method: search W, then W+, then W++ for the latent code whose degraded image matches y.
 
 Poirier-Ginter & Lalonde, "Robust Unsupervised StyleGAN Image Restoration", CVPR 2023,
-https://arxiv.org/abs/2302.06733, section 3. One fixed preset serves every task, level and composition.
+https://arxiv.org/abs/2302.06733. One fixed preset serves every task, level and composition.
 
     w~ = argmin_w L_total(f(G(w)), y),    f = f_k o ... o f_1
 
@@ -84,7 +84,7 @@ def restore(
         callback: called after each step with a `Step`.
         clean: the true images; only for presets with identity_reference="clean", which are oracles.
         start: where the search begins, latents of N images in W, or in W+ or W++ if the first phase searches that or
-            more; default the mean latent (section 3.2).
+            more; default the mean latent.
         samples: k answers to each y instead of one, as `Samples`: images and latents of N k searches, those of one y
             in turn. The first is what one answer would be; the others start on the way to a random w and draw other
             numbers. A `start` is then one of each of the N k.

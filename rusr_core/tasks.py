@@ -1,7 +1,7 @@
 """The benchmark's tasks: four degradations at five levels, and their compositions; deblurring as an extra.
 
 Poirier-Ginter & Lalonde, "Robust Unsupervised StyleGAN Image Restoration", CVPR 2023,
-https://arxiv.org/abs/2302.06733, section 4; values as in the published code (robust-unsupervised afa53685).
+https://arxiv.org/abs/2302.06733; values as in the published code (robust-unsupervised afa53685).
 
 What a level means at another image size: upsampling factors are ratios of the image side and brushes are fractions of
 it, so a level takes away the same share of the image at every size. Photons, probabilities and JPEG qualities belong to

@@ -81,7 +81,7 @@ def test_rows_of_the_ffhq_generator():
     with torch.device("meta"):
         G = Generator(GeneratorConfig(1024, GeneratorConfig.published_channels(1024, 32768)))
     assert G.num_ws == 18
-    assert sum(G.rows) == 5571  # baselines.md, section 1.1: 5571 of 9216
+    assert sum(G.rows) == 5571
 
 
 @pytest.mark.parametrize("architecture", ["skip", "resnet", "orig"])

@@ -4,9 +4,11 @@ import ast
 import re
 
 import pytest
-from sources import FILES, ROOT
+from sources import FILES, FOLDERS, ROOT
 
 NAMED = re.compile(r"\b(?:benchmarks|book|data|rusr_core|tests|tools)/[a-z0-9_./-]+\.(?:py|md|ipynb|json|toml)\b")
+PAGE = re.compile(r"\b[\w-]+\.md\b")
+WRITTEN = {"live_status.md", "captions.md", "distances.md", "differences.md", "prices.md"}  # by commands and builds
 LONGEST_FILE, LONGEST_FUNCTION = 300, 40  # lines
 
 
@@ -43,6 +45,16 @@ def test_no_two_files_of_tests_have_one_name():
     """Folders of tests are no packages, so pytest imports two files of one name as one module, and one is not run."""
     names = [path.name for path in FILES if path.is_relative_to(ROOT / "tests") and path.name != "conftest.py"]
     assert sorted(names) == sorted(set(names))
+
+
+def test_no_code_sends_its_reader_to_a_page_that_a_clone_does_not_have():
+    """Docstrings named specifications that lie beside the project, "baselines.md, section 14", and not in it."""
+    pages = [*ROOT.glob("*.md"), *(page for name in (*FOLDERS, "data") for page in (ROOT / name).rglob("*.md"))]
+    there = {page.name for page in pages} | WRITTEN
+    sources = [path for path in FILES if not path.is_relative_to(ROOT / "tests")]
+    named = {(str(path.relative_to(ROOT)), name) for path in sources for name in PAGE.findall(path.read_text())}
+    assert len(named) > 10
+    assert sorted(pair for pair in named if pair[1] not in there) == []
 
 
 def test_files_that_the_code_names_are_there():

@@ -92,7 +92,7 @@ class StyleGenerator(nn.Module):
         return self.synthesis.rows
 
     def widen(self, ws: Tensor, space: str) -> Tensor:
-        """Latents in another space that has their freedom or more: "W", "W+" or "W++" (CVPR 2023, section 3.2).
+        """Latents in another space that has their freedom or more: "W", "W+" or "W++" (CVPR 2023, on three phases).
 
         W+ repeats w for each layer, W++ repeats each layer's vector for each of its filters: the image stays the same.
         """

@@ -1,6 +1,6 @@
 """What the search minimises: how far the degraded guess f(G(w)) is from the observed image y.
 
-    L_total = L_LPIPS + 0.1 L_1 + lambda_ID L_ID          (the report; CVPR 2023, section 3.3, without L_ID)
+    L_total = L_LPIPS + 0.1 L_1 + lambda_ID L_ID          (the report; CVPR 2023 without L_ID)
 
 A loss is a sum of terms, `RestorationLoss`. A term is a function of a `Guess` that returns a value for each image, [n],
 and never mixes images; one's own is added to a preset's loss by
@@ -72,7 +72,7 @@ class PyramidTarget(NamedTuple):
 
 @dataclass(frozen=True)
 class MultiscaleLPIPS(OnPyramid):
-    """LPIPS summed over a pyramid (CVPR 2023, section 3.3): compare, average-pool by 2, and so on, while the shorter
+    """LPIPS summed over a pyramid (CVPR 2023): compare, average-pool by 2, and so on, while the shorter
     side exceeds `smallest`, `levels` times at most. One level is plain LPIPS and pools nothing.
 
     With a mask, LPIPS sees noise (e + 0.5) / 2, e ~ N(0, 1), inside the holes of both images, so that a black hole is

@@ -1,7 +1,7 @@
 """The scores of restorations: which networks judge, what is measured of each image and of a set of images.
 
 Protocol: images as 8-bit files hold them, accuracy and fidelity of each image, realism against the true images of the
-same set (baselines.md, section 14). Means and KID have 95 % intervals over the images, Frechet distances a spread, see
+same set. Means and KID have 95 % intervals over the images, Frechet distances a spread, see
 `intervals`. Chapter: book/metrics.ipynb.
 """
 

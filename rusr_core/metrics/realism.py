@@ -3,7 +3,7 @@
 FID: Heusel et al., "GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium", NeurIPS
 2017, https://arxiv.org/abs/1706.08500, eq. 6. KID: Binkowski et al., "Demystifying MMD GANs", ICLR 2018,
 https://arxiv.org/abs/1801.01401, section 4. Patch FID (pFID): FID of random crops, the realism of Poirier-Ginter &
-Lalonde, CVPR 2023 (baselines.md, section 14).
+Lalonde, CVPR 2023.
 
 Features and distance are separate: features are `[N, F]`, or `[N, K, F]` for K crops of each of N images. The
 embedded net's features give FID-portraits, KID-portraits and pFID-portraits, the published Inception FID, KID and

@@ -113,7 +113,7 @@ def identity(a: Tensor, b: Tensor, net: Embedder | None = None) -> Tensor:
 def fidelity(
     x: Tensor, y: Tensor, f: Operator, generator: torch.Generator | None = None, net: Perceptual | None = None
 ) -> Tensor:
-    """LPIPS [N] of the re-degraded restoration against y (baselines.md, section 14): the true degradation of x.
+    """LPIPS [N] of the re-degraded restoration against y: the true degradation of x.
 
     `generator` draws its noise, for the images in turn; give the seed of the protocol and state it. Small y are
     enlarged as `lpips` says.

@@ -7,7 +7,7 @@
 Distances are LPIPS of the judging net. Differences are paired: of each portrait the ratio of two methods' distances, on
 a logarithmic scale (`factors.factor`). A win or a loss is one whose 95 % interval, as it is printed, excludes "as far";
 all others are ties. The price of one setting is the factor of a method's one setting against its settings for each
-task; of our preset it is that of the preset as it is. Protocol: rivals.md.
+task; of our preset it is that of the preset as it is. Chapter: book/one_setting.ipynb.
 """
 
 import csv

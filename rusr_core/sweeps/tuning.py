@@ -5,7 +5,7 @@ the test portraits: this favours the methods, which are going to be judged by th
 tasks; a trial's value is the geometric mean over the tasks of their means, so that each counts by its ratio and none
 by its size. The study of a task begins with the published settings and with the one that was found, whose scores are
 known already, so that "tuned" is never worse than "one" on these portraits; one that was found later is tried when the
-study is asked for again. Protocol: rivals.md.
+study is asked for again. Chapter: book/one_setting.ipynb.
 
     FOLDER/METHOD.db         the studies (SQLite, see `trials`): every score as soon as it is known
     FOLDER/measurements/     what the methods are shown, and the truth beside it

@@ -4,8 +4,8 @@
     summary = run(config, SweepPlan(("default",), tasks.SINGLE, images, seeds=(0,)))
 
 A run processes every unit that is neither finished nor claimed by another process; several runs on one folder share
-the work. A unit that fails is recorded and the sweep goes on. Nothing here prints or draws. Protocol: baselines.md,
-sections 0.2, 14 and 15. Chapter: book/benchmark.ipynb.
+the work. A unit that fails is recorded and the sweep goes on. Nothing here prints or draws.
+Chapter: book/benchmark.ipynb.
 """
 
 import dataclasses

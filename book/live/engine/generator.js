@@ -123,7 +123,7 @@ Live.generator = (() => {
       });
   }
 
-  /** Latents of a space in a wider one: the same image (CVPR 2023, section 3.2). */
+  /** Latents of a space in a wider one: the same image (CVPR 2023, on three phases). */
   const widener = (rows) => (ws, space) =>
     tf.tidy(() => {
       const size = { W: 1, "W+": rows.length, "W++": rows.reduce((a, b) => a + b) }[space],

@@ -22,7 +22,7 @@ Live.search = (() => {
       },
     }),
     ngd: (rate) => ({
-      // every row moves by exactly `rate`, CVPR 2023, section 3.2
+      // every row moves by exactly `rate`, CVPR 2023
       start: () => [],
       move: (grad) => {
         const norm = tf.sqrt(tf.sum(tf.square(grad), 1, true));
