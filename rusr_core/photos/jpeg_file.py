@@ -42,7 +42,7 @@ class JPEGFile:
     @property
     def exact(self) -> bool:
         """Whether `degradation` can name the sampling of the upright picture: 4:2:2 lying down is none of `JPEG`'s."""
-        return self.sampling in SAMPLINGS and not (self.orientation >= LYING and self.sampling == "4:2:2")
+        return _upright(self.sampling, self.orientation) in SAMPLINGS
 
     @property
     def begins_at(self) -> tuple[bool, bool]:
@@ -74,14 +74,19 @@ class JPEGFile:
 def turned(quality: Quality, sampling: str, orientation: int) -> JPEG:
     """The `JPEG` of the upright picture, if what was compressed is turned by an EXIF orientation, 1 to 8.
 
-    Where rows and columns are exchanged, so are those of the tables. An unknown sampling is taken for 4:2:0.
-    Raises `ImageError` for another orientation.
+    Where rows and columns are exchanged, so are those of the tables, and 4:4:0 is 4:2:2. An unknown sampling is taken
+    for 4:2:0. Raises `ImageError` for another orientation.
     """
     check_whole("orientation", orientation, 1, 8, ImageError)
     if orientation >= LYING:
         quality = _joined([tuple(int(v) for v in table.T.flatten()) for table in three_tables(quality)])
-        sampling = "4:2:0" if sampling == "4:2:2" else sampling
+    sampling = _upright(sampling, orientation)
     return JPEG(quality, sampling if sampling in SAMPLINGS else "4:2:0")
+
+
+def _upright(sampling: str, orientation: int) -> str:
+    """The sampling of the upright picture: where it lies, half as many columns are half as many rows."""
+    return {"4:2:2": "4:4:0", "4:4:0": "4:2:2"}.get(sampling, sampling) if orientation >= LYING else sampling
 
 
 def as_stored(pixels: np.ndarray, orientation: int) -> np.ndarray:

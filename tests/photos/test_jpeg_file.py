@@ -1,6 +1,7 @@
 """What a JPEG file says of itself is what was done to it."""
 
 import io
+from dataclasses import replace
 
 import pytest
 from PIL import ExifTags, Image, ImageOps
@@ -146,6 +147,9 @@ def test_the_grid_of_a_turned_file_and_its_chroma(tmp_path):
     turned_file(tmp_path / "b.jpg", 6, quality=50, subsampling="4:2:2")
     lying = read_jpeg(tmp_path / "b.jpg")
     assert not lying.exact and lying.degradation.sampling == "4:2:0" and lying.begins_at == (True, False)
+    for orientation, known in ((1, False), (3, False), (5, True), (6, True), (8, True)):  # half as many rows, lying
+        other = replace(lying, sampling="4:4:0", orientation=orientation)
+        assert (other.exact, other.degradation.sampling) == (known, "4:2:2" if known else "4:2:0")
 
 
 @pytest.mark.parametrize("orientation", [3, 6])
