@@ -132,8 +132,8 @@ def kept(
 ) -> tuple[dict[tuple[str, str], dict], dict[str, str]]:
     """The rows that a folder holds, by task and method, and the weights of them and of a sweep together.
 
-    Raises CommandError if these are not the same. The denoiser may be another one where every row that rests on one is
-    made `anew`.
+    Raises CommandError if these are not the same. The denoiser may be another one if all rows that rest on one are made
+    `anew`, which are pairs of a task and a method.
     """
     about = stored(folder / "provenance.json")
     with open(folder / TABLE, encoding="utf-8", newline="") as file:

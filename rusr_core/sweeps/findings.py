@@ -20,7 +20,7 @@ PHASES = ("W", "W+", "W++")
 SINGLE_RATES = tuple(f"default-{space}-lr{factor}" for space in PHASES for factor in ("05", "2"))
 RATES = {"05": "halved", "2": "doubled"}  # what ends the name of a variant, in words
 TWO_PHASES = ("W+-W++", "W-W++", "W-W+")
-SEARCHING = ("pulse", "brgm", "lbrgm", "pti", "na_nhmc")  # the recorded rivals that search, of which the best is named
+SEARCHING = ("pulse", "brgm", "lbrgm", "mganprior", "pti", "na_nhmc")  # of which the best is named
 NOISE = "denoising M"  # the task on which drawing twice, and stopping early, can matter most
 FACES = ("denoising M", "deartifacting M", "inpainting M")  # tasks of the ablation whose input the identity term sees
 

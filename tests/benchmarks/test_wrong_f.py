@@ -80,6 +80,7 @@ def test_what_is_recorded_is_of_the_shipped_weights(embedded):
     told = json.loads(data_path(f"results/wrong_f/{wrong_f.FILE}").read_text())
     assert told["cases"] == {name: list(pair) for name, pair in wrong_f.CASES.items()}
     assert told["provenance"]["weights"] == weights_digest(embedded.generator)
+    assert told["denoiser"] == weights_digest(priors.load_diffusion_prior().denoiser)
     assert all(set(rows) >= set(wrong_f.QUICK) - set(told["not_applicable"].get(case, {}))
                for case, rows in told["results"].items())  # fmt: skip
 
