@@ -29,9 +29,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.recorded_rows import PEAKS, add, counted, denoisers_of, renewed, settings_of, write_rows
+from benchmarks.recorded_rows import PEAKS, add, counted, denoisers_of, settings_of, write_rows
 from benchmarks.recorded_sheets import draw_sheets, earlier_sheets
-from benchmarks.resuming import stored
 from rusr_core.commands.ending import ended
 from rusr_core.commands.options import CommandError
 from rusr_core.commands.output import complain
@@ -124,15 +123,15 @@ def record(
     scores, said = list(csv.DictReader(io.StringIO(table.to_csv()))), about(sweep, rows, note)
     scores = [row for row in scores if row["metric"]]
     said["not_applicable"] = [[*pair, reason] for pair, reason in sorted(missing.items()) if pair[1] in chosen]
-    drawn, alike, other = rows, True, set()
+    drawn, alike, renewed = rows, True, set()
     if adding:
-        methods, other = said["methods"], renewed(stored(out / "provenance.json"), said)
-        rows, scores, said = add(out, rows, scores, said, anew)
+        methods = said["methods"]
+        rows, scores, said, renewed = add(out, rows, scores, said, anew)
         alike = said["methods"] == methods
     out.parent.mkdir(parents=True, exist_ok=True)
     with whole_folder(out) as made:
         shown = earlier_sheets(out, made) if adding else {}
-        shown |= draw_sheets(sweep, drawn, made, None if alike else shown, other) if sheets else {}
+        shown |= draw_sheets(sweep, drawn, made, None if alike else shown, renewed) if sheets else {}
         said |= {"sheets": shown} if shown else {}
         write_rows(made / "results.csv", rows)
         write_rows(made / "scores.csv", scores)

@@ -93,9 +93,9 @@ def counted(rows: list[dict]) -> dict:
 
 def add(
     known: Path, rows: list[dict], table: list[dict], said: dict, anew: Iterable[str] = ()
-) -> tuple[list[dict], list[dict], dict]:
-    """Rows, scores and provenance of a sweep together with those that are already recorded; the methods `anew` are
-    taken from the sweep although they are recorded."""
+) -> tuple[list[dict], list[dict], dict, set[str]]:
+    """Rows, scores and provenance of a sweep together with those that are already recorded, and those of the methods
+    `anew`, which are taken from the sweep although they are recorded, that had another denoiser before."""
     before = json.loads((known / "provenance.json").read_text(encoding="utf-8"))
     for each in (before, said):
         each["methods"] = sorted(known_as(name) for name in each["methods"])
@@ -131,7 +131,7 @@ def add(
     for key in ("device", "torch", "python", "note"):
         parts = [part for text in (before[key], said[key]) for part in text.split("; ") if part]
         said[key] = "; ".join(dict.fromkeys(parts))  # what a third sweep repeats is said once
-    return ordered(rows), ordered(table), said | counted(rows)
+    return ordered(rows), ordered(table), said | counted(rows), other
 
 
 def more_images(

@@ -58,7 +58,7 @@ def widened(
     as before, so that the squares that were there change by a rounding.
     """
     known = [known_as(name) for name in labels["columns"]]
-    new = {known_as(row["method"]) for row in rows} - {"nothing", *(name for name in known if name not in anew)}
+    new = {known_as(row["method"]) for row in rows} - ({"nothing", *known} - set(anew))
     if not new:
         return labels
     image = min(row["image"] for row in rows)

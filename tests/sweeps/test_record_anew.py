@@ -27,7 +27,7 @@ def test_a_measure_that_came_later_enters_with_its_method(config, tmp_path):
         before = list(csv.DictReader(file))
     facts = json.loads((out / "provenance.json").read_text())
     rows = [row | ({"samples": 7} if row["method"] == "drawn" else {}) for row in results.rows(second.folder)]
-    found, _, _ = add(out, rows, [], dict(facts), ["drawn"])
+    found, *_ = add(out, rows, [], dict(facts), ["drawn"])
     assert {(r["method"], r.get("samples")) for r in found} == {("plain", None), ("drawn", 7)}
     unit = itemgetter("task", "image", "method")
     assert sorted(map(unit, found)) == sorted(map(unit, before))
@@ -58,8 +58,8 @@ def test_a_method_that_restores_with_another_denoiser_is_taken_anew(config, tmp_
     rows = [
         row | {"lpips": 2 * row["lpips"]} if row["method"] == "drawn" else row for row in results.rows(second.folder)
     ]
-    found, _, told = add(out, rows, [], dict(said), ["drawn"])
-    assert told["denoisers"] == {"drawn": "new"}
+    found, _, told, renewed = add(out, rows, [], dict(said), ["drawn"])
+    assert told["denoisers"] == {"drawn": "new"} and renewed == {"drawn"}
     assert {row["lpips"] for row in found if row["method"] == "drawn"} == {
         row["lpips"] for row in rows if row["method"] == "drawn"
     }
