@@ -78,6 +78,35 @@ class Restoration:
         words = [_size(self.image), f"method={self.method!r}", f"seed={self.seed}", f"steps={self.steps}"]
         return f"{type(self).__name__}({', '.join([*words, f'{self.seconds:.1f} s', *marks])})"
 
+    @property
+    def answers(self) -> Tensor:
+        """What each y was answered with, [N, k, 3, R, R] in [0, 1]: several samples, or the one image."""
+        return self.image[:, None] if self.drawn is None else self.drawn
+
+    @property
+    def picture(self) -> Tensor:
+        """The restoration of each y, [N, 3, R, R] in [0, 1]: `image`, or of several searches the first one's."""
+        return self.image
+
+    @property
+    def mean(self) -> Tensor:
+        """The mean of the answers, [N, 3, R, R] in [0, 1]: nearest to all of them, and less sharp than any."""
+        return self.answers.mean(1)
+
+    @property
+    def spread(self) -> Tensor:
+        """The standard deviation of several answers at each pixel, [N, 1, R, R]: the root mean square of the channels'.
+        ResultError for one answer, which has none."""
+        if self.answers.shape[1] < 2:
+            raise ResultError("one answer to each image has no spread: expected a result with two or more")
+        return self.answers.var(1).mean(1, keepdim=True).sqrt()
+
+    def invented_beside(self, prior_spread: Tensor) -> Tensor:
+        """Decided by the input, 0, or invented, 1: the share of the prior's variance that the answers keep at each
+        pixel, [N, 1, R, R]. `prior_spread` [1, 1, R, R] is that of the prior's own images; a share above 1 counts as 1.
+        """
+        return (self.spread / prior_spread.clamp_min(1e-6)).square().clamp(max=1)
+
     def save(self, folder: str | Path, *, force: bool = False) -> Path:
         """Keep the result in a folder of its own, which appears complete or not at all.
 
@@ -206,20 +235,13 @@ class Samples(Search):
         return self.image.unflatten(0, (-1, self.samples))
 
     @property
-    def mean(self) -> Tensor:
-        """The mean of the answers, [N, 3, R, R] in [0, 1]: nearest to all of them, and less sharp than any."""
-        return self.answers.mean(1)
-
-    @property
-    def spread(self) -> Tensor:
-        """The standard deviation of the answers at each pixel, [N, 1, R, R]: the root mean square of the channels'."""
-        return self.answers.var(1).mean(1, keepdim=True).sqrt()
+    def picture(self) -> Tensor:
+        return self.answers[:, 0]
 
     @property
     def invented(self) -> Tensor:
-        """Decided by the input, 0, or invented, 1: the share of the prior's variance that the answers keep at each
-        pixel, [N, 1, R, R]. A share above 1 counts as 1."""
-        return (self.spread / self.prior_spread.clamp_min(1e-6)).square().clamp(max=1)
+        """`invented_beside` the prior's own images, [N, 1, R, R]."""
+        return self.invented_beside(self.prior_spread)
 
     @property
     def misfit(self) -> Tensor:

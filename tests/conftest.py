@@ -27,7 +27,7 @@ from rusr_core.networks.perceptual import LPIPSFeatures
 from rusr_core.networks.portrait_net import PortraitNet, PortraitNetConfig
 from rusr_core.prior import Prior
 from rusr_core.priors.load import lpips_heads
-from rusr_core.results import PhaseResult, Samples
+from rusr_core.results import PhaseResult, Samples, Search
 from tools.portraits.renderer import render
 from tools.portraits.renderer.portrait import paint
 from tools.portraits.training.render_training_set import draw, factors
@@ -261,12 +261,12 @@ def searches(embedded, monkeypatch) -> list[SimpleNamespace]:
         image = resize(y, 128, "nearest").repeat_interleave(samples, 0)
         num = len(image)
         facts = {"steps": [3] * num, "seconds": 0.1, "interrupted": False, "diverged": [None] * num, "info": {}}
-        if samples == 1:
-            return SimpleNamespace(image=image, **facts)
         shades = 1 - 0.2 * (torch.arange(num) % samples).view(-1, 1, 1, 1)  # the answers differ in brightness
         history = {"total": torch.ones(1, num)}
         phases = (PhaseResult("W", image, torch.zeros(num, 1), [3] * num, history),)
         more = {"seed": 0, "method": "default", "phases": phases, "preset": presets.get("default"), "terms": {}}
+        if samples == 1:
+            return Search(image, **facts, **more)
         return Samples(image * shades, **facts, **more, samples=samples, prior_spread=torch.full((1, 1, 128, 128), 0.3))
 
     monkeypatch.setattr("rusr_core.commands.searching.priors.load_prior", lambda *_args, **_options: embedded)

@@ -2,18 +2,21 @@
 
 import dataclasses
 import inspect
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
+import torch
 from torch import Tensor
 
+from rusr_core import randomness
 from rusr_core.arithmetic import gradients
 from rusr_core.citations import PAPERS
 from rusr_core.degradations.base import Degradation
 from rusr_core.degradations.operator import AnyOperator, as_operator
-from rusr_core.errors import RusrError
-from rusr_core.limits import MAX_STEPS, check_whole, is_number, is_whole, shown
+from rusr_core.errors import RusrError, RusrWarning
+from rusr_core.limits import MAX_SAMPLES, MAX_STEPS, check_whole, is_number, is_whole, shown
 from rusr_core.results import Restoration
 
 PRIORS = ("none", "generator", "diffusion")  # what a method restores with
@@ -163,15 +166,58 @@ class Configured:
         *,
         seed: int = 0,
         callback: Callable | None = None,
+        samples: int | None = None,
     ) -> Restoration:
         """Restore degraded images y [N, 3, h, w]; the result names the method, its settings and its papers.
 
-        Raises BaselineError for a degradation that the method cannot invert, and what the method raises.
+        With `samples`, `drawn` [N, samples, 3, R, R] holds so many draws of a method that samples. One that draws once
+        a run is run so often, the first time with `seed`: its `image` is what one run gives.
+
+        Raises BaselineError for a degradation that the method cannot invert, for several samples of a method that draws
+        none, and what the method raises.
         """
         reason = self.reason(f)
         if reason is not None:
             raise BaselineError(f"{self.name} is n/a for {as_operator(f)}: {reason}")
-        result = self.baseline.function(prior, y, f, seed=seed, callback=callback, **self.settings)
+        self._check_samples(samples)
+        settings, several = self.settings, (samples or 1) > 1
+        if samples is not None and "samples" in settings:
+            settings, several = settings | {"samples": samples}, False
+        run = partial(self.baseline.function, prior, y, f, callback=callback, **settings)
+        result = _drawn(run, seed, samples) if several else run(seed=seed)
         papers = [*([self.baseline.paper] if self.baseline.paper else []), *result.info.get("references", [])]
-        info = result.info | {"settings": self.settings, "references": list(dict.fromkeys(papers))}
+        info = result.info | {"settings": settings, "references": list(dict.fromkeys(papers))}
         return dataclasses.replace(result, method=self.name, info=info)
+
+    def _check_samples(self, samples: int | None) -> None:
+        if samples is None:
+            return
+        check_whole("samples", samples, 1, MAX_SAMPLES, BaselineError)
+        if samples > 1 and not self.baseline.samples:
+            raise BaselineError(f"{self.name} draws no samples of a posterior: expected samples=1, got {samples}")
+
+
+def _drawn(run: Callable[..., Restoration], seed: int, samples: int) -> Restoration:
+    """`samples` runs of a method that draws once a run, each from a seed of its own -> the first, and all draws.
+
+    After Ctrl-C it has those that were finished; the first one may be unfinished.
+    """
+    first = run(seed=seed)
+    drawn, interrupted, seconds = [first.image], first.interrupted, first.seconds
+    passes = first.info.get("network_passes", 0)
+    for word in randomness.seeds(seed, samples - 1, 1):
+        if interrupted:
+            break
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", RusrWarning)  # the first run has said them
+                result = run(seed=word)
+        except KeyboardInterrupt:
+            interrupted = True
+            break
+        interrupted, seconds = result.interrupted, seconds + result.seconds
+        passes += result.info.get("network_passes", 0)
+        drawn += [] if interrupted else [result.image]
+    info = first.info | ({"network_passes": passes} if passes else {})
+    more = {"drawn": torch.stack(drawn, 1), "seconds": seconds, "info": info}
+    return dataclasses.replace(first, interrupted=interrupted, **more)

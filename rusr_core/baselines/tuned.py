@@ -56,6 +56,13 @@ def prior_of(how: "Preset | Baseline | Configured | Tuned | object") -> str:
     return how.prior if isinstance(how, Baseline) else "generator"
 
 
+def draws_samples(how: "Preset | Baseline | Configured | Tuned | object") -> bool:
+    """Whether a method gives several answers to one y: several searches of a preset, or draws of a posterior."""
+    how = how.base if isinstance(how, Tuned) else how
+    how = how.baseline if isinstance(how, Configured) else how
+    return how.samples if isinstance(how, Baseline) else isinstance(how, Preset)
+
+
 def weights_of(prior: Prior | DiffusionPrior) -> dict[str, str]:
     """The digests of the networks that a method restores with, by their role."""
     if isinstance(prior, DiffusionPrior):
@@ -118,16 +125,20 @@ class Tuned:
         *,
         seed: int = 0,
         callback: Callable | None = None,
+        samples: int | None = None,
     ) -> Restoration:
         """Restore y [N, 3, h, w] with the settings for f; the result's `method` is this one's name.
 
-        Raises BaselineError for other weights than those it was tuned with, and where it is n/a.
+        `samples` as `restore` and `Configured.restore` have it; None is one, or the method's own number. Raises
+        BaselineError for other weights than those it was tuned with, and where it is n/a.
         """
         how = self.chosen(f)
         self.check(prior)
         if isinstance(how, Preset):
-            return restore(prior, y, f, preset=how, seed=seed, callback=callback)
-        return how.restore(prior, y, f, seed=seed, callback=callback)
+            return restore(
+                prior, y, f, preset=how, seed=seed, callback=callback, samples=1 if samples is None else samples
+            )
+        return how.restore(prior, y, f, seed=seed, callback=callback, samples=samples)
 
     def values(self) -> dict[str, object]:
         """All that determines its restorations, as plain JSON."""

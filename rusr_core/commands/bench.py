@@ -2,12 +2,14 @@
 
 import argparse
 import contextlib
+from dataclasses import replace
 from pathlib import Path
 
 from tqdm import tqdm
 
 from rusr_core import baselines, presets, priors
 from rusr_core.arithmetic import MODES
+from rusr_core.baselines.tuned import draws_samples
 from rusr_core.commands.options import (
     class_option,
     count,
@@ -16,12 +18,13 @@ from rusr_core.commands.options import (
     device_option,
     find_own_modules,
     processes,
+    sample_count,
     seed,
     step_count,
     tuned_option,
 )
 from rusr_core.commands.output import complain, complain_of_left_out, tell_of_hidden
-from rusr_core.commands.searching import check_denoiser, check_tuned
+from rusr_core.commands.searching import check_denoiser, check_samples_drawn, check_tuned
 from rusr_core.files import data_path
 from rusr_core.presets import Preset
 from rusr_core.sweeps import ablations, results
@@ -64,6 +67,13 @@ def _what_options(parser: argparse.ArgumentParser) -> None:
         type=step_count,
         help="steps of each phase, for quick looks: the preset default becomes default@STEPS; your own methods "
         "take their own",
+    )
+    parser.add_argument(
+        "--samples",
+        type=sample_count,
+        metavar="K",
+        help="answers of the presets and of the methods that sample; tables then say how often the truth lies among "
+        "them and how far from their mean (default: one, na_nhmc its own five)",
     )
     tuned_option(parser)
     parser.add_argument("--batch", type=count, default=1, help="images restored at once (default: %(default)s)")
@@ -116,6 +126,8 @@ def run_bench(args: argparse.Namespace) -> int:
     methods = tuple(method for word in words for method in _methods(word, args.steps, args.tuned))
     check_denoiser(args.denoiser, by_name := {method.name: method.how for method in methods})
     check_tuned(args.tuned, by_name)
+    check_samples_drawn(args.samples, by_name)
+    methods = tuple(replace(m, samples=args.samples) if draws_samples(m.how) else m for m in methods)
     _check_steps(args.steps, methods)
     images = ImageFolder((args.images or data_path("portraits/test")).absolute())
     names = image_names(images, args.num_images)

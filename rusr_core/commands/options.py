@@ -83,8 +83,9 @@ def search_options(parser: argparse.ArgumentParser) -> None:
         type=sample_count,
         default=1,
         metavar="K",
-        help="K answers of a preset: OUT, OUT.answer2.png, ..., their mean OUT.mean.png, and OUT.invented.png, black "
-        "where the input decides and white where the answers vary as the prior itself does",
+        help="K answers of a preset, or draws of a method that samples: OUT, OUT.answer2.png, ..., their mean "
+        "OUT.mean.png, and OUT.invented.png, black where the input decides and white where the answers vary as the "
+        "prior itself does",
     )
     device_option(parser)
     parser.add_argument("--batch", type=count, default=4, help="images at once (default: %(default)s)")

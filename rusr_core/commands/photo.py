@@ -51,7 +51,7 @@ from rusr_core.photos.paste import enlarged, paste_into
 from rusr_core.photos.pictures import as_picture, load_picture
 from rusr_core.photos.records import Misfit, record_of
 from rusr_core.prior import prior_shape
-from rusr_core.results import Restoration, Samples
+from rusr_core.results import Restoration
 
 LACK = "not enough memory to restore faces of this size; --batch 1 takes the least"
 LOSSY = (".jpg", ".jpeg", ".jpe", ".jfif")
@@ -160,11 +160,16 @@ class _Photos(Restoring):
             return False
 
     def _search(self, part: Part, job: Job) -> list[_Restored]:
-        with tqdm(total=planned_steps(self.method), unit="step", desc=job.source.name, disable=None) as bar:
+        with tqdm(
+            total=planned_steps(self.method, self.args.samples), unit="step", desc=job.source.name, disable=None
+        ) as bar:
             result = self.search(part.y, part.f, bar)
         self.interrupted = result.interrupted
         found, known = self.explained(result, part.y, part.f), self._known(part)
-        return [self._restored(result, i, part, known[i], misfit) for i, misfit in enumerate(found)]
+        several = self.args.samples > 1 and not self.interrupted
+        invented = self.invented(result).cpu().split(1) if several else [None] * len(found)
+        each = zip(known, invented, found, strict=True)
+        return [self._restored(result, i, part, *facts) for i, facts in enumerate(each)]
 
     def _known(self, part: Part) -> list[Tensor | None]:
         """What the mask of each face shows of it, on the CPU."""
@@ -174,13 +179,15 @@ class _Photos(Restoring):
             mask = mask_of(part.f, like)
         return [None] * len(part.y) if mask is None else list(mask.cpu().expand(len(part.y), -1, -1, -1).split(1))
 
-    def _restored(self, result: Restoration, i: int, part: Part, known: Tensor | None, misfit: Misfit) -> _Restored:
+    def _restored(
+        self, result: Restoration, i: int, part: Part, known: Tensor | None, invented: Tensor | None, misfit: Misfit
+    ) -> _Restored:
         """The face `i` of a part; it has diverged if its first answer has."""
-        rows = slice(i * self.args.samples, (i + 1) * self.args.samples)
-        reason = diverged(result)[rows][0]
-        invented = result.invented[i : i + 1].cpu() if isinstance(result, Samples) else None
-        answers, seconds = result.image[rows].cpu(), result.seconds / len(part.y)
-        words, steps = str(part.f), result.steps[rows]
+        searches = len(result.steps) // len(part.y)
+        rows = slice(i * searches, (i + 1) * searches)
+        reason, steps = diverged(result)[rows][0], result.steps[rows]
+        answers = result.picture[i : i + 1] if self.args.samples == 1 else result.answers[i]
+        answers, words, seconds = answers.cpu(), str(part.f), result.seconds / len(part.y)
         return _Restored(part.subjects[i], answers, invented, known, words, misfit, steps, reason, seconds)
 
     def _save(self, job: Job, faces: Faces, restored: list[_Restored]) -> bool:

@@ -74,7 +74,7 @@ def run_restore(args: argparse.Namespace) -> int:
     inputs = Inputs(lambda job: _load_degraded(job.source, size, args.fit, operators, method))
     good = inputs.check(jobs, args.skip_bad, done)
     operators.tell()
-    steps = planned_steps(method)
+    steps = planned_steps(method, args.samples)
     waiting = list(batches(good, max(1, args.batch // args.samples), lambda job: operators.kind(job.source)))
     everything, planned = len(good) == len(jobs), len(waiting)
     with tqdm(total=steps * planned, unit="step", disable=None) as bar:
@@ -180,12 +180,13 @@ class _Run(Restoring):
 
     def _save(self, result: Restoration, batch: list[Job], found: list[Misfit]) -> bool:
         self.interrupted |= result.interrupted
-        good, rows = True, range(0, len(result.image), self.args.samples)
-        for i, job, misfit in zip(rows, batch, found, strict=True):
-            words, reason = f"{result.steps[i]} steps, {result.seconds / len(batch):.1f} s", diverged(result)[i]
+        good, rows = True, len(result.steps) // len(batch)
+        for i, (job, misfit) in enumerate(zip(batch, found, strict=True)):
+            row = i * rows  # of several searches the first
+            words, reason = f"{result.steps[row]} steps, {result.seconds / len(batch):.1f} s", diverged(result)[row]
             free = result.info.get("free", {}).items()
-            words += "".join(f", {name} from {facts['start']:.3g} to {facts['found'][i]:.3g}" for name, facts in free)
-            finished = self._finished(result, i, job, misfit)
+            words += "".join(f", {name} from {facts['start']:.3g} to {facts['found'][row]:.3g}" for name, facts in free)
+            finished = self._finished(result, i, row, job, misfit)
             if result.interrupted:
                 save_as(finished, job.target, "interrupted", f"{words}, interrupted")
                 continue
@@ -196,43 +197,41 @@ class _Run(Restoring):
                 continue
             if misfit.warning:
                 complain(f"warning: {job.source}: {misfit.warning}")
-            good &= self._save_others(result, i // self.args.samples, job, finished)
+            good &= self._save_others(result, i, job, finished)
             outcome = save(finished, job.target, self.args, words)  # last: --skip-existing looks for it
             good &= outcome is not Outcome.ELSEWHERE
             self.met = self.met or outcome is Outcome.KEPT
             self.saved += 1
         return good
 
-    def _finished(self, result: Restoration, i: int, job: Job, misfit: Misfit) -> Finished:
-        """The image of row `i` with its record."""
+    def _finished(self, result: Restoration, i: int, row: int, job: Job, misfit: Misfit) -> Finished:
+        """The picture of input `i`, whose search is `row` of the result, with its record."""
         unmarked, f = why_unmarked(self.args, job.target), self.operators.known(job.source)
         options = {"method": self.method.name, "seed": self.args.seed, "found": [misfit], "unmarked": unmarked}
-        options |= {"steps": [result.steps[i]], "seconds": result.seconds / len(result.steps)}
+        options |= {"steps": [result.steps[row]], "seconds": result.seconds / len(result.steps)}
         record = record_of(job.source, f, self.prior, **options)
-        free = {name: facts["found"][i] for name, facts in result.info.get("free", {}).items()}
+        free = {name: facts["found"][row] for name, facts in result.info.get("free", {}).items()}
         record |= ({"found": free} if free else {}) | ({"interrupted": True} if result.interrupted else {})
         if isinstance(self.operators, Estimates):
             record["estimate"] = self.operators.estimated[job.source].findings_record()
-        return Finished(result.image[i : i + 1], record, not unmarked, source=job.source, signer=self.signer)
+        return Finished(self.pictures(result)[i : i + 1], record, not unmarked, source=job.source, signer=self.signer)
 
     def _save_others(self, result: Restoration, i: int, job: Job, first: Finished) -> bool:
         """Of several answers to image `i`: all but the first, their mean, and what was invented."""
-        good = True
-        if not isinstance(result, Samples):
+        good, samples = True, self.args.samples
+        if samples == 1:
             return good
-        pictures = [
-            *result.answers[i, 1:, None],
-            result.mean[i : i + 1],
-            result.invented[i : i + 1].expand(-1, 3, -1, -1),
-        ]
-        share = f"{100 * result.invented[i].mean():.0f} % of the picture's variance in the prior is left open"
-        words = [*(f"misfit {v:.2g}" for v in result.misfit[i, 1:].tolist()), "the mean of the answers", share]
-        lost = result.diverged[i * result.samples : (i + 1) * result.samples]
-        for number, reason in enumerate(lost, 1):
-            if reason is not None:
-                complain(f"error: {job.source}, answer {number}: {reason}")
-                good = False
-        for path, picture, text in zip(others(job.target, result.samples), pictures, words, strict=True):
+        invented = self.invented(result)[i : i + 1]
+        pictures = [*result.answers[i, 1:, None], result.mean[i : i + 1], invented.expand(-1, 3, -1, -1)]
+        share = f"{100 * invented.mean():.0f} % of the picture's variance in the prior is left open"
+        words = [*["another answer"] * (samples - 1), "the mean of the answers", share]
+        if isinstance(result, Samples):
+            words[: samples - 1] = (f"misfit {v:.2g}" for v in result.misfit[i, 1:].tolist())
+            for number, reason in enumerate(result.diverged[i * samples : (i + 1) * samples], 1):
+                if reason is not None:
+                    complain(f"error: {job.source}, answer {number}: {reason}")
+                    good = False
+        for path, picture, text in zip(others(job.target, samples), pictures, words, strict=True):
             record = first.record | {"picture": path.name}
             finished = replace(first, image=picture, record=record, beside=False)  # the record of all is OUT.json
             good &= save(finished, path, self.args, text) is not Outcome.ELSEWHERE

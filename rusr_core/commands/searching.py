@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from rusr_core import baselines, priors
 from rusr_core.baselines import Configured, Tuned
-from rusr_core.baselines.tuned import COLUMNS, configured, prior_of
+from rusr_core.baselines.tuned import COLUMNS, configured, draws_samples, prior_of
 from rusr_core.commands.estimates import briefly
 from rusr_core.commands.options import CommandError
 from rusr_core.commands.output import complain
@@ -21,19 +21,28 @@ from rusr_core.presets import PRESETS, Preset
 from rusr_core.prior import DiffusionPrior, Prior
 from rusr_core.priors import denoiser_beside
 from rusr_core.restore import Step, restore
-from rusr_core.results import Restoration
+from rusr_core.results import Restoration, Samples
+from rusr_core.search.sampling import check_samples, prior_spread
 
 
 def method_of(args: argparse.Namespace) -> Preset | Configured | Tuned:
-    """The method that --method, --steps and --samples ask for. Raises CommandError for several answers of a compared
-    method: of one that draws them, the library has them (`Restoration.drawn`), and the picture is their mean."""
+    """The method that --method, --steps and --samples ask for. Raises CommandError for options without an effect."""
     method = baselines.find(args.method, args.steps, args.tuned)
     check_denoiser(args.denoiser, {method.name: method})
     check_tuned(args.tuned, {method.name: method})
     check_identity(args.identity, method)
-    if args.samples > 1 and not isinstance(method, Preset):
-        raise CommandError(f"--samples {args.samples}: {method.name} gives one picture here; expected a preset")
+    check_samples_drawn(args.samples, {method.name: method})
     return method
+
+
+def check_samples_drawn(samples: int | None, methods: Mapping[str, object]) -> None:
+    """Raise CommandError if several samples are wanted and none of these methods, by name, draws them."""
+    if (samples or 1) > 1 and not any(map(draws_samples, methods.values())):
+        *those, last = (name for name, method in baselines.METHODS.items() if method.samples)
+        words = f"draw{'s' if len(methods) == 1 else ''} no samples"
+        raise CommandError(
+            f"--samples {samples}: {_named(methods)} {words}; expected a preset, {', '.join(those)} or {last}"
+        )
 
 
 def check_denoiser(file: str | None, methods: Mapping[str, object]) -> None:
@@ -61,9 +70,13 @@ def check_identity(network: str | None, method: Preset | Configured | Tuned) -> 
 
 def _listed(methods: Mapping[str, object]) -> str:
     """The first of these methods, as the subject of "restore"."""
+    return f"{_named(methods)} restore{'s' if len(methods) == 1 else ''}"
+
+
+def _named(methods: Mapping[str, object]) -> str:
     names = list(methods)
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return f"{', '.join(names[:3])}{more} restore{'s' if len(names) == 1 else ''}"
+    return f"{', '.join(names[:3])}{more}"
 
 
 def check_able(method: Preset | Configured | Tuned, f: Degradation | None) -> None:
@@ -105,15 +118,24 @@ class Restoring:
 
     def search(self, y: Tensor, f: Degradation, bar: tqdm) -> Restoration:
         """The restoration of y `[N, 3, h, w]` in [0, 1], with as many answers to each as were asked for."""
+        check_samples(self.args.samples, self.prior)
         options = {"seed": self.args.seed, "samples": self.args.samples}
         return apply(self.method, self.restoring, y, f, bar=bar, **options)
+
+    def pictures(self, result: Restoration) -> Tensor:
+        """The picture of each y `[N, 3, R, R]`: of several answers that were asked for the first."""
+        return result.picture if self.args.samples == 1 else result.answers[:, 0]
+
+    def invented(self, result: Restoration) -> Tensor:
+        """What several answers invented `[N, 1, R, R]`, beside the pictures of the generator."""
+        return result.invented if isinstance(result, Samples) else result.invented_beside(prior_spread(self.prior))
 
     def explained(self, result: Restoration, y: Tensor, f: Degradation) -> list[Misfit]:
         """How well the first answer to each of y explains it. What keeps it from being measured (the true operation of
         somebody's own f, want of memory, Ctrl-C) costs no result, and is said.
         """
         try:
-            return misfits(self.prior, result.image[:: self.args.samples].cpu(), y, f, self.args.seed)
+            return misfits(self.prior, self.pictures(result).cpu(), y, f, self.args.seed)
         except KeyboardInterrupt:
             self.interrupted, reason = True, "interrupted"
         except Exception as error:
@@ -132,24 +154,26 @@ def apply(
     bar: tqdm,
     samples: int = 1,
 ) -> Restoration:
-    """The restoration of y `[N, 3, h, w]` in [0, 1]; `samples` answers to each by a preset."""
+    """The restoration of y `[N, 3, h, w]` in [0, 1], with `samples` answers to each; 1: what the method gives."""
     options = {"seed": seed, "callback": _progress(bar)}
     if isinstance(method, Preset):
         return restore(prior, y, f, preset=method, samples=samples, **options)
-    return method.restore(prior, y, f, **options)
+    return method.restore(prior, y, f, samples=samples if samples > 1 else None, **options)
 
 
-def planned_steps(method: Preset | Configured | Tuned) -> int:
+def planned_steps(method: Preset | Configured | Tuned, samples: int = 1) -> int:
     """How many steps the method takes at most, for the bar."""
     if isinstance(method, Tuned):
-        return max(planned_steps(configured(method.base, method.name, v)) for v in method.settings.values())
+        each = (configured(method.base, method.name, values) for values in method.settings.values())
+        return max(planned_steps(one, samples) for one in each)
     if isinstance(method, Preset):
         return sum(phase.steps for phase in method.phases)
-    return int(method.settings.get("steps", 0))
+    runs = 1 if "samples" in method.settings else samples
+    return runs * int(method.settings.get("steps", 0))
 
 
 def diverged(result: Restoration) -> list[str | None]:
-    """Of each image why it is not finished, or None: only a search says so."""
+    """Of each row of its `steps` why it is not finished, or None: only a search says so."""
     return list(getattr(result, "diverged", [None] * len(result.steps)))
 
 

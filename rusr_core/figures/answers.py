@@ -8,28 +8,29 @@ from torch import Tensor
 from rusr_core.figures.panels import FigureError, panel
 from rusr_core.images import in_words, resize
 from rusr_core.limits import is_number, shown
-from rusr_core.results import Samples
+from rusr_core.results import Restoration
 
 COLOURS = "cividis"  # dark: decided; told apart by everybody, also in grey
 
 
-def answers(y: Tensor, result: Samples, *, size: float = 1.5) -> Figure:
+def answers(y: Tensor, result: Restoration, *, size: float = 1.5) -> Figure:
     """A row for each input `y` `[N, 3, h, w]`: the input, its k answers, their mean, their spread, what was invented.
 
     The spread is drawn from 0 (dark) to its largest value in the figure, which its title names; what was invented from
-    0 (dark, decided by the input) to 1 (bright). Raises `FigureError` if the result is not one of `y`.
+    0 (dark, decided by the input) to 1 (bright), where the answers are `Samples`: draws of a compared method are not
+    measured beside a prior. Raises `FigureError` if the result is not one of `y`, or holds one answer to each.
     """
-    if not hasattr(result, "answers"):
-        raise FigureError(
-            f"no answers are in a {type(result).__name__}: expected the Samples of restore(..., samples=k)"
-        )
     found = result.answers.detach().cpu()
+    if found.shape[1] < 2:
+        raise FigureError(f"one answer is in a {type(result).__name__}: expected a result of samples=2 or more")
     if len(y) != len(found):
         raise FigureError(f"{len(y)} inputs for answers to {len(found)}")
     top = float(result.spread.max())
-    maps = [heat(result.spread.cpu(), top), heat(result.invented.cpu(), 1.0)]
+    invented = [heat(result.invented.cpu(), 1.0)] if hasattr(result, "invented") else []
+    maps = [heat(result.spread.cpu(), top), *invented]
     shown = resize(y.detach().cpu().clamp(0, 1), found.shape[-1], "nearest")
-    words = ["input", *(f"answer {i + 1}" for i in range(found.shape[1])), "mean", f"spread, to {top:.2f}", "invented"]
+    words = ["input", *(f"answer {i + 1}" for i in range(found.shape[1])), "mean", f"spread, to {top:.2f}"]
+    words += ["invented"] * len(invented)
     return panel(shown, *found.unbind(1), result.mean.cpu(), *maps, titles=words, size=size)
 
 

@@ -52,14 +52,15 @@ class Method:
 
     name: str
     how: Preset | Configured | Tuned | str
+    samples: int | None = None  # answers to each image; None: one, or as many as the method draws of itself
 
     def restore(self, prior: Prior | DiffusionPrior, y: Tensor, f: object, truth: Tensor, seed: int) -> Restoration:
         """Restore y with what `load_for` gives; the truth is for presets that are oracles, which results say."""
         if isinstance(self.how, Preset):
             clean = truth if self.how.identity_reference == "clean" else None
-            return restore(prior, y, f, preset=self.how, seed=seed, clean=clean)
+            return restore(prior, y, f, preset=self.how, seed=seed, clean=clean, samples=self.samples or 1)
         if isinstance(self.how, Configured | Tuned):
-            return self.how.restore(prior, y, f, seed=seed)
+            return self.how.restore(prior, y, f, seed=seed, samples=self.samples)
         found = self.function()(prior, y, f, seed=seed)
         if not isinstance(found, Restoration) or len(found.steps) != len(y):
             told = f"{len(found.steps)} steps" if isinstance(found, Restoration) else type(found).__name__
@@ -81,12 +82,11 @@ class Method:
 
     def configuration(self) -> object:
         """What must not change while results are collected."""
-        if isinstance(self.how, Preset):
-            return self.how.values()
+        several = {} if self.samples is None else {"samples": self.samples}
         if isinstance(self.how, Configured):
-            return {"baseline": self.how.baseline.name, "settings": self.how.settings}
-        if isinstance(self.how, Tuned):
-            return self.how.values()
+            return {"baseline": self.how.baseline.name, "settings": self.how.settings} | several
+        if isinstance(self.how, Preset | Tuned):
+            return dict(self.how.values()) | several
         self.function()
         return {"function": self.how, "source": source_digest(self.how.partition(":")[0])}
 

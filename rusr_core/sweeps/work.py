@@ -87,17 +87,17 @@ def _restore_batch(config: SweepConfig, batch: WorkBatch, device: str | None) ->
     seconds = (time.perf_counter() - begun) / len(shown)
     if result.interrupted:
         raise KeyboardInterrupt
-    if result.image.shape != truth.shape or not result.image.isfinite().all():
-        found, expected = tuple(result.image.shape), tuple(truth.shape)
+    if result.picture.shape != truth.shape or not result.picture.isfinite().all():
+        found, expected = tuple(result.picture.shape), tuple(truth.shape)
         raise BenchmarkError(f"{batch.method} returned images {found}, expected {expected} of finite numbers")
     origin = provenance(prior.device, prior.generator.w_mean.dtype, config.arithmetic) | peak_memory(prior.device)
     origin |= {"seconds": round(seconds, 4), "at": _now()}
     for i, unit in enumerate(batch.units):
         path = config.folder / unit.path
         if read_record(path) is None:
-            scores = _scores(result.image[i : i + 1], shown[i], for_image(f, i), judge, prior)
+            scores = _scores(result.picture[i : i + 1], shown[i], for_image(f, i), judge, prior)
             record = _record(unit, result, i, scores, judge.suffix, shown[i]) | {"run": origin}
-            write_result(path, result.image[i : i + 1], record)
+            write_result(path, result.picture[i : i + 1], record)
             add_stamps(config.folder, {unit.path: (stamp_of(path), True)})
         _error_path(config.folder, unit).unlink(missing_ok=True)
 
@@ -110,6 +110,7 @@ def _scores(image: Tensor, shown: Measurement, f: Degradation, judge: Judge, pri
 
 def _record(unit: WorkUnit, result: Restoration, i: int, scores: dict, suffix: str, shown: Measurement) -> dict:
     """What a result file says of a unit; "run" is added, the only part that differs when a unit is done again."""
+    row = i * (len(result.steps) // len(result.picture))  # of several searches the first
     return {
         "method": unit.method,
         "task": str(unit.task),
@@ -118,8 +119,8 @@ def _record(unit: WorkUnit, result: Restoration, i: int, scores: dict, suffix: s
         "preset": result.method,
         "oracle": result.oracle,
         "terms": "+".join(result.terms) if isinstance(result, Search) else "",  # of the loss, that were active
-        "diverged": (result.diverged[i] if isinstance(result, Search) else None) or "",  # where, if it did
-        "steps": result.steps[i],
+        "diverged": (result.diverged[row] if isinstance(result, Search) else None) or "",  # where, if it did
+        "steps": result.steps[row],
         "noise_seed": shown.noise_seed,
         "strokes_seed": shown.strokes_seed,
         "judge": suffix,
@@ -128,12 +129,13 @@ def _record(unit: WorkUnit, result: Restoration, i: int, scores: dict, suffix: s
 
 
 def _of_samples(result: Restoration, i: int, truth: Tensor) -> dict[str, float]:
-    """Of a method that gives several samples: their number, and where the truth lies among them."""
-    if result.drawn is None or result.drawn.shape[1] < 2:
+    """Of a method that gives several answers: their number, and where the truth lies among them."""
+    samples = result.answers[i : i + 1].to(truth.device)
+    if samples.shape[1] < 2:
         return {}
-    found = among(result.drawn[i : i + 1].to(truth.device), truth).scores()
+    found = among(samples, truth).scores()
     numbers = {key: value.item() for key, value in found.items()}  # equal samples foretell no error
-    return {"samples": result.drawn.shape[1]} | {key: v for key, v in numbers.items() if math.isfinite(v)}
+    return {"samples": samples.shape[1]} | {key: v for key, v in numbers.items() if math.isfinite(v)}
 
 
 def _error_path(folder: Path, unit: WorkUnit) -> Path:

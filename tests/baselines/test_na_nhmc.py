@@ -79,6 +79,9 @@ def test_samples_of_a_posterior(words, prior, truth):
     assert torch.equal(result.image, method.restore(prior, y, f, seed=1).image)
     assert not torch.equal(result.image, method.restore(prior, y, f, seed=2).image)
     torch.testing.assert_close(result.image[1:], method.restore(prior, y[1:], f, seed=1).image, atol=1e-3, rtol=0)
+    four = method.restore(prior, y, f, seed=1, samples=4)
+    assert four.answers.shape[1] == four.info["settings"]["samples"] == 4
+    assert torch.equal(four.drawn[:, -1], result.drawn[:, -1]), "of one chain, whatever its samples"
 
 
 def test_too_many_samples_are_refused(prior, truth):

@@ -42,6 +42,26 @@ def test_a_sweep_is_resumed_and_failures_are_named(words, config, capsys):
     assert commands.main([*presets[:-1], "2"]) == 0, "default@2 is another method than default@1"
 
 
+def test_samples_of_a_sweep_say_where_the_truth_lies(words, config, capsys):
+    chosen = [*words, "--methods", "default", "na_nhmc", "nothing", "--tasks", "upsampling:M", "--steps", "8"]
+    assert commands.main([*chosen, "--samples", "2"]) == 0
+    rows = {row["method"]: row for row in results.rows(config.folder)}
+    assert rows["default@8"]["samples"] == rows["na_nhmc@8"]["samples"] == 2 and not rows["nothing"].get("samples")
+    assert 0 <= rows["default@8"]["inside"] < 1 and rows["default@8"]["factor"] > 0
+    alone = restore(load_prior(config.prior, perceptual="portraits"), *measured(config), preset="default@8")
+    picture = load_image(config.folder / "units/default@8/U-M/000_0.png")
+    torch.testing.assert_close(picture, alone.image, atol=1 / 255, rtol=0)
+    assert commands.main([*chosen, "--samples", "3"]) == 2
+    assert "default@8" in capsys.readouterr().err, "results of two samples are not those of three"
+    assert commands.main([*words, "--methods", "nothing", "--tasks", "upsampling:M", "--samples", "2"]) == 2
+    assert "--samples 2: nothing draws no samples; expected a preset" in capsys.readouterr().err
+
+
+def measured(config) -> tuple[torch.Tensor, object]:
+    """y and f of the first unit of upsampling M."""
+    return load_image(config.folder / "measurements/U-M/000_0.png"), get("upsampling", "M")
+
+
 def test_presets_and_compared_methods_are_one_list(words, config, tmp_path, capsys):
     chosen = [*words, "--methods", "nothing,report", "classical", "--tasks", "upsampling:XS", "downsample:2 | fade:0.5"]
     assert commands.main([*chosen, "--steps", "1"]) == 0

@@ -35,6 +35,10 @@ def test_a_diffusion_method_without_a_denoiser_says_what_trains_one(name, tmp_pa
             ["--method", "pulse", "--tuned", "x"],
             "--tuned x: pulse restores without tuned settings; expected pulse@one or pulse@tuned",
         ),
+        (
+            ["--method", "pulse", "--samples", "2", "--task", "upsampling"],
+            "--samples 2: pulse draws no samples; expected a preset, na_nhmc, ddrm, dps or daps",
+        ),
         (["--method", "pulse", "--identity", "x"], "--identity x: pulse compares no faces; expected default"),
         (["--method", "cvpr2023", "--identity", "x"], "--identity x: cvpr2023 compares no faces; expected default"),
     ],

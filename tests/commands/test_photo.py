@@ -173,7 +173,10 @@ def test_several_answers_and_what_was_invented(tmp_path, searches, capsys):
     assert json.loads(out.with_suffix(".json").read_text())["steps"] == [3] * 6
     assert read_metadata(names[0]) is not None and not names[0].with_suffix(".json").exists()
     assert run("photo", source, tmp_path / "x.png", *UP_S, "--samples", 2, "--method", "nothing") == 2
-    assert "nothing gives one picture here" in capsys.readouterr().err
+    assert (
+        "--samples 2: nothing draws no samples; expected a preset, na_nhmc, ddrm, dps or daps"
+        in capsys.readouterr().err
+    )
 
 
 def test_a_format_without_a_place_for_the_mark_says_so(tmp_path, searches, capsys):

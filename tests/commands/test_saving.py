@@ -4,6 +4,7 @@ import argparse
 import json
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 from conftest import run
@@ -25,9 +26,7 @@ def test_the_longest_name(tmp_path, small, searches, monkeypatch, interrupted):
         search = module.restore
 
         def stop(*args, **options):
-            result = search(*args, **options)
-            result.interrupted = True
-            return result
+            return replace(search(*args, **options), interrupted=True)
 
         monkeypatch.setattr("rusr_core.commands.searching.restore", stop)
     assert run("restore", given, tmp_path / "out", *UP) == (130 if interrupted else 0)
@@ -174,9 +173,7 @@ def test_an_image_that_diverges_has_no_finished_name(tmp_path, small, searches, 
     search = module.restore
 
     def diverges(*args, **options):
-        result = search(*args, **options)
-        result.diverged = (None, "NaN in the loss, phase W+, step 7", None)
-        return result
+        return replace(search(*args, **options), diverged=[None, "NaN in the loss, phase W+, step 7", None])
 
     monkeypatch.setattr(module, "restore", diverges)
     assert run("restore", given, tmp_path / "out", *UP) == 1

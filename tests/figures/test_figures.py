@@ -16,6 +16,7 @@ from PIL import Image
 
 from rusr_core import figures
 from rusr_core.figures import FigureError, charts, panels
+from rusr_core.results import Restoration
 
 
 def noise(*shape: int) -> torch.Tensor:
@@ -84,6 +85,9 @@ def test_several_answers_stand_in_a_row_with_their_maps():
     assert np.array_equal(drawn, (answers[1, 1] * 255).round().byte().permute(1, 2, 0).numpy())
     brightness = [axes.images[0].get_array().mean() for axes in (figure.axes[6], figure.axes[13])]
     assert brightness[0] < brightness[1]  # the first picture's answers are the decided ones
+    drawn = Restoration(answers[:, 0], 1.0, [1, 1], 0, "ddrm", drawn=answers)
+    assert [ax.get_title() for ax in figures.answers(noise(2, 3, 4, 4), drawn).axes[:6]][4] == "mean"
+    assert len(figures.answers(noise(2, 3, 4, 4), drawn).axes) == 12, "no map of what was invented"
     with pytest.raises(FigureError, match="1 inputs for answers to 2"):
         figures.answers(noise(1, 3, 4, 4), result)
 
