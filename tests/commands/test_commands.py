@@ -70,24 +70,6 @@ def test_several_answers_lie_beside_the_first(tmp_path, degraded, capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("words", [("ddrm", "--steps", 10), ("na_nhmc", "--steps", 20)], ids=["ddrm", "na_nhmc"])
-def test_samples_of_a_compared_method_lie_beside_the_first(words, tmp_path, degraded, capsys):
-    out = tmp_path / "x.png"
-    command = ("--task", "upsampling", "--method", *words)
-    assert run("restore", degraded, out, *command, "--samples", 2) == 0
-    printed = capsys.readouterr().out
-    assert "x.answer2.png: another answer" in printed and "% of the picture's variance in the prior" in printed
-    first, second, mean = (load_image(tmp_path / name) for name in ("x.png", "x.answer2.png", "x.mean.png"))
-    assert not torch.equal(first, second) and f"{out}: {words[-1]} steps" in printed
-    torch.testing.assert_close(mean, (first + second) / 2, atol=1.01 / 255, rtol=0)
-    invented = load_image(tmp_path / "x.invented.png")
-    assert torch.equal(invented[:, 0], invented[:, 2]) and 0 < invented.mean() < 1
-    assert run("restore", degraded, tmp_path / "one.png", *command) == 0
-    one = load_image(tmp_path / "one.png")
-    assert torch.equal(one, first) == (words[0] == "ddrm")  # the picture of a chain is the mean of its samples
-
-
-@pytest.mark.slow
 def test_a_folder_keeps_names_and_equals_single_files(tmp_path):
     clean, given, found = (tmp_path / name for name in ("clean", "given", "found"))
     clean.mkdir()

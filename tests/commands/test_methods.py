@@ -1,10 +1,12 @@
-"""`rusr restore --method`: what a method lacks is said in one line, with the command that makes it."""
+"""`rusr restore --method`: what a method lacks is said in one line, with the command that makes it; its samples."""
 
 import pytest
+import torch
 from conftest import PORTRAIT, run
 
 from rusr_core import commands
 from rusr_core.files import data_path
+from rusr_core.images import load_image
 from rusr_core.priors import diffusion
 
 
@@ -107,3 +109,22 @@ def test_what_no_method_of_a_sweep_uses_is_refused_before_the_work(words, messag
     assert run(*words[:at], tmp_path / "out", *words[at:], *TASK) == 2
     said = capsys.readouterr().err
     assert said.startswith(f"rusr: error: {message}") and said.count("\n") == 1 and not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [("ddrm", "--steps", 10), ("na_nhmc", "--steps", 20)], ids=["ddrm", "na_nhmc"])
+def test_samples_of_a_compared_method_lie_beside_the_first(words, tmp_path, capsys):
+    degraded, out = tmp_path / "y.png", tmp_path / "x.png"
+    assert run("degrade", PORTRAIT, degraded, "--degradation", "downsample:8,bicubic") == 0
+    command = ("--task", "upsampling", "--method", *words)
+    assert run("restore", degraded, out, *command, "--samples", 2) == 0
+    printed = capsys.readouterr().out
+    assert "x.answer2.png: another answer" in printed and "% of the picture's variance in the prior" in printed
+    first, second, mean = (load_image(tmp_path / name) for name in ("x.png", "x.answer2.png", "x.mean.png"))
+    assert not torch.equal(first, second) and f"{out}: {words[-1]} steps" in printed
+    torch.testing.assert_close(mean, (first + second) / 2, atol=1.01 / 255, rtol=0)
+    invented = load_image(tmp_path / "x.invented.png")
+    assert torch.equal(invented[:, 0], invented[:, 2]) and 0 < invented.mean() < 1
+    assert run("restore", degraded, tmp_path / "one.png", *command) == 0
+    one = load_image(tmp_path / "one.png")
+    assert torch.equal(one, first) == (words[0] == "ddrm")  # the picture of a chain is the mean of its samples

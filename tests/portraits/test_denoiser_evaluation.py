@@ -6,10 +6,11 @@ import sys
 import pytest
 import torch
 
-from rusr_core.checkpoints import save_denoiser
+from rusr_core.checkpoints import load_denoiser, save_denoiser
+from rusr_core.files import data_path
 from rusr_core.networks.denoiser import Denoiser, DenoiserConfig
 from tools.portraits import evaluate_denoiser
-from tools.portraits.evaluate_denoiser import sample
+from tools.portraits.evaluate_denoiser import HIGH, sample
 from tools.portraits.training.denoising import LEVELS
 from tools.portraits.training.linear_denoiser import LinearDenoiser
 
@@ -39,11 +40,32 @@ def test_places_have_their_own_statistics():
 
 
 def test_samples_of_a_gaussian_denoiser_have_its_variance():
-    """The flow of N(0.2, s^2) multiplies the noise by s / sqrt(80^2 + s^2) on its way down."""
+    """The flow of N(0.2, s^2) multiplies the noise by s / sqrt(HIGH^2 + s^2) on its way down, 40 steps a bit more."""
     s, noise = 0.5, torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    x = sample(lambda x, sigma: 0.2 + (x - 0.2) * s**2 / (s**2 + sigma**2), noise, steps=100)
-    expected = 0.2 + (80 * noise - 0.2) * s / (80**2 + s**2) ** 0.5
-    assert torch.allclose(x, expected, atol=5e-3)
+    x = sample(lambda x, sigma: 0.2 + (x - 0.2) * s**2 / (s**2 + sigma**2), noise)
+    expected = 0.2 + (HIGH * noise - 0.2) * s / (HIGH**2 + s**2) ** 0.5
+    assert torch.allclose(x - 0.2, (expected - 0.2) * 1.025, atol=0.01)
+
+
+def test_the_first_noise_drowns_the_portraits():
+    """Otherwise what a sample begins with is not what noisy portraits are: of the strongest mode a share is missing."""
+    strongest = load_denoiser(data_path("portraits/denoiser.safetensors")).wiener.variance.max().sqrt()
+    assert strongest == pytest.approx(38.9, abs=0.1)
+    assert strongest / HIGH < 0.05 < strongest / 80
+
+
+def test_a_mode_that_noise_does_not_drown_has_too_little_variance():
+    """Gaussian images of one grey: their spread comes out right from the first level, and too small from EDM's 80."""
+    spread, g = 0.35, torch.Generator().manual_seed(0)
+    noise = torch.randn(600, 1, 64, 64, generator=g, dtype=torch.float64)
+
+    def denoise(x, sigma):
+        gain = spread**2 / (spread**2 + sigma**2 / 64**2)
+        return (gain * x.mean((1, 2, 3), keepdim=True)).expand_as(x)
+
+    found = {high: sample(denoise, noise, 60, high=high).mean((1, 2, 3)).std() / spread for high in (HIGH, 80.0)}
+    assert found[HIGH] == pytest.approx(1, abs=0.06)
+    assert found[80.0] == pytest.approx((1 + (64 * spread / 80) ** 2) ** -0.5, abs=0.06) != pytest.approx(1, abs=0.03)
 
 
 @pytest.mark.slow
