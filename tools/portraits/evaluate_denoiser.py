@@ -40,18 +40,22 @@ from tools.portraits.training.render_training_set import DRAWS, normalized
 from tools.portraits.training.training_set import HELD_OUT
 
 FITTED = 3_000  # people that the linear denoiser is measured on, at most
-HIGH, LOW, POWER = 80.0, 0.002, 7  # noise levels of a sample, and their spacing (EDM, table 1)
+# Noise levels of a sample and their spacing: EDM's (table 1), but for the first. A sample begins as noise alone, which
+# is right where noise drowns the data. The strongest mode of the portraits has the standard deviation 39 in units of
+# that noise (a plain background fills most of a picture): at EDM's 80 a fifth of its variance there would be missing.
+HIGH, LOW, POWER = 1000.0, 0.002, 7
 
 
 @torch.no_grad()
-def sample(denoise, noise: Tensor, steps: int = 18) -> Tensor:
+def sample(denoise, noise: Tensor, steps: int = 40, high: float = HIGH) -> Tensor:
     """Images of noise's shape in [-1, 1], by Heun's method along the probability flow (EDM, algorithm 1).
 
-    The denoiser is asked 2 `steps` - 1 times; `noise` is normal.
+    The denoiser is asked 2 `steps` - 1 times; `noise` is normal, `high` its standard deviation at the first level. With
+    40 steps the spread of Gaussian data is right to 3 % where it is that of the portraits, 0.35; with 18, to 16 %.
     """
-    ends = HIGH ** (1 / POWER), LOW ** (1 / POWER)
+    ends = high ** (1 / POWER), LOW ** (1 / POWER)
     levels = [(ends[0] + i / (steps - 1) * (ends[1] - ends[0])) ** POWER for i in range(steps)] + [0.0]
-    x = HIGH * noise
+    x = high * noise
     for now, then in itertools.pairwise(levels):
         slope = (x - denoise(x, now)) / now
         there = x + (then - now) * slope
