@@ -1,5 +1,5 @@
 """DDRM: Kawar, Elad, Ermon & Song, "Denoising Diffusion Restoration Models", NeurIPS 2022,
-https://arxiv.org/abs/2201.11793, algorithm 1 and equations 7 and 8.
+https://arxiv.org/abs/2201.11793, section 3, and the public code that is named below.
 
 Reverse diffusion in the basis of the degradation's singular vectors: what y shows is put in, coefficient by
 coefficient, with as much noise as its own and the level's allow; the rest is drawn from the prior. No gradients, and
@@ -112,7 +112,7 @@ def _start(m: Spectrum, sigma: float, noise: Tensor) -> Tensor:
 
 
 def _next(m: Spectrum, then: float, c: Tensor, e: Tensor, noise: Tensor, eta: float, eta_b: float) -> Tensor:
-    """Coefficients at the level `then`, from those of the estimate, c, and of the noise found, e (equation 7)."""
+    """Coefficients at the level `then`, from those of the estimate, c, and of the noise found, e."""
     floor = m.over_singular(m.sigma.expand_as(c))  # y's noise, seen as noise of x
     keep = (1 - eta**2) ** 0.5 * then
     free = c + keep * e + eta * then * noise

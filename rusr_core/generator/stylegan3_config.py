@@ -80,7 +80,7 @@ class StyleGAN3Config:
 
 @dataclass(frozen=True)
 class StyleGANXLConfig(StyleGAN3Config):
-    """The same for a StyleGAN-XL, whose classes are rows of a table of image features (section 3.3 of its paper)."""
+    """The same for a StyleGAN-XL, whose classes are rows of a table of image features."""
 
     table: tuple[int, int] | None = (1000, 320)  # rows, of which c_dim are used, and features; None: there is none
 
