@@ -49,17 +49,21 @@ def configured(base: Preset | Baseline, name: str, values: Mapping[str, object])
     return ours.configured(base, name, values) if isinstance(base, Preset) else base.configured(name, **values)
 
 
+def base_of(how: "Preset | Baseline | Configured | Tuned | object") -> "Preset | Baseline | object":
+    """What a method is without its settings; a function of one's own is what it is."""
+    how = how.base if isinstance(how, Tuned) else how
+    return how.baseline if isinstance(how, Configured) else how
+
+
 def prior_of(how: "Preset | Baseline | Configured | Tuned | object") -> str:
     """What a method restores with, one of `method.PRIORS`; a function of one's own is given the generator."""
-    how = how.base if isinstance(how, Tuned) else how
-    how = how.baseline if isinstance(how, Configured) else how
+    how = base_of(how)
     return how.prior if isinstance(how, Baseline) else "generator"
 
 
 def draws_samples(how: "Preset | Baseline | Configured | Tuned | object") -> bool:
     """Whether a method gives several answers to one y: several searches of a preset, or draws of a posterior."""
-    how = how.base if isinstance(how, Tuned) else how
-    how = how.baseline if isinstance(how, Configured) else how
+    how = base_of(how)
     return how.samples if isinstance(how, Baseline) else isinstance(how, Preset)
 
 

@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from torch import Tensor
@@ -10,7 +11,7 @@ from tqdm import tqdm
 
 from rusr_core import baselines, priors
 from rusr_core.baselines import Configured, Tuned
-from rusr_core.baselines.tuned import COLUMNS, configured, draws_samples, prior_of
+from rusr_core.baselines.tuned import COLUMNS, base_of, configured, draws_samples, prior_of
 from rusr_core.commands.estimates import briefly
 from rusr_core.commands.options import CommandError
 from rusr_core.commands.output import complain
@@ -119,6 +120,8 @@ class Restoring:
     def search(self, y: Tensor, f: Degradation, bar: tqdm) -> Restoration:
         """The restoration of y `[N, 3, h, w]` in [0, 1], with as many answers to each as were asked for."""
         check_samples(self.args.samples, self.prior)
+        if self.args.samples > 1 and not isinstance(base_of(self.method), Preset):
+            _ = self.prior_spread  # before the search, so that nothing can fail between its end and its result
         options = {"seed": self.args.seed, "samples": self.args.samples}
         return apply(self.method, self.restoring, y, f, bar=bar, **options)
 
@@ -128,7 +131,12 @@ class Restoring:
 
     def invented(self, result: Restoration) -> Tensor:
         """What several answers invented `[N, 1, R, R]`, beside the pictures of the generator."""
-        return result.invented if isinstance(result, Samples) else result.invented_beside(prior_spread(self.prior))
+        return result.invented if isinstance(result, Samples) else result.invented_beside(self.prior_spread)
+
+    @cached_property
+    def prior_spread(self) -> Tensor:
+        """What varies over the generator's own pictures `[1, 1, R, R]`, drawn once a run."""
+        return prior_spread(self.prior)
 
     def explained(self, result: Restoration, y: Tensor, f: Degradation) -> list[Misfit]:
         """How well the first answer to each of y explains it. What keeps it from being measured (the true operation of

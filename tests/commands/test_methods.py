@@ -1,10 +1,15 @@
 """`rusr restore --method`: what a method lacks is said in one line, with the command that makes it; its samples."""
 
+import functools
+from dataclasses import replace
+
 import pytest
 import torch
 from conftest import PORTRAIT, run
 
-from rusr_core import commands
+from rusr_core import baselines, commands
+from rusr_core.baselines import ddrm
+from rusr_core.commands import searching
 from rusr_core.files import data_path
 from rusr_core.images import load_image
 from rusr_core.priors import diffusion
@@ -128,3 +133,22 @@ def test_samples_of_a_compared_method_lie_beside_the_first(words, tmp_path, caps
     assert run("restore", degraded, tmp_path / "one.png", *command) == 0
     one = load_image(tmp_path / "one.png")
     assert torch.equal(one, first) == (words[0] == "ddrm")  # the picture of a chain is the mean of its samples
+
+
+def test_what_varies_in_the_prior_is_drawn_once_and_before_the_search(tmp_path, monkeypatch):
+    """So that it costs a folder of pictures little, and no finished draw is lost to it."""
+    events, spread, function = [], searching.prior_spread, ddrm.BASELINE.function
+    monkeypatch.setattr(searching, "prior_spread", lambda prior: events.append("spread") or spread(prior))
+
+    @functools.wraps(function)
+    def told(*args, **options):
+        events.append("draw")
+        return function(*args, **options)
+
+    monkeypatch.setitem(baselines.METHODS, "ddrm", replace(ddrm.BASELINE, function=told))
+    (tmp_path / "in").mkdir()
+    for name in ("a", "b", "c"):
+        assert run("degrade", PORTRAIT, tmp_path / "in" / f"{name}.png", "--degradation", "downsample:8,bicubic") == 0
+    words = ("--task", "upsampling", "--method", "ddrm", "--steps", 10, "--samples", 2)
+    assert run("restore", tmp_path / "in", tmp_path / "out", *words) == 0
+    assert events == ["spread", *["draw"] * 4]  # two at once, and then one
