@@ -86,6 +86,11 @@ def anything(f: Degradation) -> None:
     return None
 
 
+def any_number(settings: Mapping[str, object]) -> int:
+    """The `most` of a method that can draw as many samples as anybody wants."""
+    return MAX_SAMPLES
+
+
 def nothing_more(steps: int) -> dict[str, object]:
     """The `shorter` of a method for which its number of steps is one among others."""
     return {}
@@ -103,6 +108,7 @@ class Baseline:
     samples: bool = False  # whether it draws from a posterior: another seed gives another answer
     prior: str = "generator"  # one of PRIORS
     shorter: Callable[[int], Mapping[str, object]] = nothing_more  # what NAME@STEPS changes besides; BaselineError
+    most: Callable[[Mapping[str, object]], int] = any_number  # samples of these settings; BaselineError
 
     def __post_init__(self) -> None:
         if self.paper is not None and self.paper not in PAPERS:
@@ -179,7 +185,7 @@ class Configured:
         reason = self.reason(f)
         if reason is not None:
             raise BaselineError(f"{self.name} is n/a for {as_operator(f)}: {reason}")
-        self._check_samples(samples)
+        self.check_samples(samples)
         settings, several = self.settings, (samples or 1) > 1
         if samples is not None and "samples" in settings:
             settings, several = settings | {"samples": samples}, False
@@ -189,12 +195,16 @@ class Configured:
         info = result.info | {"settings": settings, "references": list(dict.fromkeys(papers))}
         return dataclasses.replace(result, method=self.name, info=info)
 
-    def _check_samples(self, samples: int | None) -> None:
+    def check_samples(self, samples: int | None) -> None:
+        """Raise BaselineError for a number of samples that the method, with its settings, cannot draw."""
         if samples is None:
             return
         check_whole("samples", samples, 1, MAX_SAMPLES, BaselineError)
         if samples > 1 and not self.baseline.samples:
             raise BaselineError(f"{self.name} draws no samples of a posterior: expected samples=1, got {samples}")
+        if samples > (most := self.baseline.most(self.settings)):
+            told = ", ".join(f"{name}={value}" for name, value in self.settings.items() if name != "samples")
+            raise BaselineError(f"{self.name} with {told}: expected no more than {most} samples, got {samples}")
 
 
 def _drawn(run: Callable[..., Restoration], seed: int, samples: int) -> Restoration:

@@ -23,7 +23,7 @@ depart from the public code (the noise-space sampler of the authors; it holds th
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -222,6 +222,12 @@ def _energy(prior: Prior, seen: Observation, count: Tensor, z: Tensor, states: l
     return value.detach(), gradient
 
 
+def most(settings: Mapping[str, object]) -> int:
+    """How many samples a chain of these settings can keep. BaselineError for settings that cannot be."""
+    _check(**{**settings, "samples": 1})
+    return int(settings["share"] * settings["steps"])
+
+
 def shorter(steps: int) -> dict[str, object]:
     """As many samples as a quick look has proposals for, at least one."""
     share = max(0.25, 1 / steps)
@@ -238,5 +244,6 @@ BASELINE = Baseline(
         "leaps": Whole(3, 40, log=True),
     },
     samples=True,
+    most=most,
     shorter=shorter,
 )

@@ -144,6 +144,12 @@ class Tuned:
             )
         return how.restore(prior, y, f, seed=seed, callback=callback, samples=samples)
 
+    def check_samples(self, samples: int | None) -> None:
+        """Raise BaselineError for a number of samples that the method cannot draw with settings that were found."""
+        if not isinstance(self.base, Preset):
+            for values in self.settings.values():
+                configured(self.base, self.name, values).check_samples(samples)
+
     def values(self) -> dict[str, object]:
         """All that determines its restorations, as plain JSON."""
         return {"base": self.base.name, "settings": {word: dict(v) for word, v in self.settings.items()}}

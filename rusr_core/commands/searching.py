@@ -37,13 +37,18 @@ def method_of(args: argparse.Namespace) -> Preset | Configured | Tuned:
 
 
 def check_samples_drawn(samples: int | None, methods: Mapping[str, object]) -> None:
-    """Raise CommandError if several samples are wanted and none of these methods, by name, draws them."""
+    """Raise CommandError if several samples are wanted and none of these methods, by name, draws them, BaselineError if
+    one of them cannot draw so many.
+    """
     if (samples or 1) > 1 and not any(map(draws_samples, methods.values())):
         *those, last = (name for name, method in baselines.METHODS.items() if method.samples)
         words = f"draw{'s' if len(methods) == 1 else ''} no samples"
         raise CommandError(
             f"--samples {samples}: {_named(methods)} {words}; expected a preset, {', '.join(those)} or {last}"
         )
+    for how in methods.values():
+        if draws_samples(how) and isinstance(how, Configured | Tuned):
+            how.check_samples(samples)
 
 
 def check_denoiser(file: str | None, methods: Mapping[str, object]) -> None:

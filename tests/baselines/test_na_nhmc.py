@@ -7,7 +7,7 @@ import torch
 from scipy import integrate
 
 from rusr_core import baselines
-from rusr_core.baselines import BaselineError
+from rusr_core.baselines import BaselineError, Tuned
 from rusr_core.baselines.na_nhmc import StepLength, leapfrog, noise_adaptive, propose
 from rusr_core.degradations import parse
 
@@ -87,3 +87,14 @@ def test_samples_of_a_posterior(words, prior, truth):
 def test_too_many_samples_are_refused(prior, truth):
     with pytest.raises(BaselineError, match="30 samples of 40 proposals"):
         baselines.METHODS["na_nhmc"].configured(steps=40, samples=30).restore(prior, truth, parse("identity"))
+    method = baselines.METHODS["na_nhmc"].configured(steps=40)
+    for samples, message in ((11, "share=0.25: expected no more than 10 samples, got 11"), (True, "samples is True")):
+        with pytest.raises(BaselineError, match=message):
+            method.restore(prior, truth, parse("identity"), samples=samples)
+    with pytest.raises(BaselineError, match="share is 'x'"):
+        method.baseline.configured(share="x").check_samples(2)
+    settings = {"": {"steps": 40, "step": 0.05, "leaps": 10}}
+    tuned = Tuned("na_nhmc@one", method.baseline, settings, weights={}, portraits={}, source="x.toml")
+    tuned.check_samples(10)
+    with pytest.raises(BaselineError, match="na_nhmc@one with steps=40, .*: expected no more than 10 samples, got 11"):
+        tuned.check_samples(11)

@@ -46,6 +46,10 @@ def test_a_diffusion_method_without_a_denoiser_says_what_trains_one(name, tmp_pa
             ["--method", "pulse", "--samples", "2", "--task", "upsampling"],
             "--samples 2: pulse draws no samples; expected a preset, na_nhmc, ddrm, dps or daps",
         ),
+        (
+            ["--method", "na_nhmc", "--steps", "10", "--samples", "3", "--task", "upsampling"],
+            "na_nhmc@10 with steps=10, step=0.05, leaps=10, share=0.25: expected no more than 2 samples, got 3",
+        ),
         (["--method", "pulse", "--identity", "x"], "--identity x: pulse compares no faces; expected default"),
         (["--method", "cvpr2023", "--identity", "x"], "--identity x: cvpr2023 compares no faces; expected default"),
     ],
