@@ -67,6 +67,12 @@ def draws_samples(how: "Preset | Baseline | Configured | Tuned | object") -> boo
     return how.samples if isinstance(how, Baseline) else isinstance(how, Preset)
 
 
+def own_samples(how: "Preset | Baseline | Configured | Tuned | object") -> int:
+    """How many answers to one y a method gives where nobody asks for a number: one, or what its settings say."""
+    how = how.base if isinstance(how, Tuned) else how
+    return how.settings.get("samples", 1) if isinstance(how, Baseline | Configured) else 1
+
+
 def weights_of(prior: Prior | DiffusionPrior) -> dict[str, str]:
     """The digests of the networks that a method restores with, by their role."""
     if isinstance(prior, DiffusionPrior):

@@ -129,6 +129,7 @@ def run_bench(args: argparse.Namespace) -> int:
     check_samples_drawn(args.samples, by_name)
     methods = tuple(replace(m, samples=args.samples) if draws_samples(m.how) else m for m in methods)
     _check_steps(args.steps, methods)
+    _tell_of_own("samples", args.samples, methods)
     images = ImageFolder((args.images or data_path("portraits/test")).absolute())
     names = image_names(images, args.num_images)
     tasks = parse_tasks(args.tasks)
@@ -169,10 +170,15 @@ def _check_steps(steps: int | None, methods: tuple[Method, ...]) -> None:
     if not taken:
         names = ", ".join(method.name for method in methods)
         raise BenchmarkError(f"--steps {steps}: reaches none of {names}; expected a method that takes steps")
+    _tell_of_own("steps", steps, methods)
+
+
+def _tell_of_own(option: str, number: int | None, methods: tuple[Method, ...]) -> None:
+    """Say which functions of one's own a number does not reach; None is no number."""
     for method in methods:
-        if isinstance(method.how, str):
+        if number is not None and isinstance(method.how, str):
             told = "a function of one's own takes its own number"
-            complain(f"warning: --steps {steps} does not reach {method.name}: {told}")
+            complain(f"warning: --{option} {number} does not reach {method.name}: {told}")
 
 
 def _not_applicable(methods: tuple[Method, ...], tasks: tuple[Task, ...]) -> dict[tuple[str, str], str]:

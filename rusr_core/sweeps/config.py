@@ -13,10 +13,10 @@ from torch import Tensor
 
 from rusr_core.arithmetic import MODES, arithmetic
 from rusr_core.baselines import Configured, Tuned
-from rusr_core.baselines.tuned import prior_of
+from rusr_core.baselines.tuned import draws_samples, own_samples, prior_of
 from rusr_core.errors import RusrError
 from rusr_core.files import data_path
-from rusr_core.limits import shown
+from rusr_core.limits import MAX_SAMPLES, check_whole, shown
 from rusr_core.metrics.judges import Judge, judge_of
 from rusr_core.presets import Preset
 from rusr_core.prior import DiffusionPrior, Prior
@@ -54,6 +54,13 @@ class Method:
     how: Preset | Configured | Tuned | str
     samples: int | None = None  # answers to each image; None: one, or as many as the method draws of itself
 
+    def __post_init__(self) -> None:
+        """BenchmarkError for a number of samples that is none, or several of a method that draws none."""
+        if self.samples is not None:
+            check_whole(f"samples of {self.name}", self.samples, 1, MAX_SAMPLES, BenchmarkError)
+            if self.samples > 1 and not draws_samples(self.how):
+                raise BenchmarkError(f"{self.name} draws no samples: expected samples=1, got {self.samples}")
+
     def restore(self, prior: Prior | DiffusionPrior, y: Tensor, f: object, truth: Tensor, seed: int) -> Restoration:
         """Restore y with what `load_for` gives; the truth is for presets that are oracles, which results say."""
         if isinstance(self.how, Preset):
@@ -82,7 +89,7 @@ class Method:
 
     def configuration(self) -> object:
         """What must not change while results are collected."""
-        several = {} if self.samples is None else {"samples": self.samples}
+        several = {} if self.samples in (None, own_samples(self.how)) else {"samples": self.samples}
         if isinstance(self.how, Configured):
             return {"baseline": self.how.baseline.name, "settings": self.how.settings} | several
         if isinstance(self.how, Preset | Tuned):

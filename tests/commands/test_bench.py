@@ -43,15 +43,17 @@ def test_a_sweep_is_resumed_and_failures_are_named(words, config, capsys):
 
 
 def test_samples_of_a_sweep_say_where_the_truth_lies(words, config, capsys):
-    chosen = [*words, "--methods", "default", "na_nhmc", "nothing", "--tasks", "upsampling:M", "--steps", "12"]
+    methods = ("default", "na_nhmc", "nothing", "mine=sweep_world:enlarged")
+    chosen = [*words, "--methods", *methods, "--tasks", "upsampling:M", "--steps", "12"]
     assert commands.main([*chosen, "--samples", "2"]) == 0
+    told = "does not reach mine: a function of one's own takes its own number"
+    assert f"warning: --samples 2 {told}" in (said := capsys.readouterr().err) and f"warning: --steps 12 {told}" in said
     rows = {row["method"]: row for row in results.rows(config.folder)}
     assert rows["default@12"]["samples"] == rows["na_nhmc@12"]["samples"] == 2 and not rows["nothing"].get("samples")
     assert 0 <= rows["default@12"]["inside"] < 1 and rows["default@12"]["factor"] > 0
     alone = restore(load_prior(config.prior, perceptual="portraits"), *measured(config), preset="default@12")
     picture = load_image(config.folder / "units/default@12/U-M/000_0.png")
     torch.testing.assert_close(picture, alone.image, atol=1 / 255, rtol=0)
-    capsys.readouterr()
     assert commands.main([*chosen, "--samples", "4"]) == 2
     assert "na_nhmc@12 with steps=12" in (said := capsys.readouterr().err) and said.count("\n") == 1
     assert commands.main([*chosen, "--samples", "3"]) == 2

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from rusr_core import tasks
+from rusr_core import baselines, tasks
 from rusr_core.errors import RusrError
 from rusr_core.sweeps import BenchmarkError, ImageFolder, Method, SweepPlan, parse_tasks
 from rusr_core.sweeps.plan import PlanError
@@ -30,6 +30,13 @@ from rusr_core.sweeps.plan import PlanError
         (lambda: SweepPlan(("m",), parse_tasks(["all"]), ("a",), batch_size=0), "batch_size is 0"),
         (lambda: Method("m", "no_such_module:f").function(), "no_such_module"),
         (lambda: Method("m", "math:pi").function(), "float, expected a function"),
+        (
+            lambda: Method("m", baselines.find("ddrm"), samples=0),
+            "samples of m is 0: expected a whole number from 1 to",
+        ),
+        (lambda: Method("m", baselines.find("default"), samples=True), "samples of m is True"),
+        (lambda: Method("m", baselines.find("nothing"), samples=2), "m draws no samples: expected samples=1, got 2"),
+        (lambda: Method("m", "x:y", samples=2), "m draws no samples: expected samples=1, got 2"),
         (lambda: ImageFolder(Path("nowhere")).paths, "nowhere: no such folder"),
     ],
 )
@@ -37,6 +44,15 @@ def test_bad_plans(call, message):
     with pytest.raises(RusrError, match=message) as caught:
         call()
     assert isinstance(caught.value, PlanError | BenchmarkError | tasks.TaskError | RusrError)
+
+
+@pytest.mark.parametrize(
+    "name, own, other", [("default", 1, 2), ("ddrm", 1, 2), ("na_nhmc", 5, 1), ("ddrm@tuned", 1, 2)]
+)
+def test_as_many_samples_as_nobody_asked_for_are_the_same_method(name, own, other):
+    """So that a sweep can be resumed with and without the option."""
+    first, same, another = (Method(name, baselines.find(name), n).configuration() for n in (None, own, other))
+    assert first == same and "samples" not in first and another["samples"] == other
 
 
 def test_task_words():
