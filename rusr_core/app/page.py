@@ -161,6 +161,7 @@ class Page:
             seconds=result.seconds,
             found=[misfit],
             unmarked="",
+            answers=getattr(result, "samples", 1),
             more={"interrupted": True} if result.interrupted else {},
         )
         how = "stopped by you" if result.interrupted else "done"

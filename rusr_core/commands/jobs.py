@@ -2,7 +2,7 @@
 
 import argparse
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -15,7 +15,7 @@ from rusr_core.decoding import READABLE_SUFFIXES, list_images
 from rusr_core.errors import RusrError
 from rusr_core.files import FileError
 from rusr_core.images import check_writable
-from rusr_core.photos.records import record_path
+from rusr_core.photos.records import is_same_work, record_path
 
 HELD = 2**30  # bytes of decoded inputs that are kept; what is beyond is decoded a second time when its turn comes
 
@@ -98,6 +98,16 @@ def check_beside(args: argparse.Namespace, jobs: Sequence[Job], beside: Callable
                 raise CommandError(f"{other.source} and {job.source} would both be written to {path}")
     if not args.skip_existing:  # what it leaves out it has looked at already
         check_writable(*(path for job in jobs for path in beside(job)), force=args.force, new_folders=True)
+
+
+def check_left(args: argparse.Namespace, places: Sequence[Path], work: Callable[[], Mapping[str, object]]) -> None:
+    """Before the work on a picture that --skip-existing has not found: what lies at the `places` beside it, as a run
+    that was killed leaves it, is a part of the same `work`. Raises FileError for a part of another, or of none.
+    """
+    there = [path for path in places if args.skip_existing and path.exists()]
+    if there and not args.force:
+        known = work()
+        check_writable(*(path for path in there if not is_same_work(path, known)))
 
 
 def _real(path: Path) -> Path:

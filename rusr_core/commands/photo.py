@@ -4,6 +4,7 @@ import argparse
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -12,7 +13,7 @@ from tqdm import tqdm
 
 from rusr_core import priors
 from rusr_core.commands.faces import FaceDegradations, Faces, Part
-from rusr_core.commands.jobs import Inputs, Job, check_beside, find_jobs
+from rusr_core.commands.jobs import Inputs, Job, check_beside, check_left, find_jobs
 from rusr_core.commands.memory import reason_of
 from rusr_core.commands.options import (
     INTERRUPTED,
@@ -49,7 +50,7 @@ from rusr_core.errors import RusrError
 from rusr_core.photos.align import FFHQ, PORTRAITS, side_of
 from rusr_core.photos.paste import enlarged, paste_into
 from rusr_core.photos.pictures import as_picture, load_picture
-from rusr_core.photos.records import Misfit, record_of
+from rusr_core.photos.records import Misfit, record_of, work_of
 from rusr_core.prior import prior_shape
 from rusr_core.results import Restoration
 
@@ -141,7 +142,13 @@ class _Photos(Restoring):
         faces = self.degradations.of(job.source, picture, self.subjects[job])
         for part in faces.parts:
             check_able(self.method, part.f)
+        check_left(self.args, others(job.target, self.args.samples), partial(self._work, job, faces))
         return faces
+
+    def _work(self, job: Job, faces: Faces) -> dict[str, object]:
+        """What the record of a photograph will say of the work."""
+        words = "; ".join(dict.fromkeys(str(part.f) for part in faces.parts))
+        return work_of(job.source, words, self.prior, self.method.name, self.args.seed, self.args.samples)
 
     def one(self, job: Job) -> bool:
         """Restore, paste and save one photograph; whether all of it is as it was wanted. What fails costs no other."""
@@ -237,6 +244,7 @@ class _Photos(Restoring):
     def _finished(self, job: Job, faces: Faces, picture: Tensor, restored: list[_Restored], times: int) -> Finished:
         unmarked = why_unmarked(self.args, job.target)
         options = {"method": self.method.name, "seed": self.args.seed, "unmarked": unmarked}
+        options |= {"answers": self.args.samples}
         options |= {"steps": [n for face in restored for n in face.steps]}
         options |= {"seconds": sum(face.seconds for face in restored), "found": [face.misfit for face in restored]}
         boxes = [

@@ -5,6 +5,7 @@ import os
 import random
 import threading
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -13,7 +14,7 @@ from tqdm import tqdm
 
 from rusr_core.baselines import Configured, Tuned
 from rusr_core.commands.estimates import Estimates, nothing_said
-from rusr_core.commands.jobs import Inputs, Job, batches, check_beside, find_jobs
+from rusr_core.commands.jobs import Inputs, Job, batches, check_beside, check_left, find_jobs
 from rusr_core.commands.memory import reason_of
 from rusr_core.commands.operators import Operators, batched
 from rusr_core.commands.options import INTERRUPTED, CommandError, device_of, picture_options, search_options
@@ -42,7 +43,7 @@ from rusr_core.errors import RusrError
 from rusr_core.images import fit_image, load_image
 from rusr_core.photos.records import Misfit, is_same_work, record_of, work_of
 from rusr_core.presets import Preset
-from rusr_core.prior import prior_shape
+from rusr_core.prior import Prior, prior_shape
 from rusr_core.results import Restoration, Samples
 
 LACK = "not enough memory to restore images of this size; --batch 1 takes the least"
@@ -73,6 +74,8 @@ def run_restore(args: argparse.Namespace) -> int:
     size = operators.input_size(prior_shape(prior, 1)[-1])
     inputs = Inputs(lambda job: _load_degraded(job.source, size, args.fit, operators, method))
     good = inputs.check(jobs, args.skip_bad, done)
+    for job in good:
+        check_left(args, others(job.target, args.samples), partial(_work, args, job, operators, prior, method))
     operators.tell()
     steps = planned_steps(method, args.samples)
     waiting = list(batches(good, max(1, args.batch // args.samples), lambda job: operators.kind(job.source)))
@@ -111,6 +114,18 @@ def _load_degraded(
         check_able(method, f)
     operators.compare(path, fitted)
     return fitted
+
+
+def _work(
+    args: argparse.Namespace,
+    job: Job,
+    operators: Operators | Estimates,
+    prior: Prior,
+    method: Preset | Configured | Tuned,
+) -> dict[str, object]:
+    """What the record of a job's picture will say of the work."""
+    f = operators.known(job.source)
+    return work_of(job.source, f, prior, method.name, args.seed, args.samples)
 
 
 @dataclass
@@ -160,8 +175,7 @@ class _Run(Restoring):
         if not job.target.exists():
             return False
         if not self.args.skip_existing:
-            f = self.operators.known(job.source)
-            work = work_of(job.source, f, self.prior, self.method.name, self.args.seed)
+            work = _work(self.args, job, self.operators, self.prior, self.method)
             places = [job.target, *others(job.target, self.args.samples)]
             if self.args.force or not (all(map(Path.exists, places)) and is_same_work(job.target, work)):
                 return False
@@ -208,7 +222,9 @@ class _Run(Restoring):
         """The picture of input `i`, whose search is `row` of the result, with its record."""
         unmarked, f = why_unmarked(self.args, job.target), self.operators.known(job.source)
         options = {"method": self.method.name, "seed": self.args.seed, "found": [misfit], "unmarked": unmarked}
-        options |= {"steps": [result.steps[row]], "seconds": result.seconds / len(result.steps)}
+        num = len(result.picture)
+        steps = result.steps[row : row + len(result.steps) // num]
+        options |= {"steps": steps, "seconds": result.seconds / num, "answers": self.args.samples}
         record = record_of(job.source, f, self.prior, **options)
         free = {name: facts["found"][row] for name, facts in result.info.get("free", {}).items()}
         record |= ({"found": free} if free else {}) | ({"interrupted": True} if result.interrupted else {})

@@ -30,7 +30,7 @@ from rusr_core.search.preparation import mask_for
 from rusr_core.sweeps import recordings
 
 FORMAT = 1
-SAME = ("program", "input", "degradation", "prior", "method", "seed", "faces", "enlarged", "picture")  # of one work
+SAME = ("program", "input", "degradation", "prior", "method", "seed", "answers", "faces", "enlarged", "picture")
 FEWEST = 19  # recorded portraits: one more of their kind misfits all n of them in one case of n + 1
 
 
@@ -114,16 +114,17 @@ def record_of(
     seconds: float,
     found: Sequence[Misfit],
     unmarked: str,
+    answers: int = 1,
     more: dict[str, object] | None = None,
 ) -> dict[str, object]:
-    """The record of one picture, as plain JSON values: one entry of `steps` for each answer of each face in it, and of
-    `found` for each face.
+    """The record of one picture, as plain JSON values: one entry of `steps` for each search of each face in it, and of
+    `found` for each face; `seconds` is what all took.
 
-    `f` may be several in words. `unmarked`: why the picture carries no mark; "" if it does.
+    `f` may be several in words. `unmarked`: why the picture carries no mark; "" if it does. `answers` as in `work_of`.
     """
     return {
         "format": FORMAT,
-        **work_of(source, f, prior, method, seed),
+        **work_of(source, f, prior, method, seed, answers),
         "steps": list(steps),
         "seconds": round(seconds, 2),
         "misfit": [_values(misfit) for misfit in found],
@@ -139,10 +140,13 @@ def record_of(
     }
 
 
-def work_of(source: Path, f: Degradation | str, prior: Prior, method: str, seed: int) -> dict[str, object]:
-    """The part of a record that is known before the work: what is done, to which input."""
+def work_of(
+    source: Path, f: Degradation | str, prior: Prior, method: str, seed: int, answers: int = 1
+) -> dict[str, object]:
+    """The part of a record that is known before the work: what is done, to which input. `answers` is how many are
+    written; 1: the method's own picture, which may be the mean of several draws."""
     about = {"program": f"rusr {rusr_core.__version__}", "input": {"file": source.name, "sha256": digest(source)}}
-    return about | {"degradation": str(f), "prior": prior.name, "method": method, "seed": seed}
+    return about | {"degradation": str(f), "prior": prior.name, "method": method, "seed": seed, "answers": answers}
 
 
 def is_same_work(picture: Path, record: Mapping[str, object]) -> bool:

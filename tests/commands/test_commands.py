@@ -62,6 +62,9 @@ def test_several_answers_lie_beside_the_first(tmp_path, degraded, capsys):
     assert run("restore", degraded, one, "--task", "upsampling", "--steps", 1) == 0
     first, second, mean = (load_image(tmp_path / name) for name in ("x.png", "x.answer2.png", "x.mean.png"))
     assert torch.equal(first, load_image(one)) and not torch.equal(first, second)
+    several, single = (json.loads((tmp_path / name).read_text()) for name in ("x.json", "one.json"))
+    assert (several["answers"], several["steps"]) == (2, [3, 3]) and (single["answers"], single["steps"]) == (1, [3])
+    assert f"x.png: 3 steps, {several['seconds']:.1f} s" in printed
     torch.testing.assert_close(mean, (first + second) / 2, atol=1.01 / 255, rtol=0)
     out.unlink()
     out.with_suffix(".json").unlink()

@@ -13,7 +13,7 @@ from picture_folders import UP, fill, raising, written
 from rusr_core.commands import saving
 from rusr_core.files import write_atomic
 from rusr_core.images import load_image
-from rusr_core.photos.records import Misfit
+from rusr_core.photos.records import Misfit, read_record
 
 
 @pytest.mark.parametrize("interrupted", [False, True])
@@ -127,6 +127,30 @@ def test_two_jobs_on_one_folder(tmp_path, small, searches, monkeypatch, capsys, 
     assert written(tmp_path / "out") == sorted(names + beside)
     assert "another process was first; its result is kept" in capsys.readouterr().out
     assert len(searches) <= len(names) + 2  # the first image twice, and perhaps the one where the two meet
+
+
+@pytest.mark.parametrize("command", ["restore", "photo"])
+def test_what_a_killed_run_left_is_kept_by_the_same_work_alone(command, tmp_path, small, searches, capsys):
+    """Answers of two runs with other numbers of them, or of other methods, never lie beside one another."""
+    given, out = fill(tmp_path / "in", small, "a.png", "b.png"), tmp_path / "out"
+    words = (command, given, out, *UP, *(("--aligned",) if command == "photo" else ()))
+    assert run(*words, "--samples", 2) == 0
+    files = [out / f"b.{word}.png" for word in ("answer2", "mean", "invented")]
+    left = [path.read_bytes() for path in files]
+    assert {read_record(path)["answers"] for path in [out / "b.png", *files]} == {2}
+    for name in ("b.png", "b.json"):  # killed before the first answer was written, the last of all
+        (out / name).unlink()
+    count = len(searches)
+    for other in (("--samples", 3), ("--samples", 2, "--steps", 3), ("--samples", 2, "--seed", 1)):
+        capsys.readouterr()
+        assert run(*words, *other, "--skip-existing") == 2
+        assert "b.answer2.png: exists already; force (--force) overwrites it" in capsys.readouterr().err
+    assert [path.read_bytes() for path in files] == left and len(searches) == count and not (out / "b.png").exists()
+    assert run(*words, "--samples", 2, "--skip-existing") == 0
+    assert [path.read_bytes() for path in files] == left and (out / "b.png").exists()
+    (out / "b.png").unlink()
+    assert run(*words, "--samples", 3, "--skip-existing", "--force") == 0
+    assert {read_record(path)["answers"] for path in [out / "b.png", *files, out / "b.answer3.png"]} == {3}
 
 
 @pytest.mark.parametrize("other", [("--seed", 1), ("--steps", 3), ("--task", "denoising")])
