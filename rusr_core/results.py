@@ -19,7 +19,7 @@ from torch import Tensor
 
 from rusr_core.errors import RusrError
 from rusr_core.files import FileExistsAlreadyError, as_path, json_object, whole_folder, write_atomic
-from rusr_core.images import save_image
+from rusr_core.images import in_words, save_image
 from rusr_core.limits import is_number, is_whole, shown
 from rusr_core.presets import Preset, PresetError
 
@@ -104,8 +104,15 @@ class Restoration:
     def invented_beside(self, prior_spread: Tensor) -> Tensor:
         """Decided by the input, 0, or invented, 1: the share of the prior's variance that the answers keep at each
         pixel, [N, 1, R, R]. `prior_spread` [1, 1, R, R] is that of the prior's own images; a share above 1 counts as 1.
+
+        Raises ResultError for one answer, and for what is no such map of these pictures.
         """
-        return (self.spread / prior_spread.clamp_min(1e-6)).square().clamp(max=1)
+        spread, size = self.spread, (1, 1, *self.image.shape[-2:])
+        if not isinstance(prior_spread, Tensor) or tuple(prior_spread.shape) != size:
+            raise ResultError(
+                f"prior_spread is {in_words(prior_spread)}: expected a spread at each pixel, {list(size)}"
+            )
+        return (spread / prior_spread.to(spread).clamp_min(1e-6)).square().clamp(max=1)
 
     def save(self, folder: str | Path, *, force: bool = False) -> Path:
         """Keep the result in a folder of its own, which appears complete or not at all.

@@ -267,6 +267,9 @@ def test_several_samples_are_runs_of_their_own(name, small):
     torch.testing.assert_close(invented, (several.spread / 0.2).square().clamp(max=1))
     with pytest.raises(ResultError, match="one answer to each image has no spread"):
         _ = one.spread
+    for wrong in (0.2, "x", torch.ones(1, 1, 8, 8), torch.ones(2, 3, 16, 16)):
+        with pytest.raises(ResultError, match=r"prior_spread is .*: expected a spread at each pixel, \[1, 1, 16, 16\]"):
+            several.invented_beside(wrong)
 
 
 @pytest.mark.parametrize("at, drawn, steps", [(3, 1, 4), (13, 1, 10), (23, 2, 10), (10, 1, 10)])
