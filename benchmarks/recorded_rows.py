@@ -108,20 +108,21 @@ def add(
         raise CommandError(f"{left[0]} has another denoiser than in {known}: expected it after --anew")
     old, scores = read_rows(known / "results.csv"), read_rows(known / "scores.csv")
     if before["methods"] == said["methods"] and not anew:
+        check_answers(before, said, known)
+        taken = set(said["methods"])
         rows, table, mixed = more_images(rows, table, old, scores)
         measured = {row["task"] for row in table if row["question"] == "realism"}
         if joined := [task for task in dict.fromkeys((*before.get("joined", ()), *mixed)) if task not in measured]:
             said["joined"] = joined  # tasks of several runs, without realism
     else:
         new = new_methods(rows, old, {known_as(name) for name in anew}, other)
+        taken = {method for _, method in new}
         rows, table = (
             [row for row in a if by_method(row) not in new] + [row for row in b if by_method(row) in new]
             for a, b in ((old, rows), (scores, table))
         )
         said["methods"] = sorted({row["method"] for row in rows})
-    for key in ("denoisers", "settings"):
-        if both := before.get(key, {}) | said.get(key, {}):
-            said[key] = both
+    said |= run_with(before, said, taken)
     unable = {
         (method, task): reason for each in (before, said) for method, task, reason in each.get("not_applicable", ())
     }
@@ -176,6 +177,28 @@ def renewed(before: dict, said: dict) -> set[str]:
     """The methods that two provenances have with different denoisers."""
     one, other = (each.get("denoisers", {}) for each in (before, said))
     return {name for name in one.keys() & other.keys() if one[name] != other[name]}
+
+
+def run_with(before: dict, said: dict, taken: Collection[str]) -> dict:
+    """The parts of a provenance that say what its methods were run with: the sweep's for those whose rows are `taken`
+    from it, and what is recorded for those whose rows stay."""
+    both = {}
+    for key in ("denoisers", "settings"):
+        kept = {name: value for name, value in before.get(key, {}).items() if name not in taken}
+        both[key] = said.get(key, {}) | kept
+    return {key: found for key, found in both.items() if found}
+
+
+def check_answers(before: dict, said: dict, known: Path) -> None:
+    """Raise CommandError if a method gave each image other numbers of answers in two provenances: rows of both would
+    stand beside one another as those of one method."""
+    one, other = (
+        {name: found.get("samples") for name, found in each.get("settings", {}).items()} for each in (before, said)
+    )
+    for name in sorted(name for name in one.keys() & other.keys() if one[name] != other[name]):
+        counts = [number or "its own number of" for number in (one[name], other[name])]
+        told = f"{counts[0]} answers to each image in {known}, the sweep {counts[1]}"
+        raise CommandError(f"{name} gave {told}: expected it after --anew")
 
 
 def new_methods(rows: list[dict], old: list[dict], anew: set[str], other: Collection[str] = ()) -> set[tuple[str, str]]:

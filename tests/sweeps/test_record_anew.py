@@ -38,6 +38,11 @@ def test_a_measure_that_came_later_enters_with_its_method(config, tmp_path):
     ):
         with pytest.raises(CommandError, match=message):
             add(out, changed, [], dict(facts), ["drawn"])
+    more = facts | {"settings": {name: known | {"samples": 7} for name, known in facts["settings"].items()}}
+    with pytest.raises(CommandError, match="gave its own number of answers to each image in .*, the sweep 7: expected"):
+        add(out, rows, [], dict(more))
+    _, _, told, _ = add(out, rows, [], dict(more), ["drawn"])
+    assert {name: known.get("samples") for name, known in told["settings"].items()} == {"plain": None, "drawn": 7}
     with pytest.raises(CommandError, match="other is not in .*; expected methods of the sweep"):
         record(second.folder, out, judge=second.judge, adding=True, anew=["other"])
 
