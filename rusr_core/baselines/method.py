@@ -189,8 +189,8 @@ class Configured:
         settings, several = self.settings, (samples or 1) > 1
         if samples is not None and "samples" in settings:
             settings, several = settings | {"samples": samples}, False
-        run = partial(self.baseline.function, prior, y, f, callback=callback, **settings)
-        result = _drawn(run, seed, samples) if several else run(seed=seed)
+        run = partial(self.baseline.function, prior, y, f, **settings)
+        result = _drawn(run, seed, samples, callback) if several else run(seed=seed, callback=callback)
         papers = [*([self.baseline.paper] if self.baseline.paper else []), *result.info.get("references", [])]
         info = result.info | {"settings": settings, "references": list(dict.fromkeys(papers))}
         return dataclasses.replace(result, method=self.name, info=info)
@@ -207,21 +207,21 @@ class Configured:
             raise BaselineError(f"{self.name} with {told}: expected no more than {most} samples, got {samples}")
 
 
-def _drawn(run: Callable[..., Restoration], seed: int, samples: int) -> Restoration:
+def _drawn(run: Callable[..., Restoration], seed: int, samples: int, callback: Callable | None) -> Restoration:
     """`samples` runs of a method that draws once a run, each from a seed of its own -> the first, and all draws.
 
     After Ctrl-C it has those that were finished; the first one may be unfinished.
     """
-    first = run(seed=seed)
+    first = run(seed=seed, callback=callback)
     drawn, interrupted, seconds = [first.image], first.interrupted, first.seconds
     passes = first.info.get("network_passes", 0)
-    for word in randomness.seeds(seed, samples - 1, 1):
+    for number, word in enumerate(randomness.seeds(seed, samples - 1, 1), 2):
         if interrupted:
             break
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", RusrWarning)  # the first run has said them
-                result = run(seed=word)
+                result = run(seed=word, callback=_of_draw(number, callback))
         except KeyboardInterrupt:
             interrupted = True
             break
@@ -231,3 +231,10 @@ def _drawn(run: Callable[..., Restoration], seed: int, samples: int) -> Restorat
     info = first.info | ({"network_passes": passes} if passes else {})
     more = {"drawn": torch.stack(drawn, 1), "seconds": seconds, "info": info}
     return dataclasses.replace(first, interrupted=interrupted, **more)
+
+
+def _of_draw(number: int, callback: Callable | None) -> Callable | None:
+    """The callback for another draw, which the phase of its steps names."""
+    if callback is None:
+        return None
+    return lambda step: callback(dataclasses.replace(step, phase=f"{step.phase}, draw {number}"))
