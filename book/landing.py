@@ -54,7 +54,7 @@ CHAPTERS = {
     "ablations": About(35, 2, ("phases", "metrics")),
     "findings": About(15, 1, ("start",)),
     "unknown": About(20, 2, ("degradations", "phases")),
-    "answers": About(20, 2, ("phases", "metrics")),
+    "answers": About(25, 2, ("phases", "metrics")),
     "own_image": About(25, 1, ("start",)),
     "responsible": About(35, 1, ("start",)),
     "lab": About(90, 2, ("degradations",)),
