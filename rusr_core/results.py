@@ -243,6 +243,7 @@ class Samples(Search):
 
     @property
     def picture(self) -> Tensor:
+        """The first search's restoration of each y, [N, 3, R, R] in [0, 1]."""
         return self.answers[:, 0]
 
     @property
