@@ -193,8 +193,8 @@ class _Photos(Restoring):
         searches = len(result.steps) // len(part.y)
         rows = slice(i * searches, (i + 1) * searches)
         reason, steps = diverged(result)[rows][0], result.steps[rows]
-        answers = result.picture[i : i + 1] if self.args.samples == 1 else result.answers[i]
-        answers, words, seconds = answers.cpu(), str(part.f), result.seconds / len(part.y)
+        answers, seconds = self.answers(result)[i].cpu(), result.seconds / len(part.y)
+        words = str(part.f)
         return _Restored(part.subjects[i], answers, invented, known, words, misfit, steps, reason, seconds)
 
     def _save(self, job: Job, faces: Faces, restored: list[_Restored]) -> bool:

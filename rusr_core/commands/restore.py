@@ -230,7 +230,7 @@ class _Run(Restoring):
         record |= ({"found": free} if free else {}) | ({"interrupted": True} if result.interrupted else {})
         if isinstance(self.operators, Estimates):
             record["estimate"] = self.operators.estimated[job.source].findings_record()
-        return Finished(self.pictures(result)[i : i + 1], record, not unmarked, source=job.source, signer=self.signer)
+        return Finished(self.answers(result)[i, :1], record, not unmarked, source=job.source, signer=self.signer)
 
     def _save_others(self, result: Restoration, i: int, job: Job, first: Finished) -> bool:
         """Of several answers to image `i`: all but the first, their mean, and what was invented."""

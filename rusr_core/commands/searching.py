@@ -130,9 +130,9 @@ class Restoring:
         options = {"seed": self.args.seed, "samples": self.args.samples}
         return apply(self.method, self.restoring, y, f, bar=bar, **options)
 
-    def pictures(self, result: Restoration) -> Tensor:
-        """The picture of each y `[N, 3, R, R]`: of several answers that were asked for the first."""
-        return result.picture if self.args.samples == 1 else result.answers[:, 0]
+    def answers(self, result: Restoration) -> Tensor:
+        """What is shown of each y `[N, k, 3, R, R]`: the k answers that were asked for; one is the method's picture."""
+        return result.picture[:, None] if self.args.samples == 1 else result.answers
 
     def invented(self, result: Restoration) -> Tensor:
         """What several answers invented `[N, 1, R, R]`, beside the pictures of the generator."""
@@ -148,7 +148,7 @@ class Restoring:
         somebody's own f, want of memory, Ctrl-C) costs no result, and is said.
         """
         try:
-            return misfits(self.prior, self.pictures(result).cpu(), y, f, self.args.seed)
+            return misfits(self.prior, self.answers(result)[:, 0].cpu(), y, f, self.args.seed)
         except KeyboardInterrupt:
             self.interrupted, reason = True, "interrupted"
         except Exception as error:
