@@ -93,7 +93,7 @@ def test_what_fails_leaves_nothing(tmp_path, monkeypatch):
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("rusr_core.results.write_atomic", full)
+    monkeypatch.setattr("rusr_core.results.restoration.write_atomic", full)
     with pytest.raises(FileError, match="c: cannot be written .No space left"):
         other().save(tmp_path / "c")
     assert list(tmp_path.iterdir()) == []

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
@@ -21,7 +20,7 @@ from rusr_core.errors import RusrError
 from rusr_core.files import FileExistsAlreadyError, as_path, json_object, whole_folder, write_atomic
 from rusr_core.images import in_words, save_image
 from rusr_core.limits import is_number, is_whole, shown
-from rusr_core.presets import Preset, PresetError
+from rusr_core.presets import PresetError
 
 FORMAT = 1
 RECORD, TENSORS = "record.json", "tensors.safetensors"
@@ -45,20 +44,6 @@ class ResultError(RusrError):
 
 
 @dataclass(frozen=True, eq=False)
-class PhaseResult:
-    """One phase's outcome."""
-
-    space: str  # "W", "W+" or "W++"
-    image: Tensor  # [N, 3, R, R] in [0, 1]
-    latents: Tensor  # of rank 2, 3 or 4, see latents.py
-    steps: list[int]  # steps that each image took
-    history: dict[str, Tensor]  # each loss term, [steps, N] on the CPU, NaN after an image has stopped
-
-    def __repr__(self) -> str:
-        return f"PhaseResult({self.space}, {_size(self.image)}, steps={self.steps})"
-
-
-@dataclass(frozen=True, eq=False)
 class Restoration:
     """What every method returns."""
 
@@ -75,7 +60,7 @@ class Restoration:
     def __repr__(self) -> str:
         """One line: the numbers stay in the tensors."""
         marks = [word for word in ("interrupted", "oracle") if getattr(self, word)]
-        words = [_size(self.image), f"method={self.method!r}", f"seed={self.seed}", f"steps={self.steps}"]
+        words = [in_size(self.image), f"method={self.method!r}", f"seed={self.seed}", f"steps={self.steps}"]
         return f"{type(self).__name__}({', '.join([*words, f'{self.seconds:.1f} s', *marks])})"
 
     @property
@@ -144,7 +129,7 @@ class Restoration:
             tensors = load_tensors((folder / TENSORS).read_bytes())
         except (OSError, ValueError, SafetensorError) as error:
             raise ResultError(f"{folder}: no result of a restoration ({error})") from error
-        kinds = {kind.__name__: kind for kind in (Restoration, Search, Samples)}
+        kinds = {kind.__name__: kind for kind in _kinds(Restoration)}
         if record.get("format") != FORMAT or str(record.get("kind")) not in kinds:
             raise ResultError(f"{folder / RECORD}: expected the record of a result, of format {FORMAT}")
         kind = kinds[str(record["kind"])]
@@ -175,100 +160,8 @@ class Restoration:
         return {name: record[name] for name in names} | {"image": tensors["image"], "drawn": tensors.get("drawn")}
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Search(Restoration):
-    """What `restore` returns: a restoration, and all phases of the search that found it."""
-
-    phases: tuple[PhaseResult, ...] = field(kw_only=True)
-    preset: Preset = field(kw_only=True)
-    terms: dict[str, float] = field(kw_only=True)  # the loss terms that were active, and their weights
-    diverged: list[str | None] = field(kw_only=True)  # of each image: where its search left the numbers, or None
-
-    @property
-    def latents(self) -> Tensor:
-        """The latents of the last phase, see latents.py for their rank."""
-        return self.phases[-1].latents
-
-    @property
-    def history(self) -> dict[str, Tensor]:
-        """Each loss term over all phases, [steps, N] on the CPU, NaN where an image had stopped."""
-        searched = [phase.history for phase in self.phases if phase.history]
-        return {name: torch.cat([each[name] for each in searched]) for name in (searched[0] if searched else ())}
-
-    def _record(self) -> dict[str, object]:
-        phases = [{"space": p.space, "steps": p.steps, "history": list(p.history)} for p in self.phases]
-        values = {"preset": self.preset.values(), "terms": self.terms, "diverged": self.diverged}
-        return super()._record() | values | {"phases": phases}
-
-    def _tensors(self) -> dict[str, Tensor]:
-        tensors = super()._tensors()
-        for number, phase in enumerate(self.phases):
-            parts = {"image": phase.image, "latents": phase.latents}
-            parts |= {f"history/{name}": values for name, values in phase.history.items()}
-            tensors |= {f"phases/{number}/{name}": value for name, value in parts.items()}
-        tensors.pop(f"phases/{len(self.phases) - 1}/image")  # it is the result
-        return tensors
-
-    @classmethod
-    def _read(cls, record: dict, tensors: dict[str, Tensor]) -> dict[str, object]:
-        phases = []
-        for number, values in enumerate(record["phases"]):
-            at = f"phases/{number}/"
-            history = {name: tensors[f"{at}history/{name}"] for name in values["history"]}
-            image = tensors["image"] if number + 1 == len(record["phases"]) else tensors[f"{at}image"]
-            phases.append(PhaseResult(values["space"], image, tensors[f"{at}latents"], values["steps"], history))
-        own = {name: record[name] for name in ("terms", "diverged")}
-        return (
-            super()._read(record, tensors)
-            | own
-            | {
-                "phases": tuple(phases),
-                "preset": Preset.of_values(record["preset"]),
-            }
-        )
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Samples(Search):
-    """k answers to each of N images y. Rows of images and latents, N k, are the answers to the first y, then those to
-    the second. Chapter: book/answers.ipynb."""
-
-    samples: int = field(kw_only=True)  # k
-    prior_spread: Tensor = field(kw_only=True)  # [1, 1, R, R], the spread of the prior's own images at each pixel
-
-    @property
-    def answers(self) -> Tensor:
-        """The images of each y, [N, k, 3, R, R] in [0, 1]."""
-        return self.image.unflatten(0, (-1, self.samples))
-
-    @property
-    def picture(self) -> Tensor:
-        """The first search's restoration of each y, [N, 3, R, R] in [0, 1]."""
-        return self.answers[:, 0]
-
-    @property
-    def invented(self) -> Tensor:
-        """`invented_beside` the prior's own images, [N, 1, R, R]."""
-        return self.invented_beside(self.prior_spread)
-
-    @property
-    def misfit(self) -> Tensor:
-        """How far each answer is from explaining y, [N, k] on the CPU: the smallest loss of its last phase."""
-        total = self.phases[-1].history["total"].nan_to_num(nan=float("inf"))
-        return total.amin(0).unflatten(0, (-1, self.samples))
-
-    def _record(self) -> dict[str, object]:
-        return super()._record() | {"samples": self.samples}
-
-    def _tensors(self) -> dict[str, Tensor]:
-        return super()._tensors() | {"prior_spread": self.prior_spread}
-
-    @classmethod
-    def _read(cls, record: dict, tensors: dict[str, Tensor]) -> dict[str, object]:
-        return super()._read(record, tensors) | {k: d[k] for k, d in (("samples", record), ("prior_spread", tensors))}
-
-
-def _size(image: Tensor) -> str:
+def in_size(image: Tensor) -> str:
+    """How many images of which size, in words."""
     num, _, height, width = image.shape
     return f"{num} image{'s' if num > 1 else ''} of {width}x{height} px"
 
@@ -282,3 +175,8 @@ def _apart(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         found[name] = value.clone() if place in seen else value
         seen.add(place)
     return found
+
+
+def _kinds(kind: type[Restoration]) -> list[type[Restoration]]:
+    """A kind of results and all that are kinds of it."""
+    return [kind, *(each for below in kind.__subclasses__() for each in _kinds(below))]
