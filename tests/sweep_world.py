@@ -231,6 +231,11 @@ def returns_an_image(prior, y, f, *, seed=0, callback=None) -> torch.Tensor:
     return enlarged(prior, y, f).image
 
 
+def restores_twice(prior, y, f, *, seed=0, callback=None) -> Restoration:
+    """No method: it gives two images for each."""
+    return enlarged(prior, y.repeat(2, 1, 1, 1), f)
+
+
 def counts_no_steps(prior, y, f, *, seed=0, callback=None) -> Restoration:
     """No method: it says nothing of the steps of its images."""
     return Restoration(enlarged(prior, y, f).image, 0.0, [], 0, "none")

@@ -38,6 +38,7 @@ from rusr_core.commands.searching import (
     Restoring,
     check_able,
     diverged,
+    images_at_once,
     loaded_prior,
     method_of,
     planned_steps,
@@ -157,7 +158,7 @@ class _Photos(Restoring):
         restored: list[_Restored] = []
         try:
             faces = self.inputs.take(job)
-            for part in _batches(faces, max(1, self.args.batch // self.args.samples)):
+            for part in _batches(faces, images_at_once(self.method, self.args.batch, self.args.samples)):
                 restored += self._search(part, job)
                 if self.interrupted:
                     break

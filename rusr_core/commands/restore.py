@@ -34,6 +34,7 @@ from rusr_core.commands.searching import (
     Restoring,
     check_able,
     diverged,
+    images_at_once,
     loaded_prior,
     method_of,
     planned_steps,
@@ -78,7 +79,8 @@ def run_restore(args: argparse.Namespace) -> int:
         check_left(args, others(job.target, args.samples), partial(_work, args, job, operators, prior, method))
     operators.tell()
     steps = planned_steps(method, args.samples)
-    waiting = list(batches(good, max(1, args.batch // args.samples), lambda job: operators.kind(job.source)))
+    at_once = images_at_once(method, args.batch, args.samples)
+    waiting = list(batches(good, at_once, lambda job: operators.kind(job.source)))
     everything, planned = len(good) == len(jobs), len(waiting)
     with tqdm(total=steps * planned, unit="step", disable=None) as bar:
         run = _Run(args, prior, restoring, method, operators, inputs, bar, signer=signer)

@@ -185,6 +185,11 @@ def planned_steps(method: Preset | Configured | Tuned, samples: int = 1) -> int:
     return runs * int(method.settings.get("steps", 0))
 
 
+def images_at_once(method: Preset | Configured | Tuned, batch: int, samples: int) -> int:
+    """How many images --batch means: the answers of a preset share a batch, draws of a posterior follow each other."""
+    return max(1, batch // samples) if isinstance(base_of(method), Preset) else batch
+
+
 def diverged(result: Restoration) -> list[str | None]:
     """Of each row of its `steps` why it is not finished, or None: only a search says so."""
     return list(getattr(result, "diverged", [None] * len(result.steps)))

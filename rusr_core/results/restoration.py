@@ -40,12 +40,12 @@ VALUES = {
 
 
 class ResultError(RusrError):
-    """A folder that holds no result, or a result that cannot be kept."""
+    """A folder that holds no result, a result that cannot be kept, or one whose parts do not fit together."""
 
 
 @dataclass(frozen=True, eq=False)
 class Restoration:
-    """What every method returns."""
+    """What every method returns. ResultError for parts that do not fit together."""
 
     image: Tensor  # [N, 3, R, R] in [0, 1]
     seconds: float  # for all images
@@ -56,6 +56,12 @@ class Restoration:
     interrupted: bool = False  # by Ctrl-C: the result holds what there was
     oracle: bool = False  # the clean image was used
     drawn: Tensor | None = None  # [N, S, 3, R, R] in [0, 1], of a method that draws several from the posterior
+
+    def __post_init__(self) -> None:
+        check_size("image", self.image, None, 3, None, None)
+        check_rows("steps", self.steps, len(self.image))
+        if self.drawn is not None:
+            check_size("drawn", self.drawn, len(self.image), None, *self.image.shape[1:])
 
     def __repr__(self) -> str:
         """One line: the numbers stay in the tensors."""
@@ -142,6 +148,8 @@ class Restoration:
             return kind(**kind._read(record, tensors))
         except PresetError as error:
             raise ResultError(f"{folder / RECORD}: {error}") from error
+        except ResultError as error:
+            raise ResultError(f"{folder}: {error}") from error
         except (KeyError, TypeError, AttributeError) as error:
             raise ResultError(f"{folder}: its record or its tensors lack {error}") from error
 
@@ -158,6 +166,20 @@ class Restoration:
         """The arguments that make the result again."""
         names = ("seconds", "steps", "seed", "method", "info", "interrupted", "oracle")
         return {name: record[name] for name in names} | {"image": tensors["image"], "drawn": tensors.get("drawn")}
+
+
+def check_size(name: str, value: object, *size: int | None) -> None:
+    """Raise ResultError unless `value` is a tensor of real numbers of this size, in which None is any length from 1."""
+    fits = isinstance(value, Tensor) and value.is_floating_point() and value.dim() == len(size)
+    if not fits or any(have < 1 or want not in (None, have) for have, want in zip(value.shape, size, strict=True)):
+        words = ", ".join("any" if want is None else str(want) for want in size)
+        raise ResultError(f"{name} of a result is {in_words(value)}: expected real numbers [{words}]")
+
+
+def check_rows(name: str, value: object, num: int) -> None:
+    """Raise ResultError unless `value` is a list with an entry for each of `num` images."""
+    if not isinstance(value, list) or len(value) != num:
+        raise ResultError(f"{name} of a result is {shown(value)}: expected a list of {num}, one for each image")
 
 
 def in_size(image: Tensor) -> str:

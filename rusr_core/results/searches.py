@@ -5,19 +5,29 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from rusr_core.limits import is_whole, shown
 from rusr_core.presets import Preset
-from rusr_core.results.restoration import Restoration, in_size
+from rusr_core.results.restoration import Restoration, ResultError, check_rows, check_size, in_size
 
 
 @dataclass(frozen=True, eq=False)
 class PhaseResult:
-    """One phase's outcome."""
+    """One phase's outcome. ResultError for parts that do not fit together."""
 
     space: str  # "W", "W+" or "W++"
     image: Tensor  # [N, 3, R, R] in [0, 1]
     latents: Tensor  # of rank 2, 3 or 4, see latents.py
     steps: list[int]  # steps that each image took
     history: dict[str, Tensor]  # each loss term, [steps, N] on the CPU, NaN after an image has stopped
+
+    def __post_init__(self) -> None:
+        check_size("the image of a phase", self.image, None, 3, None, None)
+        num = len(self.image)
+        rank = self.latents.dim() if isinstance(self.latents, Tensor) else 2
+        check_size("the latents of a phase", self.latents, num, *[None] * (min(max(rank, 2), 4) - 1))
+        check_rows("the steps of a phase", self.steps, num)
+        for name, values in self.history.items():
+            check_size(f"the {name} of a phase", values, None, num)
 
     def __repr__(self) -> str:
         return f"PhaseResult({self.space}, {in_size(self.image)}, steps={self.steps})"
@@ -31,6 +41,12 @@ class Search(Restoration):
     preset: Preset = field(kw_only=True)
     terms: dict[str, float] = field(kw_only=True)  # the loss terms that were active, and their weights
     diverged: list[str | None] = field(kw_only=True)  # of each image: where its search left the numbers, or None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_rows("diverged", self.diverged, len(self.image))
+        for phase in self.phases:
+            check_size("the image of a phase", phase.image, *self.image.shape)
 
     @property
     def latents(self) -> Tensor:
@@ -83,6 +99,13 @@ class Samples(Search):
 
     samples: int = field(kw_only=True)  # k
     prior_spread: Tensor = field(kw_only=True)  # [1, 1, R, R], the spread of the prior's own images at each pixel
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_size("prior_spread", self.prior_spread, 1, 1, *self.image.shape[-2:])
+        if not is_whole(self.samples) or self.samples < 1 or len(self.image) % self.samples:
+            words = f"expected a whole number of answers that divides its {len(self.image)} images"
+            raise ResultError(f"samples of a result is {shown(self.samples)}: {words}")
 
     @property
     def answers(self) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from rusr_core.arithmetic import MODES, arithmetic
 from rusr_core.baselines import Configured, Tuned
-from rusr_core.baselines.tuned import draws_samples, own_samples, prior_of
+from rusr_core.baselines.tuned import own_samples, prior_of
 from rusr_core.errors import RusrError
 from rusr_core.files import data_path
 from rusr_core.limits import MAX_SAMPLES, check_whole, shown
@@ -55,11 +55,15 @@ class Method:
     samples: int | None = None  # answers to each image; None: one, or as many as the method draws of itself
 
     def __post_init__(self) -> None:
-        """BenchmarkError for a number of samples that is none, or several of a method that draws none."""
-        if self.samples is not None:
-            check_whole(f"samples of {self.name}", self.samples, 1, MAX_SAMPLES, BenchmarkError)
-            if self.samples > 1 and not draws_samples(self.how):
-                raise BenchmarkError(f"{self.name} draws no samples: expected samples=1, got {self.samples}")
+        """BenchmarkError for a number of samples that is none, or several of somebody's own function; BaselineError for
+        one that a compared method cannot draw."""
+        if self.samples is None:
+            return
+        check_whole(f"samples of {self.name}", self.samples, 1, MAX_SAMPLES, BenchmarkError)
+        if isinstance(self.how, Configured | Tuned):
+            self.how.check_samples(self.samples)
+        elif self.samples > 1 and not isinstance(self.how, Preset):
+            raise BenchmarkError(f"{self.name} draws no samples: expected samples=1, got {self.samples}")
 
     def restore(self, prior: Prior | DiffusionPrior, y: Tensor, f: object, truth: Tensor, seed: int) -> Restoration:
         """Restore y with what `load_for` gives; the truth is for presets that are oracles, which results say."""

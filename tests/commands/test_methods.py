@@ -120,6 +120,11 @@ def test_what_no_method_of_a_sweep_uses_is_refused_before_the_work(words, messag
     assert said.startswith(f"rusr: error: {message}") and said.count("\n") == 1 and not (tmp_path / "out").exists()
 
 
+def test_draws_follow_each_other_and_leave_the_batch_whole():
+    assert [searching.images_at_once(baselines.find("default"), 4, samples) for samples in (1, 2, 3, 5)] == [4, 2, 1, 1]
+    assert {searching.images_at_once(baselines.find(name), 4, 3) for name in ("ddrm", "na_nhmc")} == {4}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("words", [("ddrm", "--steps", 10), ("na_nhmc", "--steps", 20)], ids=["ddrm", "na_nhmc"])
 def test_samples_of_a_compared_method_lie_beside_the_first(words, tmp_path, capsys):
@@ -153,6 +158,6 @@ def test_what_varies_in_the_prior_is_drawn_once_and_before_the_search(tmp_path, 
     (tmp_path / "in").mkdir()
     for name in ("a", "b", "c"):
         assert run("degrade", PORTRAIT, tmp_path / "in" / f"{name}.png", "--degradation", "downsample:8,bicubic") == 0
-    words = ("--task", "upsampling", "--method", "ddrm", "--steps", 10, "--samples", 2)
+    words = ("--task", "upsampling", "--method", "ddrm", "--steps", 10, "--samples", 2, "--batch", 2)
     assert run("restore", tmp_path / "in", tmp_path / "out", *words) == 0
-    assert events == ["spread", *["draw"] * 4]  # two at once, and then one
+    assert events == ["spread", *["draw"] * 4]  # of two images at once, and then of one

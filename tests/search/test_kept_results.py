@@ -5,6 +5,7 @@ import json
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from rusr_core import load_image, presets
 from rusr_core.degradations import Compose, Downsample
@@ -179,3 +180,51 @@ def test_an_edited_record_is_no_result(search, name, value, words, tmp_path):
     record.write_text(json.dumps(json.loads(record.read_text()) | {name: value}))
     with pytest.raises(ResultError, match=f"{name} is .*: expected {words}"):
         Restoration.load(tmp_path / "kept")
+
+
+@pytest.mark.parametrize(
+    "changes, words",
+    [
+        (
+            {"image": torch.zeros(3, 8, 8)},
+            r"image .*\[3, 8, 8\] torch.float32: expected .* \[any, 3, any, any\]",
+        ),
+        ({"image": torch.zeros(1, 3, 8, 8, dtype=torch.uint8)}, "image of a result is .* torch.uint8: expected real"),
+        ({"image": None}, "image of a result is NoneType"),
+        ({"image": torch.zeros(0, 3, 8, 8)}, r"image of a result is \[0, 3, 8, 8\]"),
+        ({"image": torch.zeros(2, 3, 8, 8)}, r"steps of a result is \[7\]: expected a list of 2, one for each image"),
+        ({"steps": 7}, "steps of a result is 7: expected a list of 1"),
+        ({"drawn": torch.zeros(1, 3, 8, 8)}, r"drawn .*\[1, 3, 8, 8\] .*: expected real numbers \[1, any, 3, 8, 8\]"),
+        ({"drawn": torch.zeros(1, 5, 3, 4, 4)}, r"drawn of a result is \[1, 5, 3, 4, 4\]"),
+    ],
+)
+def test_parts_of_a_result_fit_together(changes, words):
+    with pytest.raises(ResultError, match=words):
+        dataclasses.replace(other(), **changes)
+
+
+def test_parts_of_a_search_fit_together(search, prior):
+    (*_, last), image = search.phases, search.image
+    for changes, words in (
+        ({"latents": last.latents[:1]}, r"the latents of a phase .*: expected real numbers \[2, "),
+        ({"latents": torch.zeros(2)}, r"the latents of a phase .*: expected real numbers \[2, any\]"),
+        ({"steps": [1]}, "the steps of a phase of a result is .1.: expected a list of 2"),
+        ({"history": {"total": torch.zeros(3, 1)}}, r"the total of a phase .*: expected real numbers \[any, 2\]"),
+    ):
+        with pytest.raises(ResultError, match=words):
+            dataclasses.replace(last, **changes)
+    with pytest.raises(ResultError, match="diverged of a result is .None.: expected a list of 2"):
+        dataclasses.replace(search, diverged=[None])
+    with pytest.raises(ResultError, match=r"the image of a phase .*: expected real numbers \[1, 3, 32, 32\]"):
+        dataclasses.replace(search, image=image[:1], steps=search.steps[:1], diverged=[None])
+
+
+def test_edited_tensors_are_no_result(search, tmp_path):
+    file = search.save(tmp_path / "kept") / "tensors.safetensors"
+    kept = load_file(file)
+    for name, value in (("image", kept["image"][:1]), ("phases/0/latents", torch.zeros(3)), ("phases/1/image", None)):
+        save_file({k: v for k, v in (kept | {name: value}).items() if v is not None}, file)
+        with pytest.raises(ResultError, match="kept: "):
+            Restoration.load(tmp_path / "kept")
+    save_file(kept, file)
+    assert torch.equal(Restoration.load(tmp_path / "kept").image, search.image)

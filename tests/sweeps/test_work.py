@@ -119,7 +119,8 @@ def test_every_failure_of_a_batch_is_named(config, monkeypatch):
     "method, message",
     [
         ("returns_an_image", "returned Tensor: expected a Restoration with the steps of 1 images"),
-        ("counts_no_steps", "returned 0 steps: expected a Restoration with the steps of 1 images"),
+        ("restores_twice", "returned 2 steps: expected a Restoration with the steps of 1 images"),
+        ("counts_no_steps", "ResultError: steps of a result is []: expected a list of 1, one for each image"),
         ("leaves", "SystemExit: 3"),
     ],
 )
