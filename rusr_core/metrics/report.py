@@ -32,7 +32,9 @@ COLUMNS = "task method images seeds question metric value low high spread lower_
 ARROWS = {True: "↓", False: "↑"}
 INTERVAL = "[low, high]: 95 % interval over images (Student)"
 SPREAD = "±: spread over images (jackknife resampling), not an interval; FID and pFID of few images are too large"
-LATEX = {"↓": r"$\downarrow$", "↑": r"$\uparrow$", "±": r"$\pm$", "_": r"\_", "%": r"\%", "&": r"\&", "#": r"\#"}
+LATEX = {"↓": r"$\downarrow$", "↑": r"$\uparrow$", "±": r"$\pm$", "|": "$|$", "<": "$<$", ">": "$>$"}
+LATEX |= {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+LATEX |= {letter: f"\\{letter}" for letter in "_%&#${}"}
 
 
 class ReportError(RusrError):
@@ -89,7 +91,7 @@ class Report:
 
     def to_latex(self) -> str:
         """A LaTeX tabular (no packages needed), one row a score."""
-        return _latex(self._header(), self._cells(), self._below())
+        return latex(self._header(), self._cells(), self._below())
 
     def to_csv(self) -> str:
         """Tidy CSV: one row a score, with its interval or its spread."""
@@ -141,7 +143,7 @@ class Table:
 
     def to_latex(self) -> str:
         """A LaTeX tabular, a row a task and method."""
-        return _latex(*self._grid(), self._below())
+        return latex(*self._grid(), self._below())
 
     def to_csv(self) -> str:
         """Tidy CSV, a row a task, method and score: the columns `COLUMNS`. Fields without a value are empty.
@@ -261,9 +263,12 @@ def markdown(header: list[str], rows: list[list[str]], below: Sequence[str] = ()
     return table + "".join(f"\n{line}\n" for line in below)
 
 
-def _latex(header: list[str], rows: list[list[str]], below: Sequence[str] = ()) -> str:
+def latex(header: list[str], rows: list[list[str]], below: Sequence[str] = ()) -> str:
+    """A LaTeX tabular, with rules and lines below it; letters that mean something to LaTeX are escaped."""
+
     def escaped(cell: str) -> str:
-        return "".join(LATEX.get(c, c) for c in cell)
+        words = "".join(LATEX.get(c, c) for c in cell)
+        return re.sub(r"(?<![\w}])-(?=\d)", "$-$", words)  # a minus, and no hyphen
 
     def line(cells: list[str]) -> str:
         return " & ".join(map(escaped, cells)) + r" \\"

@@ -86,6 +86,14 @@ def test_markdown_and_latex(example):
     assert r"denoising\_S & a \& b & 2 & 1.000 [1.000, 1.000] \\" in latex and r"PSNR (dB) $\uparrow$" in latex
 
 
+def test_what_latex_would_print_as_something_else():
+    """With its own fonts it prints a bar as a dash and < as an exclamation mark upside down."""
+    scores = {"identity": torch.tensor([-0.25, -0.25])}
+    latex = Table((summarize("a:B | jpeg-1:<3", r"x\{$^~}", "", scores, {}),)).to_latex()
+    row = r"a:B $|$ jpeg-1:$<$3 & x\textbackslash{}\{\$\textasciicircum{}\textasciitilde{}\} & 2"
+    assert row + r" & $-$0.2500 [$-$0.2500, $-$0.2500] \\" in latex
+
+
 def test_csv_is_tidy(example):
     rows = list(csv.DictReader(io.StringIO(Table((example, example)).to_csv())))
     assert len(rows) == 8
