@@ -29,8 +29,13 @@ def base_of(name: str) -> Preset | Baseline:
     """A preset or a compared method by its name alone. BaselineError for another name."""
     name = known_as(str(name))
     if name not in names():
-        raise BaselineError(f"method {shown(name)}: expected one of {', '.join(names())}")
+        raise _unknown(name)
     return METHODS[name] if name in METHODS else PRESETS[name]
+
+
+def _unknown(name: str, forms: str = "") -> BaselineError:
+    own = "; a function of your own is compared by rusr bench, --methods NAME=MODULE:FUNCTION" if ":" in name else ""
+    return BaselineError(f"method {shown(name)}: expected one of {', '.join(names())}{forms}{own}")
 
 
 def find(name: str, steps: int | None = None, tuned_in: str | Path | None = None) -> Preset | Configured | Tuned:
@@ -40,8 +45,7 @@ def find(name: str, steps: int | None = None, tuned_in: str | Path | None = None
     word, at, column = known_as(str(name)).partition("@")
     steps_given = column.isdecimal() and len(column) < LONGEST
     if word not in names() or (at and column not in COLUMNS and not steps_given):
-        forms = "NAME@STEPS, NAME@one or NAME@tuned"
-        raise BaselineError(f"method {shown(name)}: expected one of {', '.join(names())}, or {forms}")
+        raise _unknown(name, ", or NAME@STEPS, NAME@one or NAME@tuned")
     if column in COLUMNS:
         if steps is not None:
             got = shown(steps)

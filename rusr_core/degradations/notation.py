@@ -92,10 +92,12 @@ def _parse_stage(words: str, seed: int | tuple[int, ...]) -> Degradation:
     return free(f, **{key: (found.low, found.high, found.start) for key, found in ranges.items()}) if ranges else f
 
 
-def _unknown(name: str) -> DegradationError:
+def _unknown(name: str, more: str = "") -> DegradationError:
     close = get_close_matches(name.lower(), NAMES, 1)
     hint = f"; did you mean {close[0]!r}?" if close else ""
-    return DegradationError(f"unknown degradation {name!r}; expected one of {', '.join(NAMES)}, or MODULE:NAME{hint}")
+    return DegradationError(
+        f"unknown degradation {name!r}; expected one of {', '.join(NAMES)}, or MODULE:NAME{more}{hint}"
+    )
 
 
 def _imported(module: str, name: str) -> Degradation:
@@ -106,14 +108,17 @@ def _imported(module: str, name: str) -> Degradation:
         found = found() if isinstance(found, type) else found
     except ModuleNotFoundError as error:
         if error.name and (module == error.name or module.startswith(f"{error.name}.")):
-            raise _unknown(module) from None  # more likely a misspelt name than a module that is not there
+            raise _unknown(module, f"; no module {module!r} is found") from None  # or a misspelt name
         raise DegradationError(f"{words!r}: {module} cannot be imported ({error})") from error
     except AttributeError as error:
         raise DegradationError(f"{words!r}: {str(error).splitlines()[0]}") from error
     except Exception as error:  # whatever their code does when it is imported or made
         reason = (str(error) or "no reason given").splitlines()[0]
         raise DegradationError(f"{words!r} cannot be made: {type(error).__name__}: {reason}") from error
-    f = as_operator(found)
+    try:
+        f = as_operator(found)
+    except DegradationError as error:
+        raise DegradationError(f"{words!r}: {error}") from error
     return Foreign(found, notation=words) if isinstance(f, Foreign) else f
 
 

@@ -26,6 +26,7 @@ from rusr_core.networks.perceptual import LPIPSFeatures, Perceptual
 from rusr_core.networks.portrait_net import PortraitNet
 from rusr_core.networks.recognition import ArcFace, Embedder, FaceNet
 from rusr_core.prior import Prior
+from rusr_core.priors.downloads import DownloadError
 from rusr_core.priors.w_std import mapping_digest, prior_w_std
 from rusr_core.priors.zoo import EMBEDDED, Entry, ZooError, at_path, fetch, find, table
 
@@ -145,7 +146,11 @@ def _check_networks(source: Source, perceptual: object, identity: object) -> Non
 
 
 def _perceptual(name: str) -> Perceptual:
-    return lpips_net() if name == "lpips" else portraits_net()
+    try:
+        return lpips_net() if name == "lpips" else portraits_net()
+    except DownloadError as error:  # whoever gave a file of their own asked for no address
+        told = "needed for the perceptual network 'lpips'; perceptual='portraits' or --perceptual portraits needs none"
+        raise DownloadError(f"{error}; {told}") from error
 
 
 def _to(network: object, device: str | torch.device) -> object:

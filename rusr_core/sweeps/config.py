@@ -1,6 +1,7 @@
 """What all units of a sweep share: methods, images, networks, arithmetic. Small, since it travels to every worker."""
 
 import dataclasses
+import inspect
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -85,10 +86,19 @@ class Method:
         return self.how.reason(f) if isinstance(self.how, Configured | Tuned) else None
 
     def function(self) -> Restorer:
-        """The function that "module:function" names. Raises BenchmarkError."""
+        """The function that "module:function" names. Raises BenchmarkError, also for one that takes other arguments."""
         found = find_object(str(self.how))
         if not callable(found):
             raise BenchmarkError(f"method {self.name}: {self.how} is {type(found).__name__}, expected a function")
+        try:
+            takes = inspect.signature(found)
+        except (TypeError, ValueError):  # what is written in another language does not say
+            return found
+        try:
+            takes.bind("prior", "y", "f", seed=0)
+        except TypeError:
+            told = f"{self.how} takes {takes}, expected (prior, y, f, *, seed=0, callback=None)"
+            raise BenchmarkError(f"method {self.name}: {told}") from None
         return found
 
     def configuration(self) -> object:

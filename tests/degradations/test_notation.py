@@ -159,9 +159,12 @@ def test_own_operators_by_module_and_name(own_module):
     [
         ("own_operators:Nothing", "module 'own_operators' has no attribute 'Nothing'"),
         ("own_operators:Needs", "'own_operators:Needs' cannot be made: TypeError: .*missing 1 required"),
-        ("own_operators:number", r"a function of x or has a method forward\(x\); 3 has none"),
+        (
+            "own_operators:number",
+            r"'own_operators:number': a degradation is a function of x or has a method forward\(x\); 3 has none",
+        ),
         ("own_broken:f", "'own_broken:f' cannot be made: ZeroDivisionError"),
-        ("own_missing:f", "unknown degradation 'own_missing'; expected one of downsample, .*, or MODULE:NAME"),
+        ("own_missing:f", "unknown degradation 'own_missing'; expected .*, or MODULE:NAME; no module 'own_missing' is"),
     ],
 )
 def test_own_operators_that_are_none(own_module, words, message):

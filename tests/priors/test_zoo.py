@@ -63,7 +63,9 @@ def test_vgg_is_the_file_that_torchvision_publishes(cache, monkeypatch):
     assert entry.path == cache.parent / "hub" / "checkpoints" / "vgg16-397923af.pth"
     monkeypatch.setenv("RUSR_OFFLINE", "1")
     path = data_path("portraits/generator.safetensors")
-    with pytest.raises(DownloadError, match="RUSR_OFFLINE"):
+    with pytest.raises(
+        DownloadError, match="RUSR_OFFLINE.* for the perceptual network 'lpips'; .*--perceptual portraits needs"
+    ):
         load_prior(path, perceptual="lpips")
     entry.path.parent.mkdir(parents=True)
     entry.path.write_bytes(b"another file")

@@ -31,6 +31,10 @@ from rusr_core.sweeps.plan import PlanError
         (lambda: Method("m", "no_such_module:f").function(), "no_such_module"),
         (lambda: Method("m", "math:pi").function(), "float, expected a function"),
         (
+            lambda: Method("m", "sweep_world:sweep").function(),
+            r"m: sweep_world:sweep takes \(\) -> .*, expected \(prior,",
+        ),
+        (
             lambda: Method("m", baselines.find("ddrm"), samples=0),
             "samples of m is 0: expected a whole number from 1 to",
         ),
