@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rusr_core.commands.options import count, rounds
 from rusr_core.metrics import intervals, realism
-from rusr_core.sweeps import results
+from rusr_core.sweeps import paired, results
 
 FORMS = {"text": str, "markdown": "to_markdown", "csv": "to_csv", "latex": "to_latex"}
 
@@ -14,7 +14,13 @@ def report_options(parser: argparse.ArgumentParser) -> None:
     """Options of `rusr report`."""
     parser.add_argument("folder", type=Path, metavar="OUT", help="folder of `rusr bench`")
     parser.add_argument("--form", choices=tuple(FORMS), default="text", help="default: %(default)s")
-    parser.add_argument("--methods", nargs="+", metavar="NAME", help="compare these only (default: all of the sweep)")
+    parser.add_argument(
+        "--methods", nargs="+", metavar="NAME", help="compare these only, separated by blanks or commas (default: all)"
+    )
+    words = (
+        "how much farther from the truth each method ends than this one, paired by portrait, in place of the reports"
+    )
+    parser.add_argument("--against", metavar="NAME", help=words)
     parser.add_argument("--judge", help="file of the portrait net that judged the sweep (default: the embedded net B)")
     parser.add_argument("--no-realism", action="store_true", help="leave out FID, patch FID and KID (quick)")
     parser.add_argument("--crops", type=count, help=f"an image, patch FID (default: {realism.CROPS})")
@@ -25,11 +31,16 @@ def report_options(parser: argparse.ArgumentParser) -> None:
 def run_report(args: argparse.Namespace) -> int:
     """Print the reports of everything that is finished."""
     numbers = {name: value for name in ("crops", "rounds") if (value := getattr(args, name)) is not None}
-    for name, value in ({"judge": args.judge} | numbers).items() if args.no_realism else ():
+    without = "--no-realism" if args.no_realism else "--against" if args.against else ""
+    for name, value in ({"judge": args.judge} | numbers).items() if without else ():
         if value is not None:
-            raise results.ResultsError(f"--{name} {value}: has no use with --no-realism, the scores are in the results")
-    judge = None if args.no_realism else results.judge_for(args.folder, args.judge)
-    table = results.reports(args.folder, judge, methods=args.methods, **numbers)
+            raise results.ResultsError(f"--{name} {value}: has no use with {without}, the scores are in the results")
+    methods = None if args.methods is None else [name for words in args.methods for name in words.split(",") if name]
+    if args.against is not None:
+        table = paired.compare(args.folder, args.against, methods=methods)
+    else:
+        judge = None if args.no_realism else results.judge_for(args.folder, args.judge)
+        table = results.reports(args.folder, judge, methods=methods, **numbers)
     form = FORMS[args.form]
     print((str(table) if form is str else getattr(table, form)()).rstrip("\n"))
     return 0

@@ -38,6 +38,7 @@ WITHOUT_EFFECT_ON_UNITS = (
     "sweeps/findings.py",
     "sweeps/notebooks.py",
     "sweeps/own_code.py",
+    "sweeps/paired.py",
     "sweeps/parameters.py",
     "sweeps/recordings.py",
     "sweeps/results.py",

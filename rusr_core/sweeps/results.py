@@ -153,6 +153,18 @@ def selections(folder: Path, methods: Collection[str] | None = None) -> dict[str
     return {task: select(by_task[task]) for task in sorted(by_task, key=lambda t: (order.get(t, len(order)), t))}
 
 
+def check_shared(task: str, selection: Selection) -> None:
+    """ResultsError for a task of which the methods share no image."""
+    if not selection.images:
+        done = ", ".join(f"{number} by {method}" for method, number in sorted(selection.left_out.items()))
+        raise ResultsError(f"{task}: no image is done by every method ({done}): compare fewer methods")
+
+
+def left_out_words(number: int) -> str:
+    """What is said of results that are not compared."""
+    return f"{number} more restorations left out: not every method has finished their images and seeds"
+
+
 def reports(
     folder: Path,
     judge: Judge | None = None,
@@ -183,9 +195,7 @@ def reports(
         if only is not None and task not in only:
             continue
         absent = [pair for pair in missing if pair[1] == task and pair[0] not in selection.results]
-        if not selection.images:
-            done = ", ".join(f"{number} by {method}" for method, number in sorted(selection.left_out.items()))
-            raise ResultsError(f"{task}: no image is done by every method ({done}): compare fewer methods")
+        check_shared(task, selection)
         for method in sorted(selection.results):
             sets = {}
             if judge is not None and judge.features is not None and len(selection.images) > 1:
@@ -230,7 +240,7 @@ def _report(selection: Selection, method: str, sets: dict[str, Score], weights: 
             values[key] = torch.tensor(scores, dtype=torch.float64).mean(1)
     notes = [ORACLE] if any(record["oracle"] for record in records) else []
     if left_out := selection.left_out[method]:
-        notes.append(f"{left_out} more restorations left out: not every method has finished their images and seeds")
+        notes.append(left_out_words(left_out))
     first = records[0]
     return summarize(first["task"], method, first["judge"], values, sets, notes, len(selection.seeds), weights)
 

@@ -1,0 +1,93 @@
+"""Paired comparisons of a folder: against scores put together by hand, and what is said where there is no number."""
+
+import csv
+import io
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from sweep_world import plan
+
+from rusr_core import commands
+from rusr_core.metrics import mean_interval
+from rusr_core.sweeps import paired, results, run
+from rusr_core.sweeps.factors import FactorError
+from rusr_core.sweeps.paired import ALL, compare
+
+TASKS = ("denoising M", "inpainting S")
+
+
+def logs(folder, task: str, method: str, images: int) -> torch.Tensor:
+    """The logarithm of each image's distance, the mean over its seeds."""
+    rows = [row for row in results.rows(folder) if (row["task"], row["method"]) == (task, method)]
+    means = []
+    for image in range(images):
+        values = [row["lpips"] for row in rows if row["image"] == f"{image:03d}"]
+        means.append(math.log(sum(values) / len(values)))
+    return torch.tensor(means, dtype=torch.float64)
+
+
+def test_factors_and_wins_are_those_of_the_portraits(config):
+    run(config, plan(3, 2))
+    found = compare(config.folder, "plain")
+    differences = [logs(config.folder, task, "drawn", 3) - logs(config.folder, task, "plain", 3) for task in TASKS]
+    for pair, task, each in zip(found.pairs, TASKS, differences, strict=False):
+        assert (pair.task, pair.method, pair.images, pair.seeds) == (task, "drawn", 3, 2)
+        assert pair.factor == pytest.approx([math.exp(number) for number in mean_interval(each)])
+        assert pair.nearer == int((each < 0).sum())
+    together = found.pairs[2]
+    assert (together.task, together.nearer, len(found.pairs)) == (ALL, None, 3)
+    assert together.factor == pytest.approx([math.exp(v) for v in mean_interval(torch.stack(differences).mean(0))])
+    mirrored = compare(config.folder, "drawn").pairs[0]
+    assert mirrored.factor[0] == pytest.approx(1 / found.pairs[0].factor[0])
+
+
+def test_the_command_and_its_forms(config, capsys):
+    run(config, plan(2))
+    words = ["report", str(config.folder), "--against", "plain"]
+    for form, expected in {
+        "text": "nearer to the truth",
+        "markdown": "| drawn |",
+        "latex": "\\begin{tabular}{l",
+    }.items():
+        assert commands.main([*words, "--form", form]) == 0
+        assert expected in capsys.readouterr().out
+    assert commands.main([*words, "--form", "csv", "--methods", "drawn,plain"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [row["task"] for row in rows] == [*TASKS, ALL] and rows[0]["against"] == "plain"
+    assert float(rows[0]["low"]) < float(rows[0]["factor"]) < float(rows[0]["high"])
+    for extra, message in {
+        ("--crops", "3"): "--crops 3: has no use with --against",
+        ("--methods", "plain"): "'plain' is compared with others of plain: expected two of them",
+        ("--methods", "other"): "no finished unit of 'other', expected one of drawn, plain",
+    }.items():
+        assert commands.main([*words, *extra]) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_what_has_no_factor_is_said(config, monkeypatch):
+    run(config, plan(3, names=("denoising:M",)))
+    run(config, replace(plan(4, names=("denoising:M",)), methods=("drawn",)))
+    run(config, replace(plan(3, names=("inpainting:S",)), methods=("drawn",)))
+    found = compare(config.folder, "plain")
+    assert "drawn: 1 more restorations left out" in str(found) and found.pairs[0].images == 3
+    assert (found.pairs[1].factor, found.pairs[1].reason) == (None, "plain has not done it")
+    assert "n/a: plain has not done it" in found.to_markdown() and "plain has not done it" in found.to_csv()
+    missing = {("third", TASKS[0]): "it draws no noise"}
+    monkeypatch.setattr(paired, "not_applicable", lambda folder: missing)
+    found = compare(config.folder, "plain")
+    assert [pair.reason for pair in found.pairs if pair.method == "third"] == ["third: it draws no noise"]
+    with pytest.raises(results.ResultsError, match="'other' is compared with others of drawn, plain, third"):
+        compare(config.folder, "other")
+
+
+def test_too_few_portraits_are_refused(config):
+    run(config, plan(1))
+    with pytest.raises(FactorError, match="1 portraits have all of .* expected 2 or more"):
+        compare(config.folder, "plain")
+    run(config, replace(plan(2), methods=("plain",), images=("003",)))
+    run(config, replace(plan(2), methods=("drawn",), images=("004",)))
+    (config.folder / "units/plain/N-M/000_0.png").unlink()
+    with pytest.raises(results.ResultsError, match="denoising M: no image is done by every method"):
+        compare(config.folder, "plain")
