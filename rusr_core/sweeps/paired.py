@@ -89,7 +89,7 @@ def compare(folder: Path, against: str, *, methods: Collection[str] | None = Non
     """Each method of a sweep, or of `methods`, against one of them: on each task, and on all tasks of both together.
 
     It rests on the images and seeds on which `results.reports` rests. A method that cannot do a task has a row with the
-    reason. Raises ResultsError if there is nothing to compare, and FactorError for a task of fewer than two portraits or
+    reason. Raises ResultsError if there is nothing to compare; FactorError for a task of fewer than two portraits or
     for a distance of 0, which has no factor.
     """
     chosen = None if methods is None else list(dict.fromkeys([*methods, against]))
