@@ -125,6 +125,8 @@ def find(task: str, level: str | None = None) -> Task:
 
     Raises `TaskError` with the names that exist, `DegradationError` for a wrong notation.
     """
+    if not isinstance(task, str | Task):
+        raise TaskError(f"task {shown(task)}: expected a word; tasks.own makes a task of an object")
     words = str(task).strip()
     head, colon, tail = (part.strip() for part in words.rpartition(":"))
     if colon and level is None and tail.upper() in LEVELS:

@@ -124,7 +124,8 @@ class Baseline:
     def settings(self) -> dict[str, object]:
         """The published value of each setting: the defaults of the function's own arguments."""
         parameters = list(inspect.signature(self.function).parameters.values())[3:]
-        return {p.name: p.default for p in parameters if p.name not in ("seed", "callback")}
+        named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+        return {p.name: p.default for p in named if p.name not in ("seed", "callback")}
 
     def configured(self, name: str | None = None, **values: object) -> "Configured":
         """The method with some settings of one's own. BaselineError for a setting that it does not have."""

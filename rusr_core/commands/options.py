@@ -73,8 +73,8 @@ def search_options(parser: argparse.ArgumentParser) -> None:
     """The prior and the settings of a search, and whether its results are marked."""
     prior_options(parser)
     names = ", ".join(baselines.names())
-    words = f"one of {names}; NAME@one or NAME@tuned, as rusr tune found it (default: %(default)s)"
-    parser.add_argument("--method", default="default", help=words)
+    words = f"one of {names}; NAME@one or NAME@tuned, as rusr tune found it; MODULE:FUNCTION, your own"
+    parser.add_argument("--method", default="default", help=f"{words} (default: %(default)s)")
     tuned_option(parser)
     denoiser_option(parser)
     parser.add_argument("--steps", type=step_count, help="of each phase of a preset, or of a method (default: its own)")

@@ -15,7 +15,9 @@ from rusr_core.baselines.tuned import COLUMNS, base_of, configured, draws_sample
 from rusr_core.commands.estimates import briefly
 from rusr_core.commands.options import CommandError
 from rusr_core.commands.output import complain
+from rusr_core.commands.own_methods import own_method
 from rusr_core.degradations.base import Degradation
+from rusr_core.limits import is_whole
 from rusr_core.photos.credentials import Signer
 from rusr_core.photos.records import Misfit, misfits
 from rusr_core.presets import PRESETS, Preset
@@ -27,8 +29,11 @@ from rusr_core.search.sampling import check_samples, prior_spread
 
 
 def method_of(args: argparse.Namespace) -> Preset | Configured | Tuned:
-    """The method that --method, --steps and --samples ask for. Raises CommandError for options without an effect."""
-    method = baselines.find(args.method, args.steps, args.tuned)
+    """The method that --method, --steps and --samples ask for, one of ours or MODULE:FUNCTION of somebody's own.
+
+    Raises CommandError for options without an effect."""
+    own = ":" in args.method
+    method = own_method(args.method, args.steps) if own else baselines.find(args.method, args.steps, args.tuned)
     check_denoiser(args.denoiser, {method.name: method})
     check_tuned(args.tuned, {method.name: method})
     check_identity(args.identity, method)
@@ -182,7 +187,8 @@ def planned_steps(method: Preset | Configured | Tuned, samples: int = 1) -> int:
     if isinstance(method, Preset):
         return sum(phase.steps for phase in method.phases)
     runs = 1 if "samples" in method.settings else samples
-    return runs * int(method.settings.get("steps", 0))
+    steps = method.settings.get("steps", 0)
+    return runs * int(steps) if is_whole(steps) else 0
 
 
 def images_at_once(method: Preset | Configured | Tuned, batch: int, samples: int) -> int:

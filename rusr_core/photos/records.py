@@ -176,8 +176,9 @@ def record_path(picture: Path) -> Path:
     return with_ending(picture, ".json")
 
 
-def read_record(picture: Path) -> dict[str, object]:
+def read_record(picture: str | Path) -> dict[str, object]:
     """The record that a picture carries or, if it carries none, that lies beside it. Raises RecordError, ImageError."""
+    picture = Path(picture)
     found = read_metadata(picture)
     beside = record_path(picture)
     try:

@@ -56,8 +56,11 @@ class Method:
     samples: int | None = None  # answers to each image; None: one, or as many as the method draws of itself
 
     def __post_init__(self) -> None:
-        """BenchmarkError for a number of samples that is none, or several of somebody's own function; BaselineError for
-        one that a compared method cannot draw."""
+        """BenchmarkError for what is no method, for a number of samples that is none, or several of somebody's own
+        function; BaselineError for one that a compared method cannot draw."""
+        if not isinstance(self.how, Preset | Configured | Tuned | str):
+            expected = "a preset, what `baselines.find` gives, or 'MODULE:FUNCTION'"
+            raise BenchmarkError(f"method {self.name} is {shown(self.how)}: expected {expected}")
         if self.samples is None:
             return
         check_whole(f"samples of {self.name}", self.samples, 1, MAX_SAMPLES, BenchmarkError)
@@ -73,12 +76,13 @@ class Method:
             return restore(prior, y, f, preset=self.how, seed=seed, clean=clean, samples=self.samples or 1)
         if isinstance(self.how, Configured | Tuned):
             return self.how.restore(prior, y, f, seed=seed, samples=self.samples)
-        found = self.function()(prior, y, f, seed=seed)
-        if not isinstance(found, Restoration) or len(found.steps) != len(y):
+        return self.checked(self.function()(prior, y, f, seed=seed), len(y))
+
+    def checked(self, found: object, num: int) -> Restoration:
+        """What a function of somebody's own has returned for `num` images. Raises BenchmarkError for anything else."""
+        if not isinstance(found, Restoration) or len(found.steps) != num:
             told = f"{len(found.steps)} steps" if isinstance(found, Restoration) else type(found).__name__
-            raise BenchmarkError(
-                f"{self.how} returned {told}: expected a Restoration with the steps of {len(y)} images"
-            )
+            raise BenchmarkError(f"{self.how} returned {told}: expected a Restoration with the steps of {num} images")
         return found
 
     def reason(self, f: object) -> str | None:
@@ -112,11 +116,19 @@ class Method:
         return {"function": self.how, "source": source_digest(self.how.partition(":")[0])}
 
 
+def check_pictures(name: str, result: Restoration, expected: tuple[int, ...]) -> None:
+    """BenchmarkError unless a method's pictures have the shape [N, 3, R, R] and are numbers."""
+    found = tuple(result.picture.shape)
+    if found != expected or not result.picture.isfinite().all():
+        what = f"images {found}" if found != expected else f"images {found} with NaN or infinity"
+        raise BenchmarkError(f"{name} returned {what}, expected {expected} of finite numbers")
+
+
 @dataclass(frozen=True)
 class SweepConfig:
     """What all units share."""
 
-    folder: Path  # of the results
+    folder: Path  # of the results; or its name, as of `images`
     methods: tuple[Method, ...]
     images: Path = dataclasses.field(default_factory=lambda: data_path("portraits/test"))
     prior: str = EMBEDDED
@@ -129,6 +141,8 @@ class SweepConfig:
     label: int | None = None  # the class of a conditional generator; the prior's name in the results says which
 
     def __post_init__(self) -> None:
+        for name in ("folder", "images"):
+            object.__setattr__(self, name, Path(getattr(self, name)))
         if isinstance(self.methods, str) or not all(isinstance(method, Method) for method in self.methods):
             raise BenchmarkError(f"methods are {shown(self.methods)}: expected a tuple of Method")
         if self.arithmetic not in MODES:

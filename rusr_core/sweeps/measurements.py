@@ -45,7 +45,10 @@ class ImageFolder:
     Hidden files and files of other kinds are left out; folders in it are not entered.
     """
 
-    folder: Path
+    folder: Path  # or its name
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "folder", Path(self.folder))
 
     @cached_property
     def paths(self) -> dict[str, Path]:

@@ -27,8 +27,8 @@ LONGEST_NAME = 200  # bytes of an output's name without suffix
 
 
 def grid(
-    notebook: Path,
-    folder: Path,
+    notebook: str | Path,
+    folder: str | Path,
     axes: Mapping[str, Sequence[Value]],
     *,
     callback: Callable[[Path, bool], None] | None = None,
@@ -41,6 +41,7 @@ def grid(
     Raises NotebookError, and ParameterError for a parameter that the notebook does not have, for a value of another
     type than it declares, and for no value or one that comes twice.
     """
+    notebook, folder = Path(notebook), Path(folder)
     known = parameters(notebook)
     for name, values in axes.items():
         if not values or len(set(map(repr, values))) < len(values):
@@ -59,16 +60,17 @@ def grid(
     return [path for path, _ in jobs]
 
 
-def read_axes(notebook: Path, words: Mapping[str, str]) -> dict[str, list[Value]]:
+def read_axes(notebook: str | Path, words: Mapping[str, str]) -> dict[str, list[Value]]:
     """Values in text, separated by commas, as the notebook's parameters declare them: {"level": "M,L", "seed": "0"}.
 
     Raises NotebookError and ParameterError.
     """
+    notebook = Path(notebook)
     known = parameters(notebook)
     return {name: [_find(notebook, known, name).read(v) for v in split_values(text)] for name, text in words.items()}
 
 
-def parameters(notebook: Path) -> dict[str, Parameter]:
+def parameters(notebook: str | Path) -> dict[str, Parameter]:
     """The parameters of a notebook by name. Raises NotebookError."""
     cells = [cell for cell in _load(notebook).cells if "parameters" in cell.metadata.get("tags", [])]
     try:
@@ -93,11 +95,11 @@ def _in_a_name(value: Value) -> str:
     return safe if safe == text else f"{safe.strip('-.')}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
 
 
-def execute(notebook: Path, output: Path, values: Mapping[str, Value]) -> None:
+def execute(notebook: str | Path, output: str | Path, values: Mapping[str, Value]) -> None:
     """Run one notebook with these parameters. Raises NotebookError for a cell that fails or a kernel that dies, and
     ParameterError for parameters that it does not have.
     """
-    papermill = _papermill()
+    papermill, notebook, output = _papermill(), Path(notebook), Path(output)
     known = parameters(notebook)
     values = {name: _find(notebook, known, name).check(value) for name, value in values.items()}
     with tempfile.TemporaryDirectory(prefix="rusr-") as folder:
@@ -173,11 +175,12 @@ def _this_interpreter() -> type:
     return ThisInterpreter
 
 
-def _load(notebook: Path) -> object:
+def _load(notebook: str | Path) -> object:
     """The notebook, said to be Python for python3 where it does not say so itself. Raises NotebookError."""
     _papermill()
     import nbformat
 
+    notebook = Path(notebook)
     if not notebook.is_file():
         raise NotebookError(f"{notebook}: {'is a folder' if notebook.is_dir() else 'no such notebook'}")
     try:

@@ -85,7 +85,7 @@ class Comparison:
         return [f"{told}; negative: nearer to the truth", *self.notes]
 
 
-def compare(folder: Path, against: str, *, methods: Collection[str] | None = None) -> Comparison:
+def compare(folder: str | Path, against: str, *, methods: Collection[str] | None = None) -> Comparison:
     """Each method of a sweep, or of `methods`, against one of them: on each task, and on all tasks of both together.
 
     It rests on the images and seeds on which `results.reports` rests. A method that cannot do a task has a row with the

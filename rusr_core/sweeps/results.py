@@ -47,12 +47,12 @@ class Result:
     record: dict
 
 
-def read(folder: Path) -> Iterator[Result]:
+def read(folder: str | Path) -> Iterator[Result]:
     """All whole results of a folder, by method, task, image and seed. Of those with a stamp only the record is read.
 
     Raises ResultsError for a picture of another origin, StorageError for a folder that is none of a sweep.
     """
-    manifest(folder)
+    manifest(folder := Path(folder))
     files = CheckedFiles(folder, lambda path: read_record(path) is not None or None)
     for path in sorted((folder / "units").glob("*/*/*.png")):
         if not path.name.startswith(".") and files.note(path.relative_to(folder).as_posix()):
@@ -63,7 +63,7 @@ def read(folder: Path) -> Iterator[Result]:
             yield Result(path, record)
 
 
-def rows(folder: Path) -> list[dict]:
+def rows(folder: str | Path) -> list[dict]:
     """The tidy table: a row a unit, its scores and its provenance as columns."""
     found = []
     for result in read(folder):
@@ -73,9 +73,9 @@ def rows(folder: Path) -> list[dict]:
     return found
 
 
-def write_tables(folder: Path) -> list[Path]:
+def write_tables(folder: str | Path) -> list[Path]:
     """Write `results.csv`, and `results.parquet` if pyarrow is installed; -> the files."""
-    table = rows(folder)
+    table = rows(folder := Path(folder))
     if not table:
         raise ResultsError(f"{folder}: no finished unit")
     columns = list(dict.fromkeys(key for row in table for key in row))
@@ -131,7 +131,7 @@ def select(results: Iterable[Result]) -> Selection:
     return Selection(images, seeds, compared, {method: len(done) - len(chosen) for method, done in of.items()})
 
 
-def selections(folder: Path, methods: Collection[str] | None = None) -> dict[str, Selection]:
+def selections(folder: str | Path, methods: Collection[str] | None = None) -> dict[str, Selection]:
     """What a folder's reports rest on, by task, in the order of the tables; of these methods, or of all.
 
     Raises `ResultsError` if there is nothing, or no such method.
@@ -166,7 +166,7 @@ def left_out_words(number: int) -> str:
 
 
 def reports(
-    folder: Path,
+    folder: str | Path,
     judge: Judge | None = None,
     *,
     methods: Collection[str] | None = None,
@@ -183,6 +183,7 @@ def reports(
     Raises `ResultsError` for another judge, for a task of which the methods share no image, and for no number of crops;
     `MetricError` for another number of rounds.
     """
+    folder = Path(folder)
     check_whole("crops", crops, 1, MAX_COUNT, ResultsError)
     intervals.check_rounds(rounds)
     if judge is not None:
@@ -245,7 +246,7 @@ def _report(selection: Selection, method: str, sets: dict[str, Score], weights: 
     return summarize(first["task"], method, first["judge"], values, sets, notes, len(selection.seeds), weights)
 
 
-def check_judge(folder: Path, judge: Judge) -> None:
+def check_judge(folder: str | Path, judge: Judge) -> None:
     """Raise `ResultsError` unless `judge` is the one that scored the sweep, by its name and by its weights."""
     known = manifest(folder)["judge"]
     if judge.suffix != known["suffix"]:
@@ -255,7 +256,7 @@ def check_judge(folder: Path, judge: Judge) -> None:
         raise ResultsError(f"{folder}: judged by a net of {told}; give the file that judged (--judge)")
 
 
-def judge_for(folder: Path, net: str | Path | None = None) -> Judge | None:
+def judge_for(folder: str | Path, net: str | Path | None = None) -> Judge | None:
     """The judge whose features give realism, the one that scored the sweep: `net` (a `PortraitNet` file) or net B on
     the embedded profile; else clean-fid's Inception if its file is there, else None.
 

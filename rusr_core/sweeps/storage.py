@@ -49,13 +49,13 @@ def write_result(path: Path, image: Tensor, record: dict) -> None:
     write_atomic(path, file.getvalue())
 
 
-def read_record(path: Path) -> dict | None:
+def read_record(path: str | Path) -> dict | None:
     """The record of a result file, which is read whole and compared with its checksums.
 
     None if there is no such file, or it is damaged or of another kind.
     """
     try:
-        data = path.read_bytes()
+        data = Path(path).read_bytes()
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -154,20 +154,20 @@ def note_not_applicable(folder: Path, found: Mapping[tuple[str, str], str]) -> N
             write_json(folder / NOT_APPLICABLE, rows)
 
 
-def not_applicable(folder: Path) -> dict[tuple[str, str], str]:
+def not_applicable(folder: str | Path) -> dict[tuple[str, str], str]:
     """The (method, task) pairs of a folder that are "n/a", with their reasons. Raises StorageError for other text."""
     try:
-        rows = files.json_value((folder / NOT_APPLICABLE).read_text(encoding="utf-8"))
+        rows = files.json_value((Path(folder) / NOT_APPLICABLE).read_text(encoding="utf-8"))
         return {(method, task): reason for method, task, reason in rows}
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, TypeError) as error:
-        raise StorageError(f"{folder / NOT_APPLICABLE}: cannot be read ({error})") from error
+        raise StorageError(f"{Path(folder) / NOT_APPLICABLE}: cannot be read ({error})") from error
 
 
-def manifest(folder: Path) -> dict:
+def manifest(folder: str | Path) -> dict:
     """What `bench.json` of a folder says. Raises StorageError if it is none of ours."""
-    known = _read_manifest(folder / "bench.json")
+    known = _read_manifest(Path(folder) / "bench.json")
     if known is None:
         raise StorageError(f"{folder}: holds no bench.json, expected the folder of `rusr bench`")
     return known

@@ -26,7 +26,7 @@ from rusr_core.metrics.samples import among
 from rusr_core.prior import Prior
 from rusr_core.results import Restoration, Search
 from rusr_core.sweeps.claims import StorageError, claim
-from rusr_core.sweeps.config import BenchmarkError, SweepConfig, load, load_for, shared_arithmetic
+from rusr_core.sweeps.config import SweepConfig, check_pictures, load, load_for, shared_arithmetic
 from rusr_core.sweeps.measurements import ImageFolder, Measurement, degradation, measurement
 from rusr_core.sweeps.plan import WorkBatch, WorkUnit
 from rusr_core.sweeps.provenance import peak_memory, provenance, start_of_peak
@@ -87,9 +87,7 @@ def _restore_batch(config: SweepConfig, batch: WorkBatch, device: str | None) ->
     seconds = (time.perf_counter() - begun) / len(shown)
     if result.interrupted:
         raise KeyboardInterrupt
-    if result.picture.shape != truth.shape or not result.picture.isfinite().all():
-        found, expected = tuple(result.picture.shape), tuple(truth.shape)
-        raise BenchmarkError(f"{batch.method} returned images {found}, expected {expected} of finite numbers")
+    check_pictures(batch.method, result, tuple(truth.shape))
     origin = provenance(prior.device, prior.generator.w_mean.dtype, config.arithmetic) | peak_memory(prior.device)
     origin |= {"seconds": round(seconds, 4), "at": _now()}
     for i, unit in enumerate(batch.units):

@@ -44,6 +44,8 @@ def test_a_grid_runs_every_combination_once(tiny, tmp_path, capsys):
     capsys.readouterr()
     assert main(command) == 0 and capsys.readouterr().out.count("was there") == 2
     assert [p.stat().st_mtime_ns for p in made] == times
+    assert notebooks.grid(str(tiny), str(tmp_path / "out"), {"level": ["L"], "seed": [3]}) == made[:1]  # files by name
+    assert notebooks.read_axes(str(tiny), {"seed": "3"}) == {"seed": [3]}
 
 
 def test_a_value_that_is_a_path_is_part_of_a_name(tiny, tmp_path, monkeypatch):

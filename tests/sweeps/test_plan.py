@@ -16,6 +16,11 @@ from rusr_core.sweeps.plan import PlanError
     [
         (lambda: parse_tasks(["sharpening"]), "'sharpening'"),
         (lambda: parse_tasks(["denoising:XXL"]), "'XXL'"),
+        (lambda: parse_tasks([tasks.get("U")]), "task Downsample.*expected a word; tasks.own makes a task of"),
+        (
+            lambda: Method("m", parse_tasks),
+            "method m is <function parse_tasks .*expected a preset, .*'MODULE:FUNCTION'",
+        ),
         (lambda: parse_tasks("UNA"), "tasks are 'UNA': expected a list of them"),
         (lambda: SweepPlan("abc", parse_tasks(["all"]), ("a",)), "methods is 'abc': expected a tuple of them"),
         (lambda: SweepPlan(("m",), parse_tasks(["all"]), ("a",), 3), "seeds is 3: expected a tuple of them"),

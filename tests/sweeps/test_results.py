@@ -17,7 +17,7 @@ from rusr_core.errors import RusrError
 from rusr_core.images import load_image
 from rusr_core.metrics import judges
 from rusr_core.networks.portrait_net import PortraitNet, PortraitNetConfig
-from rusr_core.sweeps import Method, SweepPlan, parse_tasks, results, run
+from rusr_core.sweeps import ImageFolder, Method, SweepPlan, paired, parse_tasks, results, run, storage
 
 
 def test_tables_hold_every_unit(config):
@@ -80,6 +80,18 @@ def test_a_report_takes_one_set_of_images_and_seeds_and_counts_what_it_leaves_ou
     assert {(r.images, r.seeds) for r in results.reports(config.folder, judge, crops=4, rounds=0).reports} == {(3, 2)}
     with pytest.raises(RusrError, match="no finished unit of 'other', expected one of drawn, plain"):
         results.reports(config.folder, methods=["other"])
+
+
+def test_folders_and_files_may_be_given_by_name(config):
+    """As everywhere else in Python."""
+    named = replace(config, folder=str(config.folder), images=str(config.images))
+    assert run(named, plan(2, names=("denoising:M",))).ok and named == config
+    folder = str(config.folder)
+    assert results.rows(folder) == results.rows(config.folder) and results.write_tables(folder)
+    assert len(results.reports(folder).reports) == len(paired.compare(folder, "plain").pairs) + 1 == 2
+    assert results.judge_for(folder, config.judge).suffix == "-portraits"
+    assert storage.read_record(f"{folder}/units/plain/N-M/000_0.png")["method"] == "plain"
+    assert list(ImageFolder(str(config.images)).paths) == list(ImageFolder(config.images).paths)
 
 
 def test_another_judge_is_refused_by_its_weights(config, world, capsys, tmp_path):

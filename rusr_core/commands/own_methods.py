@@ -1,0 +1,61 @@
+"""`--method MODULE:FUNCTION`: a method of somebody's own, with the signature of `rusr.restore`, for their pictures."""
+
+import inspect
+import traceback
+from collections.abc import Callable
+from functools import wraps
+
+from torch import Tensor
+
+from rusr_core.baselines import Baseline, Configured
+from rusr_core.commands.memory import out_of_memory
+from rusr_core.commands.options import find_own_modules
+from rusr_core.errors import RusrError
+from rusr_core.prior import Prior, prior_shape
+from rusr_core.restore import Restoration
+from rusr_core.sweeps.config import BenchmarkError, Method, check_pictures
+
+
+def own_method(reference: str, steps: int | None = None) -> Configured:
+    """The function that "module:name" names; its arguments after `callback` are its settings.
+
+    What it returns is checked, and what it raises becomes one line with its place. Raises BenchmarkError for what is no
+    such function, OwnCodeError for what cannot be imported, BaselineError for steps that it does not take.
+    """
+    find_own_modules()
+    method = Method(reference, reference)
+    function = method.function()
+    takes_callback = _takes(function, "callback")
+
+    @wraps(function)  # `Baseline` reads the settings from its signature
+    def restored(prior: Prior, y: Tensor, f: object, *, callback: Callable | None = None, **given: object):
+        given |= {"callback": callback} if takes_callback else {}
+        try:
+            found = function(prior, y, f, **given)
+        except Exception as error:
+            if isinstance(error, RusrError) or out_of_memory(error):
+                raise
+            raise BenchmarkError(f"{reference}: {_told(error, function)}") from error
+        found: Restoration = method.checked(found, len(y))
+        check_pictures(reference, found, prior_shape(prior, len(y)))
+        return found
+
+    baseline = Baseline(reference, restored)
+    return baseline.configured() if steps is None else baseline.shortened(steps)
+
+
+def _takes(function: Callable, name: str) -> bool:
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):  # what is written in another language does not say
+        return True
+    return name in parameters or any(each.kind is each.VAR_KEYWORD for each in parameters.values())
+
+
+def _told(error: Exception, function: Callable) -> str:
+    """What was raised, and the last line of the function's own file that led there."""
+    frames = traceback.extract_tb(error.__traceback__)[1:]
+    here = getattr(getattr(function, "__code__", None), "co_filename", "")
+    frame = ([each for each in frames if each.filename == here] or frames or [None])[-1]
+    place = "" if frame is None else f" ({frame.filename}, line {frame.lineno})"
+    return f"{type(error).__name__}: {(str(error) or 'no reason given').splitlines()[0]}{place}"

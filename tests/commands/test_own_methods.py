@@ -1,0 +1,96 @@
+"""`rusr restore --method MODULE:FUNCTION`: somebody's own function restores pictures, and is told what is wrong."""
+
+import pytest
+import torch
+
+from rusr_core import commands
+from rusr_core.images import load_image
+from rusr_core.photos.records import read_record
+
+OWN = '''
+import torch
+from rusr_core.restore import Restoration
+
+
+def grey(prior, y, f, *, seed=0, callback=None, steps=2, shade=0.5):
+    """An image of one shade."""
+    side = prior.generator.resolution
+    assert callback is not None and len(y) == 1
+    return Restoration(torch.full((len(y), 3, side, side), shade), 0.0, [steps] * len(y), seed, "grey")
+
+
+def without_callback(prior, y, f, seed=0):
+    return grey(prior, y, f, seed=seed, callback=print)
+
+
+class Called:
+    """An object that can be called, with whatever options."""
+
+    def __call__(self, prior, y, f, **options):
+        return grey(prior, y, f, **options)
+
+
+called = Called()
+
+
+def image(prior, y, f, *, seed=0, callback=None):
+    return y
+
+
+def small(prior, y, f, *, seed=0, callback=None):
+    return Restoration(y[..., ::2, ::2], 0.0, [0] * len(y), seed, "small")
+
+
+def hole(prior, y, f, *, seed=0, callback=None):
+    return grey(prior, y, f, callback=print, shade=float("nan"))
+
+
+def fails(prior, y, f, *, seed=0, callback=None):
+    return torch.zeros(3) @ torch.zeros(4)
+
+
+def narrow(prior, y):
+    return None
+'''
+
+
+@pytest.fixture
+def words(config, tmp_path, monkeypatch) -> list[str]:
+    """`rusr restore` of an image of 32 px in the small world, in a folder that holds own_methods.py."""
+    (tmp_path / "own_methods.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    found = ["restore", str(config.images / "000.png"), "out.png", "--prior", config.prior, "--perceptual", "portraits"]
+    return [*found, "--degradation", "jpeg:30", "--method"]
+
+
+def test_a_function_restores_a_picture_with_its_own_settings(words, tmp_path, capsys):
+    assert commands.main([*words, "own_methods:grey"]) == 0
+    assert load_image(tmp_path / "out.png").sub(0.5).abs().max() < 1 / 255
+    assert "2 steps" in capsys.readouterr().out and read_record(tmp_path / "out.png")["method"] == "own_methods:grey"
+    assert commands.main([*words, "own_methods:grey", "--steps", "1", "--force"]) == 0
+    assert read_record(tmp_path / "out.png")["method"] == "own_methods:grey@1"
+    for name in ("without_callback", "called"):
+        assert commands.main([*words, f"own_methods:{name}", "--force"]) == 0
+    assert torch.equal(load_image(tmp_path / "out.png")[0, :, 0, 0], torch.full((3,), 128 / 255))
+
+
+@pytest.mark.parametrize(
+    "name, message",
+    [
+        ("narrow", "own_methods:narrow takes (prior, y), expected (prior, y, f, *, seed=0, callback=None)"),
+        ("missing", "own_methods has no 'missing'"),
+        ("image", "own_methods:image returned Tensor: expected a Restoration with the steps of 1 images"),
+        ("small", "own_methods:small returned images (1, 3, 16, 16), expected (1, 3, 32, 32) of finite numbers"),
+        ("hole", "own_methods:hole returned images (1, 3, 32, 32) with NaN or infinity, expected (1, 3, 32, 32)"),
+        ("fails", "own_methods.py, line 40)"),
+        ("image --steps 3", "method 'own_methods:image' takes no steps that could be shortened to 3"),
+        ("grey --samples 2", "--samples 2: own_methods:grey draws no samples; expected a preset"),
+        ("grey --denoiser x", "--denoiser x: own_methods:grey restores without one"),
+    ],
+)
+def test_what_is_wrong_is_one_line(words, tmp_path, capsys, name, message):
+    name, *more = name.split()
+    assert commands.main([*words, f"own_methods:{name}", *more]) == 2
+    err = capsys.readouterr().err
+    assert message in err and err.count("\n") == 1 and not (tmp_path / "out.png").exists()
