@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from rusr_core.errors import RusrError
+from rusr_core.images import in_words
 from rusr_core.limits import check_positive
 from rusr_core.networks.perceptual import Perceptual
 from rusr_core.networks.recognition import Embedder
@@ -115,6 +116,15 @@ class DiffusionPrior:
 def prior_shape(prior: Prior | DiffusionPrior, num: int) -> tuple[int, int, int, int]:
     """Shape of `num` images that the prior makes: [num, 3, R, R]."""
     return (num, 3, prior.resolution, prior.resolution)
+
+
+def images_of(prior: Prior, ws: Tensor) -> Tensor:
+    """G(w) [N, 3, R, R] of latents of any space. PriorError if the generator gives something else."""
+    made, expected = prior.generator.image(ws), prior_shape(prior, len(ws))
+    if not isinstance(made, Tensor) or tuple(made.shape) != expected:
+        told = f"{in_words(made)} for latents {list(ws.shape)}, expected {list(expected)}"
+        raise PriorError(f"{_kind(prior.generator)}.image gives {told}")
+    return made
 
 
 def _kind(thing: object) -> str:

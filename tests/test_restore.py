@@ -11,7 +11,7 @@ from rusr_core.degradations import JPEG, Compose, Downsample, PoissonBernoulliNo
 from rusr_core.latents import space
 from rusr_core.losses import Term
 from rusr_core.presets import Phase, Preset
-from rusr_core.prior import Prior
+from rusr_core.prior import Prior, PriorError
 from rusr_core.restore import restore
 
 
@@ -194,6 +194,16 @@ def test_another_generator_may_stand_in(prior):
     assert [tuple(phase.latents.shape) for phase in result.phases] == [(2, 6), (2, 3, 6), (2, 1, 3, 6)]
     before = (G.image(G.w_mean[None]).clamp(0, 1) - x).square().mean()
     assert (result.image - x).square().mean() < 0.5 * before
+
+
+@pytest.mark.parametrize("cut", [(slice(1),), (slice(None), slice(16), slice(16))])
+def test_a_generator_of_other_images_is_named(prior, truth, cut):
+    class Cut(Linear):
+        def image(self, ws):
+            return super().image(ws)[(slice(None), *cut)]
+
+    with pytest.raises(PriorError, match=r"Cut.image gives \[1, .* float32 for latents \[1, 6\], expected \[1, 3, 32"):
+        restore(Prior.of(Cut()), truth[:2], Compose(), preset=short("default", 1))
 
 
 def test_a_loss_of_ones_own(prior, truth):

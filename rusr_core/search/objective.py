@@ -15,7 +15,7 @@ from rusr_core.degradations.free import bound, starts
 from rusr_core.degradations.operator import is_random
 from rusr_core.losses.guess import Guess
 from rusr_core.losses.terms import RestorationLoss, Target
-from rusr_core.prior import Prior, prior_shape
+from rusr_core.prior import Prior, images_of, prior_shape
 from rusr_core.search.sampling import Repeated
 
 PHASES = 1000  # more than a search has
@@ -114,7 +114,7 @@ class Objective:
             rows = [i for i in group.rows if i in active]
             if rows:
                 ws = torch.cat([latents[i] for i in rows])
-                parts.append((group, rows, ws, self.prior.generator.image(ws)))
+                parts.append((group, rows, ws, images_of(self.prior, ws)))
         return parts
 
     def _degraded(self, x: Tensor, active: list[int]) -> Tensor:
