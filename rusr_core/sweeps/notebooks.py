@@ -165,7 +165,7 @@ def _this_interpreter() -> type:
 
     if importlib.util.find_spec("ipykernel") is None:
         raise NotebookError(f"running notebooks needs ipykernel in {sys.executable}: pip install 'rusr[book]'")
-    command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=ERROR"]
 
     class ThisInterpreter(AsyncKernelManager):
         @property

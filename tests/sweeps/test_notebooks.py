@@ -83,7 +83,7 @@ def test_missing_notebook(tmp_path, capsys):
     assert "no such notebook" in capsys.readouterr().err
 
 
-def test_it_runs_with_this_interpreter_whatever_kernels_there_are(tmp_path, monkeypatch):
+def test_it_runs_with_this_interpreter_whatever_kernels_there_are(tmp_path, monkeypatch, capfd):
     """A kernel called python3 that belongs to an environment that was deleted; a notebook that names no kernel."""
     kernel = tmp_path / "jupyter" / "kernels" / "python3"
     kernel.mkdir(parents=True)
@@ -93,6 +93,7 @@ def test_it_runs_with_this_interpreter_whatever_kernels_there_are(tmp_path, monk
     notebook = write(tmp_path / "bare.ipynb", "x: int = 1", "import sys\nprint(sys.executable)")
     assert main(["papermill", str(notebook), str(tmp_path / "out {x}"), "-p", "x=2"]) == 0
     assert printed(tmp_path / "out {x}" / "bare_x-2.ipynb") == sys.executable
+    assert "WARNING" not in capfd.readouterr().err, "the kernel's, of how it is connected"
 
 
 def test_values_arrive_with_the_types_that_are_declared(tmp_path, caplog):
