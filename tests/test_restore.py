@@ -202,7 +202,7 @@ def test_a_generator_of_other_images_is_named(prior, truth, cut):
         def image(self, ws):
             return super().image(ws)[(slice(None), *cut)]
 
-    with pytest.raises(PriorError, match=r"Cut.image gives \[1, .* torch.float32 for latents \[1, 6\], expected \[1, 3, 32"):
+    with pytest.raises(PriorError, match=r"Cut.image gives \[1, .*32 for latents \[1, 6\], expected \[1, 3, 32"):
         restore(Prior.of(Cut()), truth[:2], Compose(), preset=short("default", 1))
 
 

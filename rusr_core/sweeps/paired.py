@@ -72,7 +72,7 @@ class Comparison:
         return file.getvalue()
 
     def _grid(self) -> list[list[str]]:
-        rows = [["task", "method", "images", self.metric, "nearer"]]
+        rows = [["task", "method", "images", f"{self.metric} against {self.against}", "nearer"]]
         for pair in self.pairs:
             change = per_cent(*pair.factor) if pair.factor else f"{NONE}: {pair.reason}"
             images = str(pair.images) if pair.seeds == 1 else f"{pair.images} x {pair.seeds} seeds"

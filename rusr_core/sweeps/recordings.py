@@ -107,15 +107,30 @@ class Sheet:
         return self.pictures[self.rows.index(row), self.columns.index(column)][None]
 
 
-@cache
-def load(name: str = "portraits-128") -> Recording:
-    """The recording `data/results/NAME`. `RecordingError` lists those that exist."""
+def load(name: str | Path = "portraits-128") -> Recording:
+    """The recording `data/results/NAME`, or that of another folder, by its path, which `benchmarks.record` has written.
+
+    `RecordingError` lists those of data/results."""
+    if _is_one(folder := Path(name)):
+        return _read(folder.name, folder)
     try:
         folder = data_path(f"results/{name}")
     except DataError:
-        raise RecordingError(f"no recording {name!r}; expected one of {', '.join(names()) or 'none'}") from None
+        known = f"expected one of {', '.join(names()) or 'none'}, or a folder with {', '.join(FILES)}"
+        raise RecordingError(f"no recording {str(name)!r}; {known}") from None
+    return _shipped(name, folder)
+
+
+def _read(name: str, folder: Path) -> Recording:
     units, scores = (tuple(_rows(folder / file)) for file in FILES[:2])
     return Recording(name, units, scores, json.loads((folder / FILES[2]).read_text(encoding="utf-8")))
+
+
+_shipped = cache(_read)
+
+
+def _is_one(folder: Path) -> bool:
+    return all((folder / file).is_file() for file in FILES)
 
 
 def find(name: str) -> Recording | None:
@@ -129,7 +144,7 @@ def names() -> list[str]:
         folder = data_path("results")
     except DataError:
         return []
-    return sorted(p.name for p in folder.iterdir() if all((p / file).is_file() for file in FILES))
+    return sorted(p.name for p in folder.iterdir() if _is_one(p))
 
 
 def sheet(name: str, task: str) -> Sheet | None:

@@ -3,7 +3,9 @@
 import csv
 import io
 import math
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -64,6 +66,15 @@ def test_the_command_and_its_forms(config, capsys):
     }.items():
         assert commands.main([*words, *extra]) == 2
         assert message in capsys.readouterr().err
+
+
+def test_the_lines_of_the_manual_run(config, capsys):
+    run(config, plan(2))
+    manual = (Path(__file__).parents[2] / "book/manual.md").read_text(encoding="utf-8")
+    (lines,) = re.findall(r"```python\n(from rusr_core.sweeps import paired.*?)```", manual, re.DOTALL)
+    exec(lines.replace('"OUT", "default"', '"OUT", "plain"').replace('"OUT"', repr(str(config.folder))), {})
+    said = capsys.readouterr().out
+    assert "LPIPS-portraits against plain" in said and said.count("begin{tabular}") == 2
 
 
 def test_what_has_no_factor_is_said(config, monkeypatch):

@@ -50,9 +50,9 @@ def recording(tmp_path, monkeypatch):
             writer.writerows(rows)
     (folder / "provenance.json").write_text(json.dumps(ABOUT))
     monkeypatch.setattr(recordings, "data_path", lambda relative: existing(tmp_path / relative))
-    recordings.load.cache_clear()
+    recordings._shipped.cache_clear()
     yield recordings.load("tiny")
-    recordings.load.cache_clear()
+    recordings._shipped.cache_clear()
 
 
 def existing(path):
@@ -71,6 +71,18 @@ def test_a_recording_is_read_as_it_was_written(recording):
     assert recording.units[0]["image"] == "001"  # a name, not the number 1
     assert recording.has("upsampling M", "default") and not recording.has("upsampling XL", "default")
     assert str(recording).startswith("recorded run: profile tiny, 2 portraits, 2 restorations, cpu, commit 0123456")
+
+
+def test_a_recording_of_another_folder_is_read_by_its_path(recording, tmp_path):
+    """One's own, made by `benchmarks.record`; it is read anew, since it may grow."""
+    own = (tmp_path / "results" / "tiny").rename(tmp_path / "mine")
+    assert recordings.load(own) == recordings.load(str(own)) == dataclasses.replace(recording, name="mine")
+    with (own / "results.csv").open("a") as file:
+        file.write(",".join(map(str, (UNITS[0] | {"image": "003"}).values())) + "\n")
+    assert len(recordings.load(own).units) == 3
+    (own / "provenance.json").unlink()
+    with pytest.raises(RecordingError, match="expected one of none, or a folder with results.csv, scores.csv, prov"):
+        recordings.load(own)
 
 
 def test_the_infinite_psnr_of_equal_images_is_a_number():
@@ -221,7 +233,7 @@ def test_a_sheet_gives_back_its_pictures(recording):
     labels = {"columns": ["input", "report", "truth"], "rows": ["XS", "M"]}
     facts = json.loads((folder / "provenance.json").read_text()) | {"sheets": {"upsampling": labels}}
     (folder / "provenance.json").write_text(json.dumps(facts))
-    recordings.load.cache_clear()
+    recordings._shipped.cache_clear()
     grey = torch.arange(6).reshape(2, 3) / 10
     whole = grey.repeat_interleave(16, 0).repeat_interleave(16, 1).expand(1, 3, -1, -1)
     save_image(whole, folder / "upsampling.jpg")
