@@ -36,7 +36,8 @@ def grid(
     """Execute `notebook` once for every combination of values; -> the executed notebooks, in `folder`.
 
     A file that is there is done and is not run again; each appears complete or not at all. A combination that fails
-    leaves `*.failed.ipynb` to look at, and ends the run. `callback(path, ran)` is called after each.
+    leaves `*.failed.ipynb` to look at, and ends the run. `callback(path, ran)` is called after each. A parameter in
+    braces in `out_dir`, as in "pictures/{level}", stands for its value: runs of some chapters save under equal names.
 
     Raises NotebookError, and ParameterError for a parameter that the notebook does not have, for a value of another
     type than it declares, and for no value or one that comes twice.
@@ -47,7 +48,7 @@ def grid(
         if not values or len(set(map(repr, values))) < len(values):
             raise ParameterError(f"parameter {name} has the values {shown(values)}: expected one or more, each once")
     checked = {name: [_find(notebook, known, name).check(v) for v in values] for name, values in axes.items()}
-    choices = [dict(zip(checked, values, strict=True)) for values in itertools.product(*checked.values())]
+    choices = [_filled(dict(zip(checked, values, strict=True))) for values in itertools.product(*checked.values())]
     jobs = [(folder / f"{output_name(notebook.stem, chosen)}.ipynb", chosen) for chosen in choices]
     check_writable(*(path for path, _ in jobs if not path.exists()), new_folders=True)
     folder.mkdir(parents=True, exist_ok=True)
@@ -77,6 +78,19 @@ def parameters(notebook: str | Path) -> dict[str, Parameter]:
         return declared(cells[0].source) if cells else {}
     except ParameterError as error:
         raise NotebookError(f"{notebook}: {error}") from error
+
+
+def _filled(chosen: dict[str, Value]) -> dict[str, Value]:
+    """The values of one run, with those in braces put into its `out_dir`. ParameterError for one that is not given."""
+    folder, others = chosen.get("out_dir"), {name: value for name, value in chosen.items() if name != "out_dir"}
+    if not isinstance(folder, str):
+        return chosen
+    for word in re.findall(r"\{(\w+)\}", folder):
+        if word not in others:
+            expected = f"one of {', '.join(others)}" if others else "a folder"
+            raise ParameterError(f"out_dir {folder!r}: {word} is not given, expected {expected}")
+    filled = re.sub(r"\{(\w+)\}", lambda match: _in_a_name(others[match[1]]), folder)
+    return chosen | {"out_dir": filled}
 
 
 def output_name(stem: str, chosen: Mapping[str, Value]) -> str:

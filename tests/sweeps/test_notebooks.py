@@ -48,6 +48,21 @@ def test_a_grid_runs_every_combination_once(tiny, tmp_path, capsys):
     assert notebooks.read_axes(str(tiny), {"seed": "3"}) == {"seed": [3]}
 
 
+def test_each_run_of_a_grid_may_have_a_folder_of_its_own(tmp_path, capsys):
+    """Runs of some chapters save pictures under equal names, the later one over the earlier one."""
+    cell = "level: str = 'M'\nseed: int = 0\nout_dir: str = ''"
+    chapter = write(tmp_path / "chapter.ipynb", cell, "from pathlib import Path\nPath(out_dir).mkdir()\nprint(out_dir)")
+    words = ["papermill", str(chapter), str(tmp_path / "out"), "-p", "level=S,L"]
+    assert main([*words, "-p", f"out_dir={tmp_path}/at-{{level}}"]) == 0
+    assert (
+        (tmp_path / "at-S").is_dir() and (tmp_path / "at-L").is_dir() and len(list((tmp_path / "out").iterdir())) == 2
+    )
+    assert main([*words, "-p", "out_dir=at-{seed}"]) == 2
+    assert "out_dir 'at-{seed}': seed is not given, expected one of level" in capsys.readouterr().err
+    with pytest.raises(ParameterError, match="seed is not given, expected a folder"):
+        notebooks.grid(chapter, tmp_path / "out", {"out_dir": ["at-{seed}"]})
+
+
 def test_a_value_that_is_a_path_is_part_of_a_name(tiny, tmp_path, monkeypatch):
     ran = []
     monkeypatch.setattr(notebooks, "execute", lambda notebook, path, values: ran.append(path))
