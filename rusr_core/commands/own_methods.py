@@ -32,7 +32,7 @@ def own_method(reference: str, steps: int | None = None) -> Configured:
         given |= {"callback": callback} if takes_callback else {}
         try:
             found = function(prior, y, f, **given)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if isinstance(error, RusrError) or out_of_memory(error):
                 raise
             raise BenchmarkError(f"{reference}: {_told(error, function)}") from error
@@ -52,7 +52,7 @@ def _takes(function: Callable, name: str) -> bool:
     return name in parameters or any(each.kind is each.VAR_KEYWORD for each in parameters.values())
 
 
-def _told(error: Exception, function: Callable) -> str:
+def _told(error: BaseException, function: Callable) -> str:
     """What was raised, and the last line of the function's own file that led there."""
     frames = traceback.extract_tb(error.__traceback__)[1:]
     here = getattr(getattr(function, "__code__", None), "co_filename", "")

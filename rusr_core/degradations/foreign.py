@@ -85,7 +85,8 @@ class Foreign(Degradation):
     def probe(self, like: Tensor) -> Tensor:
         """Try the surrogate on one image of the shape, type and device of `like` `[N, 3, H, W]`, once -> its result.
 
-        Raises `DegradationError` if that fails, or if no image of the same device comes out.
+        Raises `DegradationError` if that fails, if no image of the same device comes out, or if it draws random
+        numbers and says that it does not.
         """
         key = (tuple(like.shape[1:]), like.dtype, like.device)
         if key not in self._tried:
@@ -95,6 +96,8 @@ class Foreign(Degradation):
             _check_images(y, x, str(self))
             _check_range(y, str(self))
             self._random = self._surrogate.draws or not self._surrogate.repeats
+            if self._random and self.random is False:
+                raise DegradationError(f"{self} draws random numbers, but its random is False; expected True, or none")
             self._tried[key] = y
         return self._tried[key]
 

@@ -60,6 +60,10 @@ class Restoration:
     def __post_init__(self) -> None:
         check_size("image", self.image, None, 3, None, None)
         check_rows("steps", self.steps, len(self.image))
+        for name in ("seconds", "seed", "method", "info"):
+            (words, holds), value = VALUES[name], getattr(self, name)
+            if not holds(value):
+                raise ResultError(f"{name} of a result is {shown(value)}: expected {words}")
         if self.drawn is not None:
             check_size("drawn", self.drawn, len(self.image), None, *self.image.shape[1:])
 

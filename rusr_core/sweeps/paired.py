@@ -74,7 +74,7 @@ class Comparison:
     def _grid(self) -> list[list[str]]:
         rows = [["task", "method", "images", f"{self.metric} against {self.against}", "nearer"]]
         for pair in self.pairs:
-            change = per_cent(*pair.factor) if pair.factor else f"{NONE}: {pair.reason}"
+            change = per_cent(*pair.factor) if pair.factor else NONE
             images = str(pair.images) if pair.seeds == 1 else f"{pair.images} x {pair.seeds} seeds"
             won = "" if pair.nearer is None else f"{pair.nearer} of {pair.images}"
             rows.append([pair.task, pair.method, images if pair.factor else NONE, change, won])
@@ -82,7 +82,8 @@ class Comparison:
 
     def _below(self) -> list[str]:
         told = f"change of {self.metric} against {self.against}, paired by portrait, with its 95 % interval (Student)"
-        return [f"{told}; negative: nearer to the truth", *self.notes]
+        reasons = [f"{NONE}: {pair.method} on {pair.task}: {pair.reason}" for pair in self.pairs if pair.reason]
+        return [f"{told}; negative: nearer to the truth", *reasons, *self.notes]
 
 
 def compare(folder: str | Path, against: str, *, methods: Collection[str] | None = None) -> Comparison:

@@ -49,6 +49,10 @@ def fails(prior, y, f, *, seed=0, callback=None):
     return torch.zeros(3) @ torch.zeros(4)
 
 
+def ends(prior, y, f, *, seed=0, callback=None):
+    raise SystemExit(3)
+
+
 def narrow(prior, y):
     return None
 '''
@@ -84,6 +88,7 @@ def test_a_function_restores_a_picture_with_its_own_settings(words, tmp_path, ca
         ("small", "own_methods:small returned images (1, 3, 16, 16), expected (1, 3, 32, 32) of finite numbers"),
         ("hole", "own_methods:hole returned images (1, 3, 32, 32) with NaN or infinity, expected (1, 3, 32, 32)"),
         ("fails", "own_methods.py, line 40)"),
+        ("ends", "own_methods:ends: SystemExit: 3 ("),
         ("image --steps 3", "method 'own_methods:image' takes no steps that could be shortened to 3"),
         ("grey --samples 2", "--samples 2: own_methods:grey draws no samples; expected a preset"),
         ("grey --denoiser x", "--denoiser x: own_methods:grey restores without one"),

@@ -18,6 +18,7 @@ from rusr_core.degradations import (
     Strokes,
     as_operator,
     degrade,
+    is_random,
     mask_of,
     shape_after,
 )
@@ -33,6 +34,19 @@ def test_what_draws_needs_a_generator():
     with pytest.raises(RandomnessError, match="need a generator"):
         Downsample(4).degrade(x)
     assert Downsample(4, "bicubic").degrade(x).shape == Downsample(4)(x).shape == (1, 3, 2, 2)
+
+
+def test_randomness_that_is_denied_is_refused():
+    """Before the search, which would find no generator to draw from."""
+
+    class Denies:
+        random = False
+
+        def forward(self, x, generator=None):
+            return x + 0.1 * torch.randn(x.shape, generator=generator)
+
+    with pytest.raises(DegradationError, match="Denies draws random numbers, but its random is False; expected True"):
+        is_random(Denies(), images(1))
 
 
 def test_a_mask_of_a_wrong_form_is_an_error_in_a_degradation_and_not_used_elsewhere():

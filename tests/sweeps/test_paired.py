@@ -84,7 +84,8 @@ def test_what_has_no_factor_is_said(config, monkeypatch):
     found = compare(config.folder, "plain")
     assert "drawn: 1 more restorations left out" in str(found) and found.pairs[0].images == 3
     assert (found.pairs[1].factor, found.pairs[1].reason) == (None, "plain has not done it")
-    assert "n/a: plain has not done it" in found.to_markdown() and "plain has not done it" in found.to_csv()
+    assert "\nn/a: drawn on inpainting S: plain has not done it\n" in found.to_markdown()
+    assert ",plain has not done it\n" in found.to_csv()
     missing = {("third", TASKS[0]): "it draws no noise"}
     monkeypatch.setattr(paired, "not_applicable", lambda folder: missing)
     found = compare(config.folder, "plain")
