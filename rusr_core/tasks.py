@@ -131,7 +131,7 @@ def find(task: str, level: str | None = None) -> Task:
     head, colon, tail = (part.strip() for part in words.rpartition(":"))
     if colon and level is None and tail.upper() in LEVELS:
         words, level, colon = head, tail, ""
-    if ("|" in words or ":" in words or words == "identity") and not _is_row(head):
+    if ("|" in words or ":" in words or words == "identity") and not is_row(head):
         if level is not None:
             raise TaskError(f"task {words!r} is a degradation of one's own; expected no level, got {level!r}")
         parse(words)
@@ -153,7 +153,7 @@ def find(task: str, level: str | None = None) -> Task:
     return Task("+".join(names), "".join(LETTERS[name] for name in names), str(level).upper())
 
 
-def _is_row(words: str) -> bool:
+def is_row(words: str) -> bool:
     """Whether `words` name a row of the table and no stage of the notation."""
     if words.lower() in NAMES:
         return False

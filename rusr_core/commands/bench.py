@@ -57,7 +57,7 @@ def _what_options(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=["all"],
         help='single, composed, all, extra, upsampling (all levels), upsampling:L, UNA; "downsample:4 | jpeg:30"; '
-        "MODULE:NAME of your own degradation (default: all)",
+        "MODULE:NAME of your own degradation; separated by blanks, names also by commas (default: all)",
     )
     parser.add_argument("--images", type=Path, help="folder of clean images (default: Portraits-X, shipped)")
     parser.add_argument("--num-images", type=count, help="the first so many of them (default: all)")

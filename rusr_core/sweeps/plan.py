@@ -5,6 +5,7 @@ name of the image, task) alone, so that it is the same for every method and ever
 the seed itself. The two never draw the same numbers.
 """
 
+import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -113,7 +114,9 @@ def _check_image_name(name: str) -> None:
 
 def parse_tasks(words: Sequence[str]) -> tuple[Task, ...]:
     """Tasks by name: "single", "composed", "all", "extra" (deblurring), "upsampling" (all levels), "upsampling:L",
-    "UNA" (level M); or a degradation in notation, "downsample:3 | jpeg:30", and "module:name", see `tasks.find`.
+    "UNA" (level M), also several with commas between them; or a degradation in notation, "downsample:3 | jpeg:30", and
+    "module:name", see `tasks.find`.
+
     Raises `PlanError` for one word in place of several, and what `tasks.find` raises.
     """
     if isinstance(words, str):  # each letter would be a task
@@ -121,7 +124,7 @@ def parse_tasks(words: Sequence[str]) -> tuple[Task, ...]:
     single, composed = tasks.SINGLE, tasks.COMPOSED
     sets = {"single": single, "composed": composed, "all": single + composed, "extra": tasks.EXTRA}
     found: list[Task] = []
-    for word in words:
+    for word in itertools.chain.from_iterable(_parts(word, sets) for word in words):
         if word in sets:
             found += sets[word]
             continue
@@ -129,3 +132,10 @@ def parse_tasks(words: Sequence[str]) -> tuple[Task, ...]:
         every_level = task.level and ":" not in word and "+" not in task.name
         found += [tasks.find(task.name, level) for level in tasks.LEVELS] if every_level else [task]
     return tuple(dict.fromkeys(found))
+
+
+def _parts(word: object, sets: Mapping[str, object]) -> list[object]:
+    """The names of a word with commas, "U:M,UNA"; any other word, whose commas separate arguments, as it is."""
+    parts = [part.strip() for part in word.split(",")] if isinstance(word, str) else [word]
+    named = len(parts) > 1 and all(part in sets or tasks.is_row(part.partition(":")[0].strip()) for part in parts)
+    return parts if named else [word]

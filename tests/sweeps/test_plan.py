@@ -66,6 +66,12 @@ def test_as_many_samples_as_nobody_asked_for_are_the_same_method(name, own, othe
 
 
 def test_task_words():
+    assert parse_tasks(["U:L,UNA", "denoising"]) == parse_tasks(["U:L", "UNA", "denoising"])
+    assert parse_tasks(["single,composed"]) == parse_tasks(["all"])
+    assert [str(task) for task in parse_tasks(["noise:24,0.16", "strokes:9,seed=3"])] == [
+        "noise:24,0.16",
+        "strokes:9,seed=3",
+    ]
     assert len(parse_tasks(["all"])) == 31 and len(parse_tasks(["single", "all"])) == 31
     names = [str(task) for task in parse_tasks(["upsampling:L", "UNA"])]
     assert names == ["upsampling L", "upsampling+denoising+deartifacting M"]
