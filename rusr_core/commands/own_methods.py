@@ -3,6 +3,7 @@
 import inspect
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from functools import wraps
 
 from torch import Tensor
@@ -17,7 +18,7 @@ from rusr_core.sweeps.config import BenchmarkError, Method, check_pictures
 
 
 def own_method(reference: str, steps: int | None = None) -> Configured:
-    """The function that "module:name" names; its arguments after `callback` are its settings.
+    """The function or the `Baseline` that "module:name" names; its arguments after `callback` are its settings.
 
     What it returns is checked, and what it raises becomes one line with its place. Raises BenchmarkError for what is no
     such function, OwnCodeError for what cannot be imported, BaselineError for steps that it does not take.
@@ -40,7 +41,8 @@ def own_method(reference: str, steps: int | None = None) -> Configured:
         check_pictures(reference, found, prior_shape(prior, len(y)))
         return found
 
-    baseline = Baseline(reference, restored)
+    own = method.baseline()
+    baseline = Baseline(reference, restored) if own is None else replace(own, name=reference, function=restored)
     return baseline.configured() if steps is None else baseline.shortened(steps)
 
 

@@ -13,8 +13,9 @@ from typing import Protocol
 from torch import Tensor
 
 from rusr_core.arithmetic import MODES, arithmetic
-from rusr_core.baselines import Configured, Tuned
+from rusr_core.baselines import Baseline, Configured, Tuned
 from rusr_core.baselines.tuned import own_samples, prior_of
+from rusr_core.degradations.operator import as_operator
 from rusr_core.errors import RusrError
 from rusr_core.files import data_path
 from rusr_core.limits import MAX_SAMPLES, check_whole, shown
@@ -49,7 +50,7 @@ class Restorer(Protocol):
 @dataclass(frozen=True)
 class Method:
     """A method by the name that tables show: our search with a preset, a compared method with its settings, either
-    of them tuned, or "module:function" of a `Restorer`."""
+    of them tuned, or "module:name" of a `Restorer` or a `Baseline`."""
 
     name: str
     how: Preset | Configured | Tuned | str
@@ -87,11 +88,27 @@ class Method:
 
     def reason(self, f: object) -> str | None:
         """Why the method cannot invert f, "n/a" in tables; None if it can."""
-        return self.how.reason(f) if isinstance(self.how, Configured | Tuned) else None
+        if isinstance(self.how, str):
+            own = self.baseline()
+            return own.can(as_operator(f)) if own is not None else None
+        return None if isinstance(self.how, Preset) else self.how.reason(f)
+
+    def baseline(self) -> Baseline | None:
+        """The `Baseline` that "module:name" names, None where it is a function. Raises BenchmarkError for a method that
+        restores with a denoiser, which only a method of the library is given."""
+        found = find_object(str(self.how))
+        if not isinstance(found, Baseline):
+            return None
+        if found.prior == "diffusion":
+            expected = "a method of the generator; others are listed in rusr_core/baselines"
+            raise BenchmarkError(f"method {self.name}: {self.how} restores with a denoiser, expected {expected}")
+        return found
 
     def function(self) -> Restorer:
-        """The function that "module:function" names. Raises BenchmarkError, also for one that takes other arguments."""
-        found = find_object(str(self.how))
+        """The function that "module:name" names, or that of the `Baseline` there. Raises BenchmarkError, also for one
+        that takes other arguments."""
+        own = self.baseline()
+        found = find_object(str(self.how)) if own is None else own.function
         if not callable(found):
             raise BenchmarkError(f"method {self.name}: {self.how} is {type(found).__name__}, expected a function")
         try:

@@ -1,5 +1,7 @@
 """`rusr restore --method MODULE:FUNCTION`: somebody's own function restores pictures, and is told what is wrong."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -9,6 +11,7 @@ from rusr_core.photos.records import read_record
 
 OWN = '''
 import torch
+from rusr_core.baselines import Baseline
 from rusr_core.restore import Restoration
 
 
@@ -31,6 +34,8 @@ class Called:
 
 
 called = Called()
+only_jpeg = Baseline("only-jpeg", grey, can=lambda f: None if "jpeg" in str(f) else "it knows JPEG alone", samples=True)
+denoises = Baseline("denoises", grey, prior="diffusion")
 
 
 def image(prior, y, f, *, seed=0, callback=None):
@@ -74,7 +79,7 @@ def test_a_function_restores_a_picture_with_its_own_settings(words, tmp_path, ca
     assert "2 steps" in capsys.readouterr().out and read_record(tmp_path / "out.png")["method"] == "own_methods:grey"
     assert commands.main([*words, "own_methods:grey", "--steps", "1", "--force"]) == 0
     assert read_record(tmp_path / "out.png")["method"] == "own_methods:grey@1"
-    for name in ("without_callback", "called"):
+    for name in ("without_callback", "called", "only_jpeg"):
         assert commands.main([*words, f"own_methods:{name}", "--force"]) == 0
     assert torch.equal(load_image(tmp_path / "out.png")[0, :, 0, 0], torch.full((3,), 128 / 255))
 
@@ -87,7 +92,9 @@ def test_a_function_restores_a_picture_with_its_own_settings(words, tmp_path, ca
         ("image", "own_methods:image returned Tensor: expected a Restoration with the steps of 1 images"),
         ("small", "own_methods:small returned images (1, 3, 16, 16), expected (1, 3, 32, 32) of finite numbers"),
         ("hole", "own_methods:hole returned images (1, 3, 32, 32) with NaN or infinity, expected (1, 3, 32, 32)"),
-        ("fails", "own_methods.py, line 40)"),
+        ("fails", "own_methods.py, line 43)"),
+        ("denoises", "own_methods:denoises restores with a denoiser, expected a method of the generator"),
+        ("only_jpeg --degradation blur:1", "own_methods:only_jpeg is n/a for blur:width=1: it knows JPEG alone"),
         ("ends", "own_methods:ends: SystemExit: 3 ("),
         ("image --steps 3", "method 'own_methods:image' takes no steps that could be shortened to 3"),
         ("grey --samples 2", "--samples 2: own_methods:grey draws no samples; expected a preset"),
@@ -99,3 +106,15 @@ def test_what_is_wrong_is_one_line(words, tmp_path, capsys, name, message):
     assert commands.main([*words, f"own_methods:{name}", *more]) == 2
     err = capsys.readouterr().err
     assert message in err and err.count("\n") == 1 and not (tmp_path / "out.png").exists()
+
+
+def test_a_baseline_of_ones_own_is_not_asked_for_what_it_cannot_do(words, config, capsys):
+    """In a sweep it has a row with the reason; of a picture it gives as many draws as are wanted."""
+    bench = ["bench", str(config.folder), "--prior", config.prior, "--perceptual", "portraits", "--judge", config.judge]
+    bench += ["--images", str(config.images), "--num-images", "1", "--tasks", "U:XS,deartifacting:M"]
+    assert commands.main([*bench, "--methods", "mine=own_methods:only_jpeg"]) == 1, "it wants a callback"
+    out, err = capsys.readouterr()
+    assert "n/a: mine on upsampling XS: it knows JPEG alone" in out and "1 units: 0 were done, 1 failed" in out
+    assert "AssertionError" in err
+    assert commands.main([*words, "own_methods:only_jpeg", "--samples", "2"]) == 0
+    assert "out.answer2.png" in {path.name for path in Path.cwd().iterdir()}
