@@ -13,7 +13,7 @@ from rusr_core.errors import RusrError
 from rusr_core.prior import Prior
 from rusr_core.restore import restore
 from rusr_core.sweeps import ablations
-from rusr_core.sweeps.work import BenchmarkError
+from rusr_core.sweeps.config import BenchmarkError
 
 VARIANTS = ablations.VARIANTS
 
