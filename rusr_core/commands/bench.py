@@ -27,12 +27,12 @@ from rusr_core.commands.output import complain, complain_of_left_out, tell_of_hi
 from rusr_core.commands.searching import check_denoiser, check_samples_drawn, check_tuned
 from rusr_core.files import data_path
 from rusr_core.presets import Preset
-from rusr_core.sweeps import ablations, results
+from rusr_core.sweeps import results
 from rusr_core.sweeps.config import BenchmarkError, Method, SweepConfig
 from rusr_core.sweeps.measurements import ImageFolder
+from rusr_core.sweeps.methods import parse_methods, unable
 from rusr_core.sweeps.plan import SweepPlan, parse_tasks
-from rusr_core.sweeps.workers import run
-from rusr_core.tasks import Task
+from rusr_core.sweeps.workers import SweepSummary, run
 
 
 def bench_options(parser: argparse.ArgumentParser) -> None:
@@ -122,8 +122,7 @@ def parallel_options(parser: argparse.ArgumentParser) -> None:
 def run_bench(args: argparse.Namespace) -> int:
     """Run what is left; 0 if every unit is done, 1 if some failed."""
     find_own_modules()
-    words = [word for words in args.methods for word in words.split(",") if word]
-    methods = tuple(method for word in words for method in _methods(word, args.steps, args.tuned))
+    methods = parse_methods(args.methods, args.steps, args.tuned)
     check_denoiser(args.denoiser, by_name := {method.name: method.how for method in methods})
     check_tuned(args.tuned, by_name)
     check_samples_drawn(args.samples, by_name)
@@ -133,7 +132,9 @@ def run_bench(args: argparse.Namespace) -> int:
     images = ImageFolder((args.images or data_path("portraits/test")).absolute())
     names = image_names(images, args.num_images)
     tasks = parse_tasks(args.tasks)
-    seeds, missing = tuple(args.seeds), _not_applicable(methods, tasks)
+    seeds, missing = tuple(args.seeds), unable(methods, tasks)
+    for (method, task), reason in missing.items():
+        print(f"n/a: {method} on {task}: {reason}")
     plan = SweepPlan(tuple(m.name for m in methods), tasks, names, seeds, args.batch, missing)
     words = (args.prior, args.identity, args.judge, args.denoiser)
     files = [absolute(word) for word in words]  # workers may live elsewhere
@@ -152,13 +153,18 @@ def run_bench(args: argparse.Namespace) -> int:
         options = {"workers": args.workers, "threads": args.threads, "scheduler": args.scheduler}
         checks = {"verify": args.verify, "accept_code_change": args.accept_code_change}
         summary = run(config, plan, callback=progress, **options, **checks)
+    return _end(config.folder, summary)
+
+
+def _end(folder: Path, summary: SweepSummary) -> int:
+    """Write the tables and say what was done; 0 if every unit is done."""
     for line in summary.failures:
         complain(line)
     with contextlib.suppress(results.ResultsError):  # no unit is done: what failed is said below
-        print(*results.write_tables(config.folder), sep="\n")
+        print(*results.write_tables(folder), sep="\n")
     print(f"{summary.planned} units: {summary.before} were done, {len(summary.failures)} failed")
     if not summary.ok:
-        complain(f"{config.folder / 'errors'} says why; the same command tries them again")
+        complain(f"{folder / 'errors'} says why; the same command tries them again")
     return 0 if summary.ok else 1
 
 
@@ -181,18 +187,6 @@ def _tell_of_own(option: str, number: int | None, methods: tuple[Method, ...]) -
             complain(f"warning: --{option} {number} does not reach {method.name}: {told}")
 
 
-def _not_applicable(methods: tuple[Method, ...], tasks: tuple[Task, ...]) -> dict[tuple[str, str], str]:
-    """Methods on tasks that they cannot do, with the reasons, which are said."""
-    found = {}
-    for method in methods:
-        for task in tasks:
-            reason = method.reason(task.degradation())
-            if reason is not None:
-                print(f"n/a: {method.name} on {task}: {reason}")
-                found[method.name, str(task)] = reason
-    return found
-
-
 def image_names(images: ImageFolder, number: int | None) -> tuple[str, ...]:
     """The first `number` images of a folder, or all; says what else lies in the folder."""
     names = tuple(images.paths)
@@ -203,29 +197,6 @@ def image_names(images: ImageFolder, number: int | None) -> tuple[str, ...]:
     complain_of_left_out(others, f"no images; they lie in {images.folder}")
     tell_of_hidden(0 if shipped else images.hidden())
     return names if number is None else names[:number]
-
-
-def _methods(word: str, steps: int | None, tuned_in: Path | None = None) -> list[Method]:
-    """A method's or a variant's name, "variants" for all of them, or NAME=MODULE:FUNCTION."""
-    name, equals, function = word.partition("=")
-    if equals:
-        return [Method(name, function)]
-    name = presets.known_as(name)
-    if name == "variants":
-        return [m for known in (*ablations.VARIANTS, *ablations.FUNCTIONS) for m in _methods(known, steps)]
-    if name == "rates":
-        return [m for known in ablations.RATES for m in _methods(known, steps)]
-    if name in ablations.FUNCTIONS:
-        if steps is not None:
-            raise BenchmarkError(f"--steps {steps}: {name} has the steps of the preset default and no others")
-        return [Method(name, f"rusr_core.sweeps.ablations:{ablations.FUNCTIONS[name].__name__}")]
-    variant = (ablations.RATES | ablations.VARIANTS).get(name)
-    if variant is not None:
-        variant = variant if steps is None else variant.shortened(steps)
-        return [Method(variant.name, variant)]
-    takes_steps = name not in baselines.METHODS or "steps" in baselines.METHODS[name].settings
-    found = baselines.find(name, steps if takes_steps else None, tuned_in)
-    return [Method(found.name, found)]
 
 
 def absolute(word: str | None) -> str | None:

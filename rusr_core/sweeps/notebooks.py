@@ -15,11 +15,12 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from rusr_core.files import check_writable, write_atomic
 from rusr_core.limits import shown
+from rusr_core.sweeps.claims import StorageError, claim
 from rusr_core.sweeps.parameters import NotebookError, Parameter, ParameterError, Value, declared, split_values
 
 UNTRUE = ("Passed unknown parameter", "Unable to parse line")  # papermill's words, of parameters that it cannot read
@@ -36,8 +37,9 @@ def grid(
     """Execute `notebook` once for every combination of values; -> the executed notebooks, in `folder`.
 
     A file that is there is done and is not run again; each appears complete or not at all. A combination that fails
-    leaves `*.failed.ipynb` to look at, and ends the run. `callback(path, ran)` is called after each. A parameter in
-    braces in `out_dir`, as in "pictures/{level}", stands for its value: runs of some chapters save under equal names.
+    leaves `*.failed.ipynb` to look at, and ends the run. `callback(path, ran)` is called after each. Commands that are
+    given one grid at once share its runs, where the file system has locks. A parameter in braces in `out_dir`, as in
+    "pictures/{level}", stands for its value: runs of some chapters save under equal names.
 
     Raises NotebookError, and ParameterError for a parameter that the notebook does not have, for a value of another
     type than it declares, and for no value or one that comes twice.
@@ -52,13 +54,33 @@ def grid(
     jobs = [(folder / f"{output_name(notebook.stem, chosen)}.ipynb", chosen) for chosen in choices]
     check_writable(*(path for path, _ in jobs if not path.exists()), new_folders=True)
     folder.mkdir(parents=True, exist_ok=True)
-    for path, chosen in jobs:
+    taken = [job for job in jobs if not _done(notebook, *job, callback)]
+    for job in taken:
+        _done(notebook, *job, callback, wait=True)
+    return [path for path, _ in jobs]
+
+
+def _done(
+    notebook: Path,
+    path: Path,
+    chosen: Mapping[str, Value],
+    callback: Callable[[Path, bool], None] | None,
+    wait: bool = False,
+) -> bool:
+    """Execute one run of a grid, unless it is there; False, and nothing is done, while another command is at it."""
+    with ExitStack() as stack:
+        try:
+            ours = stack.enter_context(claim(path.parent, path.name, wait=wait))
+        except StorageError:  # no locks here: a grid works all the same, and two commands at once do its runs twice
+            ours = True
+        if not ours:
+            return False
         ran = not path.exists()
         if ran:
             execute(notebook, path, chosen)
-        if callback is not None:
-            callback(path, ran)
-    return [path for path, _ in jobs]
+    if callback is not None:
+        callback(path, ran)
+    return True
 
 
 def read_axes(notebook: str | Path, words: Mapping[str, str]) -> dict[str, list[Value]]:

@@ -36,6 +36,7 @@ WITHOUT_EFFECT_ON_UNITS = (
     "sweeps/claims.py",
     "sweeps/costs.py",
     "sweeps/findings.py",
+    "sweeps/methods.py",
     "sweeps/notebooks.py",
     "sweeps/own_code.py",
     "sweeps/paired.py",

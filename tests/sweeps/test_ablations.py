@@ -7,13 +7,13 @@ import torch
 from conftest import random_generator, small_portrait_net
 
 from rusr_core import presets
-from rusr_core.commands import bench as bench_command
 from rusr_core.degradations import JPEG, Downsample, Strokes
 from rusr_core.errors import RusrError
 from rusr_core.prior import Prior
 from rusr_core.restore import restore
 from rusr_core.sweeps import ablations
 from rusr_core.sweeps.config import BenchmarkError
+from rusr_core.sweeps.methods import parse_methods
 
 VARIANTS = ablations.VARIANTS
 
@@ -84,15 +84,15 @@ def test_black_holes_differ_where_there_are_holes_and_nowhere_else():
 
 
 def test_the_benchmark_knows_the_variants():
-    every = bench_command._methods("variants", None)
+    every = parse_methods(["variants"])
     assert [m.name for m in every] == [*VARIANTS, "default-random", "default-black"]
-    assert [m.name for m in bench_command._methods("rates", None)] == list(ablations.RATES)
-    (short,) = bench_command._methods("default-draws1", 7)
+    assert [m.name for m in parse_methods(["rates"])] == list(ablations.RATES)
+    (short,) = parse_methods(["default-draws1"], 7)
     assert short.name == "default-draws1@7" and short.how == VARIANTS["default-draws1"].shortened(7)
     for name in ablations.FUNCTIONS:
-        (found,) = bench_command._methods(name, None)
+        (found,) = parse_methods([name])
         assert found.name == name and found.how == f"rusr_core.sweeps.ablations:{ablations.FUNCTIONS[name].__name__}"
-    with pytest.raises(BenchmarkError, match="--steps 7: default-random"):
-        bench_command._methods("variants", 7)
+    with pytest.raises(BenchmarkError, match="default-random with 7 steps: it has the steps of the preset default"):
+        parse_methods(["variants"], 7)
     with pytest.raises(RusrError, match="'unheard'.*default"):
-        bench_command._methods("unheard", None)
+        parse_methods(["unheard"])

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import nbformat
@@ -10,6 +11,7 @@ import pytest
 
 from rusr_core.commands import main
 from rusr_core.sweeps import notebooks
+from rusr_core.sweeps.claims import StorageError, claim
 from rusr_core.sweeps.parameters import ParameterError, declared, split_values
 
 
@@ -37,7 +39,7 @@ def printed(path: Path) -> str:
 def test_a_grid_runs_every_combination_once(tiny, tmp_path, capsys):
     command = ["papermill", str(tiny), str(tmp_path / "out"), "-p", "level=S,L", "-p", "seed=3"]
     assert main(command) == 0
-    made = sorted((tmp_path / "out").iterdir())
+    made = sorted((tmp_path / "out").glob("*.ipynb"))
     assert [p.name for p in made] == ["tiny_level-L_seed-3.ipynb", "tiny_level-S_seed-3.ipynb"]
     assert [printed(p) for p in made] == ["L 4", "S 4"]  # the seed came as text and became a number
     times = [p.stat().st_mtime_ns for p in made]
@@ -54,13 +56,44 @@ def test_each_run_of_a_grid_may_have_a_folder_of_its_own(tmp_path, capsys):
     chapter = write(tmp_path / "chapter.ipynb", cell, "from pathlib import Path\nPath(out_dir).mkdir()\nprint(out_dir)")
     words = ["papermill", str(chapter), str(tmp_path / "out"), "-p", "level=S,L"]
     assert main([*words, "-p", f"out_dir={tmp_path}/at-{{level}}"]) == 0
-    assert (
-        (tmp_path / "at-S").is_dir() and (tmp_path / "at-L").is_dir() and len(list((tmp_path / "out").iterdir())) == 2
-    )
+    assert sorted(path.name for path in tmp_path.glob("at-*")) == ["at-L", "at-S"]
+    assert len(list((tmp_path / "out").glob("*.ipynb"))) == 2
     assert main([*words, "-p", "out_dir=at-{seed}"]) == 2
     assert "out_dir 'at-{seed}': seed is not given, expected one of level" in capsys.readouterr().err
     with pytest.raises(ParameterError, match="seed is not given, expected a folder"):
         notebooks.grid(chapter, tmp_path / "out", {"out_dir": ["at-{seed}"]})
+
+
+@pytest.fixture
+def executed(monkeypatch) -> list[str]:
+    """The names of what was executed, in place of executing it."""
+    names = []
+    monkeypatch.setattr(notebooks, "execute", lambda notebook, path, values: names.append(path.name) or path.touch())
+    return names
+
+
+def test_commands_on_one_grid_share_its_runs(tiny, tmp_path, executed):
+    """The other one is at S: L is done first, and S is waited for and not done again."""
+    (out := tmp_path / "out").mkdir()
+    seen = []
+
+    def end_the_other(path, ran):
+        seen.append((path.name, ran))
+        (out / "tiny_level-S.ipynb").touch()
+        other.close()
+
+    with ExitStack() as other:
+        other.enter_context(claim(out, "tiny_level-S.ipynb"))
+        notebooks.grid(tiny, out, {"level": ["S", "L"]}, callback=end_the_other)
+    assert seen == [("tiny_level-L.ipynb", True), ("tiny_level-S.ipynb", False)] and executed == ["tiny_level-L.ipynb"]
+
+
+def test_a_grid_needs_no_locks(tiny, tmp_path, executed, monkeypatch):
+    def refuse(*args, **options):
+        raise StorageError("this file system has no locks")
+
+    monkeypatch.setattr(notebooks, "claim", refuse)
+    assert len(notebooks.grid(tiny, tmp_path / "out", {"level": ["S", "L"]})) == len(executed) == 2
 
 
 def test_a_value_that_is_a_path_is_part_of_a_name(tiny, tmp_path, monkeypatch):
@@ -73,7 +106,7 @@ def test_a_value_that_is_a_path_is_part_of_a_name(tiny, tmp_path, monkeypatch):
 def test_a_failed_notebook_is_kept_apart(tiny, tmp_path):
     with pytest.raises(notebooks.NotebookError, match="tiny.ipynb: AssertionError"):
         notebooks.grid(tiny, tmp_path / "out", {"level": ["bad"]})
-    assert [p.name for p in (tmp_path / "out").iterdir()] == ["tiny_level-bad.failed.ipynb"]
+    assert [p.name for p in (tmp_path / "out").glob("*.ipynb")] == ["tiny_level-bad.failed.ipynb"]
 
 
 @pytest.mark.parametrize(
@@ -120,7 +153,7 @@ def test_values_arrive_with_the_types_that_are_declared(tmp_path, caplog):
     words = ["fast=False", "seed=-3", "rate=2", "name='a,b'", "limit=None", "levels=['S', 'L']", "plain=true"]
     options = [option for word in [*words, "last=-1e-3"] for option in ("-p", word)]
     assert main(["papermill", str(notebook), str(tmp_path / "out"), *options]) == 0
-    (made,) = (tmp_path / "out").iterdir()
+    (made,) = (tmp_path / "out").glob("*.ipynb")
     assert printed(made) == repr((False, -3, 2, "a,b", None, ["S", "L"], True, -1e-3))
     assert not caplog.records, caplog.text
 
