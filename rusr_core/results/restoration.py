@@ -35,7 +35,7 @@ VALUES = {
     "oracle": ("true or false", lambda value: isinstance(value, bool)),
     "terms": ("weights by name", lambda value: isinstance(value, dict) and all(map(is_number, value.values()))),
     "diverged": ("a list", lambda value: isinstance(value, list)),
-    "phases": ("a phase or more", lambda value: isinstance(value, list) and len(value) > 0),
+    "phases": ("a phase or more", lambda value: isinstance(value, list | tuple) and len(value) > 0),
 }
 
 
@@ -60,10 +60,8 @@ class Restoration:
     def __post_init__(self) -> None:
         check_size("image", self.image, None, 3, None, None)
         check_rows("steps", self.steps, len(self.image))
-        for name in ("seconds", "seed", "method", "info"):
-            (words, holds), value = VALUES[name], getattr(self, name)
-            if not holds(value):
-                raise ResultError(f"{name} of a result is {shown(value)}: expected {words}")
+        for name in ("steps", "seconds", "seed", "method", "info", "interrupted", "oracle"):
+            check_value(name, getattr(self, name))
         if self.drawn is not None:
             check_size("drawn", self.drawn, len(self.image), None, *self.image.shape[1:])
 
@@ -145,10 +143,9 @@ class Restoration:
         kind = kinds[str(record["kind"])]
         if not issubclass(kind, cls):
             raise ResultError(f"{folder} holds a {kind.__name__}: expected a {cls.__name__}")
-        for name, (words, good) in VALUES.items():
-            if name in record and not good(record[name]):
-                raise ResultError(f"{folder / RECORD}: {name} is {shown(record[name])}: expected {words}")
         try:
+            for name in VALUES.keys() & record.keys():
+                check_value(name, record[name])
             return kind(**kind._read(record, tensors))
         except PresetError as error:
             raise ResultError(f"{folder / RECORD}: {error}") from error
@@ -178,6 +175,13 @@ def check_size(name: str, value: object, *size: int | None) -> None:
     if not fits or any(have < 1 or want not in (None, have) for have, want in zip(value.shape, size, strict=True)):
         words = ", ".join("any" if want is None else str(want) for want in size)
         raise ResultError(f"{name} of a result is {in_words(value)}: expected real numbers [{words}]")
+
+
+def check_value(name: str, value: object) -> None:
+    """Raise ResultError unless `value` is what `VALUES` says of `name`."""
+    words, holds = VALUES[name]
+    if not holds(value):
+        raise ResultError(f"{name} of a result is {shown(value)}: expected {words}")
 
 
 def check_rows(name: str, value: object, num: int) -> None:

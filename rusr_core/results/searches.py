@@ -7,7 +7,7 @@ from torch import Tensor
 
 from rusr_core.limits import is_whole, shown
 from rusr_core.presets import Preset
-from rusr_core.results.restoration import Restoration, ResultError, check_rows, check_size, in_size
+from rusr_core.results.restoration import Restoration, ResultError, check_rows, check_size, check_value, in_size
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +45,8 @@ class Search(Restoration):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_rows("diverged", self.diverged, len(self.image))
+        check_value("phases", self.phases)
+        check_value("terms", self.terms)
         for phase in self.phases:
             check_size("the image of a phase", phase.image, *self.image.shape)
 

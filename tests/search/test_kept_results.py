@@ -178,7 +178,7 @@ def test_a_record_without_its_preset_is_no_result(search, preset, tmp_path):
 def test_an_edited_record_is_no_result(search, name, value, words, tmp_path):
     record = search.save(tmp_path / "kept") / "record.json"
     record.write_text(json.dumps(json.loads(record.read_text()) | {name: value}))
-    with pytest.raises(ResultError, match=f"{name} is .*: expected {words}"):
+    with pytest.raises(ResultError, match=f"{name} of a result is .*: expected {words}"):
         Restoration.load(tmp_path / "kept")
 
 
@@ -194,6 +194,8 @@ def test_an_edited_record_is_no_result(search, name, value, words, tmp_path):
         ({"image": torch.zeros(0, 3, 8, 8)}, r"image of a result is \[0, 3, 8, 8\]"),
         ({"image": torch.zeros(2, 3, 8, 8)}, r"steps of a result is \[7\]: expected a list of 2, one for each image"),
         ({"steps": 7}, "steps of a result is 7: expected a list of 1"),
+        ({"steps": ["many"]}, "steps of a result is .'many'.: expected whole numbers"),
+        ({"oracle": None}, "oracle of a result is None: expected true or false"),
         ({"info": None}, "info of a result is None: expected an object"),
         ({"seconds": "2"}, "seconds of a result is '2': expected a number"),
         ({"method": None}, "method of a result is None: expected a name"),
@@ -218,6 +220,8 @@ def test_parts_of_a_search_fit_together(search, prior):
             dataclasses.replace(last, **changes)
     with pytest.raises(ResultError, match="diverged of a result is .None.: expected a list of 2"):
         dataclasses.replace(search, diverged=[None])
+    with pytest.raises(ResultError, match="phases of a result is .*: expected a phase or more"):
+        dataclasses.replace(search, phases=())
     with pytest.raises(ResultError, match=r"the image of a phase .*: expected real numbers \[1, 3, 32, 32\]"):
         dataclasses.replace(search, image=image[:1], steps=search.steps[:1], diverged=[None])
 
