@@ -127,6 +127,18 @@ class Baseline:
         named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
         return {p.name: p.default for p in named if p.name not in ("seed", "callback")}
 
+    def reason(self, f: AnyOperator) -> str | None:
+        """What `can` says of f: why the method cannot invert it, None if it can. BaselineError for any other answer."""
+        try:
+            found = self.can(as_operator(f))
+        except RusrError:
+            raise
+        except Exception as error:  # of somebody's own method
+            raise BaselineError(f"can of method {self.name!r} fails: {type(error).__name__}: {error}") from error
+        if found is not None and not isinstance(found, str):
+            raise BaselineError(f"can of method {self.name!r} gives {shown(found)}: expected None, or why it cannot")
+        return found
+
     def configured(self, name: str | None = None, **values: object) -> "Configured":
         """The method with some settings of one's own. BaselineError for a setting that it does not have."""
         unknown = [word for word in values if word not in self.settings]
@@ -162,7 +174,7 @@ class Configured:
 
     def reason(self, f: AnyOperator) -> str | None:
         """Why the method cannot invert f, or None if it can."""
-        return self.baseline.can(as_operator(f))
+        return self.baseline.reason(f)
 
     @gradients()
     def restore(
@@ -192,7 +204,8 @@ class Configured:
             settings, several = settings | {"samples": samples}, False
         run = partial(self.baseline.function, prior, y, f, **settings)
         result = _drawn(run, seed, samples, callback) if several else run(seed=seed, callback=callback)
-        papers = [*([self.baseline.paper] if self.baseline.paper else []), *result.info.get("references", [])]
+        told = result.info.get("references") or []
+        papers = [*([self.baseline.paper] if self.baseline.paper else []), *([told] if isinstance(told, str) else told)]
         info = result.info | {"settings": settings, "references": list(dict.fromkeys(papers))}
         return dataclasses.replace(result, method=self.name, info=info)
 

@@ -101,7 +101,7 @@ class Tuned:
 
     def reason(self, f: AnyOperator) -> str | None:
         """Why the method is n/a for f, or None: it cannot invert f, or was not tuned for it."""
-        reason = None if isinstance(self.base, Preset) else self.base.can(as_operator(f))
+        reason = None if isinstance(self.base, Preset) else self.base.reason(f)
         if reason is not None or "" in self.settings or self._task(f) is not None:
             return reason
         return f"it was tuned for {', '.join(self.settings)} only"

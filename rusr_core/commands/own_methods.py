@@ -1,10 +1,8 @@
 """`--method MODULE:FUNCTION`: a method of somebody's own, with the signature of `rusr.restore`, for their pictures."""
 
-import inspect
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
-from functools import wraps
 
 from torch import Tensor
 
@@ -14,7 +12,7 @@ from rusr_core.commands.options import find_own_modules
 from rusr_core.errors import RusrError
 from rusr_core.prior import Prior, prior_shape
 from rusr_core.restore import Restoration
-from rusr_core.sweeps.config import BenchmarkError, Method, check_pictures
+from rusr_core.sweeps.config import BenchmarkError, Method, arguments, check_pictures
 
 
 def own_method(reference: str, steps: int | None = None) -> Configured:
@@ -26,9 +24,10 @@ def own_method(reference: str, steps: int | None = None) -> Configured:
     find_own_modules()
     method = Method(reference, reference)
     function = method.function()
-    takes_callback = _takes(function, "callback")
+    takes = arguments(function)
+    options = {} if takes is None else takes.parameters
+    takes_callback = "callback" in options or any(each.kind is each.VAR_KEYWORD for each in options.values())
 
-    @wraps(function)  # `Baseline` reads the settings from its signature
     def restored(prior: Prior, y: Tensor, f: object, *, callback: Callable | None = None, **given: object):
         given |= {"callback": callback} if takes_callback else {}
         try:
@@ -41,17 +40,11 @@ def own_method(reference: str, steps: int | None = None) -> Configured:
         check_pictures(reference, found, prior_shape(prior, len(y)))
         return found
 
+    if takes is not None:
+        restored.__signature__ = takes  # from which `Baseline` reads the settings
     own = method.baseline()
     baseline = Baseline(reference, restored) if own is None else replace(own, name=reference, function=restored)
     return baseline.configured() if steps is None else baseline.shortened(steps)
-
-
-def _takes(function: Callable, name: str) -> bool:
-    try:
-        parameters = inspect.signature(function).parameters
-    except (TypeError, ValueError):  # what is written in another language does not say
-        return True
-    return name in parameters or any(each.kind is each.VAR_KEYWORD for each in parameters.values())
 
 
 def _told(error: BaseException, function: Callable) -> str:

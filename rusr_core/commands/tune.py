@@ -54,7 +54,7 @@ def run_tune(args: argparse.Namespace) -> int:
     names = image_names(images, args.num_images)
     tasks = []
     for task in parse_tasks(args.tasks):
-        reason = None if not isinstance(base, baselines.Baseline) else base.can(task.degradation())
+        reason = None if not isinstance(base, baselines.Baseline) else base.reason(task.degradation())
         if reason is None:
             tasks.append(task)
         else:

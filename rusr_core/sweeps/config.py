@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Protocol
 
 from torch import Tensor
+from torch.nn import Module
 
 from rusr_core.arithmetic import MODES, arithmetic
 from rusr_core.baselines import Baseline, Configured, Tuned
 from rusr_core.baselines.tuned import own_samples, prior_of
-from rusr_core.degradations.operator import as_operator
 from rusr_core.errors import RusrError
 from rusr_core.files import data_path
 from rusr_core.limits import MAX_SAMPLES, check_whole, shown
@@ -90,7 +90,7 @@ class Method:
         """Why the method cannot invert f, "n/a" in tables; None if it can."""
         if isinstance(self.how, str):
             own = self.baseline()
-            return own.can(as_operator(f)) if own is not None else None
+            return own.reason(f) if own is not None else None
         return None if isinstance(self.how, Preset) else self.how.reason(f)
 
     def baseline(self) -> Baseline | None:
@@ -111,12 +111,10 @@ class Method:
         found = find_object(str(self.how)) if own is None else own.function
         if not callable(found):
             raise BenchmarkError(f"method {self.name}: {self.how} is {type(found).__name__}, expected a function")
+        takes = arguments(found)
         try:
-            takes = inspect.signature(found)
-        except (TypeError, ValueError):  # what is written in another language does not say
-            return found
-        try:
-            takes.bind("prior", "y", "f", seed=0)
+            if takes is not None:
+                takes.bind("prior", "y", "f", seed=0)
         except TypeError:
             told = f"{self.how} takes {takes}, expected (prior, y, f, *, seed=0, callback=None)"
             raise BenchmarkError(f"method {self.name}: {told}") from None
@@ -131,6 +129,14 @@ class Method:
             return dict(self.how.values()) | several
         self.function()
         return {"function": self.how, "source": source_digest(self.how.partition(":")[0])}
+
+
+def arguments(function: Callable) -> inspect.Signature | None:
+    """What somebody's own method takes, of a torch module its `forward`; None where its language does not say."""
+    try:
+        return inspect.signature(function.forward if isinstance(function, Module) else function)
+    except (TypeError, ValueError):
+        return None
 
 
 def check_pictures(name: str, result: Restoration, expected: tuple[int, ...]) -> None:

@@ -1,5 +1,7 @@
 """The list of methods: what an entry promises, and how a method is found, configured and refused."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -45,6 +47,15 @@ def test_settings_are_the_defaults_of_the_function():
         Baseline("x", restored, space={"lr": Real(0.2, 1)})
     with pytest.raises(BaselineError, match="needs the prior 'oracle'"):
         Baseline("x", restored, prior="oracle")
+
+
+@pytest.mark.parametrize("told, papers", [(None, []), ("Nobody 2020", ["Nobody 2020"]), (("a", "b", "a"), ["a", "b"])])
+def test_references_of_ones_own_are_a_list_of_papers(told, papers):
+    def cites(prior, y, f, *, seed=0, callback=None):
+        return replace(restored(prior, y, f), info={"references": told})
+
+    configured = Baseline("x", cites).configured()
+    assert configured.restore(None, torch.zeros(1, 3, 4, 4), parse("identity")).info["references"] == papers
 
 
 def test_ranges():

@@ -34,6 +34,22 @@ class Called:
 
 
 called = Called()
+
+
+class Net(torch.nn.Module):
+    """A network, whose `forward` restores."""
+
+    def forward(self, prior, y, f, seed=0, steps=3):
+        return grey(prior, y, f, seed=seed, callback=print, steps=steps)
+
+
+def asked(f):
+    raise KeyError("asked")
+
+
+net = Net()
+unasked = Baseline("unasked", grey, can=asked)
+agrees = Baseline("agrees", grey, can=lambda f: True)
 only_jpeg = Baseline("only-jpeg", grey, can=lambda f: None if "jpeg" in str(f) else "it knows JPEG alone", samples=True)
 denoises = Baseline("denoises", grey, prior="diffusion")
 
@@ -61,6 +77,7 @@ def ends(prior, y, f, *, seed=0, callback=None):
 def narrow(prior, y):
     return None
 '''
+FAULT = 1 + OWN[: OWN.index("torch.zeros(3) @")].count("\n")  # the line in the file
 
 
 @pytest.fixture
@@ -79,6 +96,7 @@ def test_a_function_restores_a_picture_with_its_own_settings(words, tmp_path, ca
     assert "2 steps" in capsys.readouterr().out and read_record(tmp_path / "out.png")["method"] == "own_methods:grey"
     assert commands.main([*words, "own_methods:grey", "--steps", "1", "--force"]) == 0
     assert read_record(tmp_path / "out.png")["method"] == "own_methods:grey@1"
+    assert commands.main([*words, "own_methods:net", "--steps", "1", "--force"]) == 0
     for name in ("without_callback", "called", "only_jpeg"):
         assert commands.main([*words, f"own_methods:{name}", "--force"]) == 0
     assert torch.equal(load_image(tmp_path / "out.png")[0, :, 0, 0], torch.full((3,), 128 / 255))
@@ -92,9 +110,12 @@ def test_a_function_restores_a_picture_with_its_own_settings(words, tmp_path, ca
         ("image", "own_methods:image returned Tensor: expected a Restoration with the steps of 1 images"),
         ("small", "own_methods:small returned images (1, 3, 16, 16), expected (1, 3, 32, 32) of finite numbers"),
         ("hole", "own_methods:hole returned images (1, 3, 32, 32) with NaN or infinity, expected (1, 3, 32, 32)"),
-        ("fails", "own_methods.py, line 43)"),
+        ("fails", f"own_methods.py, line {FAULT})"),
         ("denoises", "own_methods:denoises restores with a denoiser, expected a method of the generator"),
         ("only_jpeg --degradation blur:1", "own_methods:only_jpeg is n/a for blur:width=1: it knows JPEG alone"),
+        ("unasked", "can of method 'own_methods:unasked' fails: KeyError: 'asked'"),
+        ("agrees", "can of method 'own_methods:agrees' gives True: expected None, or why it cannot"),
+        ("builtins:max", "builtins:max: TypeError: "),
         ("ends", "own_methods:ends: SystemExit: 3 ("),
         ("image --steps 3", "method 'own_methods:image' takes no steps that could be shortened to 3"),
         ("grey --samples 2", "--samples 2: own_methods:grey draws no samples; expected a preset"),
@@ -103,7 +124,7 @@ def test_a_function_restores_a_picture_with_its_own_settings(words, tmp_path, ca
 )
 def test_what_is_wrong_is_one_line(words, tmp_path, capsys, name, message):
     name, *more = name.split()
-    assert commands.main([*words, f"own_methods:{name}", *more]) == 2
+    assert commands.main([*words, name if ":" in name else f"own_methods:{name}", *more]) == 2
     err = capsys.readouterr().err
     assert message in err and err.count("\n") == 1 and not (tmp_path / "out.png").exists()
 
