@@ -6,15 +6,15 @@ hard is in both and cancels: two methods can be told apart whose own intervals o
 
 import csv
 import io
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rusr_core.metrics.judges import label
 from rusr_core.metrics.report import NONE, latex, markdown
 from rusr_core.sweeps.factors import FactorError, factor, nearer, per_cent
 from rusr_core.sweeps.recordings import Recording
-from rusr_core.sweeps.results import ResultsError, Selection, check_shared, left_out_words, selections
+from rusr_core.sweeps.results import ORACLE, ResultsError, Selection, check_shared, left_out_words, selections
 from rusr_core.sweeps.storage import manifest, not_applicable
 
 ALL = "all these tasks"
@@ -35,12 +35,13 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class PairedTable:
     """A row a task and method, in the forms of `metrics.report.Table`."""
 
     against: str
     metric: str  # "LPIPS-portraits"
     pairs: tuple[Pair, ...]
+    oracles: tuple[str, ...] = ()  # methods that were shown the truth
     notes: tuple[str, ...] = ()  # what was left out
 
     def __str__(self) -> str:
@@ -68,7 +69,8 @@ class Comparison:
         for pair in self.pairs:
             numbers = dict(zip(("factor", "low", "high"), pair.factor or ("", "", ""), strict=True))
             about = {key: getattr(pair, key) for key in ("task", "method", "images", "seeds", "nearer")}
-            writer.writerow(about | numbers | {"against": self.against, "notes": pair.reason})
+            notes = [*([pair.reason] if pair.reason else []), *self._shown_truth(pair.method, self.against)]
+            writer.writerow(about | numbers | {"against": self.against, "notes": "; ".join(notes)})
         return file.getvalue()
 
     def _grid(self) -> list[list[str]]:
@@ -77,21 +79,24 @@ class Comparison:
             change = per_cent(*pair.factor) if pair.factor else NONE
             images = str(pair.images) if pair.seeds == 1 else f"{pair.images} x {pair.seeds} seeds"
             won = "" if pair.nearer is None else f"{pair.nearer} of {pair.images}"
-            rows.append([pair.task, pair.method, images if pair.factor else NONE, change, won])
+            rows.append([pair.task, pair.method, images if pair.images else NONE, change, won])
         return rows
+
+    def _shown_truth(self, *methods: str) -> list[str]:
+        return [f"{method}: {ORACLE}" for method in methods if method in self.oracles]
 
     def _below(self) -> list[str]:
         told = f"change of {self.metric} against {self.against}, paired by portrait, with its 95 % interval (Student)"
         reasons = [f"{NONE}: {pair.method} on {pair.task}: {pair.reason}" for pair in self.pairs if pair.reason]
-        return [f"{told}; negative: nearer to the truth", *reasons, *self.notes]
+        return [f"{told}; negative: nearer to the truth", *reasons, *self._shown_truth(*self.oracles), *self.notes]
 
 
-def compare(folder: str | Path, against: str, *, methods: Collection[str] | None = None) -> Comparison:
+def compare(folder: str | Path, against: str, *, methods: Collection[str] | None = None) -> PairedTable:
     """Each method of a sweep, or of `methods`, against one of them: on each task, and on all tasks of both together.
 
     It rests on the images and seeds on which `results.reports` rests. A method that cannot do a task has a row with the
-    reason. Raises ResultsError if there is nothing to compare; FactorError for a task of fewer than two portraits or
-    for a distance of 0, which has no factor.
+    reason, and so has a task of fewer than two portraits or with a distance of 0, which has no factor. Raises
+    ResultsError if there is nothing to compare.
     """
     chosen = None if methods is None else list(dict.fromkeys([*methods, against]))
     found, missing = selections(folder, chosen), not_applicable(folder)
@@ -115,13 +120,14 @@ def compare(folder: str | Path, against: str, *, methods: Collection[str] | None
     metric = label("lpips", manifest(folder)["judge"]["suffix"])
     left = {name: sum(each.left_out.get(name, 0) for each in found.values()) for name in names}
     notes = tuple(f"{name}: {left_out_words(number)}" for name, number in left.items() if number)
-    return Comparison(against, metric, tuple(sorted(pairs, key=lambda pair: order[pair.task])), notes)
+    oracles = tuple(name for name in names if any(unit["oracle"] for unit in sweep.units if unit["method"] == name))
+    return PairedTable(against, metric, tuple(sorted(pairs, key=lambda pair: order[pair.task])), oracles, notes)
 
 
 def _units(found: dict[str, Selection]) -> list[dict]:
     """What is compared, as rows of a recording."""
     done = [result.record for each in found.values() for units in each.results.values() for result in units.values()]
-    return [{key: unit[key] for key in ("method", "task", "image")} | unit["scores"] for unit in done]
+    return [{key: unit[key] for key in ("method", "task", "image", "oracle")} | unit["scores"] for unit in done]
 
 
 def _pair(
@@ -135,16 +141,23 @@ def _pair(
         return None
     if against not in each.results:
         return Pair(task, method, reason=f"{against} has not done it")
-    found = factor(sweep, method, against, [task])
-    return Pair(task, method, len(each.images), len(each.seeds), found, nearer(sweep, task, method, against)[0])
+    won, _ = nearer(sweep, task, method, against)
+    pair = Pair(task, method, len(each.images), len(each.seeds), nearer=won)
+    return _measured(pair, sweep, against, [task])
 
 
 def _together(sweep: Recording, own: list[Pair], method: str, against: str) -> Pair:
     """A method on all tasks of `own` that have a factor, over the portraits that have them all."""
-    tasks = [pair.task for pair in own if pair.factor]
+    tasks, seeds = zip(*((pair.task, pair.seeds) for pair in own if pair.factor), strict=True)
     sets = [{unit["image"] for unit in sweep.units if unit["task"] == task} for task in tasks]
-    images = len(set.intersection(*sets))
+    return _measured(Pair(ALL, method, len(set.intersection(*sets)), min(seeds)), sweep, against, tasks)
+
+
+def _measured(pair: Pair, sweep: Recording, against: str, tasks: Sequence[str]) -> Pair:
+    """The same pair with its factor over these tasks, or with the reason for none."""
+    if pair.images < 2:
+        return replace(pair, reason=f"portraits to compare: {pair.images}, expected 2 or more")
     try:
-        return Pair(ALL, method, images, min(pair.seeds for pair in own), factor(sweep, method, against, tasks))
-    except FactorError:
-        return Pair(ALL, method, reason=f"{images} portraits have all of them, expected 2 or more")
+        return replace(pair, factor=factor(sweep, pair.method, against, tasks))
+    except FactorError as error:
+        return replace(pair, reason=str(error))

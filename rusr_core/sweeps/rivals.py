@@ -46,10 +46,10 @@ class Comparison:
     reasons: Mapping[tuple[str, str], str]  # (method as it was run, task): why it is "n/a"
 
     @classmethod
-    def of_folder(cls, folder: Path) -> "Comparison":
+    def of_folder(cls, folder: str | Path) -> "Comparison":
         """What a folder of `rusr bench` holds so far."""
         rows = tuple(results.rows(folder))
-        return cls(Recording(folder.name, rows, (), {}), not_applicable(folder))
+        return cls(Recording(Path(folder).name, rows, (), {}), not_applicable(folder))
 
     @classmethod
     def of_recording(cls, recording: Recording) -> "Comparison":

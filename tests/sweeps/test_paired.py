@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import math
 import re
 from dataclasses import replace
@@ -9,13 +10,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from sweep_world import plan
+from sweep_world import enlarged, plan, with_noise
 
 from rusr_core import commands
 from rusr_core.metrics import mean_interval
-from rusr_core.sweeps import paired, results, run
-from rusr_core.sweeps.factors import FactorError
-from rusr_core.sweeps.paired import ALL, compare
+from rusr_core.sweeps import Method, paired, results, run
+from rusr_core.sweeps.paired import ALL, PairedTable, compare
 
 TASKS = ("denoising M", "inpainting S")
 
@@ -94,10 +94,44 @@ def test_what_has_no_factor_is_said(config, monkeypatch):
         compare(config.folder, "other")
 
 
-def test_too_few_portraits_are_refused(config):
+def perfect(prior, y, f, *, seed=0, callback=None):
+    """A method that finds the truth, at the distance 0; its y is the truth."""
+    return enlarged(prior, y, f)
+
+
+def shown_the_truth(prior, y, f, *, seed=0, callback=None):
+    return replace(with_noise(prior, y, f, seed=seed), oracle=True)
+
+
+def test_one_task_without_a_factor_leaves_the_others_theirs(config):
+    """It has one portrait so far, or a method ends at the truth itself."""
+    more = Method("perfect", "test_paired:perfect")
+    config = replace(config, methods=(*config.methods, more))
+    run(config, plan(3, names=("denoising:M", "inpainting:S"), seeds=2, methods=("plain", "drawn")))
+    run(config, plan(1, names=("deartifacting:M",), methods=("plain", "drawn")))
+    run(config, plan(2, names=("downsample:1",), methods=("drawn", "perfect", "plain")))
+    found = compare(config.folder, "plain", methods=["drawn"])
+    reasons = {pair.task: pair.reason for pair in found.pairs}
+    assert reasons.pop("deartifacting M") == "portraits to compare: 1, expected 2 or more"
+    assert "is 0.0: expected a positive number" in reasons.pop("downsample:1") and not any(reasons.values())
+    assert [pair.nearer for pair in found.pairs if pair.reason] == [0, 0]
+    (together,) = (pair for pair in found.pairs if pair.task == ALL)
+    assert together.factor is not None and (together.images, together.seeds) == (3, 2)
+
+
+def test_a_method_that_was_shown_the_truth_is_marked(config):
+    more = Method("oracle", "test_paired:shown_the_truth")
+    config = replace(config, methods=(*config.methods, more))
+    run(config, plan(2, methods=("plain", "oracle")))
+    for against, form in itertools.product(("plain", "oracle"), (str, PairedTable.to_csv, PairedTable.to_latex)):
+        assert "oracle: ORACLE: the clean image was used" in form(compare(config.folder, against))
+
+
+def test_a_task_whose_methods_share_no_portrait_is_refused(config):
     run(config, plan(1))
-    with pytest.raises(FactorError, match="1 portraits have all of .* expected 2 or more"):
-        compare(config.folder, "plain")
+    assert {pair.reason for pair in compare(config.folder, "plain").pairs} == {
+        "portraits to compare: 1, expected 2 or more"
+    }
     run(config, replace(plan(2), methods=("plain",), images=("003",)))
     run(config, replace(plan(2), methods=("drawn",), images=("004",)))
     (config.folder / "units/plain/N-M/000_0.png").unlink()
