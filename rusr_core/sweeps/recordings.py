@@ -112,13 +112,11 @@ def load(name: str | Path = "portraits-128") -> Recording:
 
     `RecordingError` lists those of data/results."""
     if _is_one(folder := Path(name)):
-        return _read(folder.name, folder)
-    try:
-        folder = data_path(f"results/{name}")
-    except DataError:
+        return _read(folder.resolve().name, folder)
+    if (shipped := str(name)) not in names():
         known = f"expected one of {', '.join(names()) or 'none'}, or a folder with {', '.join(FILES)}"
-        raise RecordingError(f"no recording {str(name)!r}; {known}") from None
-    return _shipped(name, folder)
+        raise RecordingError(f"no recording {shipped!r}; {known}")
+    return _shipped(shipped, data_path(f"results/{shipped}"))
 
 
 def _read(name: str, folder: Path) -> Recording:

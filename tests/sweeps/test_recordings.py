@@ -5,6 +5,7 @@ import dataclasses
 import json
 import math
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -83,6 +84,13 @@ def test_a_recording_of_another_folder_is_read_by_its_path(recording, tmp_path):
     (own / "provenance.json").unlink()
     with pytest.raises(RecordingError, match="expected one of none, or a folder with results.csv, scores.csv, prov"):
         recordings.load(own)
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../results", "tiny/../tiny", "tiny\0"])
+def test_a_folder_that_is_no_recording_is_none(recording, name):
+    with pytest.raises(RecordingError, match="no recording .*expected one of tiny, or a folder with"):
+        recordings.load(name)
+    assert recordings.load(Path("tiny")) is recording
 
 
 def test_the_infinite_psnr_of_equal_images_is_a_number():
