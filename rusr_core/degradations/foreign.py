@@ -86,7 +86,7 @@ class Foreign(Degradation):
         """Try the surrogate on one image of the shape, type and device of `like` `[N, 3, H, W]`, once -> its result.
 
         Raises `DegradationError` if that fails, if no image of the same device comes out, or if it draws random
-        numbers and says that it does not.
+        numbers, or no seed repeats it, and it says that it is not random.
         """
         key = (tuple(like.shape[1:]), like.dtype, like.device)
         if key not in self._tried:
@@ -97,7 +97,8 @@ class Foreign(Degradation):
             _check_range(y, str(self))
             self._random = self._surrogate.draws or not self._surrogate.repeats
             if self._random and self.random is False:
-                raise DegradationError(f"{self} draws random numbers, but its random is False; expected True, or none")
+                does = "draws random numbers" if self._surrogate.draws else "gives another image each time"
+                raise DegradationError(f"{self} {does}, but its random is False; expected True, or none")
             self._tried[key] = y
         return self._tried[key]
 

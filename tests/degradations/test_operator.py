@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 import torch
 from conftest import seeded
@@ -46,6 +47,9 @@ def test_randomness_that_is_denied_is_refused():
             return x + 0.1 * torch.randn(x.shape, generator=generator)
 
     with pytest.raises(DegradationError, match="Denies draws random numbers, but its random is False; expected True"):
+        is_random(Denies(), images(1))
+    Denies.forward = lambda self, x: x + 0.1 * torch.from_numpy(np.random.default_rng().random(x.shape)).to(x)
+    with pytest.warns(match="which no seed repeats"), pytest.raises(DegradationError, match="gives another image each"):
         is_random(Denies(), images(1))
 
 
