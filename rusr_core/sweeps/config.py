@@ -20,7 +20,7 @@ from rusr_core.errors import RusrError
 from rusr_core.files import data_path
 from rusr_core.limits import MAX_SAMPLES, check_whole, shown
 from rusr_core.metrics.judges import Judge, judge_of
-from rusr_core.presets import Preset
+from rusr_core.presets import Preset, known_as
 from rusr_core.prior import DiffusionPrior, Prior
 from rusr_core.priors.diffusion import denoiser_beside
 from rusr_core.priors.load import load_prior
@@ -57,8 +57,10 @@ class Method:
     samples: int | None = None  # answers to each image; None: one, or as many as the method draws of itself
 
     def __post_init__(self) -> None:
-        """BenchmarkError for what is no method, for a number of samples that is none, or several of somebody's own
-        function; BaselineError for one that a compared method cannot draw."""
+        """BenchmarkError for what is no method, for a name that stands for another one, for a number of samples that is
+        none, or several of somebody's own function; BaselineError for one that a compared method cannot draw."""
+        if isinstance(self.name, str) and known_as(self.name) != self.name:  # whoever reads results takes it for that
+            raise BenchmarkError(f"method {self.name!r}: stands for {known_as(self.name)!r}, expected another name")
         if not isinstance(self.how, Preset | Configured | Tuned | str):
             expected = "a preset, what `baselines.find` gives, or 'MODULE:FUNCTION'"
             raise BenchmarkError(f"method {self.name} is {shown(self.how)}: expected {expected}")

@@ -19,10 +19,13 @@ def parse_methods(
     `tuned_in`; a variant of the presets, "variants" or "rates" for all of a kind; NAME=MODULE:NAME of somebody's own.
 
     A word may hold several with commas between them. `steps` shortens each method that takes steps, but one's own.
-    Raises BenchmarkError for one word in place of several, BaselineError for another name.
+    Raises BenchmarkError for one word in place of several and for what is no word, BaselineError for another name.
     """
     if isinstance(words, str):  # each letter would be a method
         raise BenchmarkError(f"methods are {shown(words)}: expected several words, as [{shown(words)}]")
+    for word in words:
+        if not isinstance(word, str):
+            raise BenchmarkError(f"method {shown(word)}: expected a word; Method(NAME, ...) makes one of a preset")
     parts = [part.strip() for word in words for part in word.split(",")]
     return tuple(method for part in parts if part for method in _named(part, steps, tuned_in))
 

@@ -135,7 +135,7 @@ def parse_tasks(words: Sequence[str]) -> tuple[Task, ...]:
 
 
 def _parts(word: object, sets: Mapping[str, object]) -> list[object]:
-    """The names of a word with commas, "U:M,UNA"; any other word, whose commas separate arguments, as it is."""
-    parts = [part.strip() for part in word.split(",")] if isinstance(word, str) else [word]
-    named = len(parts) > 1 and all(part in sets or tasks.is_row(part.partition(":")[0].strip()) for part in parts)
-    return parts if named else [word]
+    """The parts of a word that begins with a name, "U:M,UNA"; any other, whose commas separate arguments, as it is."""
+    first, *others = (part.strip() for part in word.split(",")) if isinstance(word, str) else [word]
+    named = others and (first in sets or tasks.is_row(first.partition(":")[0].strip()))
+    return [part for part in (first, *others) if part] if named else [word]

@@ -7,7 +7,7 @@ from PIL import Image
 
 from rusr_core import baselines, tasks
 from rusr_core.errors import RusrError
-from rusr_core.sweeps import BenchmarkError, ImageFolder, Method, SweepPlan, parse_tasks
+from rusr_core.sweeps import BenchmarkError, ImageFolder, Method, SweepPlan, parse_methods, parse_tasks
 from rusr_core.sweeps.plan import PlanError
 
 
@@ -33,6 +33,10 @@ from rusr_core.sweeps.plan import PlanError
         (lambda: SweepPlan(("m",), parse_tasks(["all"]), ("a",), (-1,)), "seed is -1"),
         (lambda: SweepPlan(("m",), parse_tasks(["all"]), ("a",), (2**63,)), "below 2"),
         (lambda: SweepPlan(("m",), parse_tasks(["all"]), ("a",), batch_size=0), "batch_size is 0"),
+        (lambda: Method("report", "mine:f"), "method 'report': stands for 'default', expected another name"),
+        (lambda: parse_methods("default"), r"methods are 'default': expected several words, as \['default'\]"),
+        (lambda: parse_methods([("default", "ddrm")]), r"method \('default', 'ddrm'\): expected a word"),
+        (lambda: parse_tasks(["single,typo"]), "unknown task 'typo'"),
         (lambda: Method("m", "no_such_module:f").function(), "no_such_module"),
         (lambda: Method("m", "math:pi").function(), "float, expected a function"),
         (
@@ -67,7 +71,8 @@ def test_as_many_samples_as_nobody_asked_for_are_the_same_method(name, own, othe
 
 def test_task_words():
     assert parse_tasks(["U:L,UNA", "denoising"]) == parse_tasks(["U:L", "UNA", "denoising"])
-    assert parse_tasks(["single,composed"]) == parse_tasks(["all"])
+    assert parse_tasks(["single,composed"]) == parse_tasks(["all"]) == parse_tasks(["single, composed,"])
+    assert parse_tasks(["U:M,downsample:4"]) == parse_tasks(["U:M", "downsample:4"])
     assert [str(task) for task in parse_tasks(["noise:24,0.16", "strokes:9,seed=3"])] == [
         "noise:24,0.16",
         "strokes:9,seed=3",
