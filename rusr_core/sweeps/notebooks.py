@@ -103,7 +103,8 @@ def parameters(notebook: str | Path) -> dict[str, Parameter]:
 
 
 def _filled(chosen: dict[str, Value]) -> dict[str, Value]:
-    """The values of one run, with those in braces put into its `out_dir`. ParameterError for one that is not given."""
+    """The values of one run, with those in braces put into its `out_dir`. ParameterError for one that is not given or
+    names no folder."""
     folder, others = chosen.get("out_dir"), {name: value for name, value in chosen.items() if name != "out_dir"}
     if not isinstance(folder, str):
         return chosen
@@ -111,6 +112,8 @@ def _filled(chosen: dict[str, Value]) -> dict[str, Value]:
         if word not in others:
             expected = f"one of {', '.join(others)}" if others else "a folder"
             raise ParameterError(f"out_dir {folder!r}: {word} is not given, expected {expected}")
+        if not _in_a_name(others[word]).strip("."):  # "", "." and "..": above or beside what was named
+            raise ParameterError(f"out_dir {folder!r}: {word} is {others[word]!r}, expected what can name a folder")
     filled = re.sub(r"\{(\w+)\}", lambda match: _in_a_name(others[match[1]]), folder)
     return chosen | {"out_dir": filled}
 

@@ -62,6 +62,9 @@ def test_each_run_of_a_grid_may_have_a_folder_of_its_own(tmp_path, capsys):
     assert "out_dir 'at-{seed}': seed is not given, expected one of level" in capsys.readouterr().err
     with pytest.raises(ParameterError, match="seed is not given, expected a folder"):
         notebooks.grid(chapter, tmp_path / "out", {"out_dir": ["at-{seed}"]})
+    for level in ("", ".."):
+        with pytest.raises(ParameterError, match=f"level is '{level}', expected what can name a folder"):
+            notebooks.grid(chapter, tmp_path / "out", {"out_dir": ["{level}/{seed}"], "level": [level], "seed": [0]})
 
 
 @pytest.fixture
