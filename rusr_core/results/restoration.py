@@ -144,7 +144,7 @@ class Restoration:
         if not issubclass(kind, cls):
             raise ResultError(f"{folder} holds a {kind.__name__}: expected a {cls.__name__}")
         try:
-            for name in VALUES.keys() & record.keys():
+            for name in filter(record.__contains__, VALUES):
                 check_value(name, record[name])
             return kind(**kind._read(record, tensors))
         except PresetError as error:
