@@ -11,7 +11,7 @@ settings that were searched: NAME@one, NAME@tuned.
 from pathlib import Path
 
 from rusr_core.baselines import brgm, classical, daps, ddrm, dps, lbrgm, mganprior, na_nhmc, nothing, pti, pulse
-from rusr_core.baselines.method import Baseline, BaselineError, Choice, Configured, Range, Real, Whole
+from rusr_core.baselines.method import Baseline, BaselineError, Choice, Configured, Range, Real, Whole, arguments
 from rusr_core.baselines.tuned import COLUMNS, Tuned, load
 from rusr_core.limits import shown
 from rusr_core.presets import LONGEST, PRESETS, Preset, known_as
@@ -63,5 +63,5 @@ def find(name: str, steps: int | None = None, tuned_in: str | Path | None = None
 
 __all__ = [
     "COLUMNS", "METHODS", "Baseline", "BaselineError", "Choice", "Configured", "Range", "Real", "Tuned", "Whole",
-    "base_of", "find", "names",
+    "arguments", "base_of", "find", "names",
 ]  # fmt: skip

@@ -96,6 +96,14 @@ def nothing_more(steps: int) -> dict[str, object]:
     return {}
 
 
+def arguments(method: Callable) -> inspect.Signature | None:
+    """What a method's function takes, of a torch module its `forward`; None where its language does not say."""
+    try:
+        return inspect.signature(method.forward if isinstance(method, torch.nn.Module) else method)
+    except (TypeError, ValueError):
+        return None
+
+
 @dataclass(frozen=True)
 class Baseline:
     """A compared method. BaselineError for one that contradicts itself."""
@@ -123,7 +131,8 @@ class Baseline:
     @cached_property
     def settings(self) -> dict[str, object]:
         """The published value of each setting: the defaults of the function's own arguments."""
-        parameters = list(inspect.signature(self.function).parameters.values())[3:]
+        takes = arguments(self.function)
+        parameters = [] if takes is None else list(takes.parameters.values())[3:]
         named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
         return {p.name: p.default for p in named if p.name not in ("seed", "callback")}
 

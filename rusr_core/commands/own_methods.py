@@ -6,13 +6,13 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from rusr_core.baselines import Baseline, Configured
+from rusr_core.baselines import Baseline, Configured, arguments
 from rusr_core.commands.memory import out_of_memory
 from rusr_core.commands.options import find_own_modules
 from rusr_core.errors import RusrError
 from rusr_core.prior import Prior, prior_shape
 from rusr_core.restore import Restoration
-from rusr_core.sweeps.config import BenchmarkError, Method, arguments, check_pictures
+from rusr_core.sweeps.config import BenchmarkError, Method, check_pictures
 
 
 def own_method(reference: str, steps: int | None = None) -> Configured:

@@ -1,7 +1,6 @@
 """What all units of a sweep share: methods, images, networks, arithmetic. Small, since it travels to every worker."""
 
 import dataclasses
-import inspect
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,10 +10,9 @@ from pathlib import Path
 from typing import Protocol
 
 from torch import Tensor
-from torch.nn import Module
 
 from rusr_core.arithmetic import MODES, arithmetic
-from rusr_core.baselines import Baseline, Configured, Tuned
+from rusr_core.baselines import Baseline, Configured, Tuned, arguments
 from rusr_core.baselines.tuned import own_samples, prior_of
 from rusr_core.errors import RusrError
 from rusr_core.files import data_path
@@ -131,14 +129,6 @@ class Method:
             return dict(self.how.values()) | several
         self.function()
         return {"function": self.how, "source": source_digest(self.how.partition(":")[0])}
-
-
-def arguments(function: Callable) -> inspect.Signature | None:
-    """What somebody's own method takes, of a torch module its `forward`; None where its language does not say."""
-    try:
-        return inspect.signature(function.forward if isinstance(function, Module) else function)
-    except (TypeError, ValueError):
-        return None
 
 
 def check_pictures(name: str, result: Restoration, expected: tuple[int, ...]) -> None:

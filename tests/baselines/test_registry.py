@@ -18,6 +18,13 @@ def restored(prior, y, f, *, seed=0, callback=None, steps=7, lr=0.1) -> Restorat
     return Restoration(torch.zeros(len(y), 3, 32, 32), 0.0, [steps] * len(y), seed, "x", {"references": []})
 
 
+class Restorer(torch.nn.Module):
+    """A network, whose `forward` restores."""
+
+    def forward(self, prior, y, f, *, seed=0, lr=0.1) -> Restoration:
+        return restored(prior, y, f, seed=seed)
+
+
 def test_every_entry_is_sound():
     for name, method in METHODS.items():
         assert name == method.name and name not in ("default", "cvpr2023")
@@ -41,6 +48,8 @@ def test_settings_are_the_defaults_of_the_function():
     assert method.shortened(3).settings == {"steps": 3, "lr": 0.1} and method.shortened(3).name == "x@3"
     result = method.configured(lr=0.5).restore(None, torch.zeros(1, 3, 4, 4), parse("identity"))
     assert result.method == "x" and result.info["settings"] == {"steps": 7, "lr": 0.5} and result.steps == [7]
+    assert Baseline("x", max).settings == {}, "it does not say what it takes"
+    assert Baseline("x", Restorer(), space={"lr": Real(0.01, 1)}).settings == {"lr": 0.1}
     with pytest.raises(BaselineError, match="no setting 'rate': expected one of steps, lr"):
         method.configured(rate=1)
     with pytest.raises(BaselineError, match="the published lr, 0.1, is not in Real"):
