@@ -110,13 +110,13 @@ class Sheet:
 def load(name: str | Path = "portraits-128") -> Recording:
     """The recording `data/results/NAME`, or that of another folder, by its path, which `benchmarks.record` has written.
 
-    `RecordingError` lists those of data/results."""
+    A folder of such a NAME, in the working directory, is "./NAME". `RecordingError` lists those of data/results."""
+    if str(name) in (known := names()):
+        return _shipped(str(name), data_path(f"results/{name}"))
     if _is_one(folder := Path(name)):
         return _read(folder.resolve().name, folder)
-    if (shipped := str(name)) not in names():
-        known = f"expected one of {', '.join(names()) or 'none'}, or a folder with {', '.join(FILES)}"
-        raise RecordingError(f"no recording {shipped!r}; {known}")
-    return _shipped(shipped, data_path(f"results/{shipped}"))
+    expected = f"expected one of {', '.join(known) or 'none'}, or a folder with {', '.join(FILES)}"
+    raise RecordingError(f"no recording {str(name)!r}; {expected}")
 
 
 def _read(name: str, folder: Path) -> Recording:

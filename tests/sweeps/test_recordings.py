@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 import math
+import shutil
 from itertools import combinations
 from pathlib import Path
 
@@ -72,6 +73,15 @@ def test_a_recording_is_read_as_it_was_written(recording):
     assert recording.units[0]["image"] == "001"  # a name, not the number 1
     assert recording.has("upsampling M", "default") and not recording.has("upsampling XL", "default")
     assert str(recording).startswith("recorded run: profile tiny, 2 portraits, 2 restorations, cpu, commit 0123456")
+
+
+def test_a_folder_that_lies_here_stands_for_no_recording_of_data(recording, tmp_path, monkeypatch):
+    """Chapters ask for recordings by name, in whatever folder they run."""
+    shutil.copytree(tmp_path / "results" / "tiny", tmp_path / "here" / "tiny")
+    (tmp_path / "here/tiny/provenance.json").write_text("{}")
+    monkeypatch.chdir(tmp_path / "here")
+    assert recordings.load("tiny") is recordings.find("tiny") is recording
+    assert recordings.load("./tiny") == dataclasses.replace(recording, provenance={})
 
 
 def test_a_recording_of_another_folder_is_read_by_its_path(recording, tmp_path):
