@@ -17,7 +17,6 @@ from rusr_core.sweeps.recordings import Recording
 from rusr_core.sweeps.results import ORACLE, ResultsError, Selection, check_shared, left_out_words, selections
 from rusr_core.sweeps.storage import manifest, not_applicable
 
-ALL = "all these tasks"
 COLUMNS = "task method against images seeds factor low high nearer notes".split()
 
 
@@ -115,13 +114,15 @@ def compare(folder: str | Path, against: str, *, methods: Collection[str] | None
         own = [pair for pair in own if pair is not None]
         pairs += own
         if sum(pair.factor is not None for pair in own) > 1:
-            pairs.append(_together(sweep, own, name, against))
-    order = {task: i for i, task in enumerate((*found, ALL))}
+            pairs.append(_together(sweep, own, name, against, len(found)))
+    order = {task: i for i, task in enumerate(found)}
     metric = label("lpips", manifest(folder)["judge"]["suffix"])
     left = {name: sum(each.left_out.get(name, 0) for each in found.values()) for name in names}
     notes = tuple(f"{name}: {left_out_words(number)}" for name, number in left.items() if number)
     oracles = tuple(name for name in names if any(unit["oracle"] for unit in sweep.units if unit["method"] == name))
-    return PairedTable(against, metric, tuple(sorted(pairs, key=lambda pair: order[pair.task])), oracles, notes)
+    return PairedTable(
+        against, metric, tuple(sorted(pairs, key=lambda pair: order.get(pair.task, len(order)))), oracles, notes
+    )
 
 
 def _units(found: dict[str, Selection]) -> list[dict]:
@@ -136,7 +137,7 @@ def _pair(
     """A method on a task; None where nobody asked it to do that task."""
     for name in (method, against):
         if (name, task) in missing:
-            return Pair(task, method, reason=f"{name}: {missing[name, task]}")
+            return Pair(task, method, reason=f"{'' if name == method else f'{name}: '}{missing[name, task]}")
     if method not in each.results:
         return None
     if against not in each.results:
@@ -146,11 +147,13 @@ def _pair(
     return _measured(pair, sweep, against, [task])
 
 
-def _together(sweep: Recording, own: list[Pair], method: str, against: str) -> Pair:
-    """A method on all tasks of `own` that have a factor, over the portraits that have them all."""
+def _together(sweep: Recording, own: list[Pair], method: str, against: str, planned: int) -> Pair:
+    """A method on all tasks of `own` that have a factor, over the portraits that have them all. How many they are of
+    those of the sweep is said: another method's may be harder."""
     tasks, seeds = zip(*((pair.task, pair.seeds) for pair in own if pair.factor), strict=True)
     sets = [{unit["image"] for unit in sweep.units if unit["task"] == task} for task in tasks]
-    return _measured(Pair(ALL, method, len(set.intersection(*sets)), min(seeds)), sweep, against, tasks)
+    words = f"all {planned} tasks" if len(tasks) == planned else f"{len(tasks)} of {planned} tasks"
+    return _measured(Pair(words, method, len(set.intersection(*sets)), min(seeds)), sweep, against, tasks)
 
 
 def _measured(pair: Pair, sweep: Recording, against: str, tasks: Sequence[str]) -> Pair:
