@@ -19,7 +19,7 @@ from rusr_core.degradations.free import free_stages
 from rusr_core.degradations.inpainting import Strokes
 from rusr_core.degradations.operator import as_operator
 from rusr_core.errors import RusrError
-from rusr_core.files import json_object, with_ending
+from rusr_core.files import as_path, json_object, with_ending
 from rusr_core.images import read_metadata
 from rusr_core.limits import check_seed
 from rusr_core.losses.guess import visible
@@ -178,7 +178,7 @@ def record_path(picture: Path) -> Path:
 
 def read_record(picture: str | Path) -> dict[str, object]:
     """The record that a picture carries or, if it carries none, that lies beside it. Raises RecordError, ImageError."""
-    picture = Path(picture)
+    picture = as_path(picture, RecordError)
     found = read_metadata(picture)
     beside = record_path(picture)
     try:

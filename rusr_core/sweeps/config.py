@@ -15,7 +15,7 @@ from rusr_core.arithmetic import MODES, arithmetic
 from rusr_core.baselines import Baseline, Configured, Tuned, arguments
 from rusr_core.baselines.tuned import own_samples, prior_of
 from rusr_core.errors import RusrError
-from rusr_core.files import data_path
+from rusr_core.files import as_path, data_path
 from rusr_core.limits import MAX_SAMPLES, check_whole, shown
 from rusr_core.metrics.judges import Judge, judge_of
 from rusr_core.presets import Preset, known_as
@@ -157,7 +157,7 @@ class SweepConfig:
 
     def __post_init__(self) -> None:
         for name in ("folder", "images"):
-            object.__setattr__(self, name, Path(getattr(self, name)))
+            object.__setattr__(self, name, as_path(getattr(self, name), BenchmarkError))
         if isinstance(self.methods, str) or not all(isinstance(method, Method) for method in self.methods):
             raise BenchmarkError(f"methods are {shown(self.methods)}: expected a tuple of Method")
         if self.arithmetic not in MODES:

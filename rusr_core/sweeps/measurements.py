@@ -15,6 +15,7 @@ from rusr_core.decoding import READABLE_SUFFIXES
 from rusr_core.degradations.base import Degradation
 from rusr_core.degradations.foreign import Foreign
 from rusr_core.errors import RusrError
+from rusr_core.files import as_path
 from rusr_core.images import load_image
 from rusr_core.limits import check_seed
 from rusr_core.sweeps.claims import claim
@@ -48,7 +49,7 @@ class ImageFolder:
     folder: Path  # or its name
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "folder", Path(self.folder))
+        object.__setattr__(self, "folder", as_path(self.folder, PlanError))
 
     @cached_property
     def paths(self) -> dict[str, Path]:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from rusr_core.files import check_writable, write_atomic
+from rusr_core.files import as_path, check_writable, write_atomic
 from rusr_core.limits import shown
 from rusr_core.sweeps.claims import StorageError, claim
 from rusr_core.sweeps.parameters import NotebookError, Parameter, ParameterError, Value, declared, split_values
@@ -44,7 +44,7 @@ def grid(
     Raises NotebookError, and ParameterError for a parameter that the notebook does not have, for a value of another
     type than it declares, and for no value or one that comes twice.
     """
-    notebook, folder = Path(notebook), Path(folder)
+    notebook, folder = as_path(notebook, NotebookError), as_path(folder, NotebookError)
     known = parameters(notebook)
     for name, values in axes.items():
         if not values or len(set(map(repr, values))) < len(values):
@@ -88,7 +88,7 @@ def read_axes(notebook: str | Path, words: Mapping[str, str]) -> dict[str, list[
 
     Raises NotebookError and ParameterError.
     """
-    notebook = Path(notebook)
+    notebook = as_path(notebook, NotebookError)
     known = parameters(notebook)
     return {name: [_find(notebook, known, name).read(v) for v in split_values(text)] for name, text in words.items()}
 
@@ -138,7 +138,7 @@ def execute(notebook: str | Path, output: str | Path, values: Mapping[str, Value
     """Run one notebook with these parameters. Raises NotebookError for a cell that fails or a kernel that dies, and
     ParameterError for parameters that it does not have.
     """
-    papermill, notebook, output = _papermill(), Path(notebook), Path(output)
+    papermill, notebook, output = _papermill(), as_path(notebook, NotebookError), as_path(output, NotebookError)
     known = parameters(notebook)
     values = {name: _find(notebook, known, name).check(value) for name, value in values.items()}
     with tempfile.TemporaryDirectory(prefix="rusr-") as folder:
@@ -219,7 +219,7 @@ def _load(notebook: str | Path) -> object:
     _papermill()
     import nbformat
 
-    notebook = Path(notebook)
+    notebook = as_path(notebook, NotebookError)
     if not notebook.is_file():
         raise NotebookError(f"{notebook}: {'is a folder' if notebook.is_dir() else 'no such notebook'}")
     try:

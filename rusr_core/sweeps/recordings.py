@@ -22,7 +22,7 @@ from pathlib import Path
 from torch import Tensor
 
 from rusr_core.errors import RusrError
-from rusr_core.files import DataError, data_path
+from rusr_core.files import DataError, as_path, data_path
 from rusr_core.images import load_image
 from rusr_core.presets import known_as
 
@@ -113,7 +113,7 @@ def load(name: str | Path = "portraits-128") -> Recording:
     A folder of such a NAME, in the working directory, is "./NAME". `RecordingError` lists those of data/results."""
     if str(name) in (known := names()):
         return _shipped(str(name), data_path(f"results/{name}"))
-    if _is_one(folder := Path(name)):
+    if _is_one(folder := as_path(name, RecordingError)):
         return _read(folder.resolve().name, folder)
     expected = f"expected one of {', '.join(known) or 'none'}, or a folder with {', '.join(FILES)}"
     raise RecordingError(f"no recording {str(name)!r}; {expected}")

@@ -12,6 +12,7 @@ import torch
 from rusr_core import tasks
 from rusr_core.checkpoints.networks import load_portrait_net
 from rusr_core.errors import RusrError
+from rusr_core.files import as_path
 from rusr_core.images import load_image
 from rusr_core.limits import MAX_COUNT, check_whole
 from rusr_core.metrics import intervals, realism
@@ -52,7 +53,7 @@ def read(folder: str | Path) -> Iterator[Result]:
 
     Raises ResultsError for a picture of another origin, StorageError for a folder that is none of a sweep.
     """
-    manifest(folder := Path(folder))
+    manifest(folder := as_path(folder, ResultsError))
     files = CheckedFiles(folder, lambda path: read_record(path) is not None or None)
     for path in sorted((folder / "units").glob("*/*/*.png")):
         if not path.name.startswith(".") and files.note(path.relative_to(folder).as_posix()):
@@ -75,7 +76,7 @@ def rows(folder: str | Path) -> list[dict]:
 
 def write_tables(folder: str | Path) -> list[Path]:
     """Write `results.csv`, and `results.parquet` if pyarrow is installed; -> the files."""
-    table = rows(folder := Path(folder))
+    table = rows(folder := as_path(folder, ResultsError))
     if not table:
         raise ResultsError(f"{folder}: no finished unit")
     columns = list(dict.fromkeys(key for row in table for key in row))
@@ -183,9 +184,9 @@ def reports(
     Raises `ResultsError` for another judge, for a task of which the methods share no image, and for no number of crops;
     `MetricError` for another number of rounds.
     """
-    folder = Path(folder)
     check_whole("crops", crops, 1, MAX_COUNT, ResultsError)
     intervals.check_rounds(rounds)
+    folder = as_path(folder, ResultsError)
     if judge is not None:
         check_judge(folder, judge)
     found, truths, table = selections(folder, methods), {}, []

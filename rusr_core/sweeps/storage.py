@@ -55,7 +55,7 @@ def read_record(path: str | Path) -> dict | None:
     None if there is no such file, or it is damaged or of another kind.
     """
     try:
-        data = Path(path).read_bytes()
+        data = files.as_path(path, StorageError).read_bytes()
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -156,18 +156,19 @@ def note_not_applicable(folder: Path, found: Mapping[tuple[str, str], str]) -> N
 
 def not_applicable(folder: str | Path) -> dict[tuple[str, str], str]:
     """The (method, task) pairs of a folder that are "n/a", with their reasons. Raises StorageError for other text."""
+    path = files.as_path(folder, StorageError) / NOT_APPLICABLE
     try:
-        rows = files.json_value((Path(folder) / NOT_APPLICABLE).read_text(encoding="utf-8"))
+        rows = files.json_value(path.read_text(encoding="utf-8"))
         return {(method, task): reason for method, task, reason in rows}
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, TypeError) as error:
-        raise StorageError(f"{Path(folder) / NOT_APPLICABLE}: cannot be read ({error})") from error
+        raise StorageError(f"{path}: cannot be read ({error})") from error
 
 
 def manifest(folder: str | Path) -> dict:
     """What `bench.json` of a folder says. Raises StorageError if it is none of ours."""
-    known = _read_manifest(Path(folder) / "bench.json")
+    known = _read_manifest(files.as_path(folder, StorageError) / "bench.json")
     if known is None:
         raise StorageError(f"{folder}: holds no bench.json, expected the folder of `rusr bench`")
     return known
