@@ -6,6 +6,7 @@ from pathlib import Path
 from rusr_core.commands.options import count, rounds
 from rusr_core.metrics import intervals, realism
 from rusr_core.sweeps import paired, results
+from rusr_core.sweeps.methods import separated
 
 FORMS = {"text": str, "markdown": "to_markdown", "csv": "to_csv", "latex": "to_latex"}
 
@@ -35,7 +36,7 @@ def run_report(args: argparse.Namespace) -> int:
     for name, value in ({"judge": args.judge} | numbers).items() if without else ():
         if value is not None:
             raise results.ResultsError(f"--{name} {value}: has no use with {without}, the scores are in the results")
-    methods = None if args.methods is None else [name for words in args.methods for name in words.split(",") if name]
+    methods = None if args.methods is None else separated(args.methods)
     if args.against is not None:
         table = paired.compare(args.folder, args.against, methods=methods)
     else:

@@ -24,6 +24,7 @@ from rusr_core.presets import PresetError
 
 FORMAT = 1
 RECORD, TENSORS = "record.json", "tensors.safetensors"
+FACTS = ("seconds", "steps", "seed", "method", "info", "interrupted", "oracle")  # of any result, all but its tensors
 # what a record may hold, in words and as a test
 VALUES = {
     "seconds": ("a number", is_number),
@@ -60,7 +61,7 @@ class Restoration:
     def __post_init__(self) -> None:
         check_size("image", self.image, None, 3, None, None)
         check_rows("steps", self.steps, len(self.image))
-        for name in ("steps", "seconds", "seed", "method", "info", "interrupted", "oracle"):
+        for name in FACTS:
             check_value(name, getattr(self, name))
         if self.drawn is not None:
             check_size("drawn", self.drawn, len(self.image), None, *self.image.shape[1:])
@@ -156,8 +157,7 @@ class Restoration:
 
     def _record(self) -> dict[str, object]:
         """All that is no tensor, as plain JSON values."""
-        names = ("seconds", "steps", "seed", "method", "info", "interrupted", "oracle")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in FACTS}
 
     def _tensors(self) -> dict[str, Tensor]:
         return {"image": self.image} | ({} if self.drawn is None else {"drawn": self.drawn})
@@ -165,8 +165,7 @@ class Restoration:
     @classmethod
     def _read(cls, record: dict, tensors: dict[str, Tensor]) -> dict[str, object]:
         """The arguments that make the result again."""
-        names = ("seconds", "steps", "seed", "method", "info", "interrupted", "oracle")
-        return {name: record[name] for name in names} | {"image": tensors["image"], "drawn": tensors.get("drawn")}
+        return {name: record[name] for name in FACTS} | {"image": tensors["image"], "drawn": tensors.get("drawn")}
 
 
 def check_size(name: str, value: object, *size: int | None) -> None:

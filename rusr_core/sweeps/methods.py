@@ -26,8 +26,12 @@ def parse_methods(
     for word in words:
         if not isinstance(word, str):
             raise BenchmarkError(f"method {shown(word)}: expected a word; Method(NAME, ...) makes one of a preset")
-    parts = [part.strip() for word in words for part in word.split(",")]
-    return tuple(method for part in parts if part for method in _named(part, steps, tuned_in))
+    return tuple(method for part in separated(words) for method in _named(part, steps, tuned_in))
+
+
+def separated(words: Iterable[str]) -> list[str]:
+    """The names in these words, of which each may hold several with commas between them."""
+    return [part for word in words for part in map(str.strip, word.split(",")) if part]
 
 
 def unable(methods: Iterable[Method], tasks: Sequence[Task]) -> dict[tuple[str, str], str]:

@@ -112,7 +112,7 @@ def load(name: str | Path = "portraits-128") -> Recording:
 
     A folder of such a NAME, in the working directory, is "./NAME". `RecordingError` lists those of data/results."""
     if str(name) in (known := names()):
-        return _shipped(str(name), data_path(f"results/{name}"))
+        return _shipped(str(name))
     if _is_one(folder := as_path(name, RecordingError)):
         return _read(folder.resolve().name, folder)
     expected = f"expected one of {', '.join(known) or 'none'}, or a folder with {', '.join(FILES)}"
@@ -124,7 +124,9 @@ def _read(name: str, folder: Path) -> Recording:
     return Recording(name, units, scores, json.loads((folder / FILES[2]).read_text(encoding="utf-8")))
 
 
-_shipped = cache(_read)
+@cache
+def _shipped(name: str) -> Recording:
+    return _read(name, data_path(f"results/{name}"))
 
 
 def _is_one(folder: Path) -> bool:
@@ -133,7 +135,7 @@ def _is_one(folder: Path) -> bool:
 
 def find(name: str) -> Recording | None:
     """The recording `data/results/NAME`, or None where nothing is recorded, as for most priors."""
-    return load(name) if name in names() else None
+    return _shipped(name) if name in names() else None
 
 
 def names() -> list[str]:
