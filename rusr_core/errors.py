@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+SIGNS = ("out of memory", "allocate memory", "not enough memory", "bad_alloc")
 
 class RusrError(ValueError):
     """Bad input or bad data. The message is one line: what was found and what was expected."""
@@ -9,6 +10,13 @@ class RusrError(ValueError):
 
 class RusrWarning(UserWarning):
     """Something that was asked for and does not act, or a result that is not what it seems. One line, as an error's."""
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory was asked for and not given, on the CPU or a GPU."""
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in SIGNS)
+    )
 
 
 def shown_once(kind: type[Warning], show: Callable[..., None]) -> Callable[..., None]:

@@ -4,10 +4,9 @@ import os
 import sys
 from collections.abc import Callable
 
-from rusr_core.commands.memory import out_of_memory
 from rusr_core.commands.options import INTERRUPTED
 from rusr_core.commands.output import complain, readable_output
-from rusr_core.errors import RusrError
+from rusr_core.errors import RusrError, out_of_memory
 
 BAD_INPUT = 2
 BROKEN_PIPE = 141  # 128 + SIGPIPE

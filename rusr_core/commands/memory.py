@@ -2,16 +2,7 @@
 
 from pathlib import Path
 
-from rusr_core.errors import RusrError
-
-SIGNS = ("out of memory", "allocate memory", "not enough memory", "bad_alloc")
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory was asked for and not given, on the CPU or a GPU."""
-    return isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in SIGNS)
-    )
+from rusr_core.errors import RusrError, out_of_memory
 
 
 def reason_of(error: Exception, source: Path, lack: str = "not enough memory for an image of this size") -> str:

@@ -13,9 +13,8 @@ from rusr_core import baselines, priors
 from rusr_core.baselines import Configured, Tuned
 from rusr_core.baselines.tuned import COLUMNS, base_of, configured, draws_samples, prior_of
 from rusr_core.commands.estimates import briefly
-from rusr_core.commands.options import CommandError
+from rusr_core.commands.options import CommandError, find_own_modules
 from rusr_core.commands.output import complain
-from rusr_core.commands.own_methods import own_method
 from rusr_core.degradations.base import Degradation
 from rusr_core.limits import is_whole
 from rusr_core.photos.credentials import Signer
@@ -26,6 +25,7 @@ from rusr_core.priors import denoiser_beside
 from rusr_core.restore import Step, restore
 from rusr_core.results import Restoration, Samples
 from rusr_core.search.sampling import check_samples, prior_spread
+from rusr_core.sweeps.own_methods import own_method
 
 
 def method_of(args: argparse.Namespace) -> Preset | Configured | Tuned:
@@ -33,6 +33,8 @@ def method_of(args: argparse.Namespace) -> Preset | Configured | Tuned:
 
     Raises CommandError for options without an effect."""
     own = ":" in args.method
+    if own:
+        find_own_modules()
     method = own_method(args.method, args.steps) if own else baselines.find(args.method, args.steps, args.tuned)
     check_denoiser(args.denoiser, {method.name: method})
     check_tuned(args.tuned, {method.name: method})

@@ -7,9 +7,7 @@ from dataclasses import replace
 from torch import Tensor
 
 from rusr_core.baselines import Baseline, Configured, arguments
-from rusr_core.commands.memory import out_of_memory
-from rusr_core.commands.options import find_own_modules
-from rusr_core.errors import RusrError
+from rusr_core.errors import RusrError, out_of_memory
 from rusr_core.prior import Prior, prior_shape
 from rusr_core.restore import Restoration
 from rusr_core.sweeps.config import BenchmarkError, Method, check_pictures
@@ -21,7 +19,6 @@ def own_method(reference: str, steps: int | None = None) -> Configured:
     What it returns is checked, and what it raises becomes one line with its place. Raises BenchmarkError for what is no
     such function, OwnCodeError for what cannot be imported, BaselineError for steps that it does not take.
     """
-    find_own_modules()
     method = Method(reference, reference)
     function = method.function()
     takes = arguments(function)
