@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 SIGNS = ("out of memory", "allocate memory", "not enough memory", "bad_alloc")
 
+
 class RusrError(ValueError):
     """Bad input or bad data. The message is one line: what was found and what was expected."""
 

@@ -34,9 +34,7 @@ def base_of(name: str) -> Preset | Baseline:
 
 
 def _unknown(name: str, forms: str = "") -> BaselineError:
-    own = (
-        "; a function of your own is compared by rusr bench, --methods NAME=MODULE:FUNCTION" if ":" in str(name) else ""
-    )
+    own = "; rusr bench and rusr tune take one of your own as NAME=MODULE:NAME" if ":" in str(name) else ""
     return BaselineError(f"method {shown(name)}: expected one of {', '.join(names())}{forms}{own}")
 
 

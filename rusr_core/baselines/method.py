@@ -136,6 +136,10 @@ class Baseline:
         named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
         return {p.name: p.default for p in named if p.name not in ("seed", "callback")}
 
+    def origin(self) -> dict[str, object]:
+        """What determines its restorations beside its settings, as plain JSON; nothing of a method of this library."""
+        return {}
+
     def reason(self, f: AnyOperator) -> str | None:
         """What `can` says of f: why the method cannot invert it, None if it can. BaselineError for any other answer."""
         try:

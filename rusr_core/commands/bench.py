@@ -49,7 +49,7 @@ def _what_options(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=list(presets.PRESETS),
         help=f"{', '.join(baselines.names())}; NAME@one and NAME@tuned of what rusr tune found; variants of the "
-        "presets (variants: all), or NAME=MODULE:FUNCTION of your own method; separated by blanks or commas "
+        "presets (variants: all), or NAME=MODULE:NAME of your own method; separated by blanks or commas "
         "(default: all presets)",
     )
     parser.add_argument(

@@ -25,17 +25,18 @@ from rusr_core.priors import denoiser_beside
 from rusr_core.restore import Step, restore
 from rusr_core.results import Restoration, Samples
 from rusr_core.search.sampling import check_samples, prior_spread
-from rusr_core.sweeps.own_methods import own_method
+from rusr_core.sweeps.own_methods import find_own
 
 
 def method_of(args: argparse.Namespace) -> Preset | Configured | Tuned:
     """The method that --method, --steps and --samples ask for, one of ours or MODULE:FUNCTION of somebody's own.
 
     Raises CommandError for options without an effect."""
-    own = ":" in args.method
-    if own:
+    if ":" in args.method:
         find_own_modules()
-    method = own_method(args.method, args.steps) if own else baselines.find(args.method, args.steps, args.tuned)
+        method = find_own(args.method, args.steps, args.tuned)
+    else:
+        method = baselines.find(args.method, args.steps, args.tuned)
     check_denoiser(args.denoiser, {method.name: method})
     check_tuned(args.tuned, {method.name: method})
     check_identity(args.identity, method)

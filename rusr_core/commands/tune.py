@@ -7,19 +7,23 @@ from tqdm import tqdm
 
 from rusr_core import baselines
 from rusr_core.arithmetic import MODES
+from rusr_core.baselines import Baseline
 from rusr_core.commands.bench import absolute, image_names, network_options, parallel_options
-from rusr_core.commands.options import count, device_of, device_option, find_own_modules, seed
+from rusr_core.commands.options import CommandError, count, device_of, device_option, find_own_modules, seed
 from rusr_core.commands.searching import check_denoiser
+from rusr_core.presets import Preset
 from rusr_core.sweeps import tuned_files
 from rusr_core.sweeps.config import SweepConfig
 from rusr_core.sweeps.measurements import ImageFolder
-from rusr_core.sweeps.plan import parse_tasks
+from rusr_core.sweeps.own_methods import own_baseline
+from rusr_core.sweeps.plan import check_method_name, parse_tasks
 from rusr_core.sweeps.tuning import TuningPlan, tune
 
 
 def tune_options(parser: argparse.ArgumentParser) -> None:
     """Options of `rusr tune`."""
-    parser.add_argument("method", metavar="METHOD", help=f"one of {', '.join(baselines.names())}")
+    words = f"one of {', '.join(baselines.names())}; NAME=MODULE:NAME, a Baseline of your own, with its space"
+    parser.add_argument("method", metavar="METHOD", help=words)
     parser.add_argument(
         "output", type=Path, metavar="OUT", help="folder of the studies; the same command resumes them, also if killed"
     )
@@ -44,17 +48,28 @@ def tune_options(parser: argparse.ArgumentParser) -> None:
     parallel_options(parser)
 
 
+def _base(word: str) -> Preset | Baseline:
+    """The method of that name, or of NAME=MODULE:NAME."""
+    find_own_modules()
+    name, equals, reference = word.partition("=")
+    if not equals:
+        return baselines.base_of(word)
+    check_method_name(name)
+    if "@" in name or name in baselines.names():
+        raise CommandError(f"{word}: expected NAME=MODULE:NAME with a name that no method of the library has, and no @")
+    return own_baseline(reference, name)
+
+
 def run_tune(args: argparse.Namespace) -> int:
     """Tune what is left; 0 when METHOD.toml is written."""
-    find_own_modules()
-    base = baselines.base_of(args.method)
+    base = _base(args.method)
     check_denoiser(args.denoiser, {base.name: base})
     tuned_files.check_place(args.to or args.output, base.name)
     images = ImageFolder(args.images.absolute())
     names = image_names(images, args.num_images)
     tasks = []
     for task in parse_tasks(args.tasks):
-        reason = None if not isinstance(base, baselines.Baseline) else base.reason(task.degradation())
+        reason = None if not isinstance(base, Baseline) else base.reason(task.degradation())
         if reason is None:
             tasks.append(task)
         else:

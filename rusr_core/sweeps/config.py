@@ -13,7 +13,7 @@ from torch import Tensor
 
 from rusr_core.arithmetic import MODES, arithmetic
 from rusr_core.baselines import Baseline, Configured, Tuned, arguments
-from rusr_core.baselines.tuned import own_samples, prior_of
+from rusr_core.baselines.tuned import base_of, own_samples, prior_of
 from rusr_core.errors import RusrError
 from rusr_core.files import as_path, data_path
 from rusr_core.limits import MAX_SAMPLES, check_whole, shown
@@ -24,6 +24,7 @@ from rusr_core.priors.diffusion import denoiser_beside
 from rusr_core.priors.load import load_prior
 from rusr_core.priors.zoo import EMBEDDED
 from rusr_core.restore import Restoration, Step, restore
+from rusr_core.search.stopping import RestorationError
 from rusr_core.sweeps.own_code import find_object, source_digest
 
 
@@ -122,21 +123,24 @@ class Method:
 
     def configuration(self) -> object:
         """What must not change while results are collected."""
-        several = {} if self.samples in (None, own_samples(self.how)) else {"samples": self.samples}
+        besides = {} if self.samples in (None, own_samples(self.how)) else {"samples": self.samples}
+        base = base_of(self.how)
+        besides |= base.origin() if isinstance(base, Baseline) else {}
         if isinstance(self.how, Configured):
-            return {"baseline": self.how.baseline.name, "settings": self.how.settings} | several
+            return {"baseline": self.how.baseline.name, "settings": self.how.settings} | besides
         if isinstance(self.how, Preset | Tuned):
-            return dict(self.how.values()) | several
+            return dict(self.how.values()) | besides
         self.function()
         return {"function": self.how, "source": source_digest(self.how.partition(":")[0])}
 
 
 def check_pictures(name: str, result: Restoration, expected: tuple[int, ...]) -> None:
-    """BenchmarkError unless a method's pictures have the shape [N, 3, R, R] and are numbers."""
+    """BenchmarkError unless a method's pictures are [N, 3, R, R], RestorationError unless they are finite."""
     found = tuple(result.picture.shape)
-    if found != expected or not result.picture.isfinite().all():
-        what = f"images {found}" if found != expected else f"images {found} with NaN or infinity"
-        raise BenchmarkError(f"{name} returned {what}, expected {expected} of finite numbers")
+    if found != expected:
+        raise BenchmarkError(f"{name} returned images {found}, expected {expected} of finite numbers")
+    if not result.picture.isfinite().all():
+        raise RestorationError(f"{name} returned images {found} with NaN or infinity, expected finite numbers")
 
 
 @dataclass(frozen=True)

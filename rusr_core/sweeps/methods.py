@@ -7,6 +7,7 @@ from rusr_core import baselines, presets
 from rusr_core.limits import shown
 from rusr_core.sweeps import ablations
 from rusr_core.sweeps.config import BenchmarkError, Method
+from rusr_core.sweeps.own_methods import find_own
 from rusr_core.tasks import Task
 
 SETS = {"variants": (*ablations.VARIANTS, *ablations.FUNCTIONS), "rates": tuple(ablations.RATES)}
@@ -16,7 +17,8 @@ def parse_methods(
     words: Sequence[str], steps: int | None = None, tuned_in: str | Path | None = None
 ) -> tuple[Method, ...]:
     """Methods by name: a preset or a compared method, NAME@STEPS, NAME@one or NAME@tuned with settings that lie in
-    `tuned_in`; a variant of the presets, "variants" or "rates" for all of a kind; NAME=MODULE:NAME of somebody's own.
+    `tuned_in`; a variant of the presets, "variants" or "rates" for all of a kind; NAME=MODULE:NAME of somebody's own,
+    and NAME@one=MODULE:NAME or NAME@tuned=MODULE:NAME with the settings that `rusr tune` found for it.
 
     A word may hold several with commas between them. `steps` shortens each method that takes steps, but one's own.
     Raises BenchmarkError for one word in place of several and for what is no word, BaselineError for another name.
@@ -44,7 +46,8 @@ def unable(methods: Iterable[Method], tasks: Sequence[Task]) -> dict[tuple[str, 
 def _named(word: str, steps: int | None, tuned_in: str | Path | None) -> list[Method]:
     name, equals, function = word.partition("=")
     if equals:
-        return [Method(name, function)]
+        tuned = name.partition("@")[2] in baselines.COLUMNS
+        return [Method(name, find_own(word, tuned_in=tuned_in) if tuned else function)]
     name = presets.known_as(name)
     if name in SETS:
         return [method for known in SETS[name] for method in _named(known, steps, tuned_in)]

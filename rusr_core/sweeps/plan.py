@@ -79,8 +79,7 @@ class SweepPlan:
         if len(set(words)) < len(words) or len({task.file_name for task in self.tasks}) < len(words):
             raise PlanError(f"tasks {', '.join(words)}: two of them share a name")
         for name in self.methods:
-            if not METHOD_NAME.fullmatch(name) or len(name) > LONGEST_NAME:
-                raise PlanError(f"method name {name!r}: expected letters, digits and _ . + @ - only")
+            check_method_name(name)
         for name in self.images:
             _check_image_name(name)
         check_whole("batch_size", self.batch_size, 1, MAX_COUNT, PlanError)
@@ -98,6 +97,12 @@ class SweepPlan:
                         if (method, str(task)) in self.not_applicable:
                             continue
                         yield WorkBatch(method, task, seed, self.images[start : start + self.batch_size])
+
+
+def check_method_name(name: str) -> None:
+    """PlanError for what could be no folder's name, or none that is the same on all systems."""
+    if not METHOD_NAME.fullmatch(name) or len(name) > LONGEST_NAME:
+        raise PlanError(f"method name {name!r}: expected letters, digits and _ . + @ - only")
 
 
 def _check_image_name(name: str) -> None:

@@ -51,6 +51,7 @@ def contents(config: SweepConfig, plan: TuningPlan, studies: dict[str, Trials]) 
     about = {"date": datetime.now(UTC).date().isoformat(), "optuna": optuna().__version__}
     about |= {name: origin[name] for name in named if origin[name] is not None}
     about |= {name: known[name] for name in ("arithmetic", "batch_size", "seed")} | {"judge": known["weights"]["judge"]}
+    about |= {name: known[name] for name in ("function", "source") if known.get(name)}  # of somebody's own method
     changes = [change for study in studies.values() for change in study.accepted_changes()]
     found = {name: _study(study) for name, study in studies.items() if study.best() is not None}
     failed = sorted(studies.keys() - found.keys())

@@ -58,7 +58,7 @@ class TuningPlan:
 
     def __post_init__(self) -> None:
         if not space_of(self.base):
-            raise TuningError(f"{self.base.name} has no settings that could be tuned")
+            raise TuningError(f"{self.base.name} has no settings that could be tuned: expected a space of them")
         if not self.tasks or not self.images:
             found = f"{len(self.tasks)} tasks, {len(self.images)} images"
             raise TuningError(f"{self.base.name}: {found}; expected one or more of each")
@@ -263,6 +263,7 @@ def configuration(config: SweepConfig, plan: TuningPlan) -> dict[str, object]:
         "portraits": digests,
         "space": {name: str(values) for name, values in space_of(plan.base).items()},
         "seed": plan.seed,
+        **(plan.base.origin() if isinstance(plan.base, Baseline) else {}),
     }
 
 

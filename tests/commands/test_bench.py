@@ -167,7 +167,7 @@ def test_two_commands_at_once_on_a_new_folder(quick, config, tmp_path):
         (["--methods", "mine=sweep_world:nothing"], "sweep_world has no 'nothing'"),
         (["--methods", "mine=no_module:f"], "cannot import no_module"),
         (["--methods", "mine=sweep_world:restoration"], "takes (image: torch.Tensor) -> "),
-        (["--methods", "sweep_world:enlarged"], "is compared by rusr bench, --methods NAME=MODULE:FUNCTION"),
+        (["--methods", "sweep_world:enlarged"], "take one of your own as NAME=MODULE:NAME"),
         (["--seeds", "-1"], "'-1': expected a whole number from 0, below 2^63"),
         (["--batch", "0"], "'0': expected a whole number from 1 to 1000000"),
         (["--arithmetic", "sloppy"], "sloppy"),
