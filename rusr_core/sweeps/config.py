@@ -18,6 +18,7 @@ from rusr_core.errors import RusrError
 from rusr_core.files import as_path, data_path
 from rusr_core.limits import MAX_SAMPLES, check_whole, shown
 from rusr_core.metrics.judges import Judge, judge_of
+from rusr_core.own_code import find_object, source_digest
 from rusr_core.presets import Preset, known_as
 from rusr_core.prior import DiffusionPrior, Prior
 from rusr_core.priors.diffusion import denoiser_beside
@@ -25,7 +26,6 @@ from rusr_core.priors.load import load_prior
 from rusr_core.priors.zoo import EMBEDDED
 from rusr_core.restore import Restoration, Step, restore
 from rusr_core.search.stopping import RestorationError
-from rusr_core.sweeps.own_code import find_object, source_digest
 
 
 class BenchmarkError(RusrError):

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from rusr_core.baselines import COLUMNS, Baseline, BaselineError, Configured, Tuned, arguments, load
 from rusr_core.errors import RusrError, out_of_memory
+from rusr_core.own_code import source_digest
 from rusr_core.prior import Prior, prior_shape
 from rusr_core.restore import Restoration
 from rusr_core.sweeps.config import BenchmarkError, Method, check_pictures
-from rusr_core.sweeps.own_code import source_digest
 
 
 @dataclass(frozen=True)

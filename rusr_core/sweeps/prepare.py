@@ -13,10 +13,10 @@ from rusr_core.degradations.inpainting import Mask
 from rusr_core.degradations.notation import NAMES, split
 from rusr_core.degradations.operator import shape_after
 from rusr_core.networks.digests import weights_digest
+from rusr_core.own_code import source_digest
 from rusr_core.prior import DiffusionPrior, Prior, prior_shape
 from rusr_core.sweeps.config import BenchmarkError, SweepConfig, load, load_for
 from rusr_core.sweeps.measurements import ImageFolder, degradation, degrade
-from rusr_core.sweeps.own_code import source_digest
 from rusr_core.sweeps.plan import SweepPlan, WorkBatch
 from rusr_core.sweeps.provenance import circumstances
 from rusr_core.sweeps.stamps import CheckedFiles

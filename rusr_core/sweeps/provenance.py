@@ -11,7 +11,7 @@ import torch
 
 import rusr_core
 from rusr_core.arithmetic import description
-from rusr_core.sweeps.own_code import digest_of_sources
+from rusr_core.own_code import digest_of_sources
 
 try:
     import resource
@@ -31,6 +31,7 @@ WITHOUT_EFFECT_ON_UNITS = (
     "metrics/intervals.py",
     "metrics/realism.py",
     "metrics/report.py",
+    "own_code.py",
     "priors/downloads.py",
     "sweeps/ablations.py",
     "sweeps/claims.py",
@@ -38,7 +39,6 @@ WITHOUT_EFFECT_ON_UNITS = (
     "sweeps/findings.py",
     "sweeps/methods.py",
     "sweeps/notebooks.py",
-    "sweeps/own_code.py",
     "sweeps/paired.py",
     "sweeps/parameters.py",
     "sweeps/recordings.py",

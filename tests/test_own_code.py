@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
+from rusr_core.own_code import OwnCodeError, digest_of_sources, find_object, source_digest
 from rusr_core.sweeps import provenance
-from rusr_core.sweeps.own_code import OwnCodeError, digest_of_sources, find_object, source_digest
 
 CODE = '"""A module."""\nimport math\n\ndef area(r):\n    """Of a circle."""\n    return math.pi * r * r\n'
 SAME = {
