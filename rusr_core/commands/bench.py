@@ -86,7 +86,7 @@ def _what_options(parser: argparse.ArgumentParser) -> None:
 
 
 def network_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--prior", default=priors.EMBEDDED, help="name or file (default: %(default)s)")
+    parser.add_argument("--prior", default=priors.EMBEDDED, help="name, file or MODULE:NAME (default: %(default)s)")
     class_option(parser)
     parser.add_argument("--perceptual", choices=("lpips", "portraits"), help="default: the prior's")
     parser.add_argument("--identity", help="face network by name or file (default: the prior's)")

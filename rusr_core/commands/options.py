@@ -106,7 +106,11 @@ def search_options(parser: argparse.ArgumentParser) -> None:
 
 def prior_options(parser: argparse.ArgumentParser) -> None:
     """The generator, and the networks that look at its pictures."""
-    parser.add_argument("--prior", default=priors.EMBEDDED, help="name or file of the generator (default: %(default)s)")
+    parser.add_argument(
+        "--prior",
+        default=priors.EMBEDDED,
+        help="name or file of the generator, or MODULE:NAME, your own (default: %(default)s)",
+    )
     class_option(parser)
     parser.add_argument(
         "--perceptual",

@@ -114,7 +114,8 @@ def restoring_prior(
 
 
 def loaded_prior(args: argparse.Namespace, device: str) -> Prior:
-    """The prior that the options of `options.prior_options` ask for, on a device. Raises ZooError, CheckpointError."""
+    """The prior that the options of `options.prior_options` ask for, on a device. Raises as `priors.load_prior`."""
+    find_own_modules()
     networks = dict(perceptual=args.perceptual, identity=args.identity)
     return priors.load_prior(args.prior, device=device, label=args.label, **networks)
 

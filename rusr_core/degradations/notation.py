@@ -13,7 +13,6 @@ The grammar, the same wherever a degradation is named:
                   "blur:0.5..4@1.5"
 """
 
-import importlib
 import re
 from collections.abc import Callable
 from dataclasses import MISSING, fields
@@ -31,6 +30,7 @@ from rusr_core.degradations.jpeg import JPEG
 from rusr_core.degradations.noise import PoissonBernoulliNoise, ReadNoise
 from rusr_core.degradations.operator import as_operator
 from rusr_core.degradations.resampling import Downsample, Resize
+from rusr_core.own_code import OwnCodeError, find_object
 
 NAMES = {
     kind.name: kind
@@ -104,15 +104,16 @@ def _imported(module: str, name: str) -> Degradation:
     """The operator that MODULE:NAME means."""
     words = f"{module}:{name}"
     try:
-        found = getattr(importlib.import_module(module), name)
-        found = found() if isinstance(found, type) else found
-    except ModuleNotFoundError as error:
-        if error.name and (module == error.name or module.startswith(f"{error.name}.")):
+        found = find_object(words)
+    except OwnCodeError as error:
+        cause = error.__cause__
+        lacking = (cause.name or "") if isinstance(cause, ModuleNotFoundError) else ""
+        if lacking and (module == lacking or module.startswith(f"{lacking}.")):
             raise _unknown(module, f"; no module {module!r} is found") from None  # or a misspelt name
-        raise DegradationError(f"{words!r}: {module} cannot be imported ({error})") from error
-    except AttributeError as error:
-        raise DegradationError(f"{words!r}: {str(error).splitlines()[0]}") from error
-    except Exception as error:  # whatever their code does when it is imported or made
+        raise DegradationError(str(error)) from error
+    try:
+        found = found() if isinstance(found, type) else found
+    except (Exception, SystemExit) as error:  # whatever their code does when it is made
         reason = (str(error) or "no reason given").splitlines()[0]
         raise DegradationError(f"{words!r} cannot be made: {type(error).__name__}: {reason}") from error
     try:

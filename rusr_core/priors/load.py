@@ -27,6 +27,7 @@ from rusr_core.networks.portrait_net import PortraitNet
 from rusr_core.networks.recognition import ArcFace, Embedder, FaceNet
 from rusr_core.prior import Prior
 from rusr_core.priors.downloads import DownloadError
+from rusr_core.priors.own import is_own, own_generator
 from rusr_core.priors.w_std import mapping_digest, prior_w_std
 from rusr_core.priors.zoo import EMBEDDED, Entry, ZooError, at_path, fetch, find, table
 
@@ -60,8 +61,8 @@ def load_prior(
     One file gives one prior, whether it is asked for by name or by path, and whatever it is called.
 
     Args:
-        name_or_path: "portraits-128", a name in data/zoo.toml (downloaded on first use), or a file that
-            `load_generator` reads.
+        name_or_path: "portraits-128", a name in data/zoo.toml (downloaded on first use), a file that `load_generator`
+            reads, or MODULE:NAME of a generator of one's own, see `priors.own`.
         perceptual: "lpips" (VGG16), "portraits" (the embedded feature net) or a network; False for none. By default the
             embedded net for the embedded prior and for priors of our training scripts, whose header says so; else
             LPIPS.
@@ -74,6 +75,8 @@ def load_prior(
     DownloadError, DeviceError, RusrError for a class that the generator does not have.
     """
     device = usable_device(device)
+    if is_own(name_or_path):
+        return _own_prior(name_or_path, device, perceptual, identity, label)
     source = locate(name_or_path)
     if perceptual is None:
         perceptual = PORTRAITS if source.portraits else "lpips"
@@ -97,6 +100,32 @@ def load_prior(
     networks = (_to(network or None, device) for network in (look, identity))
     prior = Prior.of(generator, *networks, name=_named(source, label))
     return dataclasses.replace(prior, lr_scale=1.0) if has_published_rates(source, generator) else prior
+
+
+def _own_prior(
+    reference: str,
+    device: torch.device,
+    perceptual: str | Perceptual | bool | None,
+    identity: str | Path | Embedder | bool | None,
+    label: int | None,
+) -> Prior:
+    """The prior that MODULE:NAME names, with these networks: by default those of a whole `Prior`, else LPIPS alone."""
+    if label is not None:
+        raise ZooError(f"{reference}, class {label}: a generator of one's own is taken as it is, expected no class")
+    found = own_generator(reference, device)
+    whole = isinstance(found, Prior)
+    if perceptual is None:
+        perceptual = (found.perceptual or False) if whole else "lpips"
+    if identity is None:
+        identity = (found.identity or False) if whole else False
+    _check_networks(Source(Path(reference), reference), perceptual, identity)
+    generator = found.generator if whole else found
+    bare = Prior.of(generator, name=reference)  # refused before networks are loaded
+    look = _perceptual(perceptual) if isinstance(perceptual, str) else perceptual
+    face = load_identity(identity) if isinstance(identity, str | Path) else identity
+    networks = (_to(network or None, device) for network in (look, face))
+    prior = Prior.of(generator, *networks, name=found.name if whole else bare.name)
+    return dataclasses.replace(prior, lr_scale=found.lr_scale) if whole else prior
 
 
 def _named(source: Source, label: int | None) -> str:

@@ -15,6 +15,7 @@ from rusr_core.degradations.operator import shape_after
 from rusr_core.networks.digests import weights_digest
 from rusr_core.own_code import source_digest
 from rusr_core.prior import DiffusionPrior, Prior, prior_shape
+from rusr_core.priors.own import origin
 from rusr_core.sweeps.config import BenchmarkError, SweepConfig, load, load_for
 from rusr_core.sweeps.measurements import ImageFolder, degradation, degrade
 from rusr_core.sweeps.plan import SweepPlan, WorkBatch
@@ -58,6 +59,7 @@ def prepare(
             "identity": weights_digest(prior.identity),
             "lr_scale": prior.lr_scale,
         },
+        **origin(config.prior),
         "judge": {"suffix": judge.suffix, "perceptual": weights_digest(judge.perceptual)},
         "methods": methods,
         "tasks": tasks,

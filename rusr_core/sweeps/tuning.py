@@ -30,6 +30,7 @@ from rusr_core.limits import MAX_COUNT, check_seed, check_whole
 from rusr_core.metrics.scores import lpips
 from rusr_core.networks.digests import weights_digest
 from rusr_core.presets import Preset
+from rusr_core.priors.own import origin
 from rusr_core.search.stopping import RestorationError
 from rusr_core.sweeps.claims import claim
 from rusr_core.sweeps.config import Method, SweepConfig, load, load_for, shared_arithmetic
@@ -263,6 +264,7 @@ def configuration(config: SweepConfig, plan: TuningPlan) -> dict[str, object]:
         "portraits": digests,
         "space": {name: str(values) for name, values in space_of(plan.base).items()},
         "seed": plan.seed,
+        **origin(config.prior),
         **(plan.base.origin() if isinstance(plan.base, Baseline) else {}),
     }
 

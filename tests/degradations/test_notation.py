@@ -129,6 +129,8 @@ class Grey:
     def forward(self, x): return x.mean(1, keepdim=True).expand_as(x)
 class Needs:
     def __init__(self, what): pass
+class Ends:
+    def __init__(self): raise SystemExit
 class Bare(Degradation):
     def forward(self, x, generator=None): return x / 2
 def half(x): return x / 2
@@ -138,6 +140,8 @@ number = 3
 """
     (tmp_path / "own_operators.py").write_text(text)
     (tmp_path / "own_broken.py").write_text("1 / 0")
+    (tmp_path / "own_exits.py").write_text("raise SystemExit(0)")
+    (tmp_path / "own_lacks.py").write_text("import own_other")
     monkeypatch.syspath_prepend(tmp_path)
     yield
     sys.modules.pop("own_operators", None)
@@ -157,13 +161,16 @@ def test_own_operators_by_module_and_name(own_module):
 @pytest.mark.parametrize(
     "words, message",
     [
-        ("own_operators:Nothing", "module 'own_operators' has no attribute 'Nothing'"),
+        ("own_operators:Nothing", "'own_operators:Nothing': own_operators has no 'Nothing'"),
         ("own_operators:Needs", "'own_operators:Needs' cannot be made: TypeError: .*missing 1 required"),
         (
             "own_operators:number",
             r"'own_operators:number': a degradation is a function of x or has a method forward\(x\); 3 has none",
         ),
-        ("own_broken:f", "'own_broken:f' cannot be made: ZeroDivisionError"),
+        ("own_broken:f", "'own_broken:f': cannot import own_broken .ZeroDivisionError"),
+        ("own_exits:f", r"'own_exits:f': cannot import own_exits \(SystemExit: 0\)"),
+        ("own_lacks:f", r"'own_lacks:f': cannot import own_lacks \(ModuleNotFoundError: No module named 'own_other'"),
+        ("own_operators:Ends", "'own_operators:Ends' cannot be made: SystemExit"),
         ("own_missing:f", "unknown degradation 'own_missing'; expected .*, or MODULE:NAME; no module 'own_missing' is"),
     ],
 )
