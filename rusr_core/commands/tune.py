@@ -39,6 +39,8 @@ def tune_options(parser: argparse.ArgumentParser) -> None:
     words = "folder in which METHOD.toml is written (default: OUT); rusr bench --tuned FOLDER reads it"
     parser.add_argument("--to", type=Path, metavar="FOLDER", help=words)
     parser.add_argument("--batch", type=count, default=1, help="images restored at once (default: %(default)s)")
+    words = "try each setting on all portraits, also one that a Wilcoxon test finds behind on some (half of the work)"
+    parser.add_argument("--no-race", action="store_true", help=words)
     parser.add_argument(
         "--accept-code-change", action="store_true", help="go on with trials of another version of rusr"
     )
@@ -74,7 +76,7 @@ def run_tune(args: argparse.Namespace) -> int:
             tasks.append(task)
         else:
             print(f"n/a: {base.name} on {task}: {reason}")
-    plan = TuningPlan(base, tuple(tasks), names, args.trials, args.seed, args.batch)
+    plan = TuningPlan(base, tuple(tasks), names, args.trials, args.seed, args.batch, not args.no_race)
     files = [absolute(word) for word in (args.prior, args.identity, args.judge, args.denoiser)]
     networks = (files[0], args.perceptual, *files[1:], device_of(args.device), args.arithmetic)
     config = SweepConfig(args.output.absolute(), (), images.folder, *networks, label=args.label)

@@ -9,6 +9,7 @@ way is taken up with the scores that it has.
 
 import json
 import math
+import warnings
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +23,8 @@ from rusr_core.errors import RusrError
 from rusr_core.sweeps.storage import differences
 
 STARTUP = 8  # trials that are drawn at random, the published settings aside, before the sampler models anything
+LEVEL = 0.3  # p of the test that ends a trial early: two of two scores behind have 0.25
+SMALLEST = 1e-6  # LPIPS that counts as none, in a logarithm
 BUSY = 60.0  # s to wait for a database that another process writes
 
 
@@ -112,7 +115,7 @@ class Trials:
 
     def finished(self) -> list[tuple[dict, float]]:
         """Settings and values of the trials that are over, in their order."""
-        return [(trial.params, trial.value) for trial in self.study.get_trials(states=self._states("COMPLETE"))]
+        return [(trial.params, trial.value) for trial in self._complete()]
 
     def untried(self) -> list[dict]:
         """Those of the first settings that no finished trial has."""
@@ -135,6 +138,47 @@ class Trials:
         for name, score in scores.items():
             self.storage.set_trial_user_attr(trial, name, score)
 
+    def looks(self, settings: dict, parts: list) -> list[list]:
+        """The parts of the trial under way up to each look at it, see `behind`: two of them, four and so on, and all.
+
+        Their order is the trial's own. The first settings are seen with all at once.
+        """
+        if key(settings) in map(key, self.first):
+            return [parts]
+        words = [self.seed, zlib.crc32(self.name.encode()), len(self.finished()), 1]
+        parts = [parts[i] for i in np.random.default_rng(words).permutation(len(parts))]
+        sizes = [2**k for k in range(1, len(parts).bit_length()) if 2**k < len(parts)]
+        return [parts[:size] for size in (*sizes, len(parts))]
+
+    def behind(self, scores: Mapping[str, list]) -> float | None:
+        """The value to expect of the trial under way if these scores, some of its own, say that it ends behind the best
+        one; None if they do not.
+
+        Optuna's `WilcoxonPruner` decides, from the logarithms of both trials' scores of the same names, at `LEVEL`. The
+        value is that of the best trial times the geometric mean of the ratios. Infinite where one of the scores is.
+        """
+        best = min(self._complete(), key=lambda trial: trial.value, default=None)
+        if not all(math.isfinite(score[0]) for score in scores.values()):
+            return math.inf
+        if best is None or not math.isfinite(best.value):
+            return None
+        rows = [[math.log(max(each[name][0], SMALLEST)) for name in scores] for each in (scores, best.user_attrs)]
+        library = optuna()
+        create, states = library.trial.create_trial, library.trial.TrialState
+        mine, theirs = (dict(enumerate(row)) for row in rows)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", library.exceptions.ExperimentalWarning)
+            memory = library.create_study(pruner=library.pruners.WilcoxonPruner(p_threshold=LEVEL))
+        memory.add_trial(create(state=states.COMPLETE, value=sum(rows[1]) / len(scores), intermediate_values=theirs))
+        if not memory.pruner.prune(memory, create(state=states.RUNNING, intermediate_values=mine)):
+            return None
+        return best.value * math.exp(sum(rows[0]) / len(scores) - sum(rows[1]) / len(scores))
+
+    def ended_early(self) -> int:
+        """How many finished trials have fewer scores than others: those that `behind` ended."""
+        counts = [len(trial.user_attrs) for trial in self._complete()]
+        return sum(count < max(counts) for count in counts)
+
     def tell(self, value: float) -> None:
         """End the trial under way."""
         self.study.tell(self._number(), value)
@@ -155,13 +199,16 @@ class Trials:
         """The settings of the next trial."""
         if left := self.untried():
             return left[0]
-        done = self.study.get_trials(states=self._states("COMPLETE"))
+        done = self._complete()
         word = np.random.SeedSequence([self.seed, zlib.crc32(self.name.encode()), len(done)]).generate_state(1)[0]
         library = optuna()
         sampler = library.samplers.TPESampler(seed=int(word), n_startup_trials=STARTUP + len(self.first))
         memory = library.create_study(sampler=sampler)
         memory.add_trials(done)
         return memory.ask(self.space).params
+
+    def _complete(self) -> list:
+        return self.study.get_trials(states=self._states("COMPLETE"))
 
     def _as_stored(self, settings: dict) -> dict:
         """Settings as the database gives them back."""

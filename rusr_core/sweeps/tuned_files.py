@@ -50,7 +50,8 @@ def contents(config: SweepConfig, plan: TuningPlan, studies: dict[str, Trials]) 
     named = ("commit", "code", "version", "python", "torch", "platform", "device", "device_name", "threads")
     about = {"date": datetime.now(UTC).date().isoformat(), "optuna": optuna().__version__}
     about |= {name: origin[name] for name in named if origin[name] is not None}
-    about |= {name: known[name] for name in ("arithmetic", "batch_size", "seed")} | {"judge": known["weights"]["judge"]}
+    about |= {name: known[name] for name in ("arithmetic", "batch_size", "seed", "race")}
+    about |= {"judge": known["weights"]["judge"]}
     about |= {name: known[name] for name in ("function", "source") if known.get(name)}  # of somebody's own method
     changes = [change for study in studies.values() for change in study.accepted_changes()]
     found = {name: _study(study) for name, study in studies.items() if study.best() is not None}
@@ -77,6 +78,7 @@ def _study(study: Trials) -> dict[str, object]:
         "score": round(score, 6),
         "published_score": round(trials[0][1], 6),
         "trials": len(trials),
+        "ended_early": study.ended_early(),
         "failed": sum(1 for _, value in trials if not math.isfinite(value)),
         "seconds": round(sum(score[1] for score in study.scores().values()), 1),
         "settings": _told(settings),
@@ -94,5 +96,6 @@ def summary(path: Path) -> str:
     studies = ({"one setting": found[ONE]} if ONE in found else {}) | found["tasks"]
     for name, about in studies.items():
         scores = f"published {about['published_score']:.4f}, found {about['score']:.4f}"
-        lines.append(f"{name}: {scores} ({about['trials']} trials, {about['seconds']:.0f} s)")
+        trials = f"{about['trials']} trials, {about.get('ended_early', 0)} ended early"
+        lines.append(f"{name}: {scores} ({trials}, {about['seconds']:.0f} s)")
     return "\n".join(lines)

@@ -5,7 +5,8 @@ the test portraits: this favours the methods, which are going to be judged by th
 tasks; a trial's value is the geometric mean over the tasks of their means, so that each counts by its ratio and none
 by its size. The study of a task begins with the published settings and with the one that was found, whose scores are
 known already, so that "tuned" is never worse than "one" on these portraits; one that was found later is tried when the
-study is asked for again. Chapter: book/one_setting.ipynb.
+study is asked for again. A trial that a test finds behind the best one on two, four and so on of the portraits and
+tasks is not tried on the others, unless `race` is False. Chapter: book/one_setting.ipynb.
 
     FOLDER/METHOD.db         the studies (SQLite, see `trials`): every score as soon as it is known
     FOLDER/measurements/     what the methods are shown, and the truth beside it
@@ -26,7 +27,7 @@ from rusr_core.baselines.method import BaselineError
 from rusr_core.baselines.tuned import configured, published, space_of, weights_of
 from rusr_core.files import data_path
 from rusr_core.images import load_image, quantize
-from rusr_core.limits import MAX_COUNT, check_seed, check_whole
+from rusr_core.limits import MAX_COUNT, check_seed, check_whole, shown
 from rusr_core.metrics.scores import lpips
 from rusr_core.networks.digests import weights_digest
 from rusr_core.presets import Preset
@@ -37,12 +38,11 @@ from rusr_core.sweeps.config import Method, SweepConfig, load, load_for, shared_
 from rusr_core.sweeps.measurements import ImageFolder, degradation, measurement
 from rusr_core.sweeps.provenance import circumstances
 from rusr_core.sweeps.storage import digest
-from rusr_core.sweeps.trials import Trials, TuningError, database, key, names, usable
+from rusr_core.sweeps.trials import SMALLEST, Trials, TuningError, database, key, names, usable
 from rusr_core.sweeps.workers import executor, own_device
 from rusr_core.tasks import Task
 
 ONE = "one"  # the study of a single setting
-SMALLEST = 1e-6  # LPIPS that counts as none, in the geometric mean
 CODE = ("version", "code")  # what may change where the user says so
 
 
@@ -56,6 +56,7 @@ class TuningPlan:
     trials: int = 20
     seed: int = 0  # of the proposals, measurements and restorations
     batch_size: int = 1
+    race: bool = True  # a trial that is behind the best one on some of the portraits is not tried on the others
 
     def __post_init__(self) -> None:
         if not space_of(self.base):
@@ -66,6 +67,8 @@ class TuningPlan:
         for name in ("trials", "batch_size"):
             check_whole(name, getattr(self, name), 1, MAX_COUNT, TuningError)
         check_seed(self.seed, TuningError)
+        if not isinstance(self.race, bool):
+            raise TuningError(f"race is {shown(self.race)}: expected True or False")
 
 
 @dataclass(frozen=True)
@@ -218,16 +221,19 @@ class _Runs:
         study = self.studies[name]
         while self.done[name] < self.plan.trials or study.untried():
             settings, scores = study.current()
-            items, there = [], {}
-            for item in self._evaluations(name, settings):
-                told = {one: self.known[key(settings), one] for one in item.names if (key(settings), one) in self.known}
-                there |= {one: score for one, score in told.items() if one not in scores}
-                if len(told) < len(item.names):
-                    items.append((name, item))
-            study.note(there)
-            if items:
-                return items
-            study.tell(self._value(name, scores | there))
+            value = None
+            items = list(self._evaluations(name, settings))
+            for seen in (looks := study.looks(settings, items) if self.plan.race else [items]):
+                wanted = [one for item in seen for one in item.names]
+                told = {one: self.known[key(settings), one] for one in wanted if (key(settings), one) in self.known}
+                study.note({one: score for one, score in told.items() if one not in scores})
+                if left := [(name, item) for item in seen if not told.keys() >= set(item.names)]:
+                    return left
+                scores |= told
+                value = study.behind(told) if seen is not looks[-1] else None
+                if value is not None:
+                    break
+            study.tell(self._value(name, scores) if value is None else value)
             self.done[name] += 1
         return []
 
@@ -264,6 +270,7 @@ def configuration(config: SweepConfig, plan: TuningPlan) -> dict[str, object]:
         "portraits": digests,
         "space": {name: str(values) for name, values in space_of(plan.base).items()},
         "seed": plan.seed,
+        "race": plan.race,
         **origin(config.prior),
         **(plan.base.origin() if isinstance(plan.base, Baseline) else {}),
     }
