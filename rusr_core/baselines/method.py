@@ -20,17 +20,22 @@ from rusr_core.limits import MAX_SAMPLES, MAX_STEPS, check_whole, is_number, is_
 from rusr_core.results import Restoration
 
 PRIORS = ("none", "generator", "diffusion")  # what a method restores with
+MOST = 2**53  # of whole numbers that are searched: a float, as which they are proposed, holds each of them
 
 
 class BaselineError(RusrError):
     """A method that does not exist, a setting that it does not have, or a degradation that it cannot invert."""
 
 
-def _check_ends(low: float, high: float, log: bool) -> None:
+def _check_ends(low: float, high: float, log: bool, good: Callable[[object], bool], numbers: str) -> None:
     """BaselineError unless something lies in [low, high], and all of it has a logarithm where that is searched."""
-    if not is_number(low) or not is_number(high) or low > high or (log and low <= 0):
-        expected = "two numbers, the smaller one first" + (" and above 0, for its logarithm" if log else "")
+    if not good(low) or not good(high) or low > high or (log and low <= 0):
+        expected = f"two {numbers}, the smaller one first" + (" and above 0, for its logarithm" if log else "")
         raise BaselineError(f"a range from {shown(low)} to {shown(high)}: expected {expected}")
+
+
+def _is_searched(value: object) -> bool:
+    return is_whole(value) and abs(value) <= MOST
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,7 @@ class Real:
     log: bool = False
 
     def __post_init__(self) -> None:
-        _check_ends(self.low, self.high, self.log)
+        _check_ends(self.low, self.high, self.log, is_number, "numbers")
 
     def holds(self, value: object) -> bool:
         """Whether a value lies inside."""
@@ -58,7 +63,7 @@ class Whole:
     log: bool = False
 
     def __post_init__(self) -> None:
-        _check_ends(self.low, self.high, self.log)
+        _check_ends(self.low, self.high, self.log, _is_searched, "whole numbers up to 2^53")
 
     def holds(self, value: object) -> bool:
         """Whether a value lies inside."""
@@ -67,9 +72,17 @@ class Whole:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of these values: words, numbers or None."""
+    """One of these values: words, numbers or None, no two of them equal. BaselineError."""
 
     values: tuple[str | int | float | bool | None, ...]
+
+    def __post_init__(self) -> None:
+        found = tuple(self.values) if isinstance(self.values, list) else self.values
+        known = isinstance(found, tuple) and all(each is None or isinstance(each, str | int | float) for each in found)
+        if not known or not found or len(set(found)) < len(found) or any(each != each for each in found):
+            expected = "a tuple of different words, numbers or None"
+            raise BaselineError(f"a choice of {shown(self.values)}: expected {expected}")
+        object.__setattr__(self, "values", found)
 
     def holds(self, value: object) -> bool:
         """Whether a value is one of them."""
@@ -123,10 +136,21 @@ class Baseline:
             raise BaselineError(f"method {self.name!r} cites {self.paper!r}: expected a key of citations.PAPERS")
         if self.prior not in PRIORS:
             raise BaselineError(f"method {self.name!r} needs the prior {self.prior!r}: expected {', '.join(PRIORS)}")
+        if not isinstance(self.space, Mapping):
+            raise BaselineError(f"method {self.name!r}: its space is {shown(self.space)}, expected ranges by setting")
         for name, values in self.space.items():
-            if name not in self.settings or not values.holds(self.settings[name]):
-                found = self.settings.get(name, "no setting")
-                raise BaselineError(f"method {self.name!r}: the published {name}, {found}, is not in {values}")
+            self._check_range(name, values)
+
+    def _check_range(self, name: str, values: Range) -> None:
+        """BaselineError unless these are values of a setting, the published one among them."""
+        if name not in self.settings:
+            known = ", ".join(self.settings) or "no setting at all"
+            raise BaselineError(f"method {self.name!r}: its space names {shown(name)}, expected one of {known}")
+        if not isinstance(values, Range):
+            told = f"the space of {name} is {shown(values)}, expected a Real, a Whole or a Choice"
+            raise BaselineError(f"method {self.name!r}: {told}")
+        if not values.holds(found := self.settings[name]):
+            raise BaselineError(f"method {self.name!r}: the published {name}, {shown(found)}, is not in {values}")
 
     @cached_property
     def settings(self) -> dict[str, object]:
@@ -146,14 +170,15 @@ class Baseline:
             found = self.can(as_operator(f))
         except RusrError:
             raise
-        except Exception as error:  # of somebody's own method
+        except (Exception, SystemExit) as error:  # of somebody's own method
             raise BaselineError(f"can of method {self.name!r} fails: {type(error).__name__}: {error}") from error
         if found is not None and not isinstance(found, str):
             raise BaselineError(f"can of method {self.name!r} gives {shown(found)}: expected None, or why it cannot")
         return found
 
-    def configured(self, name: str | None = None, **values: object) -> "Configured":
-        """The method with some settings of one's own. BaselineError for a setting that it does not have."""
+    def configured(self, name: str | None = None, /, **values: object) -> "Configured":
+        """The method with some settings of one's own, whatever they are called. BaselineError for one that it does not
+        have."""
         unknown = [word for word in values if word not in self.settings]
         if unknown:
             known = ", ".join(self.settings) or "none"

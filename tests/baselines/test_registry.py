@@ -67,6 +67,62 @@ def test_references_of_ones_own_are_a_list_of_papers(told, papers):
     assert configured.restore(None, torch.zeros(1, 3, 4, 4), parse("identity")).info["references"] == papers
 
 
+@pytest.mark.parametrize(
+    "space, message",
+    [
+        (["lr"], "its space is ['lr'], expected ranges by setting"),
+        (None, "its space is None, expected ranges by setting"),
+        ({"rate": Real(0.1, 1)}, "its space names 'rate', expected one of steps, lr"),
+        ({"seed": Whole(0, 1)}, "its space names 'seed', expected one of steps, lr"),
+        ({3: Whole(0, 1)}, "its space names 3, expected one of steps, lr"),
+        ({"lr": (0.1, 1)}, "the space of lr is (0.1, 1), expected a Real, a Whole or a Choice"),
+        ({"lr": Real}, "expected a Real, a Whole or a Choice"),
+    ],
+)
+def test_a_space_that_is_none_is_refused_where_it_is_declared(space, message):
+    with pytest.raises(BaselineError) as caught:
+        Baseline("x", restored, space=space)
+    assert str(caught.value).startswith("method 'x': ") and message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda: Whole(1.5, 6), "a range from 1.5 to 6: expected two whole numbers up to 2^53, the smaller one first"),
+        (lambda: Whole(1, 2**53 + 1), "expected two whole numbers up to 2^53"),
+        (lambda: Real("a", 1), "a range from 'a' to 1: expected two numbers, the smaller one first"),
+        (lambda: Choice(3), "a choice of 3: expected a tuple of different words, numbers or None"),
+        (lambda: Choice("abc"), "a choice of 'abc': expected a tuple"),
+        (lambda: Choice(()), "a choice of (): expected"),
+        (lambda: Choice((3, (1, 2))), "a choice of (3, (1, 2)): expected"),
+        (lambda: Choice((True, 1, 2)), "a choice of (True, 1, 2): expected a tuple of different words"),
+        (lambda: Choice((3, float("nan"))), "a choice of (3, nan): expected"),
+        (lambda: Choice((None, [1])), "a choice of (None, [1]): expected"),
+    ],
+)
+def test_a_range_that_cannot_be_searched_is_refused(make, message):
+    """A database of trials takes True for 1, and rounds large whole numbers."""
+    with pytest.raises(BaselineError) as caught:
+        make()
+    assert message in str(caught.value)
+
+
+def test_a_setting_may_be_called_as_what_a_method_is_given():
+    def mine(prior, y, operator, *, seed=0, callback=None, f=7, name="a", self=0.1):
+        return restored(prior, y, operator, steps=f, lr=self)
+
+    method = Baseline("x", mine, space={"f": Whole(1, 9), "name": Choice(["a", "b"]), "self": Real(0, 1)})
+    assert method.configured("mine", f=3, name="b", self=0.5).settings == {"f": 3, "name": "b", "self": 0.5}
+
+
+def test_a_can_that_ends_the_program_is_one_line():
+    def ends(f):
+        raise SystemExit(3)
+
+    with pytest.raises(BaselineError, match="can of method 'x' fails: SystemExit: 3"):
+        Baseline("x", restored, can=ends).reason(parse("blur:1"))
+
+
 def test_ranges():
     assert Real(0, 1).holds(0.5) and not Real(0, 1).holds(float("nan")) and not Real(0, 1).holds(True)
     assert Whole(1, 3).holds(3) and not Whole(1, 3).holds(2.5)
