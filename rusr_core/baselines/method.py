@@ -160,6 +160,11 @@ class Baseline:
         named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
         return {p.name: p.default for p in named if p.name not in ("seed", "callback")}
 
+    @property
+    def word(self) -> str:
+        """What `rusr tune` is given for it."""
+        return self.name
+
     def origin(self) -> dict[str, object]:
         """What determines its restorations beside its settings, as plain JSON; nothing of a method of this library."""
         return {}
@@ -177,8 +182,7 @@ class Baseline:
         return found
 
     def configured(self, name: str | None = None, /, **values: object) -> "Configured":
-        """The method with some settings of one's own, whatever they are called. BaselineError for one that it does not
-        have."""
+        """The method with some settings of one's own. BaselineError for a setting that it does not have."""
         unknown = [word for word in values if word not in self.settings]
         if unknown:
             known = ", ".join(self.settings) or "none"

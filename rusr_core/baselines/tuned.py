@@ -10,6 +10,7 @@ whose value is None is left out there, since TOML knows no such value.
 
 import dataclasses
 import tomllib
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from rusr_core.baselines import ours
 from rusr_core.baselines.method import Baseline, BaselineError, Configured, Range
 from rusr_core.degradations.base import Degradation
 from rusr_core.degradations.operator import AnyOperator, as_operator
-from rusr_core.errors import RusrError
+from rusr_core.errors import RusrError, RusrWarning
 from rusr_core.files import DataError, data_path
 from rusr_core.limits import dotted, shown
 from rusr_core.networks.digests import SHOWN, weights_digest
@@ -47,6 +48,11 @@ def published(base: Preset | Baseline) -> dict[str, object]:
 def configured(base: Preset | Baseline, name: str, values: Mapping[str, object]) -> Preset | Configured:
     """The method with these values of some of its settings, called `name`. BaselineError for an unknown setting."""
     return ours.configured(base, name, values) if isinstance(base, Preset) else base.configured(name, **values)
+
+
+def word_of(base: Preset | Baseline) -> str:
+    """What `rusr tune` is given for a method."""
+    return base.word if isinstance(base, Baseline) else base.name
 
 
 def base_of(how: "Preset | Baseline | Configured | Tuned | object") -> "Preset | Baseline | object":
@@ -124,7 +130,7 @@ class Tuned:
             if known != now:
                 raise BaselineError(
                     f"{self.name} was tuned with the {role} {known[:SHOWN]}, this prior has {now[:SHOWN]}: tune it "
-                    f"again (rusr tune {self.base.name}), or use {self.base.name}, the published settings"
+                    f"again (rusr tune {word_of(self.base)}), or use {word_of(self.base)}, the published settings"
                 )
 
     def restore(
@@ -171,7 +177,7 @@ def load(base: Preset | Baseline, column: str, folder: str | Path | None = None)
 
     Raises BaselineError if the file is not there, does not hold the column, or holds a setting outside the space.
     """
-    path = _file(base.name, folder)
+    path = _file(base, folder)
     try:
         known = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -181,13 +187,14 @@ def load(base: Preset | Baseline, column: str, folder: str | Path | None = None)
         raise BaselineError(
             f"{path}: not the file of a tuned method: holds settings of {found}, expected {base.name!r}"
         )
+    _check_origin(base, known, path)
     weights, portraits = (_words(known, name, path) for name in ("weights", "portraits"))
     if column == "one":
         places = {"": ("one", "settings")} if "one" in known else {}
     else:
         places = {_task_word(word, path): ("tasks", word, "settings") for word in _table(known, path, "tasks")}
     if not places:
-        raise BaselineError(f"{path}: holds no column {column!r}; rusr tune {base.name} finds it")
+        raise BaselineError(f"{path}: holds no column {column!r}{_why_not(known, column, base)}")
     settings = {word: _checked(base, _table(known, path, *place), path, place) for word, place in places.items()}
     return Tuned(f"{base.name}@{column}", base, settings, weights, portraits, str(path))
 
@@ -221,14 +228,40 @@ def _task_word(word: str, path: Path) -> str:
     return word
 
 
-def _file(name: str, folder: str | Path | None) -> Path:
+def _check_origin(base: Preset | Baseline, known: Mapping[str, object], path: Path) -> None:
+    """Of somebody's own method: BaselineError for what was found for another one of the same name, RusrWarning where
+    its source has changed since."""
+    wanted = base.origin() if isinstance(base, Baseline) else {}
+    if not wanted or "provenance" not in known:
+        return
+    found = _table(known, path, "provenance")
+    if (function := found.get("function", wanted["function"])) != wanted["function"]:
+        told = f"holds settings of {shown(function)}, expected those of {wanted['function']!r}"
+        raise BaselineError(f"{path}: {told}: tune it under another name, or again (rusr tune {word_of(base)})")
+    if found.get("source") != wanted["source"]:
+        told = f"{wanted['function']} has changed since {path} was found"
+        warnings.warn(f"{told}: rusr tune {word_of(base)} into another folder tunes it again", RusrWarning, 4)
+
+
+def _why_not(known: Mapping[str, object], column: str, base: Preset | Baseline) -> str:
+    """Why a file lacks a column: no setting that was tried gave an image, or none was tried."""
+    failed = known.get("without_an_image")
+    failed = [word for word in failed if (word == "one") == (column == "one")] if isinstance(failed, list) else []
+    if failed:
+        return f"; no setting that was tried gave an image ({', '.join(map(str, failed))})"
+    return f"; rusr tune {word_of(base)} finds it"
+
+
+def _file(base: Preset | Baseline, folder: str | Path | None) -> Path:
     """The file of a method. BaselineError if it is not there."""
+    name = base.name
     try:
         path = data_path(f"tuned/{name}.toml") if folder is None else Path(folder) / f"{name}.toml"
     except DataError:
         path = Path("data/tuned") / f"{name}.toml"
     if not path.is_file():
-        raise BaselineError(f"{name} has not been tuned: expected {path}, which rusr tune {name} writes")
+        told = f"{path}, which rusr tune {word_of(base)} writes" + (", or --tuned FOLDER" if folder is None else "")
+        raise BaselineError(f"{name} has not been tuned: expected {told}")
     return path
 
 

@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from rusr_core import baselines, presets, priors
 from rusr_core.arithmetic import MODES
+from rusr_core.baselines import Configured
 from rusr_core.baselines.tuned import draws_samples
 from rusr_core.commands.options import (
     class_option,
@@ -172,11 +173,15 @@ def _check_steps(steps: int | None, methods: tuple[Method, ...]) -> None:
     """Say which functions of one's own --steps does not reach; BenchmarkError if it reaches no method at all."""
     if steps is None:
         return
-    taken = [m.name for m in methods if isinstance(m.how, Preset) or "steps" in getattr(m.how, "values", {})]
+    taken = [m.name for m in methods if isinstance(m.how, Preset) or _is_shortened(m.how)]
     if not taken:
         names = ", ".join(method.name for method in methods)
         raise BenchmarkError(f"--steps {steps}: reaches none of {names}; expected a method that takes steps")
     _tell_of_own("steps", steps, methods)
+
+
+def _is_shortened(how: object) -> bool:
+    return isinstance(how, Configured) and "steps" in how.values
 
 
 def _tell_of_own(option: str, number: int | None, methods: tuple[Method, ...]) -> None:

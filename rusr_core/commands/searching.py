@@ -69,9 +69,19 @@ def check_denoiser(file: str | None, methods: Mapping[str, object]) -> None:
 def check_tuned(folder: Path | None, methods: Mapping[str, object]) -> None:
     """Raise CommandError if --tuned is given and none of these methods, by name, has settings that lie there."""
     if folder is not None and not any(isinstance(how, Tuned) for how in methods.values()):
-        name = next(iter(methods)).partition("@")[0] if len(methods) == 1 else "NAME"
-        forms = " or ".join(f"{name}@{column}" for column in COLUMNS)
+        forms = " or ".join(_tuned_forms(methods))
         raise CommandError(f"--tuned {folder}: {_listed(methods)} without tuned settings; expected {forms}")
+
+
+def _tuned_forms(methods: Mapping[str, object]) -> list[str]:
+    """What would name the settings that `rusr tune` has found for this method, or for any of several."""
+    name, own = "NAME", ""
+    if len(methods) == 1:
+        (word, how), *_ = methods.items()
+        own = how if isinstance(how, str) else getattr(base_of(how), "reference", "")
+        word = word.removesuffix(own).rstrip("=") if own else word  # of `rusr restore` it is NAME=MODULE:NAME
+        name = word.partition("@")[0] or name
+    return [f"{name}@{column}{'=' if own else ''}{own}" for column in COLUMNS]
 
 
 def check_identity(network: str | None, method: Preset | Configured | Tuned) -> None:

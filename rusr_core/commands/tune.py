@@ -15,7 +15,7 @@ from rusr_core.presets import Preset
 from rusr_core.sweeps import tuned_files
 from rusr_core.sweeps.config import SweepConfig
 from rusr_core.sweeps.measurements import ImageFolder
-from rusr_core.sweeps.own_methods import own_baseline
+from rusr_core.sweeps.own_methods import NEW_NAME, own_baseline
 from rusr_core.sweeps.plan import check_method_name, parse_tasks
 from rusr_core.sweeps.tuning import TuningPlan, tune
 
@@ -56,9 +56,9 @@ def _base(word: str) -> Preset | Baseline:
     name, equals, reference = word.partition("=")
     if not equals:
         return baselines.base_of(word)
-    check_method_name(name)
     if "@" in name or name in baselines.names():
-        raise CommandError(f"{word}: expected NAME=MODULE:NAME with a name that no method of the library has, and no @")
+        raise CommandError(f"{word}: expected NAME=MODULE:NAME with {NEW_NAME}, and no @")
+    check_method_name(name)
     return own_baseline(reference, name)
 
 

@@ -7,7 +7,7 @@ from rusr_core import baselines, presets
 from rusr_core.limits import shown
 from rusr_core.sweeps import ablations
 from rusr_core.sweeps.config import BenchmarkError, Method
-from rusr_core.sweeps.own_methods import find_own
+from rusr_core.sweeps.own_methods import find_own, parted
 from rusr_core.tasks import Task
 
 SETS = {"variants": (*ablations.VARIANTS, *ablations.FUNCTIONS), "rates": tuple(ablations.RATES)}
@@ -21,7 +21,8 @@ def parse_methods(
     and NAME@one=MODULE:NAME or NAME@tuned=MODULE:NAME with the settings that `rusr tune` found for it.
 
     A word may hold several with commas between them. `steps` shortens each method that takes steps, but one's own.
-    Raises BenchmarkError for one word in place of several and for what is no word, BaselineError for another name.
+    Raises BenchmarkError for one word in place of several and for what is no word, BaselineError for another name and
+    for `steps` of settings that were found.
     """
     if isinstance(words, str):  # each letter would be a method
         raise BenchmarkError(f"methods are {shown(words)}: expected several words, as [{shown(words)}]")
@@ -46,8 +47,8 @@ def unable(methods: Iterable[Method], tasks: Sequence[Task]) -> dict[tuple[str, 
 def _named(word: str, steps: int | None, tuned_in: str | Path | None) -> list[Method]:
     name, equals, function = word.partition("=")
     if equals:
-        tuned = name.partition("@")[2] in baselines.COLUMNS
-        return [Method(name, find_own(word, tuned_in=tuned_in) if tuned else function)]
+        _, tuned, _ = parted(word)
+        return [Method(name, find_own(word, steps, tuned_in) if tuned else function)]
     name = presets.known_as(name)
     if name in SETS:
         return [method for known in SETS[name] for method in _named(known, steps, tuned_in)]
