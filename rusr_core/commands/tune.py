@@ -10,6 +10,7 @@ from rusr_core.arithmetic import MODES
 from rusr_core.baselines import Baseline
 from rusr_core.commands.bench import absolute, image_names, network_options, parallel_options
 from rusr_core.commands.options import CommandError, count, device_of, device_option, find_own_modules, seed
+from rusr_core.commands.output import complain
 from rusr_core.commands.searching import check_denoiser
 from rusr_core.presets import Preset
 from rusr_core.sweeps import tuned_files
@@ -63,10 +64,11 @@ def _base(word: str) -> Preset | Baseline:
 
 
 def run_tune(args: argparse.Namespace) -> int:
-    """Tune what is left; 0 when METHOD.toml is written."""
+    """Tune what is left; 0 when METHOD.toml is written, 1 if it lacks a study, of which no setting gave an image."""
     base = _base(args.method)
     check_denoiser(args.denoiser, {base.name: base})
-    tuned_files.check_place(args.to or args.output, base.name)
+    output, to = args.output.absolute(), (args.to or args.output).absolute()  # somebody's own code may go elsewhere
+    tuned_files.check_place(to, base.name)
     images = ImageFolder(args.images.absolute())
     names = image_names(images, args.num_images)
     tasks = []
@@ -79,7 +81,7 @@ def run_tune(args: argparse.Namespace) -> int:
     plan = TuningPlan(base, tuple(tasks), names, args.trials, args.seed, args.batch, not args.no_race)
     files = [absolute(word) for word in (args.prior, args.identity, args.judge, args.denoiser)]
     networks = (files[0], args.perceptual, *files[1:], device_of(args.device), args.arithmetic)
-    config = SweepConfig(args.output.absolute(), (), images.folder, *networks, label=args.label)
+    config = SweepConfig(output, (), images.folder, *networks, label=args.label)
     with tqdm(unit="trial", disable=None) as bar:
 
         def progress(done: int, planned: int) -> None:
@@ -89,7 +91,9 @@ def run_tune(args: argparse.Namespace) -> int:
         wanted = {"one": args.only != "each", "each": args.only != "one"}
         options = {"workers": args.workers, "threads": args.threads, "accept_code_change": args.accept_code_change}
         studies = tune(config, plan, **wanted, **options, callback=progress)
-    path = tuned_files.write(args.to or args.output, config, plan, studies)
+    path = tuned_files.write(to, config, plan, studies)
     print(tuned_files.summary(path))
-    print(f"{path}: {sum(len(study.finished()) for study in studies.values())} trials")
-    return 0
+    print(f"{(args.to or args.output) / path.name}: {sum(len(study.finished()) for study in studies.values())} trials")
+    for line in (failed := tuned_files.failures(studies)):
+        complain(line)
+    return 1 if failed else 0

@@ -17,6 +17,7 @@ from rusr_core.baselines.tuned import base_of, own_samples, prior_of
 from rusr_core.errors import RusrError
 from rusr_core.files import as_path, data_path
 from rusr_core.limits import MAX_SAMPLES, check_whole, shown
+from rusr_core.metrics.checks import OVERSHOOT
 from rusr_core.metrics.judges import Judge, judge_of
 from rusr_core.own_code import find_object, source_digest
 from rusr_core.presets import Preset, known_as
@@ -135,12 +136,16 @@ class Method:
 
 
 def check_pictures(name: str, result: Restoration, expected: tuple[int, ...]) -> None:
-    """BenchmarkError unless a method's pictures are [N, 3, R, R], RestorationError unless they are finite."""
+    """BenchmarkError unless a method's pictures are [N, 3, R, R], RestorationError unless they are finite and in
+    [0, 1], or so near to it that they only were not clamped."""
     found = tuple(result.picture.shape)
     if found != expected:
         raise BenchmarkError(f"{name} returned images {found}, expected {expected} of finite numbers")
     if not result.picture.isfinite().all():
         raise RestorationError(f"{name} returned images {found} with NaN or infinity, expected finite numbers")
+    low, high = (edge.item() for edge in result.picture.detach().aminmax())
+    if low < -OVERSHOOT or high > 1 + OVERSHOOT:
+        raise RestorationError(f"{name} returned images with values in [{low:.4g}, {high:.4g}], expected [0, 1]")
 
 
 @dataclass(frozen=True)

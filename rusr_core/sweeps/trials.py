@@ -82,18 +82,27 @@ class Trials:
 
     def __init__(self, storage: object, name: str, space: Mapping[str, Range], first: list[dict], seed: int):
         self.storage = storage  # see `database`
-        self.study = optuna().create_study(storage=storage, study_name=name, load_if_exists=True)
-        self.id = self.storage.get_study_id_from_name(name)
         self.name, self.seed = name, seed
+        self._open()
         self.space = {word: _distribution(values) for word, values in space.items()}
         self.first = [self._as_stored(settings) for settings in first]
+
+    def _open(self) -> None:
+        """The study that is there, or a new one."""
+        self.study = optuna().create_study(storage=self.storage, study_name=self.name, load_if_exists=True)
+        self.id = self.storage.get_study_id_from_name(self.name)
 
     def agree(self, configuration: dict, accepted: tuple[str, ...] = ()) -> None:
         """Fix what the trials rest on, or raise TuningError naming what differs from when they were begun.
 
-        What is under the names `accepted` may differ; both values are kept then, under "accepted_changes".
+        What is under the names `accepted` may differ; both values are kept then, under "accepted_changes". A study
+        without a score, as one of a method that failed at once and was mended, begins anew.
         """
         wanted, known = json.loads(json.dumps(configuration)), self.study.user_attrs.get("configuration")
+        if known not in (None, wanted) and not self.scores():
+            optuna().delete_study(storage=self.storage, study_name=self.name)
+            self._open()
+            known = None
         if known is not None:
             changed = {name: [known.get(name), wanted[name]] for name in accepted if known.get(name) != wanted[name]}
             wrong = list(differences({**known, **{name: wanted[name] for name in changed}}, wanted))

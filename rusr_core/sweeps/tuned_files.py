@@ -89,6 +89,16 @@ def _told(settings: dict[str, object]) -> dict[str, object]:
     return {name: value for name, value in settings.items() if value is not None}
 
 
+def failures(studies: dict[str, Trials]) -> list[str]:
+    """A line for each study of which no setting gave an image, with what the last one has said."""
+    found = []
+    for name, study in studies.items():
+        if study.best() is None:
+            *_, last = (score[2] for score in study.scores().values() if len(score) > 2)
+            found.append(f"{name}: none of {len(study.finished())} settings gave an image ({last})")
+    return found
+
+
 def summary(path: Path) -> str:
     """A file in a few lines: what was found for each task, beside the published settings."""
     found = tomllib.loads(path.read_text(encoding="utf-8"))

@@ -6,8 +6,10 @@ import sys
 import tomllib
 
 import pytest
+import torch
 
 from rusr_core import commands
+from rusr_core.baselines import BaselineError
 from rusr_core.degradations import parse
 from rusr_core.errors import RusrWarning
 from rusr_core.images import load_image
@@ -159,6 +161,29 @@ def test_settings_belong_to_the_method_that_they_were_found_for(words, tmp_path,
 
 
 @pytest.mark.slow
+def test_what_a_method_changes_and_how_its_settings_are_called_loses_nothing(words, tmp_path, capsys):
+    (tmp_path / "elsewhere").mkdir()
+    tune = ["tune", "mine=own_tuned:moving", "studies", *words, "--trials", "2", "--tasks", "deartifacting:M"]
+    try:
+        assert commands.main([*tune, "--to", "found"]) == 0
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert "found/mine.toml: 4 trials" in capsys.readouterr().out and not list((tmp_path / "elsewhere").iterdir())
+    found = tomllib.loads((tmp_path / "found/mine.toml").read_text())
+    assert found["published"] == {"f": 0.5, "name": "a"} and found["one"]["failed"] == 0
+
+
+@pytest.mark.slow
+def test_a_study_without_an_image_is_said_with_its_reason(words, capsys):
+    tune = ["tune", "mine=own_tuned:in_bytes", "studies", *words, "--trials", "2", "--tasks", "deartifacting:M"]
+    assert commands.main([*tune, "--only", "one"]) == 1
+    err = capsys.readouterr().err
+    assert "one: none of 2 settings gave an image (own_tuned:in_bytes returned images with values in [" in err
+    with pytest.raises(BaselineError, match=r"no column 'one'; no setting that was tried gave an image \(one\)"):
+        parse_methods(["mine@one=own_tuned:in_bytes"], tuned_in="studies")
+
+
+@pytest.mark.slow
 def test_an_error_of_ones_own_finds_its_way_from_a_worker(words, capsys):
     tune = ["tune", "mine=own_tuned:own_error", "studies", *words, "--trials", "2", "--tasks", "deartifacting:M"]
     assert commands.main([*tune, "--workers", "2"]) == 2
@@ -173,6 +198,10 @@ def test_settings_that_fail_are_counted_and_a_defect_ends_the_tuning_until_it_is
     err = capsys.readouterr().err
     assert "own_tuned:defect: IndexError: " in err and f"own_tuned.py, line {line})" in err and err.count("\n") == 1
     assert not (tmp_path / "studies/defect.toml").exists()
+    (tmp_path / "own_tuned.py").write_text(OWN.replace("[][int(shade)]", "grey(prior, y, f, shade=shade)"))
+    sys.modules.pop("own_tuned")
+    assert commands.main(tune) == 0, "nothing was scored that could be mixed"
+    assert tomllib.loads((tmp_path / "studies/defect.toml").read_text())["one"]["trials"] == 3
 
 
 @pytest.mark.parametrize(
