@@ -2,7 +2,6 @@
 
 import dataclasses
 import inspect
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -10,12 +9,12 @@ from functools import cached_property, partial
 import torch
 from torch import Tensor
 
-from rusr_core import randomness
 from rusr_core.arithmetic import gradients
+from rusr_core.baselines.draws import drawn
 from rusr_core.citations import PAPERS
 from rusr_core.degradations.base import Degradation
 from rusr_core.degradations.operator import AnyOperator, as_operator
-from rusr_core.errors import RusrError, RusrWarning
+from rusr_core.errors import RusrError
 from rusr_core.limits import MAX_SAMPLES, MAX_STEPS, check_whole, is_number, is_whole, shown
 from rusr_core.results import Restoration
 
@@ -245,7 +244,7 @@ class Configured:
         if samples is not None and "samples" in settings:
             settings, several = settings | {"samples": samples}, False
         run = partial(self.baseline.function, prior, y, f, **settings)
-        result = _drawn(run, seed, samples, callback) if several else run(seed=seed, callback=callback)
+        result = drawn(run, seed, samples, callback) if several else run(seed=seed, callback=callback)
         told = result.info.get("references") or []
         papers = [*([self.baseline.paper] if self.baseline.paper else []), *([told] if isinstance(told, str) else told)]
         info = result.info | {"settings": settings, "references": list(dict.fromkeys(papers))}
@@ -261,36 +260,3 @@ class Configured:
         if samples > (most := self.baseline.most(self.settings)):
             told = ", ".join(f"{name}={value}" for name, value in self.settings.items() if name != "samples")
             raise BaselineError(f"{self.name} with {told}: expected no more than {most} samples, got {samples}")
-
-
-def _drawn(run: Callable[..., Restoration], seed: int, samples: int, callback: Callable | None) -> Restoration:
-    """`samples` runs of a method that draws once a run, each from a seed of its own -> the first, and all draws.
-
-    After Ctrl-C it has those that were finished; the first one may be unfinished.
-    """
-    first = run(seed=seed, callback=callback)
-    drawn, interrupted, seconds = [first.image], first.interrupted, first.seconds
-    passes = first.info.get("network_passes", 0)
-    for number, word in enumerate(randomness.seeds(seed, samples - 1, 1), 2):
-        if interrupted:
-            break
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", RusrWarning)  # the first run has said them
-                result = run(seed=word, callback=_of_draw(number, callback))
-        except KeyboardInterrupt:
-            interrupted = True
-            break
-        interrupted, seconds = result.interrupted, seconds + result.seconds
-        passes += result.info.get("network_passes", 0)
-        drawn += [] if interrupted else [result.image]
-    info = first.info | ({"network_passes": passes} if passes else {})
-    more = {"drawn": torch.stack(drawn, 1), "seconds": seconds, "info": info}
-    return dataclasses.replace(first, interrupted=interrupted, **more)
-
-
-def _of_draw(number: int, callback: Callable | None) -> Callable | None:
-    """The callback for another draw, which the phase of its steps names."""
-    if callback is None:
-        return None
-    return lambda step: callback(dataclasses.replace(step, phase=f"{step.phase}, draw {number}"))
