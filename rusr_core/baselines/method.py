@@ -143,8 +143,8 @@ class Baseline:
     def _check_range(self, name: str, values: Range) -> None:
         """BaselineError unless these are values of a setting, the published one among them."""
         if name not in self.settings:
-            known = ", ".join(self.settings) or "no setting at all"
-            raise BaselineError(f"method {self.name!r}: its space names {shown(name)}, expected one of {known}")
+            known = f"one of {', '.join(self.settings)}" if self.settings else "no name: its function names no settings"
+            raise BaselineError(f"method {self.name!r}: its space names {shown(name)}, expected {known}")
         if not isinstance(values, Range):
             told = f"the space of {name} is {shown(values)}, expected a Real, a Whole or a Choice"
             raise BaselineError(f"method {self.name!r}: {told}")
@@ -155,8 +155,9 @@ class Baseline:
     def settings(self) -> dict[str, object]:
         """The published value of each setting: the defaults of the function's own arguments."""
         takes = arguments(self.function)
-        parameters = [] if takes is None else list(takes.parameters.values())[3:]
-        named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+        parameters = [] if takes is None else list(takes.parameters.values())
+        given = [p for p in parameters if p.kind not in (p.KEYWORD_ONLY, p.VAR_KEYWORD)][:3]  # prior, y and f
+        named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and p not in given]
         return {p.name: p.default for p in named if p.name not in ("seed", "callback")}
 
     @property
@@ -170,14 +171,24 @@ class Baseline:
 
     def reason(self, f: AnyOperator) -> str | None:
         """What `can` says of f: why the method cannot invert it, None if it can. BaselineError for any other answer."""
+        found = self._told("can", as_operator(f))
+        if found is not None and not isinstance(found, str):
+            raise BaselineError(f"can of method {self.name!r} gives {shown(found)}: expected None, or why it cannot")
+        return found
+
+    def _told(self, what: str, *given: object) -> object:
+        """What one of its functions beside the method itself says, called `what`. BaselineError where that fails."""
         try:
-            found = self.can(as_operator(f))
+            return getattr(self, what)(*given)
         except RusrError:
             raise
         except (Exception, SystemExit) as error:  # of somebody's own method
-            raise BaselineError(f"can of method {self.name!r} fails: {type(error).__name__}: {error}") from error
-        if found is not None and not isinstance(found, str):
-            raise BaselineError(f"can of method {self.name!r} gives {shown(found)}: expected None, or why it cannot")
+            raise BaselineError(f"{what} of method {self.name!r} fails: {type(error).__name__}: {error}") from error
+
+    def most_samples(self, settings: Mapping[str, object]) -> int:
+        """What `most` says of these settings. BaselineError for what is no number."""
+        if not is_whole(found := self._told("most", settings)):
+            raise BaselineError(f"most of method {self.name!r} gives {shown(found)}: expected a number of samples")
         return found
 
     def configured(self, name: str | None = None, /, **values: object) -> "Configured":
@@ -194,10 +205,12 @@ class Baseline:
             raise BaselineError(f"method {self.name!r} takes no steps that could be shortened to {shown(steps)}")
         check_whole(f"the steps of {self.name!r} when shortened", steps, 1, MAX_STEPS, BaselineError)
         try:
-            more = self.shorter(steps)
+            more = self._told("shorter", steps)
         except BaselineError as error:
             raise BaselineError(f"method {self.name!r}: {error}") from error
-        return self.configured(f"{self.name}@{steps}", steps=steps, **more)
+        if not isinstance(more, Mapping) or not all(isinstance(word, str) for word in more):
+            raise BaselineError(f"shorter of method {self.name!r} gives {shown(more)}: expected settings by name")
+        return self.configured(f"{self.name}@{steps}", **{"steps": steps} | more)
 
 
 @dataclass(frozen=True)
@@ -257,6 +270,6 @@ class Configured:
         check_whole("samples", samples, 1, MAX_SAMPLES, BaselineError)
         if samples > 1 and not self.baseline.samples:
             raise BaselineError(f"{self.name} draws no samples of a posterior: expected samples=1, got {samples}")
-        if samples > (most := self.baseline.most(self.settings)):
+        if samples > (most := self.baseline.most_samples(self.settings)):
             told = ", ".join(f"{name}={value}" for name, value in self.settings.items() if name != "samples")
             raise BaselineError(f"{self.name} with {told}: expected no more than {most} samples, got {samples}")

@@ -58,7 +58,7 @@ def own_baseline(reference: str, name: str | None = None) -> OwnBaseline:
     def restored(prior: Prior, y: Tensor, f: object, /, *, callback: Callable | None = None, **given: object):
         given |= {"callback": callback} if takes_callback else {}
         try:
-            found = function(prior, y, f, **given)
+            found = function(prior, y.clone(), f, **given)  # what it does to y is nobody else's
         except (Exception, SystemExit) as error:
             if _of_the_library(error) or out_of_memory(error):
                 raise

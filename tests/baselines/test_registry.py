@@ -115,12 +115,37 @@ def test_a_setting_may_be_called_as_what_a_method_is_given():
     assert method.configured("mine", f=3, name="b", self=0.5).settings == {"f": 3, "name": "b", "self": 0.5}
 
 
-def test_a_can_that_ends_the_program_is_one_line():
-    def ends(f):
+def test_what_the_other_functions_of_a_method_do_is_one_line():
+    def ends(given):
         raise SystemExit(3)
 
-    with pytest.raises(BaselineError, match="can of method 'x' fails: SystemExit: 3"):
-        Baseline("x", restored, can=ends).reason(parse("blur:1"))
+    def wrong(given):
+        return [given]
+
+    asked = {
+        "can": lambda method: method.reason(parse("blur:1")),
+        "shorter": lambda method: method.shortened(3),
+        "most": lambda method: method.configured().check_samples(2),
+    }
+    for name, ask in asked.items():
+        with pytest.raises(BaselineError, match=f"{name} of method 'x' fails: SystemExit: 3"):
+            ask(Baseline("x", restored, samples=True, **{name: ends}))
+        with pytest.raises(BaselineError, match=rf"{name} of method 'x' gives \[.*: expected "):
+            ask(Baseline("x", restored, samples=True, **{name: wrong}))
+    with pytest.raises(BaselineError, match="fails: KeyError: 'rate'"):
+        Baseline("x", restored, samples=True, most=lambda settings: settings["rate"]).configured().check_samples(2)
+
+
+def test_settings_of_a_function_that_takes_its_first_three_arguments_as_one():
+    def star(*given, seed=0, callback=None, lr=0.1):
+        return restored(*given, lr=lr)
+
+    def open_to_all(prior, y, f, **options):
+        return restored(prior, y, f)
+
+    assert Baseline("x", star, space={"lr": Real(0, 1)}).settings == {"lr": 0.1}
+    with pytest.raises(BaselineError, match="names 'lr', expected no name: its function names no settings"):
+        Baseline("x", open_to_all, space={"lr": Real(0, 1)})
 
 
 def test_ranges():

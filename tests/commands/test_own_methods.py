@@ -54,6 +54,11 @@ only_jpeg = Baseline("only-jpeg", grey, can=lambda f: None if "jpeg" in str(f) e
 denoises = Baseline("denoises", grey, prior="diffusion")
 
 
+def spoils(prior, y, f, *, seed=0, callback=None):
+    y.zero_()
+    return grey(prior, y, f, seed=seed, callback=print)
+
+
 def image(prior, y, f, *, seed=0, callback=None):
     return y
 
@@ -100,6 +105,15 @@ def test_a_function_restores_a_picture_with_its_own_settings(words, tmp_path, ca
     for name in ("without_callback", "called", "only_jpeg"):
         assert commands.main([*words, f"own_methods:{name}", "--force"]) == 0
     assert torch.equal(load_image(tmp_path / "out.png")[0, :, 0, 0], torch.full((3,), 128 / 255))
+
+
+def test_what_a_method_does_to_its_input_is_nobody_elses(words, tmp_path):
+    """How well the result explains the input is measured after it."""
+    found = []
+    for name in ("called", "spoils"):
+        assert commands.main([*words, f"own_methods:{name}", "--force"]) == 0
+        found.append(read_record(tmp_path / "out.png")["misfit"])
+    assert found[0] == found[1]
 
 
 @pytest.mark.parametrize(
