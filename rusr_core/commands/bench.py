@@ -50,8 +50,8 @@ def _what_options(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=list(presets.PRESETS),
         help=f"{', '.join(baselines.names())}; NAME@one and NAME@tuned of what rusr tune found; variants of the "
-        "presets (variants: all), or NAME=MODULE:NAME of your own method; separated by blanks or commas "
-        "(default: all presets)",
+        "presets (variants: all), or NAME=MODULE:NAME of your own method, tuned NAME@one=MODULE:NAME; separated by "
+        "blanks or commas (default: all presets)",
     )
     parser.add_argument(
         "--tasks",

@@ -73,7 +73,8 @@ def search_options(parser: argparse.ArgumentParser) -> None:
     """The prior and the settings of a search, and whether its results are marked."""
     prior_options(parser)
     names = ", ".join(baselines.names())
-    words = f"one of {names}; NAME@one or NAME@tuned, as rusr tune found it; MODULE:NAME, your own"
+    own = "MODULE:NAME, your own, tuned NAME@one=MODULE:NAME"
+    words = f"one of {names}; NAME@one or NAME@tuned, as rusr tune found it; {own}"
     parser.add_argument("--method", default="default", help=f"{words} (default: %(default)s)")
     tuned_option(parser)
     denoiser_option(parser)

@@ -94,8 +94,8 @@ def failures(studies: dict[str, Trials]) -> list[str]:
     found = []
     for name, study in studies.items():
         if study.best() is None:
-            *_, last = (score[2] for score in study.scores().values() if len(score) > 2)
-            found.append(f"{name}: none of {len(study.finished())} settings gave an image ({last})")
+            said = [score[2] for score in study.scores().values() if len(score) > 2] or ["no reason given"]
+            found.append(f"{name}: none of {len(study.finished())} settings gave an image ({said[-1]})")
     return found
 
 
