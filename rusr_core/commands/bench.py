@@ -10,7 +10,7 @@ from tqdm import tqdm
 from rusr_core import baselines, presets, priors
 from rusr_core.arithmetic import MODES
 from rusr_core.baselines import Configured
-from rusr_core.baselines.tuned import draws_samples
+from rusr_core.baselines.tuned import base_of, draws_samples
 from rusr_core.commands.options import (
     class_option,
     count,
@@ -32,6 +32,7 @@ from rusr_core.sweeps import results
 from rusr_core.sweeps.config import BenchmarkError, Method, SweepConfig
 from rusr_core.sweeps.measurements import ImageFolder
 from rusr_core.sweeps.methods import parse_methods, unable
+from rusr_core.sweeps.own_methods import OwnBaseline, find_own
 from rusr_core.sweeps.plan import SweepPlan, parse_tasks
 from rusr_core.sweeps.workers import SweepSummary, run
 
@@ -124,6 +125,7 @@ def run_bench(args: argparse.Namespace) -> int:
     """Run what is left; 0 if every unit is done, 1 if some failed."""
     find_own_modules()
     methods = parse_methods(args.methods, args.steps, args.tuned)
+    methods = methods if args.samples is None else tuple(map(_sampling, methods))
     check_denoiser(args.denoiser, by_name := {method.name: method.how for method in methods})
     check_tuned(args.tuned, by_name)
     check_samples_drawn(args.samples, by_name)
@@ -184,10 +186,17 @@ def _is_shortened(how: object) -> bool:
     return isinstance(how, Configured) and "steps" in how.values
 
 
+def _sampling(method: Method) -> Method:
+    """A `Baseline` of one's own that samples, as what can be asked for a number; any other method as it is."""
+    own = method.baseline() if isinstance(method.how, str) else None
+    return method if own is None or not own.samples else Method(method.name, find_own(f"{method.name}={method.how}"))
+
+
 def _tell_of_own(option: str, number: int | None, methods: tuple[Method, ...]) -> None:
     """Say which functions of one's own a number does not reach; None is no number."""
     for method in methods:
-        if number is not None and isinstance(method.how, str):
+        own = base_of(method.how)
+        if number is not None and (isinstance(own, str) or (option == "steps" and isinstance(own, OwnBaseline))):
             told = "a function of one's own takes its own number"
             complain(f"warning: --{option} {number} does not reach {method.name}: {told}")
 

@@ -126,9 +126,11 @@ class Method:
         """What must not change while results are collected."""
         besides = {} if self.samples in (None, own_samples(self.how)) else {"samples": self.samples}
         base = base_of(self.how)
-        besides |= base.origin() if isinstance(base, Baseline) else {}
+        source = base.origin() if isinstance(base, Baseline) else {}
+        besides |= source
         if isinstance(self.how, Configured):
-            return {"baseline": self.how.baseline.name, "settings": self.how.settings} | besides
+            settings = self.how.values if source else self.how.settings  # the others stand in the source
+            return {"baseline": self.how.baseline.name, "settings": settings} | besides
         if isinstance(self.how, Preset | Tuned):
             return dict(self.how.values()) | besides
         self.function()

@@ -8,6 +8,7 @@ import torch
 from rusr_core import commands
 from rusr_core.images import load_image
 from rusr_core.photos.records import read_record
+from rusr_core.sweeps import storage
 
 OWN = '''
 import torch
@@ -50,6 +51,7 @@ def asked(f):
 net = Net()
 unasked = Baseline("unasked", grey, can=asked)
 agrees = Baseline("agrees", grey, can=lambda f: True)
+draws = Baseline("draws", lambda prior, y, f, seed=0, where=grey: without_callback(prior, y, f, seed), samples=True)
 only_jpeg = Baseline("only-jpeg", grey, can=lambda f: None if "jpeg" in str(f) else "it knows JPEG alone", samples=True)
 denoises = Baseline("denoises", grey, prior="diffusion")
 
@@ -151,5 +153,14 @@ def test_a_baseline_of_ones_own_is_not_asked_for_what_it_cannot_do(words, config
     out, err = capsys.readouterr()
     assert "n/a: mine on upsampling XS: it knows JPEG alone" in out and "1 units: 0 were done, 1 failed" in out
     assert "AssertionError" in err
+    several = [*bench[:-2], "--tasks", "deartifacting:M", "--samples", "2", "--methods", "mine=own_methods:draws"]
+    several[1] = "several"
+    assert commands.main([*several, "theirs=own_methods:without_callback"]) == 0
+    err = capsys.readouterr().err
+    assert "--samples 2 does not reach theirs" in err and "reach mine" not in err
+    (path,) = Path("several/units/mine").glob("*/000_0.png")
+    assert storage.read_record(path)["samples"] == 2
+    assert commands.main([*several, "--steps", "3"]) == 2
+    assert "--steps 3: reaches none of mine" in capsys.readouterr().err
     assert commands.main([*words, "own_methods:only_jpeg", "--samples", "2"]) == 0
     assert "out.answer2.png" in {path.name for path in Path.cwd().iterdir()}
