@@ -32,10 +32,12 @@ def report_options(parser: argparse.ArgumentParser) -> None:
 def run_report(args: argparse.Namespace) -> int:
     """Print the reports of everything that is finished."""
     numbers = {name: value for name in ("crops", "rounds") if (value := getattr(args, name)) is not None}
-    without = "--no-realism" if args.no_realism else "--against" if args.against else ""
+    without = "--no-realism" if args.no_realism else "--against" if args.against is not None else ""
     for name, value in ({"judge": args.judge} | numbers).items() if without else ():
         if value is not None:
             raise results.ResultsError(f"--{name} {value}: has no use with {without}, the scores are in the results")
+    if args.no_realism and args.against is not None:
+        raise results.ResultsError("--no-realism: has no use with --against, whose table has no realism")
     methods = None if args.methods is None else separated(args.methods)
     if args.against is not None:
         table = paired.compare(args.folder, args.against, methods=methods)

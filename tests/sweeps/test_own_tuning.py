@@ -130,7 +130,7 @@ def test_it_is_tuned_and_compared_with_what_was_found(words, config, tmp_path, c
     assert "has the steps that it was tuned with" in capsys.readouterr().err
     assert commands.main([*picture, "--method", "mine=own_tuned:shaded", "--force"]) == 2
     assert "--tuned" in capsys.readouterr().err
-    assert commands.main(["report", "out", "--against", "mine", "--no-realism"]) == 0
+    assert commands.main(["report", "out", "--against", "mine"]) == 0
     assert "mine@tuned" in capsys.readouterr().out
     source = (tmp_path / "own_tuned.py").read_text()
     (tmp_path / "own_tuned.py").write_text(source.replace("0.95", "0.96"))

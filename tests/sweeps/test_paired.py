@@ -60,6 +60,7 @@ def test_the_command_and_its_forms(config, capsys):
     assert [row["task"] for row in rows] == [*TASKS, "all 2 tasks"] and rows[0]["against"] == "plain"
     assert float(rows[0]["low"]) < float(rows[0]["factor"]) < float(rows[0]["high"])
     for extra, message in {
+        ("--no-realism",): "--no-realism: has no use with --against",
         ("--crops", "3"): "--crops 3: has no use with --against",
         ("--methods", "plain"): "'plain' is compared with others of plain: expected two of them",
         ("--methods", "other"): "no finished unit of 'other', expected one of drawn, plain",
