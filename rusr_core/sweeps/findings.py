@@ -134,7 +134,7 @@ def _diffusion(main: Recording) -> Finding:
 
 
 def _tuned_rival(tuned: Recording) -> Finding:
-    found = together(tuned, SEARCHING, "default", ["upsampling L"])["brgm"]
+    found = together(tuned, SEARCHING, "default", ["upsampling L"])["lbrgm"]
     ours, rows = ("default", "default@tuned"), ["denoising L", "deartifacting M"]
     measured, between = (factor(tuned, "ddrm@tuned", name, rows) for name in ours)
     _check(max(found[2], measured[2], between[2]) < 1, "tuned rival", (found, measured, between))
@@ -143,7 +143,7 @@ def _tuned_rival(tuned: Recording) -> Finding:
         "Task by task one fixed setting does not hold its own: in each of three single tasks a rival ends nearer "
         "to the truth.",
         f"distance of DDRM, tuned, against the setting of this book {per_cent(*measured)} in denoising L and "
-        f"deartifacting M, against our setting tuned as well {per_cent(*between)}; of BRGM, as published, "
+        f"deartifacting M, against our setting tuned as well {per_cent(*between)}; of L-BRGM, as published, "
         f"{per_cent(*found)} in upsampling L", *measured, "one_setting",
         "the same tasks on other portraits, where one of these intervals holds 1",
     )  # fmt: skip
