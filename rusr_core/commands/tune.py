@@ -40,7 +40,7 @@ def tune_options(parser: argparse.ArgumentParser) -> None:
     words = "folder in which METHOD.toml is written (default: OUT); rusr bench --tuned FOLDER reads it"
     parser.add_argument("--to", type=Path, metavar="FOLDER", help=words)
     parser.add_argument("--batch", type=count, default=1, help="images restored at once (default: %(default)s)")
-    words = "try each setting on all portraits, also one that a Wilcoxon test finds behind on some (half of the work)"
+    words = "try each setting on all portraits, also one that a Wilcoxon test finds behind on some"
     parser.add_argument("--no-race", action="store_true", help=words)
     parser.add_argument(
         "--accept-code-change", action="store_true", help="go on with trials of another version of rusr"

@@ -72,7 +72,8 @@ def load_prior(
             are those of all classes together, which a RusrWarning says.
 
     Raises ZooError for a name or network that is not known, CheckpointError for a file that cannot be read,
-    DownloadError, DeviceError, RusrError for a class that the generator does not have.
+    DownloadError, DeviceError, RusrError for a class that the generator does not have; of one's own OwnCodeError and
+    PriorError.
     """
     device = usable_device(device)
     if is_own(name_or_path):
