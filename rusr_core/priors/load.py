@@ -72,8 +72,8 @@ def load_prior(
             are those of all classes together, which a RusrWarning says.
 
     Raises ZooError for a name or network that is not known, CheckpointError for a file that cannot be read,
-    DownloadError, DeviceError, RusrError for a class that the generator does not have; of one's own OwnCodeError and
-    PriorError.
+    DownloadError, DeviceError, RusrError for a class that the generator does not have; for a generator of one's own
+    OwnCodeError where it cannot be imported, PriorError for what it lacks.
     """
     device = usable_device(device)
     if is_own(name_or_path):
