@@ -114,19 +114,17 @@ def _own_prior(
     if label is not None:
         raise ZooError(f"{reference}, class {label}: a generator of one's own is taken as it is, expected no class")
     found = own_generator(reference, device)
-    whole = isinstance(found, Prior)
+    bare = found if isinstance(found, Prior) else Prior.of(found, name=reference)  # refused before networks are loaded
     if perceptual is None:
-        perceptual = (found.perceptual or False) if whole else "lpips"
+        perceptual = (bare.perceptual or False) if bare is found else "lpips"
     if identity is None:
-        identity = (found.identity or False) if whole else False
+        identity = bare.identity or False
     _check_networks(Source(Path(reference), reference), perceptual, identity)
-    generator = found.generator if whole else found
-    bare = Prior.of(generator, name=reference)  # refused before networks are loaded
     look = _perceptual(perceptual) if isinstance(perceptual, str) else perceptual
     face = load_identity(identity) if isinstance(identity, str | Path) else identity
     networks = (_to(network or None, device) for network in (look, face))
-    prior = Prior.of(generator, *networks, name=found.name if whole else bare.name)
-    return dataclasses.replace(prior, lr_scale=found.lr_scale) if whole else prior
+    prior = Prior.of(bare.generator, *networks, name=bare.name)
+    return dataclasses.replace(prior, lr_scale=bare.lr_scale)  # which a whole one may have chosen
 
 
 def _named(source: Source, label: int | None) -> str:
