@@ -35,6 +35,13 @@ def check_images(metric: str, *batches: Tensor) -> None:
     for x in batches:
         if not x.is_floating_point():
             raise MetricError(f"{metric}: images of {x.dtype}, expected floating point in [0, 1]")
-        low, high = (edge.item() for edge in torch.aminmax(x.detach()))
-        if not (low >= -OVERSHOOT and high <= 1 + OVERSHOOT):  # NaN is in no range
-            raise MetricError(f"{metric}: images with values in [{low:.4g}, {high:.4g}], expected [0, 1]")
+        if (told := out_of_range(x)) is not None:
+            raise MetricError(f"{metric}: {told}")
+
+
+def out_of_range(x: Tensor) -> str | None:
+    """How images leave [0, 1] by more than `OVERSHOOT`, in words; None if they do not. NaN is in no range."""
+    low, high = (edge.item() for edge in torch.aminmax(x.detach()))
+    if low >= -OVERSHOOT and high <= 1 + OVERSHOOT:
+        return None
+    return f"images with values in [{low:.4g}, {high:.4g}], expected [0, 1]"

@@ -17,7 +17,7 @@ from rusr_core.baselines.tuned import base_of, own_samples, prior_of
 from rusr_core.errors import RusrError
 from rusr_core.files import as_path, data_path
 from rusr_core.limits import MAX_SAMPLES, check_whole, shown
-from rusr_core.metrics.checks import OVERSHOOT
+from rusr_core.metrics.checks import out_of_range
 from rusr_core.metrics.judges import Judge, judge_of
 from rusr_core.own_code import find_object, source_digest
 from rusr_core.presets import Preset, known_as
@@ -145,9 +145,8 @@ def check_pictures(name: str, result: Restoration, expected: tuple[int, ...]) ->
         raise BenchmarkError(f"{name} returned images {found}, expected {expected} of finite numbers")
     if not result.picture.isfinite().all():
         raise RestorationError(f"{name} returned images {found} with NaN or infinity, expected finite numbers")
-    low, high = (edge.item() for edge in result.picture.detach().aminmax())
-    if low < -OVERSHOOT or high > 1 + OVERSHOOT:
-        raise RestorationError(f"{name} returned images with values in [{low:.4g}, {high:.4g}], expected [0, 1]")
+    if (told := out_of_range(result.picture)) is not None:
+        raise RestorationError(f"{name} returned {told}")
 
 
 @dataclass(frozen=True)
