@@ -20,6 +20,11 @@ def out_of_memory(error: BaseException) -> bool:
     )
 
 
+def in_a_line(error: BaseException) -> str:
+    """The kind of an error and the first line of what it says, for errors of somebody's own code."""
+    return f"{type(error).__name__}: {(str(error).strip() or 'no reason given').splitlines()[0]}"
+
+
 def shown_once(kind: type[Warning], show: Callable[..., None]) -> Callable[..., None]:
     """`show`, a `warnings.showwarning`, that shows each text of warnings of this kind once.
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from rusr_core.errors import RusrError
+from rusr_core.errors import RusrError, in_a_line
 
 
 class OwnCodeError(RusrError):
@@ -26,12 +26,12 @@ def find_object(reference: str) -> object:
     try:
         found = importlib.import_module(module)
     except (Exception, SystemExit) as error:  # the module runs its own code
-        raise OwnCodeError(f"{reference!r}: cannot import {module} ({type(error).__name__}: {error})") from error
+        raise OwnCodeError(f"{reference!r}: cannot import {module} ({in_a_line(error)})") from error
     try:
         for part in name.split("."):
             found = getattr(found, part)
     except Exception as error:  # a module and a class may have a `__getattr__`
-        reason = "" if isinstance(error, AttributeError) else f" ({type(error).__name__}: {error})"
+        reason = "" if isinstance(error, AttributeError) else f" ({in_a_line(error)})"
         raise OwnCodeError(f"{reference!r}: {module} has no {name!r}{reason}") from error
     return found
 

@@ -101,6 +101,7 @@ def test_an_own_module_counts_with_the_modules_beside_it(tmp_path, monkeypatch):
         ("x = 1", "own_bad:f", "own_bad has no 'f'"),
         ("def f(:", "own_bad:f", "SyntaxError"),
         ("1 / 0", "own_bad:f", "ZeroDivisionError"),
+        ("raise ValueError('first\\nsecond')", "own_bad:f", r"cannot import own_bad \(ValueError: first\)$"),
         ("import sys; sys.exit(0)", "own_bad:f", "cannot import own_bad .SystemExit: 0"),
         ("def __getattr__(name): raise RuntimeError('boom')", "own_bad:f", "no 'f' .RuntimeError: boom"),
     ],
@@ -109,8 +110,9 @@ def test_what_cannot_be_imported_is_one_line(text, reference, message, tmp_path,
     monkeypatch.syspath_prepend(tmp_path)
     sys.modules.pop("own_bad", None)
     (tmp_path / "own_bad.py").write_text(text + "\n")
-    with pytest.raises(OwnCodeError, match=message):
+    with pytest.raises(OwnCodeError, match=message) as caught:
         find_object(reference)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_module_beside_it_may_be_broken(tmp_path, monkeypatch):

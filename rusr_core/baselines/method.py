@@ -14,7 +14,7 @@ from rusr_core.baselines.draws import drawn
 from rusr_core.citations import PAPERS
 from rusr_core.degradations.base import Degradation
 from rusr_core.degradations.operator import AnyOperator, as_operator
-from rusr_core.errors import RusrError
+from rusr_core.errors import RusrError, in_a_line
 from rusr_core.limits import MAX_SAMPLES, MAX_STEPS, check_whole, is_number, is_whole, shown
 from rusr_core.results import Restoration
 
@@ -183,7 +183,7 @@ class Baseline:
         except RusrError:
             raise
         except (Exception, SystemExit) as error:  # of somebody's own method
-            raise BaselineError(f"{what} of method {self.name!r} fails: {type(error).__name__}: {error}") from error
+            raise BaselineError(f"{what} of method {self.name!r} fails: {in_a_line(error)}") from error
 
     def most_samples(self, settings: Mapping[str, object]) -> int:
         """What `most` says of these settings. BaselineError for what is no number."""

@@ -16,6 +16,7 @@ from rusr_core.commands.estimates import briefly
 from rusr_core.commands.options import CommandError, find_own_modules
 from rusr_core.commands.output import complain
 from rusr_core.degradations.base import Degradation
+from rusr_core.errors import in_a_line
 from rusr_core.limits import is_whole
 from rusr_core.photos.credentials import Signer
 from rusr_core.photos.records import Misfit, misfits
@@ -171,7 +172,7 @@ class Restoring:
         except KeyboardInterrupt:
             self.interrupted, reason = True, "interrupted"
         except Exception as error:
-            reason = f"{type(error).__name__}: {error}"
+            reason = in_a_line(error)
         complain(f"warning: how well the result explains its input was not measured ({reason})")
         return [Misfit(None)] * len(y)
 

@@ -30,6 +30,7 @@ from rusr_core.degradations.jpeg import JPEG
 from rusr_core.degradations.noise import PoissonBernoulliNoise, ReadNoise
 from rusr_core.degradations.operator import as_operator
 from rusr_core.degradations.resampling import Downsample, Resize
+from rusr_core.errors import in_a_line
 from rusr_core.own_code import OwnCodeError, find_object
 
 NAMES = {
@@ -114,8 +115,7 @@ def _imported(module: str, name: str) -> Degradation:
     try:
         found = found() if isinstance(found, type) else found
     except (Exception, SystemExit) as error:  # whatever their code does when it is made
-        reason = (str(error) or "no reason given").splitlines()[0]
-        raise DegradationError(f"{words!r} cannot be made: {type(error).__name__}: {reason}") from error
+        raise DegradationError(f"{words!r} cannot be made: {in_a_line(error)}") from error
     try:
         f = as_operator(found)
     except DegradationError as error:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from rusr_core.errors import RusrError
+from rusr_core.errors import RusrError, in_a_line
 from rusr_core.own_code import find_object, source_digest
 from rusr_core.prior import LatentGenerator, Prior, PriorError
 
@@ -35,8 +35,7 @@ def own_generator(reference: str, device: torch.device) -> Prior | LatentGenerat
         except RusrError:
             raise
         except (Exception, SystemExit) as error:  # whatever their code does
-            reason = (str(error) or "no reason given").splitlines()[0]
-            raise PriorError(f"{reference}() fails: {type(error).__name__}: {reason}") from error
+            raise PriorError(f"{reference}() fails: {in_a_line(error)}") from error
     generator = found.generator if isinstance(found, Prior) else found
     if isinstance(generator, torch.nn.Module):
         generator.to(device).eval().requires_grad_(False)

@@ -11,7 +11,7 @@ from pathlib import Path
 from torch import Tensor
 
 from rusr_core.baselines import COLUMNS, Baseline, BaselineError, Configured, Tuned, arguments, load, names
-from rusr_core.errors import RusrError, out_of_memory
+from rusr_core.errors import RusrError, in_a_line, out_of_memory
 from rusr_core.own_code import source_digest
 from rusr_core.presets import known_as
 from rusr_core.prior import Prior, prior_shape
@@ -120,4 +120,4 @@ def _said(error: BaseException, function: Callable) -> str:
     here = getattr(getattr(function, "__code__", None), "co_filename", "")
     frame = ([each for each in frames if each.filename == here] or frames or [None])[-1]
     place = "" if frame is None else f" ({frame.filename}, line {frame.lineno})"
-    return f"{type(error).__name__}: {(str(error) or 'no reason given').splitlines()[0]}{place}"
+    return f"{in_a_line(error)}{place}"
